@@ -1,0 +1,50 @@
+# Every task of the project. `make demo` and `make test` set up all they need.
+PYTHON ?= python3
+BIN := .venv/bin
+LIVE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format lock docs clean
+
+help: ## Show the tasks.
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+# The stamp is newer than the lock exactly when the environment matches it.
+.venv/stamp: deploy/lock/development.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "imsfeed needs Python 3.11 or newer; set PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/lock/development.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: .venv/stamp ## Create .venv with the exact versions of the lock.
+
+demo: setup ## Run the whole path on this machine and watch a student leave (LIVE=1: until Ctrl-C).
+	@$(BIN)/imsfeed demo $(if $(LIVE),--live)
+
+test: setup lint ## Lint, then run every test with coverage.
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+lint: setup ## Ruff, mypy --strict and the direction of imports.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Let ruff put the code in order.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: setup ## Write docs/settings.md anew from the settings' definitions.
+	$(BIN)/imsfeed settings --markdown > docs/settings.md
+
+lock: setup ## Choose the exact versions anew.
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml -o deploy/lock/production.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml --extra local --extra development -o deploy/lock/development.txt
+
+clean: ## Remove what setup, demo and test have made.
+	rm -rf .venv .imsfeed-demo .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""The subcommands of `imsfeed`, one module per concern."""

@@ -1,0 +1,68 @@
+-- The reference source schema: what imsfeed expects of an administration system, and what the demo and the tests use.
+-- Another system is attached by a mapping file. Every table has owner_id, since it chooses the Kafka partition, and has
+-- it in its primary key, so that a delete says whose row it was. All dates are Norwegian dates, both ends inclusive.
+
+create table owner (
+    owner_id integer primary key,
+    orgnr text,
+    name text not null
+);
+
+create table school (
+    owner_id integer not null,
+    id bigint not null,
+    school_no text,
+    orgnr text,
+    name text not null,
+    primary key (owner_id, id)
+);
+
+create table person (
+    owner_id integer not null,
+    id bigint not null, -- the running number (løpenummer)
+    national_id text,
+    given_name text not null,
+    family_name text not null,
+    birth_date date,
+    email text,
+    mobile text,
+    feide_name text,
+    protected boolean not null default false,
+    primary key (owner_id, id)
+);
+
+create table employee (
+    owner_id integer not null,
+    id bigint not null,
+    person_id bigint not null,
+    school_id bigint not null,
+    kind text not null, -- teacher, case_worker, other
+    active boolean not null default true,
+    primary key (owner_id, id)
+);
+
+create table course_group (
+    owner_id integer not null,
+    id bigint not null,
+    school_id bigint not null,
+    code text not null,
+    name text not null,
+    programme text not null, -- grunnskole, norsk, videregaende, annet
+    kind text not null, -- class, subject ...
+    starts_on date,
+    ends_on date,
+    active boolean not null default true,
+    primary key (owner_id, id)
+);
+
+create table enrolment (
+    owner_id integer not null,
+    id bigint not null,
+    person_id bigint not null,
+    group_id bigint not null,
+    role text not null, -- learner, teacher
+    starts_on date not null,
+    ends_on date,
+    status text not null default 'active', -- anything else does not count
+    primary key (owner_id, id)
+);

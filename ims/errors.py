@@ -1,0 +1,30 @@
+"""The kinds of error of the domain. Each says what is wrong, where, and what to do about it.
+
+Texts never hold personal data: they may name a table, a column, a running number or a file, never a national id.
+"""
+
+
+class ImsfeedError(Exception):
+    """Base of every error that imsfeed raises on purpose."""
+
+
+class InvalidSettingsError(ImsfeedError):
+    """A setting of a process or of a target is missing or wrong; mend it and start again."""
+
+
+class BadMessageError(ImsfeedError):
+    """A message that can never be applied: it goes to quarantine, the ones after it are applied.
+
+    Args:
+        reason: one of a few fixed words, used as a metric label (``not_json``, ``impossible_value`` ...).
+        detail: what was expected, and of which column; never the value itself.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class FeedError(ImsfeedError):
+    """A file of the feed contradicts what was recorded about it; nothing is overwritten, a person must look."""

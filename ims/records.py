@@ -1,0 +1,95 @@
+"""The three records of a feed: person, group and member, in the words of IMS Enterprise.
+
+A record is what an importer is told. It is keyed by what the importer knows it by (``sourcedid/id``), never by our own
+running number: when a person's national id arrives, the old record goes and a new one comes.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from ims.vocabulary import InstitutionRole, RecordKind, RoleType
+
+
+class RecordKey(NamedTuple):
+    """How an importer knows a record. ``member`` is empty but for a membership.
+
+    Attributes:
+        kind: person, group or membership.
+        id: ``sourcedid/id`` of the person or group; of the group for a membership.
+        member: ``sourcedid/id`` of the member.
+    """
+
+    kind: RecordKind
+    id: str
+    member: str = ""
+
+
+class PersonRecord(msgspec.Struct, frozen=True):
+    """A person as told to an importer.
+
+    Attributes:
+        source: ``sourcedid/source``, at most 32 characters.
+        id: ``sourcedid/id``: national id or running number, as the target says.
+        login: first ``userid`` (Feide name or e-mail), or ``None``; never a national id.
+        roles: what the person is at the schools; the first is the primary one.
+    """
+
+    source: str
+    id: str
+    login: str | None
+    given_name: str
+    family_name: str
+    email: str | None
+    roles: tuple[InstitutionRole, ...]
+
+    @property
+    def key(self) -> RecordKey:
+        """How the importer knows this person."""
+        return RecordKey(RecordKind.PERSON, self.id)
+
+
+class GroupRecord(msgspec.Struct, frozen=True):
+    """A group as told to an importer.
+
+    Attributes:
+        kind: free text of the source (``class``, ``subject`` ...), written as ``grouptype/typevalue``.
+        short: unique at the owner, because Moodle makes it the course's short name.
+        long: the group's name.
+        owner_name: ``org/orgname``.
+        school_name: ``org/orgunit``; Moodle's course category.
+        begin: first day as YYYY-MM-DD, or ``None``.
+        end: last day as YYYY-MM-DD, or ``None``.
+    """
+
+    source: str
+    id: str
+    kind: str
+    short: str
+    long: str
+    owner_name: str
+    school_name: str
+    begin: str | None
+    end: str | None
+
+    @property
+    def key(self) -> RecordKey:
+        """How the importer knows this group."""
+        return RecordKey(RecordKind.GROUP, self.id)
+
+
+class MemberRecord(msgspec.Struct, frozen=True):
+    """One person's one role in one group."""
+
+    source: str
+    group: str
+    person: str
+    role: RoleType
+
+    @property
+    def key(self) -> RecordKey:
+        """How the importer knows this membership."""
+        return RecordKey(RecordKind.MEMBERSHIP, self.group, self.person)
+
+
+Record = PersonRecord | GroupRecord | MemberRecord

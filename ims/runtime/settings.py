@@ -1,0 +1,131 @@
+"""Every setting of the processes, read from environment variables and secret files; nothing else reads either.
+
+A setting ``KAFKA_TOPIC`` comes from the environment variable of that name or from the file ``KAFKA_TOPIC`` in the
+directory that ``SECRETS_DIRECTORY`` names (default ``/run/secrets``); the environment wins.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ims.errors import InvalidSettingsError
+
+SECRETS_DIRECTORY = "/run/secrets"
+
+
+def _setting(default: Any, unit: str, meaning: str, **limits: Any) -> Any:  # noqa: ANN401 - pydantic's Field is untyped too
+    return Field(default, description=meaning, json_schema_extra={"unit": unit}, **limits)
+
+
+class Settings(BaseSettings):
+    """The settings of all processes; each process reads those it needs."""
+
+    model_config = SettingsConfigDict(env_prefix="", case_sensitive=False, extra="ignore", frozen=True)
+
+    source_dsn: SecretStr | None = _setting(
+        None, "DSN", "The administration system's PostgreSQL. Capture and `setup source` need it."
+    )
+    source_schema: str = _setting("public", "name", "Schema of the source's tables.")
+    source_slot: str = _setting("imsfeed", "name", "Replication slot that capture reads.", pattern="^[a-z0-9_]+$")
+    source_publication: str = _setting("imsfeed", "name", "Publication that names the captured tables.")
+    source_epoch: int = _setting(
+        0,
+        "count",
+        "Epoch of events without one (Debezium's). Raise it when the source's history starts anew.",
+        ge=0,
+    )
+    mapping_file: Path | None = _setting(
+        None, "path", "TOML file that maps the source's tables and columns; unset: the reference schema."
+    )
+    state_dsn: SecretStr | None = _setting(
+        None, "DSN", "imsfeed's own PostgreSQL. Materialize, compact, `setup state` and `targets` need it."
+    )
+    kafka_bootstrap_servers: str = _setting("localhost:9092", "host:port, comma-separated", "Kafka's brokers.")
+    kafka_topic: str = _setting("imsfeed.changes", "name", "The one topic of change events.")
+    kafka_group: str = _setting("imsfeed-materialize", "name", "Consumer group under which offsets are shown to Kafka.")
+    kafka_partitions: int = _setting(8, "count", "Partitions of the topic. An owner's is owner_id modulo this.", ge=1)
+    kafka_replication_factor: int = _setting(1, "count", "Replicas of the topic when capture creates it.", ge=1)
+    kafka_retention_days: int = _setting(14, "days", "How long Kafka keeps change events.", ge=1)
+    heartbeat_seconds: float = _setting(10, "seconds", "Time between two heartbeat rows in the source.", gt=0)
+    inflight_limit: int = _setting(
+        50_000, "messages", "Messages sent and not yet acknowledged at which capture stops reading.", ge=1
+    )
+    batch_limit: int = _setting(5_000, "messages", "Most messages applied in one transaction.", ge=1)
+    settle_seconds: float = _setting(
+        0.2, "seconds", "How long a change rests before it is told, so that a move is never seen as a leave.", ge=0
+    )
+    feed_directory: Path = _setting(Path("feed"), "path", "Where the importers' files are written.")
+    manifest_seconds: float = _setting(30, "seconds", "Longest time between two writings of a manifest.", gt=0)
+    retention_days: int = _setting(14, "days", "How long deltas and snapshots are kept.", ge=1)
+    metrics_host: str = _setting("0.0.0.0", "address", "Where /metrics, /healthz and /readyz listen.")  # noqa: S104 - scraped from outside the container
+    metrics_port: int = _setting(9464, "port", "Its port; `run` uses this one and the two after it.")
+    stall_seconds: float = _setting(60, "seconds", "Silence of a process's loop after which /healthz says so.", gt=0)
+    log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "level", "Least severe line logged.")
+
+    def source(self) -> str:
+        """The source's DSN.
+
+        Raises:
+            InvalidSettingsError: ``SOURCE_DSN`` is not set.
+        """
+        return _needed("SOURCE_DSN", self.source_dsn)
+
+    def state(self) -> str:
+        """The state database's DSN.
+
+        Raises:
+            InvalidSettingsError: ``STATE_DSN`` is not set.
+        """
+        return _needed("STATE_DSN", self.state_dsn)
+
+    @property
+    def bootstrap_servers(self) -> list[str]:
+        """Kafka's brokers, each as host:port."""
+        return [server.strip() for server in self.kafka_bootstrap_servers.split(",")]
+
+
+def _needed(name: str, secret: SecretStr | None) -> str:
+    if secret is None or not secret.get_secret_value():
+        raise InvalidSettingsError(
+            f"{name} is not set; give it as an environment variable, or as a file of that name in SECRETS_DIRECTORY"
+        )
+    return secret.get_secret_value().strip()
+
+
+def read_settings() -> Settings:
+    """Read the settings from the environment and the secret files.
+
+    Raises:
+        InvalidSettingsError: a value is not what it must be; names the setting, not the value.
+    """
+    directory = Path(os.environ.get("SECRETS_DIRECTORY", SECRETS_DIRECTORY))
+    try:
+        return Settings(_secrets_dir=directory if directory.is_dir() else None)
+    except ValidationError as error:
+        wrong = "; ".join(f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False))
+        raise InvalidSettingsError(f"wrong settings: {wrong}") from None
+
+
+class Described(NamedTuple):
+    """One setting for people: its environment variable, default, unit and meaning."""
+
+    name: str
+    default: str
+    unit: str
+    meaning: str
+
+
+def described() -> Iterator[Described]:
+    """Every setting there is, in the order of their definition."""
+    yield Described(
+        "SECRETS_DIRECTORY", SECRETS_DIRECTORY, "path", "Directory of secret files, each named as a setting."
+    )
+    for name, field in Settings.model_fields.items():
+        extra = field.json_schema_extra
+        unit = str(extra["unit"]) if isinstance(extra, dict) else ""
+        default = "" if field.default is None else str(field.default)
+        yield Described(name.upper(), default, unit, field.description or "")

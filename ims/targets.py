@@ -1,0 +1,149 @@
+"""The settings of a target: one importer of one owner, with what it wants to be told.
+
+``targets.toml`` is their import and export form, one ``[[target]]`` table each; the state database holds them in force.
+
+>>> settings = parse_toml('''
+... [[target]]
+... name = "lms"
+... owner = 1
+... enabled = true
+... ''')
+>>> settings[0].name, settings[0].snapshot_hour
+('lms', 2)
+>>> parse_toml(to_toml(settings)) == settings
+True
+"""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from ims.errors import InvalidSettingsError
+
+_NAME: Final = re.compile(r"[a-z0-9-]+")
+_PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+SOURCE_LIMIT: Final = 32
+"""Characters that ``sourcedid/source`` may have (IMS Enterprise 1.1)."""
+
+
+class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one importer is told, and when.
+
+    Attributes:
+        name: the target's name and its folder's: lower-case letters, digits and hyphens.
+        owner: ``owner_id`` of the school owner.
+        enabled: nothing leaves until someone says so.
+        snapshot_hour: whole hour (0-23) of the daily snapshot in ``time_zone``.
+        time_zone: IANA name; also decides which day it is.
+        include_without_national_id: export persons without a valid national id under their running number.
+        person_id: ``national`` or ``running``: what ``sourcedid/id`` of every person is.
+        source: ``sourcedid/source``, or ``None`` for ``imsfeed@<orgnr>``.
+        group_id: template of a group's ``sourcedid/id`` with ``{id}``, ``{code}``, ``{school_no}``.
+        login: the first ``userid``: ``feide`` (else e-mail), ``email`` or ``none``.
+        export_path: name of a file in the target's folder that always holds the current full state, or ``None``.
+        allow_test_numbers: accept national ids of the synthetic series.
+    """
+
+    name: str
+    owner: int
+    enabled: bool = False
+    snapshot_hour: Annotated[int, msgspec.Meta(ge=0, le=23)] = 2
+    time_zone: str = "Europe/Oslo"
+    include_without_national_id: bool = False
+    person_id: Literal["national", "running"] = "national"
+    source: str | None = None
+    group_id: str = "group-{id}"
+    login: Literal["feide", "email", "none"] = "feide"
+    export_path: str | None = None
+    allow_test_numbers: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what types alone cannot say.
+
+        Raises:
+            ValueError: with the key and what it may be; msgspec makes it a ``ValidationError``.
+        """
+        if not _NAME.fullmatch(self.name):
+            raise ValueError("`name` may have lower-case letters, digits and hyphens only")
+        if self.source is not None and not 0 < len(self.source) <= SOURCE_LIMIT:
+            raise ValueError(f"`source` must have 1 to {SOURCE_LIMIT} characters")
+        if self.export_path is not None and not _PATH.fullmatch(self.export_path):
+            raise ValueError("`export_path` must be a plain file name, such as Eksport.xml")
+        _check_template(self.group_id)
+        try:
+            ZoneInfo(self.time_zone)
+        except (OSError, ValueError):
+            raise ValueError(f"`time_zone` {self.time_zone!r} is not an IANA time zone") from None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone in which the target's days and hours are counted."""
+        return ZoneInfo(self.time_zone)
+
+
+def _check_template(template: str) -> None:
+    try:
+        first, second = (template.format(id=n, code=n, school_no="0") for n in ("1", "2"))
+    except (KeyError, IndexError, ValueError):
+        raise ValueError("`group_id` may use {id}, {code} and {school_no} only") from None
+    if first == second:
+        raise ValueError("`group_id` must use {id} or {code}, or all groups would have the same id")
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    target: list[TargetSettings] = []
+
+
+def parse_toml(text: str) -> list[TargetSettings]:
+    """Read ``targets.toml``.
+
+    Raises:
+        InvalidSettingsError: it is no TOML, a key is unknown or wrong (the text names it), or a target stands twice.
+    """
+    try:
+        targets = msgspec.convert(tomllib.loads(text), _File).target
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSettingsError(f"targets.toml is not TOML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise InvalidSettingsError(f"targets.toml: {error}") from None
+    seen: set[tuple[int, str]] = set()
+    for target in targets:
+        if (target.owner, target.name) in seen:
+            raise InvalidSettingsError(f"targets.toml: target {target.name!r} of owner {target.owner} stands twice")
+        seen.add((target.owner, target.name))
+    return targets
+
+
+def changed(settings: TargetSettings, changes: dict[str, Any]) -> TargetSettings:
+    """The settings with some keys set anew.
+
+    Raises:
+        InvalidSettingsError: a key is unknown, may not change (``name``, ``owner``), or its value is wrong.
+    """
+    fixed = {"name", "owner"} & {key for key, value in changes.items() if value != getattr(settings, key, None)}
+    if fixed:
+        raise InvalidSettingsError(f"{', '.join(sorted(fixed))} of a target cannot change; make another target")
+    try:
+        return msgspec.convert({**msgspec.to_builtins(settings), **changes}, TargetSettings)
+    except msgspec.ValidationError as error:
+        raise InvalidSettingsError(f"target {settings.name}: {error}") from None
+
+
+def to_toml(targets: Sequence[TargetSettings]) -> str:
+    """The settings as ``targets.toml``; keys that are unset (``None``) are left out, which TOML means by unset."""
+    return "\n".join(
+        "[[target]]\n"
+        + "".join(
+            f"{key} = {_toml_value(value)}\n" for key, value in msgspec.to_builtins(target).items() if value is not None
+        )
+        for target in targets
+    )
+
+
+def _toml_value(value: str | int) -> str:
+    # A JSON string is a TOML basic string, and JSON's booleans and integers are TOML's.
+    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")

@@ -1,0 +1,1 @@
+"""Capture: committed changes of the source database, published to Kafka."""
