@@ -14,7 +14,7 @@ True
 """
 
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
@@ -28,6 +28,10 @@ HEARTBEAT_TABLE: Final = "heartbeat"
 
 Row = dict[str, Any]
 
+_LARGEST: Final = 2**63 - 1
+Count = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
+"""A number that the state database can store; beyond it lies no LSN and no ordinal."""
+
 
 class Position(NamedTuple):
     """Where a change stands in the source's history; compare positions only as a whole.
@@ -36,7 +40,8 @@ class Position(NamedTuple):
 
     Attributes:
         epoch: counts the source's histories; it grows with every new slot, so that a restored database is news.
-        lsn: end of the transaction's commit record; for Debezium that of the commit before it.
+        lsn: end of the transaction's commit record; for Debezium that of the commit before it (the row's own LSN
+            while it has seen no commit).
         ordinal: 1, 2, 3 ... in the transaction; for Debezium without transaction metadata the row's LSN.
     """
 
@@ -52,21 +57,21 @@ class Source(msgspec.Struct, omit_defaults=True, kw_only=True):
     connector: str = "postgresql"
     name: str = ""
     ts_ms: int | None = None
-    snapshot: str | bool = "false"
+    snapshot: str | bool | None = "false"
     db: str = ""
     sequence: str | None = None
     schema: str
     table: str
     txId: int | None = None  # noqa: N815 - Debezium's spelling
-    lsn: int | None = None
-    epoch: int | None = None
+    lsn: Count | None = None
+    epoch: Count | None = None
 
 
 class Transaction(msgspec.Struct, omit_defaults=True):
     """Debezium's ``transaction`` block: ``id`` is "txid:commit LSN", ``total_order`` counts from 1."""
 
     id: str
-    total_order: int
+    total_order: Count
     data_collection_order: int
     last: bool | None = None
 
@@ -109,14 +114,17 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     committed_at: datetime | None
 
 
-class _Wrapped(msgspec.Struct):
-    """The envelope when Kafka Connect's JSON converter runs with schemas on."""
+_NULL: Final = msgspec.Raw(b"null")
 
-    payload: msgspec.Raw | None = None
+
+class _Outer(msgspec.Struct):
+    """What tells an envelope from one wrapped by Kafka Connect's JSON converter with schemas on."""
+
+    payload: msgspec.Raw = _NULL
     op: str | None = None
 
 
-_WRAPPED = msgspec.json.Decoder(_Wrapped)
+_OUTER = msgspec.json.Decoder(_Outer)
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 _ENCODER = msgspec.json.Encoder()
 _ROW_OPS: Final = frozenset("cudrt")
@@ -141,24 +149,24 @@ def decode(value: bytes | None, *, default_epoch: int = 0) -> Change | None:
     Raises:
         BadMessageError: it is no JSON, no envelope, or has an unknown ``op``.
     """
-    if value is None:
-        return None
     try:
-        outer = _WRAPPED.decode(value)
-        if outer.op is None:
-            if outer.payload is None:
-                return None
-            value = bytes(outer.payload)
-            if value == b"null" or _WRAPPED.decode(value).op is None:
-                return None
-        elif outer.op == "m":
-            return None
-        envelope = _ENVELOPE.decode(value)
+        value = None if value is None else _unwrapped(value)
+        envelope = None if value is None else _ENVELOPE.decode(value)
     except msgspec.ValidationError as error:
+        # msgspec names the place and the type expected there, never the value, nor a key of a row.
         raise BadMessageError("not_an_envelope", str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise BadMessageError("not_json", "the message's value is not JSON") from None
-    return _change(envelope, default_epoch)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise BadMessageError("not_json", "the message's value is not JSON, or nested too deep to read") from None
+    return None if envelope is None else _change(envelope, default_epoch)
+
+
+def _unwrapped(value: bytes) -> bytes | None:
+    """The envelope's own JSON, or ``None`` when the message says nothing about rows."""
+    outer = _OUTER.decode(value)
+    if outer.op is None and outer.payload != _NULL:
+        value = bytes(outer.payload)
+        outer = _OUTER.decode(value)
+    return None if outer.op in {None, "m"} else value
 
 
 def _change(envelope: Envelope, default_epoch: int) -> Change:
@@ -189,7 +197,7 @@ def _change(envelope: Envelope, default_epoch: int) -> Change:
 
 def _commit_lsn(transaction_id: str) -> int:
     try:
-        return int(transaction_id.rpartition(":")[2])
+        return _lsn(transaction_id.rpartition(":")[2])
     except ValueError:
         raise BadMessageError("not_an_envelope", 'transaction.id is not "txid:commit LSN"') from None
 
@@ -201,9 +209,21 @@ def _sequence(source: Source) -> tuple[int, int]:
         return lsn, lsn
     try:
         last_commit, row = msgspec.json.decode(source.sequence, type=tuple[str | None, str | None])
-        return int(last_commit or 0), int(row or lsn)
+        row_lsn = lsn if row is None else _lsn(row)
+        return row_lsn if last_commit is None else _lsn(last_commit), row_lsn
     except (msgspec.MsgspecError, ValueError):
         raise BadMessageError("not_an_envelope", "source.sequence is not a pair of LSNs") from None
+
+
+def _lsn(text: str) -> int:
+    """Read an LSN written as a decimal number.
+
+    Raises:
+        ValueError: it is none, or none that can be.
+    """
+    if not (text.isascii() and text.isdigit()) or int(text) > _LARGEST:
+        raise ValueError
+    return int(text)
 
 
 def _instant(ts_ms: int | None) -> datetime | None:

@@ -17,15 +17,18 @@ True
 import re
 import tomllib
 from collections.abc import Sequence
+from string import Formatter
 from typing import Annotated, Any, Final, Literal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from ims.errors import InvalidSettingsError
 
-_NAME: Final = re.compile(r"[a-z0-9-]+")
-_PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_NAME: Final = re.compile(r"[a-z0-9-]{1,64}")
+_PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+_TAKEN: Final = frozenset({"manifest.json", "snapshots", "deltas"})
+"""What the feed itself keeps in the target's folder."""
 SOURCE_LIMIT: Final = 32
 """Characters that ``sourcedid/source`` may have (IMS Enterprise 1.1)."""
 
@@ -34,7 +37,7 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """What one importer is told, and when.
 
     Attributes:
-        name: the target's name and its folder's: lower-case letters, digits and hyphens.
+        name: the target's name and its folder's: at most 64 lower-case letters, digits and hyphens.
         owner: ``owner_id`` of the school owner.
         enabled: nothing leaves until someone says so.
         snapshot_hour: whole hour (0-23) of the daily snapshot in ``time_zone``.
@@ -68,15 +71,19 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             ValueError: with the key and what it may be; msgspec makes it a ``ValidationError``.
         """
         if not _NAME.fullmatch(self.name):
-            raise ValueError("`name` may have lower-case letters, digits and hyphens only")
+            raise ValueError("`name` must be 1 to 64 lower-case letters, digits and hyphens")
         if self.source is not None and not 0 < len(self.source) <= SOURCE_LIMIT:
             raise ValueError(f"`source` must have 1 to {SOURCE_LIMIT} characters")
+        if self.source is not None and not (self.source.isprintable() and self.source.strip() == self.source):
+            raise ValueError("`source` must be printable characters, with no space at either end")
         if self.export_path is not None and not _PATH.fullmatch(self.export_path):
             raise ValueError("`export_path` must be a plain file name, such as Eksport.xml")
+        if self.export_path is not None and self.export_path.lower() in _TAKEN:
+            raise ValueError("`export_path` must not be manifest.json, snapshots or deltas, which the feed itself uses")
         _check_template(self.group_id)
         try:
             ZoneInfo(self.time_zone)
-        except (OSError, ValueError):
+        except (OSError, ValueError, ZoneInfoNotFoundError):
             raise ValueError(f"`time_zone` {self.time_zone!r} is not an IANA time zone") from None
 
     @property
@@ -87,11 +94,16 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 def _check_template(template: str) -> None:
     try:
-        first, second = (template.format(id=n, code=n, school_no="0") for n in ("1", "2"))
-    except (KeyError, IndexError, ValueError):
-        raise ValueError("`group_id` may use {id}, {code} and {school_no} only") from None
-    if first == second:
+        parts = list(Formatter().parse(template))
+    except ValueError:
+        raise ValueError("`group_id` has a brace without its partner") from None
+    fields = {field for _, field, _, _ in parts if field is not None}
+    if any(spec or conversion for _, _, spec, conversion in parts) or not fields <= {"id", "code", "school_no"}:
+        raise ValueError("`group_id` may use {id}, {code} and {school_no} only, as they stand")
+    if not fields & {"id", "code"}:
         raise ValueError("`group_id` must use {id} or {code}, or all groups would have the same id")
+    if not (template.isprintable() and template.strip() == template):
+        raise ValueError("`group_id` must be printable characters, with no space at either end")
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -145,5 +157,5 @@ def to_toml(targets: Sequence[TargetSettings]) -> str:
 
 
 def _toml_value(value: str | int) -> str:
-    # A JSON string is a TOML basic string, and JSON's booleans and integers are TOML's.
-    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
+    # A JSON string of printable characters is a TOML basic string, and JSON's booleans and integers are TOML's.
+    return msgspec.json.encode(value).decode()

@@ -1,7 +1,7 @@
 """Every setting of the processes, read from environment variables and secret files; nothing else reads either.
 
 A setting ``KAFKA_TOPIC`` comes from the environment variable of that name or from the file ``KAFKA_TOPIC`` in the
-directory that ``SECRETS_DIRECTORY`` names (default ``/run/secrets``); the environment wins.
+directory that ``SECRETS_DIRECTORY`` names (default ``/run/secrets``); the environment wins, unless it is empty.
 """
 
 import os
@@ -24,7 +24,9 @@ def _setting(default: Any, unit: str, meaning: str, **limits: Any) -> Any:  # no
 class Settings(BaseSettings):
     """The settings of all processes; each process reads those it needs."""
 
-    model_config = SettingsConfigDict(env_prefix="", case_sensitive=False, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="", case_sensitive=False, extra="ignore", frozen=True, env_ignore_empty=True
+    )
 
     source_dsn: SecretStr | None = _setting(
         None, "DSN", "The administration system's PostgreSQL. Capture and `setup source` need it."
@@ -62,7 +64,7 @@ class Settings(BaseSettings):
     manifest_seconds: float = _setting(30, "seconds", "Longest time between two writings of a manifest.", gt=0)
     retention_days: int = _setting(14, "days", "How long deltas and snapshots are kept.", ge=1)
     metrics_host: str = _setting("0.0.0.0", "address", "Where /metrics, /healthz and /readyz listen.")  # noqa: S104 - scraped from outside the container
-    metrics_port: int = _setting(9464, "port", "Its port; `run` uses this one and the two after it.")
+    metrics_port: int = _setting(9464, "port", "Its port; `run` uses this one and the two after it.", ge=0, le=65_535)
     stall_seconds: float = _setting(60, "seconds", "Silence of a process's loop after which /healthz says so.", gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "level", "Least severe line logged.")
 
@@ -89,11 +91,12 @@ class Settings(BaseSettings):
 
 
 def _needed(name: str, secret: SecretStr | None) -> str:
-    if secret is None or not secret.get_secret_value():
+    value = secret.get_secret_value().strip() if secret else ""
+    if not value:
         raise InvalidSettingsError(
             f"{name} is not set; give it as an environment variable, or as a file of that name in SECRETS_DIRECTORY"
         )
-    return secret.get_secret_value().strip()
+    return value
 
 
 def read_settings() -> Settings:

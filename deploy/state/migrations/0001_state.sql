@@ -53,6 +53,8 @@ create table imsfeed.person (
     source_epoch bigint not null,
     primary key (owner_id, id)
 );
+-- Two persons with one national id would be told as one: whoever shares it is looked at together.
+create index person_national_id on imsfeed.person (owner_id, translate(national_id, ' -', '')) where national_id is not null;
 
 create table imsfeed.employee (
     owner_id bigint not null,
@@ -81,6 +83,7 @@ create table imsfeed.course_group (
     source_epoch bigint not null,
     primary key (owner_id, id)
 );
+create index course_group_code on imsfeed.course_group (owner_id, code);
 create index course_group_school on imsfeed.course_group (owner_id, school_id);
 create index course_group_starts on imsfeed.course_group (owner_id, starts_on);
 create index course_group_ends on imsfeed.course_group (owner_id, ends_on);
@@ -136,8 +139,10 @@ create table imsfeed.target (
     -- The settings have changed since the last cut: everything is compared anew.
     recompute boolean not null default true,
     epoch text not null default substr(md5(random()::text), 1, 8),
-    -- Set at the first publication; the folder's name and part of sourcedid/source from then on.
+    -- Set at the first publication, and the folder's name from then on.
     orgnr text,
+    -- sourcedid/source as of the last cut: what the published fragments carry.
+    source text,
     -- Number, digest and time of the last delta; null until the first publication, which is sequence 0.
     head_seq bigint,
     head_sha256 text,
@@ -185,6 +190,7 @@ create table imsfeed.left_out (
     since timestamptz not null,
     primary key (target_id, kind, id)
 );
+create index left_out_duplicate on imsfeed.left_out (target_id, kind, id) where reason = 'duplicate_id';
 
 -- Deltas with their bytes: after a crash between commit and file the same bytes are written again.
 create table imsfeed.delta (

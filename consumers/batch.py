@@ -1,0 +1,186 @@
+"""What a run of messages from one partition means for the facts: pure, so that every order of events can be tried.
+
+The facts are absolute, so of several changes of one row in a batch only the sum matters. What was applied before is
+dropped by its position; what can never be applied is put aside with the reason; and how the batch leaves the partition
+(the middle of a source transaction, or between two) is part of the outcome.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from ims.errors import BadMessageError
+from ims.events import HEARTBEAT_TABLE, Change, Position, decode, is_news
+from ims.facts import Table
+from ims.mapping import FactChange, FactKey, SourceMapping
+
+HEARTBEAT_SCHEMA = "imsfeed"
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A Kafka message as it lies in its partition."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a partition has been applied.
+
+    Attributes:
+        next_offset: the first offset not applied.
+        position: the last change applied, or ``None``.
+        open_owners: owners of which a part of a source transaction has been applied and more is to come.
+        heartbeat_at: the source's time of the last heartbeat.
+        committed_at: the source's time of the last change.
+    """
+
+    next_offset: int
+    position: Position | None = None
+    open_owners: frozenset[int] = frozenset()
+    heartbeat_at: datetime | None = None
+    committed_at: datetime | None = None
+
+
+class RowState(msgspec.Struct, frozen=True):
+    """What a batch makes of one row.
+
+    Attributes:
+        values: the columns it sets; ``None`` when the row is gone.
+        message: the last message that said so, for quarantine.
+        whole: the row was created in this batch: what it does not set is null, not kept.
+        epoch: the source's epoch it was seen in.
+        committed_at: when the source committed the earliest change of it in this batch.
+        loading: it was only seen by an initial load.
+    """
+
+    values: dict[str, Any] | None
+    message: Message
+    whole: bool
+    epoch: int
+    committed_at: datetime | None
+    loading: bool
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A message that can never be applied, and why."""
+
+    message: Message
+    reason: str
+    detail: str
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """All that a batch means.
+
+    Attributes:
+        loaded_epoch: a load of that epoch was completed in this partition: rows last seen in an older one are gone.
+    """
+
+    progress: Progress
+    rows: dict[tuple[Table, FactKey], RowState]
+    refused: list[Refused]
+    duplicates: int
+    loaded_epoch: int | None
+
+
+class _Reading:
+    """The state while a batch is read through once."""
+
+    def __init__(self, progress: Progress, mapping: SourceMapping) -> None:
+        self.mapping = mapping
+        self.position = progress.position
+        self.open_owners = set(progress.open_owners)
+        self.heartbeat_at = progress.heartbeat_at
+        self.committed_at = progress.committed_at
+        self.rows: dict[tuple[Table, FactKey], RowState] = {}
+        self.duplicates = 0
+        self.loaded_epoch: int | None = None
+
+    def take(self, message: Message, change: Change) -> None:
+        if not is_news(self.position, change):
+            self.duplicates += 1
+            return
+        self.position = change.position
+        self.committed_at = change.committed_at or self.committed_at
+        try:
+            self._apply(message, change)
+        finally:
+            if change.ends_transaction:
+                self.open_owners.clear()
+                if change.loading and change.exact:
+                    self.loaded_epoch = change.position.epoch
+
+    def _apply(self, message: Message, change: Change) -> None:
+        if (change.schema, change.table) == (HEARTBEAT_SCHEMA, HEARTBEAT_TABLE):
+            self.heartbeat_at = change.committed_at or self.heartbeat_at
+            return
+        if change.op == "t":
+            raise BadMessageError("truncate", f"table {change.table[:63]!r} was truncated; resync it from the source")
+        fact = self.mapping.fact_change(change.table, after=change.after, key=_old_row(message, change))
+        self.rows[fact.table, fact.key] = _merged(self.rows.get((fact.table, fact.key)), fact, message, change)
+        if not change.ends_transaction:
+            self.open_owners.add(fact.key.owner_id)
+
+
+def read_batch(progress: Progress, messages: Iterable[Message], mapping: SourceMapping, default_epoch: int) -> Outcome:
+    """Read *messages*, the next ones of a partition that stands at *progress*."""
+    reading = _Reading(progress, mapping)
+    refused: list[Refused] = []
+    next_offset = progress.next_offset
+    for message in messages:
+        next_offset = message.offset + 1
+        try:
+            change = decode(message.value, default_epoch=default_epoch)
+            if change is not None:
+                reading.take(message, change)
+        except BadMessageError as error:
+            refused.append(Refused(message, error.reason, error.detail))
+    return Outcome(
+        progress=Progress(
+            next_offset=next_offset,
+            position=reading.position,
+            open_owners=frozenset(reading.open_owners),
+            heartbeat_at=reading.heartbeat_at,
+            committed_at=reading.committed_at,
+        ),
+        rows=reading.rows,
+        refused=refused,
+        duplicates=reading.duplicates,
+        loaded_epoch=reading.loaded_epoch,
+    )
+
+
+def _old_row(message: Message, change: Change) -> dict[str, Any]:
+    """The key columns of the row before the change: the message's key, and over it what ``before`` says."""
+    if change.after is not None:
+        return {}
+    key: dict[str, Any] = {}
+    if message.key is not None:
+        try:
+            read = msgspec.json.decode(message.key)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            read = None
+        if isinstance(read, dict):
+            payload = read.get("payload")
+            key = payload if isinstance(payload, dict) else read
+    return {**key, **(change.before or {})}
+
+
+def _merged(known: RowState | None, fact: FactChange, message: Message, change: Change) -> RowState:
+    values = fact.values
+    whole = change.op in "cr" or (known is not None and (known.whole or known.values is None))
+    if values is not None and known is not None and known.values is not None and change.op == "u":
+        values = {**known.values, **values}
+    times = [at for at in (known.committed_at if known else None, change.committed_at) if at is not None]
+    return RowState(
+        values=values,
+        message=message,
+        whole=whole and values is not None,
+        epoch=change.position.epoch,
+        committed_at=min(times, default=None),
+        loading=change.loading and (known is None or known.loading),
+    )

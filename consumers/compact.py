@@ -1,0 +1,243 @@
+"""Compact: make each target's feed follow the state database.
+
+Woken when marks are made, it lets them settle, cuts deltas, and writes the manifest last. Snapshots and the files at
+fixed paths are written beside it, in a thread of their own, so that a large one never keeps a leaver waiting.
+"""
+
+import os
+import select
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from consumers import published_store, sessions
+from consumers.cut import cut_once, publish_first
+from consumers.facts_store import CHANNEL
+from consumers.manifests import write_manifest
+from consumers.sessions import Connection
+from consumers.snapshots import feed_directory, take_snapshot, write_export
+from consumers.targets_table import TargetRow, all_targets
+from ims.eligibility import Reason
+from ims.errors import FeedError
+from ims.runtime.lifecycle import Stop
+from ims.runtime.logs import get_logger
+from ims.runtime.metrics import TARGET_STATES, CompactMetrics
+from ims.runtime.retries import patiently
+from ims.runtime.settings import Settings
+from ims.schedule import due_snapshot, local_day
+from ims.vocabulary import RecordKind
+
+log = get_logger(__name__)
+
+_IDLE_SECONDS: Final = 1.0
+"""Longest wait: scheduled hours and midnights come without a notification."""
+_LEAST_SECONDS: Final = 0.005
+_EXPORT_EVERY: Final = timedelta(seconds=60)
+"""Shortest time between two writings of a file at a fixed path, which holds everything every time."""
+_KEEP_HOUSE_EVERY: Final = timedelta(minutes=10)
+LEFT_OUT_SERIES: Final = [
+    (kind.name.lower(), reason.value) for kind in (RecordKind.PERSON, RecordKind.GROUP) for reason in Reason
+]
+"""Labels of the metric that counts who is left out, and why."""
+UMASK: Final = 0o027
+"""Files 0640 and directories 0750: a feed is personal data."""
+
+
+def run(settings: Settings, stop: Stop, metrics: CompactMetrics, ready: Callable[[bool], None]) -> None:
+    """Compact until *stop*, through every outage of the state database."""
+    os.umask(UMASK)
+
+    def again(error: BaseException, wait: float) -> None:
+        ready(False)
+        log.warning("starting again", error=type(error).__name__, wait_seconds=round(wait, 1))
+
+    for attempt in patiently(_is_transient, stop=stop, on_retry=again):
+        with attempt, sessions.connect(settings.state(), "compact") as connection:
+            connection.execute(f"listen {CHANNEL}")
+            with ThreadPoolExecutor(1, "snapshot") as writer:
+                compactor = Compactor(settings, metrics, connection, writer)
+                ready(True)
+                while not stop:
+                    wait = compactor.step(datetime.now(UTC))
+                    metrics.alive(time.time())
+                    _wait(connection, stop, wait)
+
+
+class _Progress(msgspec.Struct):
+    """What this process remembers of a target: the manifest and the file at the fixed path that it wrote last."""
+
+    manifest_at: datetime | None = None
+    manifest_state: str | None = None
+    exported_at: datetime | None = None
+    exported_seq: int | None = None
+    writing: Future[None] | None = None
+
+
+class Compactor:
+    """The targets' feeds, brought up to date one step at a time."""
+
+    def __init__(self, settings: Settings, metrics: CompactMetrics, connection: Connection, writer: Executor) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._connection = connection
+        self._writer = writer
+        self._progress: dict[int, _Progress] = {}
+        self._kept_house: datetime | None = None
+
+    def step(self, now: datetime) -> float:
+        """Do what is due for every target.
+
+        Returns:
+            Seconds until something may be due again, unless a notification comes first.
+        """
+        targets = all_targets(self._connection)
+        for target in targets:
+            try:
+                self._target(target, now)
+            except FeedError as error:
+                # One target's broken folder must not keep the others waiting.
+                log.error("target failed", target=target.settings.name, owner=target.owner_id, error=str(error))  # noqa: TRY400 - the text says it all
+        self._watch(targets)
+        if _passed(self._kept_house, _KEEP_HOUSE_EVERY, now):
+            self._keep_house(targets, now)
+            self._kept_house = now
+        settle = self._settings.settle_seconds
+        rests = [
+            settle - t.resting for t in targets if t.resting is not None and t.resting < settle and t.state == "ok"
+        ]
+        return max(0.005, min([*rests, _IDLE_SECONDS]))
+
+    def _target(self, target: TargetRow, now: datetime) -> None:
+        if target.state == "disabled":
+            return
+        progress = self._progress.setdefault(target.target_id, _Progress())
+        if progress.writing is not None and progress.writing.done():
+            writing, progress.writing = progress.writing, None
+            writing.result()
+            progress.manifest_at = None
+        if target.head_seq is None:
+            if not publish_first(self._connection, target.target_id, now):
+                return
+            log.info("first publication", target=target.settings.name, owner=target.owner_id)
+        elif not target.has_snapshot:
+            self._write(progress, self._snapshot, target, now, None)
+        else:
+            self._published(target, progress, now)
+
+    def _published(self, target: TargetRow, progress: _Progress, now: datetime) -> None:
+        self._cut(target, progress, now)
+        every = timedelta(seconds=self._settings.manifest_seconds)
+        if progress.manifest_state != target.state or _passed(progress.manifest_at, every, now):
+            self._manifest(target, progress, now)
+        settings = target.settings
+        due = due_snapshot(now, settings.snapshot_hour, settings.zone, target.snapshot_through)
+        if due is not None and target.state == "ok":
+            self._write(progress, self._snapshot, target, now, due)
+        elif _export_is_due(target, progress, now):
+            progress.exported_at = now
+            self._write(progress, self._export, target, now)
+
+    def _cut(self, target: TargetRow, progress: _Progress, now: datetime) -> None:
+        settle = self._settings.settle_seconds
+        midnight = local_day(now, target.settings.zone) > (target.dated_through or date.min)
+        rested = target.resting is not None and target.resting >= settle
+        if not (target.recompute or midnight or rested):
+            return
+        self._metrics.delta_attempts.inc()
+        cut = cut_once(self._connection, target.target_id, now, settle)
+        if cut is None or cut.entry is None:
+            return
+        self._manifest(target, progress, now)
+        self._metrics.delta_published.inc()
+        if cut.entry.oldest_event_at is not None:
+            self._metrics.end_to_end_seconds.observe(max(0.0, time.time() - cut.entry.oldest_event_at.timestamp()))
+        log.info("delta", target=target.settings.name, owner=target.owner_id, seq=cut.entry.seq, size=cut.entry.size)
+
+    def _manifest(self, target: TargetRow, progress: _Progress, now: datetime) -> None:
+        written = write_manifest(self._connection, self._settings.feed_directory, target.target_id, now)
+        # If another process had the target just then, the next step tries again.
+        progress.manifest_at = now if written else None
+        progress.manifest_state = target.state
+        self._metrics.manifest_written.inc(int(written))
+
+    def _write(self, progress: _Progress, task: Callable[..., None], target: TargetRow, *arguments: Any) -> None:  # noqa: ANN401 - the task's own
+        """Start *task* in the writing thread with a session of its own, unless the target has one under way."""
+        if progress.writing is None:
+            progress.writing = self._writer.submit(self._in_own_session, task, target, progress, *arguments)
+
+    def _in_own_session(self, task: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401 - the task's own
+        with sessions.connect(self._settings.state(), "snapshot") as connection:
+            task(connection, *arguments)
+
+    def _snapshot(
+        self, connection: Connection, target: TargetRow, progress: _Progress, now: datetime, scheduled: date | None
+    ) -> None:
+        metrics = self._metrics
+        metrics.snapshot_attempts.inc()
+        metrics.snapshot_last_attempt_timestamp_seconds.set(now.timestamp())
+        started = time.monotonic()
+        root = self._settings.feed_directory
+        entry = take_snapshot(connection, root, target.target_id, now, scheduled=scheduled)
+        progress.exported_seq = write_export(connection, root, target.target_id, now)
+        metrics.snapshot_duration_seconds.set(time.monotonic() - started)
+        metrics.snapshot_members.set(entry.counts.membership)
+        metrics.snapshot_published.inc()
+        metrics.snapshot_last_success_timestamp_seconds.set(now.timestamp())
+        log.info("snapshot", target=target.settings.name, owner=target.owner_id, seq=entry.seq, size=entry.size)
+
+    def _export(self, connection: Connection, target: TargetRow, progress: _Progress, now: datetime) -> None:
+        progress.exported_seq = write_export(connection, self._settings.feed_directory, target.target_id, now)
+
+    def _watch(self, targets: list[TargetRow]) -> None:
+        for state in TARGET_STATES:
+            self._metrics.targets.labels(state).set(sum(target.state == state for target in targets))
+
+    def _keep_house(self, targets: list[TargetRow], now: datetime) -> None:
+        """Remove what is past its time, and count what is costly to count."""
+        before = now - timedelta(days=self._settings.retention_days)
+        for target in targets:
+            if target.has_snapshot:
+                self._expire(target, before, now)
+        published_store.forget_marks(self._connection)
+        counts = published_store.left_out_counts(self._connection)
+        for kind, reason in LEFT_OUT_SERIES:
+            self._metrics.left_out.labels(kind, reason).set(counts.get((kind, reason), 0))
+
+    def _expire(self, target: TargetRow, before: datetime, now: datetime) -> None:
+        root = self._settings.feed_directory
+        with self._connection.transaction():
+            expired = published_store.expire(self._connection, target.target_id, before)
+        if not expired or write_manifest(self._connection, root, target.target_id, now):
+            directory = feed_directory(root, target)
+            directory.remove(expired)
+            directory.sweep(published_store.known_files(self._connection, target.target_id), now.timestamp())
+
+
+def _passed(since: datetime | None, time: timedelta, now: datetime) -> bool:
+    """Whether so much time has passed; a clock that was set back counts as that, or nothing would happen for long."""
+    return since is None or now < since or now - since >= time
+
+
+def _export_is_due(target: TargetRow, progress: _Progress, now: datetime) -> bool:
+    return (
+        target.settings.export_path is not None
+        and target.head_seq != progress.exported_seq
+        and _passed(progress.exported_at, _EXPORT_EVERY, now)
+    )
+
+
+def _wait(connection: Connection, stop: Stop, seconds: float) -> None:
+    """Wait for a notification, for *stop*, or for *seconds*."""
+    readable, _, _ = select.select([connection.fileno(), stop.fileno()], [], [], seconds)
+    if connection.fileno() in readable:
+        for _ in connection.notifies(timeout=0):
+            pass
+
+
+def _is_transient(error: BaseException) -> bool:
+    # A full disk is waited for: the old feed stays as it is, and nothing is lost.
+    return sessions.is_transient(error) or isinstance(error, OSError)

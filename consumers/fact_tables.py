@@ -1,0 +1,88 @@
+"""The tables of facts as SQL: read, write and remove rows by key, many at a time, whatever the table."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from consumers.batch import RowState
+from ims.facts import Table
+from ims.mapping import COLUMNS, FactKey
+
+Cursor = psycopg.Cursor[tuple[Any, ...]]
+
+_ARRAYS: Final = {int: "bigint[]", str: "text[]", bool: "boolean[]", date: "date[]"}
+
+
+def _key_columns(table: Table) -> list[str]:
+    return ["owner_id"] if table is Table.OWNER else ["owner_id", "id"]
+
+
+def _key_arrays(table: Table, keys: Iterable[FactKey]) -> tuple[sql.Composable, list[list[int]]]:
+    """``unnest`` of the keys as rows, and its parameters."""
+    columns = _key_columns(table)
+    arrays = sql.SQL(", ").join(sql.SQL("%s::bigint[]") for _ in columns)
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    return sql.SQL("unnest({}) as k({})").format(arrays, names), [list(c) for c in zip(*keys, strict=True)][
+        : len(columns)
+    ]
+
+
+def stored(cursor: Cursor, table: Table, keys: list[FactKey]) -> dict[FactKey, dict[str, Any]]:
+    """The rows of *keys* as they are stored, each by our column names; those that are not there are left out."""
+    if not keys:
+        return {}
+    columns = list(COLUMNS[table])
+    given, parameters = _key_arrays(table, keys)
+    cursor.execute(
+        sql.SQL("select {columns} from imsfeed.{table} join {given} using ({key})").format(
+            columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+            table=sql.Identifier(table.value),
+            given=given,
+            key=sql.SQL(", ").join(map(sql.Identifier, _key_columns(table))),
+        ),
+        parameters,
+    )
+    rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+    return {FactKey(row["owner_id"], row.get("id", row["owner_id"])): row for row in rows}
+
+
+def delete(cursor: Cursor, table: Table, keys: list[FactKey]) -> None:
+    """Remove the rows of *keys*."""
+    if not keys:
+        return
+    given, parameters = _key_arrays(table, keys)
+    matches = sql.SQL(" and ").join(sql.SQL("t.{0} = k.{0}").format(sql.Identifier(c)) for c in _key_columns(table))
+    cursor.execute(
+        sql.SQL("delete from imsfeed.{} t using {} where {}").format(sql.Identifier(table.value), given, matches),
+        parameters,
+    )
+
+
+def upsert(cursor: Cursor, table: Table, rows: Mapping[FactKey, RowState]) -> None:
+    """Make the rows what *rows* says, whether they are there or not."""
+    if not rows:
+        return
+    columns = list(COLUMNS[table])
+    arrays = [[(row.values or {}).get(name) for row in rows.values()] for name in columns]
+    cursor.execute(_upsert_statement(table), [*arrays, [row.epoch for row in rows.values()]])
+
+
+def _upsert_statement(table: Table) -> sql.Composed:
+    columns = [*COLUMNS[table], "source_epoch"]
+    kinds = [*(_ARRAYS[column.type] for column in COLUMNS[table].values()), "bigint[]"]
+    key = _key_columns(table)
+    return sql.SQL(
+        "insert into imsfeed.{table} ({columns}) select * from unnest({arrays})"
+        " on conflict ({key}) do update set {changes}"
+    ).format(
+        table=sql.Identifier(table.value),
+        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        arrays=sql.SQL(", ").join(sql.SQL("%s::" + kind) for kind in kinds),
+        key=sql.SQL(", ").join(map(sql.Identifier, key)),
+        changes=sql.SQL(", ").join(
+            sql.SQL("{0} = excluded.{0}").format(sql.Identifier(c)) for c in columns if c not in key
+        ),
+    )

@@ -1,0 +1,156 @@
+"""Facts as compact reads them: which persons and groups a cut must look at, and all facts that bear on those."""
+
+from collections.abc import Collection, Iterable
+from datetime import date
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from consumers.pending import Pending
+from consumers.sessions import Connection
+from consumers.targets_table import TargetRow
+from ims.facts import FACT_TYPES, CourseGroup, Employee, Enrolment, Fact, Facts, Owner, Person, School, Table
+from ims.mapping import COLUMNS
+from ims.national_id import NationalId
+
+T = TypeVar("T", bound=Fact)
+
+
+class Affected(msgspec.Struct, frozen=True):
+    """The persons and groups whose records a cut works out anew."""
+
+    persons: list[int]
+    groups: list[int]
+
+
+def affected(connection: Connection, target: TargetRow, pending: Pending, days: tuple[date, date] | None) -> Affected:
+    """Whom *pending* and the passing of time bear on.
+
+    A group bears on all its members, a school on its groups and employees. Persons that share a national id, and groups
+    that share a code, if their ids are made of it, are looked at together.
+
+    Args:
+        days: the day up to which dates are told, and today; what begins or has ended between them has changed.
+    """
+    told, today = days or (date.max, date.min)
+    parameters = {
+        "target": target.target_id,
+        "owner": target.owner_id,
+        "by_code": "{id}" not in target.settings.group_id,
+        "persons": list(pending.persons),
+        "groups": list(pending.groups),
+        "schools": list(pending.schools),
+        "told": told,
+        "today": today,
+    }
+    groups = _ids(connection, _GROUPS, parameters)
+    parameters["groups"] = groups
+    persons = _ids(connection, _PERSONS, parameters)
+    return Affected(with_twins(connection, target, persons), groups)
+
+
+def with_twins(connection: Connection, target: TargetRow, persons: Collection[int]) -> list[int]:
+    """These persons and those at the owner who share a national id with one of them."""
+    return _ids(connection, _TWINS, {"owner": target.owner_id, "persons": list(persons)})
+
+
+def everything(connection: Connection, target: TargetRow) -> Affected:
+    """Every person and group that the owner has, or that the target has been told of."""
+    parameters = {"target": target.target_id, "owner": target.owner_id}
+    return Affected(_ids(connection, _ALL_PERSONS, parameters), _ids(connection, _ALL_GROUPS, parameters))
+
+
+def read_facts(connection: Connection, owner_id: int, persons: Collection[int], groups: Collection[int]) -> Facts:
+    """The facts that bear on these persons and groups."""
+    ids = list(persons)
+    enrolments = _read(connection, Enrolment, Table.ENROLMENT, owner_id, "person_id", ids)
+    wanted = {*groups, *(enrolment.group_id for enrolment in enrolments)}
+    owners = connection.execute(
+        "select owner_id, orgnr, name from imsfeed.owner where owner_id = %s", (owner_id,)
+    ).fetchall()
+    return Facts(
+        owner=Owner(*owners[0]) if owners else None,
+        schools={school.id: school for school in _read(connection, School, Table.SCHOOL, owner_id)},
+        persons={p.id: p for p in _read(connection, Person, Table.PERSON, owner_id, "id", ids)},
+        employees={e.id: e for e in _read(connection, Employee, Table.EMPLOYEE, owner_id, "person_id", ids)},
+        groups={g.id: g for g in _read(connection, CourseGroup, Table.COURSE_GROUP, owner_id, "id", wanted)},
+        enrolments={enrolment.id: enrolment for enrolment in enrolments},
+    )
+
+
+def _read(
+    connection: Connection,
+    kind: type[T],
+    table: Table,
+    owner_id: int,
+    column: str | None = None,
+    ids: Iterable[int] = (),
+) -> list[T]:
+    columns = ", ".join(COLUMNS[table])
+    query = f"select {columns} from imsfeed.{table.value} where owner_id = %s"  # noqa: S608 - our own names
+    parameters: list[Any] = [owner_id]
+    if column is not None:
+        query += f" and {column} = any (%s)"
+        parameters.append(list(ids))
+    rows = connection.execute(query.encode(), parameters).fetchall()
+    if kind is Person:
+        at = list(FACT_TYPES[Table.PERSON].__struct_fields__).index("national_id")
+        rows = [(*row[:at], None if row[at] is None else NationalId(row[at]), *row[at + 1 :]) for row in rows]
+    return [kind(*row) for row in rows]
+
+
+def _ids(connection: Connection, query: str, parameters: dict[str, Any]) -> list[int]:
+    return [row[0] for row in connection.execute(query.encode(), parameters).fetchall()]
+
+
+_GROUPS: Final = """
+with marked as (
+    select unnest(%(groups)s::bigint[]) as id
+    union select id from imsfeed.course_group where owner_id = %(owner)s and school_id = any (%(schools)s::bigint[])
+    union select id from imsfeed.course_group
+           where owner_id = %(owner)s and starts_on > %(told)s and starts_on <= %(today)s
+    union select id from imsfeed.course_group
+           where owner_id = %(owner)s and ends_on >= %(told)s and ends_on < %(today)s
+    union select id from imsfeed.left_out where target_id = %(target)s and kind = 2 and reason = 'duplicate_id'
+)
+select id from marked
+union select twin.id from imsfeed.course_group marked_group
+  join imsfeed.course_group twin using (owner_id, code)
+ where %(by_code)s and owner_id = %(owner)s and marked_group.id in (select id from marked)
+"""
+
+_PERSONS: Final = """
+select unnest(%(persons)s::bigint[]) as id
+union select person_id from imsfeed.enrolment where owner_id = %(owner)s and group_id = any (%(groups)s::bigint[])
+union select person_id from imsfeed.published where target_id = %(target)s and group_id = any (%(groups)s::bigint[])
+         and person_id is not null
+union select person_id from imsfeed.employee where owner_id = %(owner)s and school_id = any (%(schools)s::bigint[])
+union select person_id from imsfeed.enrolment
+       where owner_id = %(owner)s and starts_on > %(told)s and starts_on <= %(today)s
+union select person_id from imsfeed.enrolment
+       where owner_id = %(owner)s and ends_on >= %(told)s and ends_on < %(today)s
+union select id from imsfeed.left_out where target_id = %(target)s and kind = 1 and reason = 'duplicate_id'
+"""
+
+_TWINS: Final = """
+select unnest(%(persons)s::bigint[]) as id
+union select twin.id from imsfeed.person one
+  join imsfeed.person twin
+    on twin.owner_id = one.owner_id and translate(twin.national_id, ' -', '') = translate(one.national_id, ' -', '')
+ where one.owner_id = %(owner)s and one.id = any (%(persons)s::bigint[]) and one.national_id is not null
+   and twin.national_id is not null
+"""
+
+_ALL_PERSONS: Final = """
+select id from imsfeed.person where owner_id = %(owner)s
+union select person_id from imsfeed.published where target_id = %(target)s and person_id is not null
+union select id from imsfeed.left_out where target_id = %(target)s and kind = 1
+order by 1
+"""
+
+_ALL_GROUPS: Final = """
+select id from imsfeed.course_group where owner_id = %(owner)s
+union select group_id from imsfeed.published where target_id = %(target)s and group_id is not null
+union select id from imsfeed.left_out where target_id = %(target)s and kind = 2
+order by 1
+"""

@@ -1,0 +1,236 @@
+"""The one doorway to the state database for materialize: facts, progress and marks, changed together or not at all."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+import psycopg
+from psycopg import sql
+
+from consumers import fact_tables
+from consumers.batch import Outcome, Progress, Refused, RowState
+from consumers.fact_tables import Cursor
+from ims.errors import ImsfeedError
+from ims.events import Position
+from ims.facts import Table
+from ims.mapping import COLUMNS, FactKey
+
+CHANNEL: Final = "imsfeed_marks"
+"""Notified when marks have been made: there may be something to publish."""
+
+_REFERENCES: Final[Mapping[Table, str]] = {Table.EMPLOYEE: "person_id", Table.ENROLMENT: "person_id"}
+"""Tables whose rows bear on a person: the one they point to now, and the one they pointed to before."""
+
+Mark = tuple[int, str, int]
+Marks = dict[Mark, datetime | None]
+
+
+class FencedError(ImsfeedError):
+    """Another process has moved this partition on: what was read here is not applied. Start again from its row."""
+
+
+class FactsStore:
+    """Facts and progress of one topic in the state database."""
+
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], topic: str, partitions: int) -> None:
+        self._connection = connection
+        self._topic = topic
+        self._partitions = partitions
+
+    def lease(self, partition: int) -> bool:
+        """Take *partition* for this session, unless another one has it; a session that ends gives back its own."""
+        row = self._connection.execute(
+            "select pg_try_advisory_lock(hashtext(%s), %s)", (f"imsfeed {self._topic}", partition)
+        ).fetchone()
+        return bool(row and row[0])
+
+    def progress(self, partition: int) -> Progress | None:
+        """How far *partition* has been applied, or ``None`` if nothing ever was."""
+        row = self._connection.execute(
+            "select next_offset, source_epoch, commit_lsn, ordinal, open_owners, heartbeat_at, committed_at"
+            " from imsfeed.topic_partition where topic = %s and partition = %s",
+            (self._topic, partition),
+        ).fetchone()
+        if row is None:
+            return None
+        position = None if row[1] is None else Position(row[1], int(row[2]), row[3])
+        return Progress(row[0], position, frozenset(row[4]), row[5], row[6])
+
+    def begin(self, partition: int, next_offset: int) -> Progress:
+        """Register a partition that was never applied, from *next_offset* on."""
+        self._connection.execute(
+            "insert into imsfeed.topic_partition (topic, partition, next_offset) values (%s, %s, %s)"
+            " on conflict do nothing",
+            (self._topic, partition, next_offset),
+        )
+        return self.progress(partition) or Progress(next_offset)
+
+    def apply(self, partition: int, start: int, outcome: Outcome) -> list[Refused]:
+        """Make the facts what *outcome* says, move the partition on from *start*, mark what may have changed.
+
+        All in one transaction; the compare-and-set on the partition's row comes first, so that marks of one owner are
+        numbered in the order of their commits.
+
+        Returns:
+            The messages that turned out not to be applicable, now in quarantine with those of *outcome*.
+
+        Raises:
+            FencedError: the partition no longer stands at *start*.
+            psycopg.Error: nothing has been applied.
+        """
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            self._move(cursor, partition, start, outcome.progress)
+            marks: Marks = {}
+            refused = list(outcome.refused)
+            for table, rows in _by_table(outcome.rows).items():
+                refused += self._apply_table(cursor, table, rows, marks)
+            if outcome.loaded_epoch is not None:
+                self._sweep(cursor, partition, outcome.loaded_epoch, marks)
+            self._quarantine(cursor, partition, refused)
+            _insert_marks(cursor, marks)
+        return refused
+
+    def refuse(self, partition: int, start: int, outcome: Outcome, refused: Iterable[Refused]) -> None:
+        """Move past a batch none of which can be applied: its messages go to quarantine.
+
+        Raises:
+            FencedError: the partition no longer stands at *start*.
+        """
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            self._move(cursor, partition, start, outcome.progress)
+            self._quarantine(cursor, partition, refused)
+
+    def quarantine_size(self) -> int:
+        """How many messages wait in quarantine."""
+        return self._count("select count(*) from imsfeed.quarantine")
+
+    def unresolved_references(self) -> int:
+        """How many references point to a row that has not arrived."""
+        return self._count(_UNRESOLVED)
+
+    def _count(self, query: str) -> int:
+        row = self._connection.execute(query.encode()).fetchone()
+        return int(row[0]) if row else 0
+
+    def _move(self, cursor: Cursor, partition: int, start: int, to: Progress) -> None:
+        position = to.position or (None, None, None)
+        cursor.execute(
+            "update imsfeed.topic_partition set next_offset = %s, source_epoch = %s, commit_lsn = %s, ordinal = %s,"
+            " open_owners = %s, heartbeat_at = %s, committed_at = %s, updated_at = now()"
+            " where topic = %s and partition = %s and next_offset = %s",
+            (
+                to.next_offset,
+                *position,
+                sorted(to.open_owners),
+                to.heartbeat_at,
+                to.committed_at,
+                self._topic,
+                partition,
+                start,
+            ),
+        )
+        if cursor.rowcount != 1:
+            raise FencedError(f"partition {partition} no longer stands at offset {start}: another process applied it")
+
+    def _apply_table(self, cursor: Cursor, table: Table, rows: dict[FactKey, RowState], marks: Marks) -> list[Refused]:
+        stored = fact_tables.stored(cursor, table, [key for key, row in rows.items() if _needs_stored(table, row)])
+        refused = _complete(table, rows, stored)
+        fact_tables.delete(cursor, table, [key for key, row in rows.items() if row.values is None])
+        fact_tables.upsert(cursor, table, {key: row for key, row in rows.items() if row.values is not None})
+        for key, row in rows.items():
+            for mark in _marks_of(table, key, row, stored.get(key)):
+                known = marks.get(mark)
+                marks[mark] = min(filter(None, (known, row.committed_at)), default=None)
+        return refused
+
+    def _sweep(self, cursor: Cursor, partition: int, epoch: int, marks: Marks) -> None:
+        """Remove the rows of this partition's owners that the completed load has not seen."""
+        for table in Table:
+            cursor.execute(
+                sql.SQL(
+                    "delete from imsfeed.{} where source_epoch < %s and mod(owner_id, %s) = %s returning owner_id"
+                ).format(sql.Identifier(table.value)),
+                (epoch, self._partitions, partition),
+            )
+            for (owner_id,) in cursor.fetchall():
+                marks.setdefault((owner_id, "owner", owner_id), None)
+
+    def _quarantine(self, cursor: Cursor, partition: int, refused: Iterable[Refused]) -> None:
+        cursor.executemany(
+            "insert into imsfeed.quarantine"
+            " (topic, partition, message_offset, message_key, message_value, reason, detail)"
+            " values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+            [
+                (self._topic, partition, r.message.offset, r.message.key, r.message.value, r.reason, r.detail)
+                for r in refused
+            ],
+        )
+
+
+def _by_table(rows: Mapping[tuple[Table, FactKey], RowState]) -> dict[Table, dict[FactKey, RowState]]:
+    tables: dict[Table, dict[FactKey, RowState]] = defaultdict(dict)
+    for (table, key), row in rows.items():
+        tables[table][key] = row
+    return tables
+
+
+def _needs_stored(table: Table, row: RowState) -> bool:
+    """Whether the row as stored matters: for the columns the event left out, or for whom it pointed to."""
+    if not row.whole and row.values is not None and row.values.keys() != COLUMNS[table].keys():
+        return True
+    return table in _REFERENCES and not row.loading
+
+
+def _complete(table: Table, rows: dict[FactKey, RowState], stored: Mapping[FactKey, dict[str, Any]]) -> list[Refused]:
+    """Fill in the columns that events left out; take out, and return, the rows that stay without a needed one."""
+    refused = []
+    for key, row in list(rows.items()):
+        if row.values is None:
+            continue
+        values = row.values if row.whole else {**stored.get(key, {}), **row.values}
+        lacking = [name for name, column in COLUMNS[table].items() if not column.optional and name not in values]
+        if lacking:
+            refused.append(Refused(row.message, "missing_column", f"{table.value} without {', '.join(lacking)}"))
+            del rows[key]
+        else:
+            rows[key] = msgspec.structs.replace(row, values=values)
+    return refused
+
+
+def _marks_of(table: Table, key: FactKey, row: RowState, stored: Mapping[str, Any] | None) -> Iterator[Mark]:
+    if row.loading or table is Table.OWNER:
+        yield key.owner_id, "owner", key.owner_id
+    elif table in _REFERENCES:
+        for values in (stored, row.values):
+            if values:
+                yield key.owner_id, "person", values[_REFERENCES[table]]
+    else:
+        yield key.owner_id, "group" if table is Table.COURSE_GROUP else table.value, key.id
+
+
+def _insert_marks(cursor: Cursor, marks: Marks) -> None:
+    if not marks:
+        return
+    owners, kinds, ids = zip(*marks, strict=True)
+    cursor.execute(
+        "insert into imsfeed.mark (owner_id, kind, id, committed_at)"
+        " select * from unnest(%s::bigint[], %s::text[], %s::bigint[], %s::timestamptz[])",
+        (list(owners), list(kinds), list(ids), list(marks.values())),
+    )
+    cursor.execute(f"notify {CHANNEL}")
+
+
+_UNRESOLVED: Final = """
+select (select count(*) from imsfeed.enrolment e where not exists
+           (select from imsfeed.person p where (p.owner_id, p.id) = (e.owner_id, e.person_id)))
+     + (select count(*) from imsfeed.enrolment e where not exists
+           (select from imsfeed.course_group g where (g.owner_id, g.id) = (e.owner_id, e.group_id)))
+     + (select count(*) from imsfeed.employee e where not exists
+           (select from imsfeed.person p where (p.owner_id, p.id) = (e.owner_id, e.person_id)))
+     + (select count(*) from imsfeed.employee e where not exists
+           (select from imsfeed.school s where (s.owner_id, s.id) = (e.owner_id, e.school_id)))
+     + (select count(*) from imsfeed.course_group g where not exists
+           (select from imsfeed.school s where (s.owner_id, s.id) = (g.owner_id, g.school_id)))
+"""

@@ -1,0 +1,111 @@
+"""The one doorway to Kafka for materialize: partitions assigned by hand, read from where the state database stands.
+
+Offsets live in the state database, in the transaction that applies the messages. What is committed to Kafka is for lag
+exporters to look at; nothing is ever read back from there.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
+
+from consumers.batch import Message
+from ims.errors import ImsfeedError
+from ims.runtime.settings import Settings
+
+_FETCH_WAIT_MS: Final = 50
+"""How long a broker holds an empty fetch; part of every change's way, and of the idle cost."""
+
+
+class OffsetLostError(ImsfeedError):
+    """The stored offset is outside what Kafka has: messages are gone or the topic is another one. Needs a resync."""
+
+
+class KafkaSource:
+    """A consumer of some partitions of the topic, each read from a given offset on."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._topic = settings.kafka_topic
+        self._consumer = KafkaConsumer(
+            bootstrap_servers=settings.bootstrap_servers,
+            client_id="imsfeed-materialize",
+            group_id=settings.kafka_group,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            allow_auto_create_topics=False,
+            max_poll_records=settings.batch_limit,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+        )
+
+    def partitions(self) -> set[int]:
+        """The topic's partitions; empty while it does not exist."""
+        return set(self._consumer.partitions_for_topic(self._topic) or ())
+
+    def first_offset(self, partition: int) -> int:
+        """The oldest offset that Kafka still has."""
+        return int(self._consumer.beginning_offsets([self._at(partition)])[self._at(partition)])
+
+    def assign(self, offsets: dict[int, int]) -> None:
+        """Read these partitions, each from its offset on, and no others.
+
+        Raises:
+            OffsetLostError: Kafka no longer has one of the offsets, or never had.
+        """
+        self._consumer.assign([self._at(partition) for partition in offsets])
+        ends = self._ends(offsets)
+        starts = self._consumer.beginning_offsets([self._at(partition) for partition in offsets])
+        for partition, offset in offsets.items():
+            first, end = starts[self._at(partition)], ends[partition]
+            if not first <= offset <= end:
+                raise OffsetLostError(
+                    f"{self._topic}[{partition}]: offset {offset} is outside {first}..{end}, what Kafka has;"
+                    " load the source anew with `imsfeed setup source --reload`"
+                )
+            self._consumer.seek(self._at(partition), offset)
+
+    def poll(self, seconds: float) -> dict[int, list[Message]]:
+        """The next messages of each partition, waiting at most *seconds* for the first."""
+        polled = self._consumer.poll(timeout_ms=int(seconds * 1000))
+        return {
+            at.partition: [Message(record.offset, record.key, record.value) for record in records]
+            for at, records in polled.items()
+        }
+
+    def seek(self, partition: int, offset: int) -> None:
+        """Read *partition* from *offset* on, whatever was polled before."""
+        self._consumer.seek(self._at(partition), offset)
+
+    def lag(self, offsets: dict[int, int]) -> dict[int, int]:
+        """Messages in each partition at and after its offset."""
+        ends = self._ends(offsets)
+        return {partition: max(0, ends[partition] - offset) for partition, offset in offsets.items()}
+
+    def show_offsets(self, offsets: dict[int, int]) -> None:
+        """Commit the offsets to Kafka, for others to look at, without waiting for the answer."""
+        self._consumer.commit_async(
+            {self._at(partition): OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()},
+            callback=_ignore,
+        )
+
+    def close(self) -> None:
+        """Leave Kafka."""
+        self._consumer.close()
+
+    def _ends(self, partitions: Iterable[int]) -> dict[int, int]:
+        ends = self._consumer.end_offsets([self._at(partition) for partition in partitions])
+        return {at.partition: int(end) for at, end in ends.items()}
+
+    def _at(self, partition: int) -> TopicPartition:
+        return TopicPartition(self._topic, partition)
+
+
+def _ignore(*_: Any) -> None:  # noqa: ANN401 - kafka-python is untyped
+    """A commit that failed is repeated by the next one."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether Kafka may answer differently later: any answer of its may be another one after it was mended."""
+    return isinstance(error, KafkaError)

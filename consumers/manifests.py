@@ -1,0 +1,64 @@
+"""The manifest of a target, from what is recorded: always written last, and by one process at a time."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from consumers import published_store
+from consumers.sessions import Connection
+from consumers.snapshots import feed_directory
+from consumers.targets_table import TargetRow, lock_target
+from ims.feed import Manifest, delta_path, encode
+from ims.schedule import next_snapshot
+
+_EXPIRES_AFTER: Final = timedelta(minutes=10)
+"""An importer that sees an older ``checked`` knows that nobody writes any more."""
+
+
+def write_manifest(connection: Connection, root: Path, target_id: int, now: datetime) -> bool:
+    """Link what is recorded but not in the feed yet, then say in the manifest what is.
+
+    The target's row is locked meanwhile, so that of two processes the later one writes the newer manifest.
+
+    Returns:
+        Whether it was written; not while another process works on the target or there is no snapshot yet.
+
+    Raises:
+        FeedError: a file of the feed is not what was recorded.
+    """
+    with connection.transaction():
+        target = lock_target(connection, target_id)
+        if target is None or not target.has_snapshot:
+            return False
+        directory = feed_directory(root, target)
+        for seq, _, xml in published_store.unlinked_deltas(connection, target_id):
+            directory.link(delta_path(seq), xml)
+            published_store.mark_linked(connection, target_id, seq, now)
+        manifest = _manifest(connection, target, now)
+        if manifest is None:
+            return False
+        directory.write_manifest(encode(manifest))
+        return True
+
+
+def _manifest(connection: Connection, target: TargetRow, now: datetime) -> Manifest | None:
+    latest = published_store.latest_snapshot(connection, target.target_id)
+    if latest is None or target.head_seq is None:
+        return None
+    snapshot, taken_at = latest
+    deltas = published_store.deltas(connection, target.target_id)
+    settings = target.settings
+    return Manifest(
+        target=settings.name,
+        epoch=target.epoch,
+        head_seq=target.head_seq,
+        oldest_delta_seq=deltas[0].seq if deltas else None,
+        generated=max(taken_at, target.head_at or taken_at),
+        checked=now,
+        expires=now + _EXPIRES_AFTER,
+        state="ok" if target.state == "ok" else "stale",
+        snapshot=snapshot,
+        deltas=deltas,
+        next_snapshot=next_snapshot(now, settings.snapshot_hour, settings.zone),
+        ready_by=None,
+    )

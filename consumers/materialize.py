@@ -1,0 +1,174 @@
+"""Materialize: read change events from Kafka, make the state database's facts what they say.
+
+A batch's facts, the partition's progress, the marks for compact and the messages that cannot be applied are one
+transaction. Whatever is interrupted is read again from the stored offset, and what was applied is not applied twice.
+"""
+
+import time
+from collections.abc import Callable
+
+import psycopg
+
+from consumers import kafka_source, sessions
+from consumers.batch import Message, Outcome, Progress, Refused, read_batch
+from consumers.facts_store import FactsStore, FencedError
+from consumers.kafka_source import KafkaSource
+from ims.mapping import REFERENCE_MAPPING, SourceMapping, parse_mapping
+from ims.runtime.lifecycle import Stop
+from ims.runtime.logs import get_logger
+from ims.runtime.metrics import MaterializeMetrics
+from ims.runtime.retries import patiently
+from ims.runtime.settings import Settings
+
+log = get_logger(__name__)
+
+_POLL_SECONDS = 0.5
+_LOOK_ROUND_SECONDS = 5.0
+"""Time between two looks at what is not in the messages: free partitions, lag, the quarantine's size."""
+_COUNT_SECONDS = 60.0
+"""Time between two counts of unresolved references, which read whole tables."""
+
+
+def run(settings: Settings, stop: Stop, metrics: MaterializeMetrics, ready: Callable[[bool], None]) -> None:
+    """Materialize until *stop*, through every outage of Kafka or the state database.
+
+    Raises:
+        InvalidSettingsError: the mapping file is wrong.
+        OffsetLostError: messages were lost between Kafka and the state database.
+    """
+    mapping = mapping_of(settings)
+
+    def again(error: BaseException, wait: float) -> None:
+        ready(False)
+        log.warning("starting again", error=type(error).__name__, wait_seconds=round(wait, 1))
+
+    for attempt in patiently(_is_transient, stop=stop, on_retry=again):
+        with attempt:
+            _Session(settings, metrics, mapping).run(stop, ready)
+
+
+def mapping_of(settings: Settings) -> SourceMapping:
+    """The mapping that the settings name, or the reference schema's.
+
+    Raises:
+        InvalidSettingsError: the file cannot be read or is no mapping.
+    """
+    if settings.mapping_file is None:
+        return REFERENCE_MAPPING
+    return parse_mapping(settings.mapping_file.read_text(encoding="utf-8"))
+
+
+def materialize_once(
+    store: FactsStore,
+    partition: int,
+    messages: list[Message],
+    progress: Progress,
+    mapping: SourceMapping,
+    default_epoch: int,
+) -> tuple[Outcome, list[Refused]]:
+    """Apply *messages*, the next ones of *partition*, in one transaction.
+
+    Should PostgreSQL find a value impossible that the mapping let through, the batch is halved until the one message
+    is found; that one goes to quarantine and the others are applied.
+
+    Returns:
+        The outcome with the progress reached, and all messages now in quarantine.
+
+    Raises:
+        FencedError: another process has applied this partition.
+        psycopg.Error: nothing of the last batch has been applied.
+    """
+    outcome = read_batch(progress, messages, mapping, default_epoch)
+    try:
+        return outcome, store.apply(partition, progress.next_offset, outcome)
+    except psycopg.DataError as error:
+        if len(messages) > 1:
+            half = len(messages) // 2
+            first, refused = materialize_once(store, partition, messages[:half], progress, mapping, default_epoch)
+            second, more = materialize_once(store, partition, messages[half:], first.progress, mapping, default_epoch)
+            return second, refused + more
+        refused = [Refused(messages[0], "impossible_value", f"PostgreSQL refused it: {error.sqlstate}")]
+        store.refuse(partition, progress.next_offset, outcome, refused)
+        return outcome, refused
+
+
+class _Session:
+    """One life of the consumer: a session on the state database and a connection to Kafka, until either fails."""
+
+    def __init__(self, settings: Settings, metrics: MaterializeMetrics, mapping: SourceMapping) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._mapping = mapping
+        self._progress: dict[int, Progress] = {}
+        self._looked_round = self._counted = float("-inf")
+
+    def run(self, stop: Stop, ready: Callable[[bool], None]) -> None:
+        settings = self._settings
+        with sessions.connect(settings.state(), "materialize") as connection:
+            store = FactsStore(connection, settings.kafka_topic, settings.kafka_partitions)
+            source = KafkaSource(settings)
+            try:
+                while not stop:
+                    now = time.monotonic()
+                    if now - self._looked_round >= _LOOK_ROUND_SECONDS:
+                        self._look_round(store, source, now)
+                        self._looked_round = now
+                        ready(bool(self._progress))
+                    if not self._progress:
+                        stop.wait(_POLL_SECONDS)
+                    for partition, messages in source.poll(_POLL_SECONDS).items() if self._progress else ():
+                        self._apply(store, source, partition, messages)
+                    self._metrics.alive(time.time())
+                source.show_offsets(self._offsets())
+            finally:
+                source.close()
+
+    def _apply(self, store: FactsStore, source: KafkaSource, partition: int, messages: list[Message]) -> None:
+        metrics = self._metrics
+        metrics.events_received.inc(len(messages))
+        metrics.batches_attempted.inc()
+        try:
+            outcome, refused = materialize_once(
+                store, partition, messages, self._progress[partition], self._mapping, self._settings.source_epoch
+            )
+        except FencedError:
+            metrics.fencing_rejections.inc()
+            log.warning("fenced", partition=partition, offset=self._progress[partition].next_offset)
+            self._progress[partition] = store.progress(partition) or self._progress[partition]
+            source.seek(partition, self._progress[partition].next_offset)
+            return
+        self._progress[partition] = outcome.progress
+        metrics.batches_committed.inc()
+        metrics.events_duplicate.inc(outcome.duplicates)
+        for table, _ in outcome.rows:
+            metrics.events_applied.labels(table.value).inc()
+        for message in refused:
+            metrics.events_quarantined.labels(message.reason).inc()
+            log.error("quarantined", partition=partition, offset=message.message.offset, reason=message.reason)
+        if outcome.progress.heartbeat_at is not None:
+            metrics.heartbeat_timestamp_seconds.labels(str(partition)).set(outcome.progress.heartbeat_at.timestamp())
+
+    def _look_round(self, store: FactsStore, source: KafkaSource, now: float) -> None:
+        found = {p for p in source.partitions() - self._progress.keys() if store.lease(p)}
+        for partition in found:
+            self._progress[partition] = store.progress(partition) or store.begin(
+                partition, source.first_offset(partition)
+            )
+        if found:
+            source.assign(self._offsets())
+            log.info("partitions taken", partitions=sorted(found), offsets=self._offsets())
+        if self._progress:
+            source.show_offsets(self._offsets())
+        for partition, lag in source.lag(self._offsets()).items():
+            self._metrics.consumer_lag_records.labels(str(partition)).set(lag)
+        self._metrics.quarantine_size.set(store.quarantine_size())
+        if now - self._counted >= _COUNT_SECONDS:
+            self._metrics.unresolved_references.set(store.unresolved_references())
+            self._counted = now
+
+    def _offsets(self) -> dict[int, int]:
+        return {partition: progress.next_offset for partition, progress in self._progress.items()}
+
+
+def _is_transient(error: BaseException) -> bool:
+    return sessions.is_transient(error) or kafka_source.is_transient(error)

@@ -1,0 +1,94 @@
+"""A snapshot: everything a target's importer has been told, streamed out of the state database into one file.
+
+The file is in the feed before it is recorded: after a crash between the two the same records give the same bytes, which
+are found there and recorded. Deltas go on meanwhile; a snapshot shows the state at its sequence number.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from pathlib import Path
+
+from consumers import published_store
+from consumers.feed_directory import FeedDirectory
+from consumers.sessions import Connection, one_view
+from consumers.targets_table import TargetRow, read_target
+from ims.errors import FeedError
+from ims.feed import SnapshotEntry, Totals, snapshot_path
+from ims.records import RecordKey
+from ims.schedule import local_day
+from ims.vocabulary import RecordKind
+from ims.xml_writer import Properties, snapshot_parts
+
+
+def take_snapshot(
+    connection: Connection, root: Path, target_id: int, now: datetime, *, scheduled: date | None = None
+) -> SnapshotEntry:
+    """Write a target's snapshot and record it.
+
+    Args:
+        scheduled: the local day whose hour this is, or ``None`` for a snapshot out of turn.
+
+    Raises:
+        FeedError: the target was never published, or another file has the snapshot's name.
+        psycopg.Error: the snapshot is not recorded; take it again.
+    """
+    kinds: Counter[RecordKind] = Counter()
+    with one_view(connection):
+        target = read_target(connection, target_id)
+        day = scheduled or local_day(now, target.settings.zone)
+        path = snapshot_path(day, _published_seq(target))
+        parts = _document(target, _counted(published_store.stream(connection, target_id), kinds))
+        written = feed_directory(root, target).link_streamed(path, parts)
+    entry = SnapshotEntry(
+        seq=_published_seq(target),
+        path=path,
+        sha256=written.sha256,
+        size=written.size,
+        counts=Totals(kinds[RecordKind.PERSON], kinds[RecordKind.GROUP], kinds[RecordKind.MEMBERSHIP]),
+        local_date=day,
+    )
+    with connection.transaction():
+        published_store.add_snapshot(connection, target_id, entry, now)
+        if scheduled is not None:
+            published_store.scheduled_through(connection, target_id, scheduled)
+    return entry
+
+
+def write_export(connection: Connection, root: Path, target_id: int, now: datetime) -> int | None:
+    """Replace the file at the target's fixed path by the full state: leavers are absent.
+
+    Returns:
+        The sequence number that the file shows, or ``None`` when the target has no such path.
+    """
+    with one_view(connection):
+        target = read_target(connection, target_id)
+        if target.settings.export_path is None:
+            return None
+        parts = _document(target, published_store.stream(connection, target_id))
+        feed_directory(root, target).replace(target.settings.export_path, parts, now.timestamp())
+    return _published_seq(target)
+
+
+def feed_directory(root: Path, target: TargetRow) -> FeedDirectory:
+    """The folder of a target that has been published."""
+    return FeedDirectory(root, target.orgnr or "", target.settings.name)
+
+
+def _document(target: TargetRow, rows: Iterable[tuple[RecordKey, str]]) -> Iterator[str]:
+    if target.source is None or target.head_at is None:
+        raise FeedError(f"target {target.settings.name} was never published")
+    properties = Properties(target.source, target.settings.name, "full", target.head_at)
+    return snapshot_parts(properties, target.source, rows)
+
+
+def _published_seq(target: TargetRow) -> int:
+    if target.head_seq is None:
+        raise FeedError(f"target {target.settings.name} was never published: its owner's facts have not arrived")
+    return target.head_seq
+
+
+def _counted(rows: Iterable[tuple[RecordKey, str]], kinds: Counter[RecordKind]) -> Iterator[tuple[RecordKey, str]]:
+    for row in rows:
+        kinds[row[0].kind] += 1
+        yield row

@@ -1,0 +1,111 @@
+"""Where everything stands, for people and for scripts: partitions, targets, what is left out, what is in quarantine.
+
+Persons and groups are named by their running numbers only.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from consumers.sessions import Connection
+from consumers.targets_table import TargetRow, all_targets
+from ims.vocabulary import RecordKind
+
+
+class PartitionStatus(msgspec.Struct, frozen=True):
+    """How far a partition has been applied; ``heartbeat_at`` tells an idle one from one that is stuck."""
+
+    topic: str
+    partition: int
+    next_offset: int
+    heartbeat_at: datetime | None
+    committed_at: datetime | None
+    open_owners: list[int]
+
+
+class LeftOut(msgspec.Struct, frozen=True):
+    """A person or group that exists and is not exported, by its running number."""
+
+    kind: Literal["person", "group"]
+    id: int
+    reason: str
+    since: datetime
+
+
+class TargetStatus(msgspec.Struct, frozen=True):
+    """Where a target's feed stands. ``published`` counts persons, groups and memberships told."""
+
+    owner: int
+    name: str
+    state: str
+    orgnr: str | None
+    head_seq: int | None
+    head_at: datetime | None
+    snapshot_at: datetime | None
+    published: dict[str, int]
+    left_out: list[LeftOut]
+
+
+class Quarantined(msgspec.Struct, frozen=True):
+    """A message that could not be applied: where it lies, and why. Its content is not shown."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    quarantined_at: datetime
+
+
+class StatusReport(msgspec.Struct, frozen=True):
+    """All of it."""
+
+    partitions: list[PartitionStatus]
+    targets: list[TargetStatus]
+    quarantine: list[Quarantined]
+
+
+def report(connection: Connection) -> StatusReport:
+    """Read where everything stands now."""
+    partitions = connection.execute(
+        "select topic, partition, next_offset, heartbeat_at, committed_at, open_owners from imsfeed.topic_partition"
+        " order by topic, partition"
+    ).fetchall()
+    quarantine = connection.execute(
+        "select topic, partition, message_offset, reason, detail, quarantined_at from imsfeed.quarantine"
+        " order by quarantined_at desc, topic, partition, message_offset"
+    ).fetchall()
+    return StatusReport(
+        partitions=[PartitionStatus(*row) for row in partitions],
+        targets=[_target(connection, row) for row in all_targets(connection)],
+        quarantine=[Quarantined(*row) for row in quarantine],
+    )
+
+
+def _target(connection: Connection, target: TargetRow) -> TargetStatus:
+    told = connection.execute(
+        "select kind, count(*) from imsfeed.published where target_id = %s group by kind", (target.target_id,)
+    ).fetchall()
+    taken = connection.execute(
+        "select max(created_at) from imsfeed.snapshot where target_id = %s", (target.target_id,)
+    ).fetchone()
+    left_out = connection.execute(
+        "select kind, id, reason, since from imsfeed.left_out where target_id = %s order by kind, reason, id",
+        (target.target_id,),
+    ).fetchall()
+    counts: dict[int, int] = dict(told)
+    return TargetStatus(
+        owner=target.owner_id,
+        name=target.settings.name,
+        state=target.state,
+        orgnr=target.orgnr,
+        head_seq=target.head_seq,
+        head_at=target.head_at,
+        snapshot_at=taken[0] if taken else None,
+        published={kind.name.lower(): counts.get(kind, 0) for kind in RecordKind},
+        left_out=[
+            LeftOut("person" if kind == RecordKind.PERSON else "group", id_, reason, since)
+            for kind, id_, reason, since in left_out
+        ],
+    )

@@ -1,0 +1,5 @@
+"""`python -m deploy` is `imsfeed`."""
+
+from deploy.cli import main
+
+main()

@@ -1,0 +1,126 @@
+"""`imsfeed status`, `snapshot` and `verify`: look at the feeds, and make one whole now."""
+
+import os
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from consumers import sessions
+from consumers.compact import UMASK
+from consumers.manifests import write_manifest
+from consumers.snapshots import take_snapshot
+from consumers.status_report import StatusReport, report
+from consumers.targets_table import find_target
+from ims.errors import FeedError
+from ims.feed import MANIFEST
+from ims.feed_proof import Proof, prove
+from ims.runtime.settings import read_settings
+
+_SHOWN = 20
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add these commands to *app*."""
+    for command in (status, snapshot, verify):
+        app.command()(command)
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, for scripts.")] = False,
+) -> None:
+    """Show where partitions and targets stand, who is left out and why, and what is in quarantine.
+
+    Example: [bold]imsfeed status --json | jq .targets[].left_out[/bold]
+    """
+    with sessions.connect(read_settings().state(), "status") as connection:
+        found = report(connection)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    else:
+        _print(found)
+
+
+def snapshot(
+    target: Annotated[str, typer.Argument(help="The target's name, or OWNER/NAME.")],
+    now: Annotated[bool, typer.Option("--now", help="Do not wait for the scheduled hour.")] = False,
+) -> None:
+    """Write a target's full snapshot out of turn, for an importer that has lost its place.
+
+    Example: [bold]imsfeed snapshot --now lms[/bold]
+    """
+    if not now:
+        raise typer.BadParameter("snapshots come at their hour by themselves; say --now for one out of turn")
+    settings = read_settings()
+    os.umask(UMASK)
+    moment = datetime.now(UTC)
+    with sessions.connect(settings.state(), "snapshot") as connection:
+        row = find_target(connection, target)
+        entry = take_snapshot(connection, settings.feed_directory, row.target_id, moment)
+        write_manifest(connection, settings.feed_directory, row.target_id, moment)
+    typer.echo(settings.feed_directory / (row.orgnr or "") / row.settings.name / entry.path)
+
+
+def verify(
+    directory: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A feed directory, or a part of it.")],
+) -> None:
+    """Prove that feeds hold together: digests, chain, schema, and snapshot + deltas = next snapshot.
+
+    Exits with 1 if anything is wrong.
+
+    Example: [bold]imsfeed verify .imsfeed-demo/feed[/bold]
+    """
+    folders = sorted(path.parent for path in directory.rglob(MANIFEST))
+    if not folders:
+        raise FeedError(f"there is no {MANIFEST} in {directory} or below")
+    console = Console(stderr=True)
+    wrong = 0
+    for folder in track(folders, "verifying", console=console, transient=True):
+        proof = _prove(folder)
+        wrong += len(proof.problems)
+        typer.echo(f"{folder}: {proof.snapshots} snapshots, {proof.deltas} deltas, {proof.records} records")
+        for problem in proof.problems:
+            typer.echo(f"  {problem}")
+    if wrong:
+        raise FeedError(f"{wrong} problems found")
+
+
+def _prove(folder: Path) -> Proof:
+    return prove(
+        lambda name: (folder / name).read_bytes(),
+        lambda name: sorted(path.name for path in (folder / name).glob("*")),
+    )
+
+
+def _print(found: StatusReport) -> None:
+    console = Console()
+    targets = Table("Target", "State", "Sequence", "Last delta", "Last snapshot", "Persons", "Groups", "Memberships")
+    for target in found.targets:
+        counts = map(str, target.published.values())
+        name = f"{target.owner}/{target.name}"
+        seq = "" if target.head_seq is None else str(target.head_seq)
+        targets.add_row(name, target.state, seq, _moment(target.head_at), _moment(target.snapshot_at), *counts)
+    console.print(targets)
+    left_out = Table("Target", "Left out", "Reason", "Count")
+    for target in found.targets:
+        for (kind, reason), count in sorted(Counter((one.kind, one.reason) for one in target.left_out).items()):
+            left_out.add_row(f"{target.owner}/{target.name}", kind, reason, str(count))
+    console.print(left_out)
+    partitions = Table("Topic", "Partition", "Next offset", "Heartbeat")
+    for partition in found.partitions:
+        cells = (partition.partition, partition.next_offset, _moment(partition.heartbeat_at))
+        partitions.add_row(partition.topic, *map(str, cells))
+    console.print(partitions)
+    console.print(f"In quarantine: {len(found.quarantine)}")
+    for message in found.quarantine[:_SHOWN]:
+        console.print(f"  {message.topic}[{message.partition}]@{message.offset} {message.reason}: {message.detail}")
+
+
+def _moment(at: datetime | None) -> str:
+    return "" if at is None else at.astimezone().isoformat(sep=" ", timespec="seconds")

@@ -1,0 +1,151 @@
+"""All that the demo runs on: databases, a broker, and capture, materialize and compact as the processes they are.
+
+SOURCE_DSN, STATE_DSN and KAFKA_BOOTSTRAP_SERVERS in the environment point it at real servers; there it makes databases
+and a topic of its own, and removes them in the end.
+"""
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from kafka import KafkaAdminClient
+
+from deploy.commands.processes import PROCESSES
+from deploy.local.broker import running_broker
+from deploy.local.postgres import LocalPostgres, running_postgres
+from deploy.local.process import LocalStackError, free_port, last_lines, running_process
+from ims.runtime.settings import Settings
+
+_SERVERS: Final = ("SOURCE_DSN", "STATE_DSN")
+
+
+class Stack(msgspec.Struct, frozen=True):
+    """Where everything is.
+
+    Attributes:
+        environment: the settings of the processes.
+        metrics: URL of each process's /metrics, once started.
+        processes: those that run.
+    """
+
+    directory: Path
+    source_dsn: str
+    state_dsn: str
+    environment: Mapping[str, str]
+    metrics: dict[str, str]
+    processes: dict[str, subprocess.Popen[bytes]]
+
+    @property
+    def feed(self) -> Path:
+        """The feed directory."""
+        return self.directory / "feed"
+
+    @property
+    def settings(self) -> Settings:
+        """The same settings for use in this process."""
+        return Settings.model_validate({name.lower(): value for name, value in self.environment.items()})
+
+    def log(self, name: str) -> Path:
+        """The file with the output of the process *name*."""
+        return self.directory / "logs" / f"{name}.log"
+
+    def check(self) -> None:
+        """See that every process still runs.
+
+        Raises:
+            LocalStackError: one has ended; the text ends with what it said last.
+        """
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                raise LocalStackError(f"{name} ended with {process.returncode}:\n{last_lines(self.log(name))}")
+
+
+@contextmanager
+def running_servers(directory: Path) -> Iterator[Stack]:
+    """Two empty databases and a broker, until the block is left.
+
+    Raises:
+        LocalStackError: a server did not start.
+    """
+    (directory / "logs").mkdir(parents=True)
+    mark = uuid.uuid4().hex[:8]
+    with ExitStack() as running:
+        source_dsn, state_dsn = (
+            running.enter_context(_database(server, f"imsfeed_demo_{mark}_{name}"))
+            for name, server in _postgres(directory, running).items()
+        )
+        environment = {
+            "SOURCE_DSN": source_dsn,
+            "STATE_DSN": state_dsn,
+            "SOURCE_SLOT": f"imsfeed_demo_{mark}",
+            "SOURCE_PUBLICATION": f"imsfeed_demo_{mark}",
+            "KAFKA_BOOTSTRAP_SERVERS": running.enter_context(_broker(directory, f"imsfeed.demo.{mark}")),
+            "KAFKA_TOPIC": f"imsfeed.demo.{mark}",
+            "FEED_DIRECTORY": str(directory / "feed"),
+            "METRICS_HOST": "127.0.0.1",
+        }
+        yield Stack(directory, source_dsn, state_dsn, environment, {}, {})
+
+
+@contextmanager
+def running_processes(stack: Stack) -> Iterator[None]:
+    """Capture, materialize and compact, until the block is left; then each is asked to stop, and must do so cleanly.
+
+    Raises:
+        LocalStackError: one ended with another exit code than 0.
+    """
+    with ExitStack() as running:
+        for name in PROCESSES:
+            port = free_port()
+            command = [sys.executable, "-m", "deploy", name]
+            environment = {**os.environ, **stack.environment, "METRICS_PORT": str(port)}
+            process = running.enter_context(running_process(command, stack.log(name), environment))
+            stack.metrics[name] = f"http://127.0.0.1:{port}/metrics"
+            stack.processes[name] = process
+        yield
+    for name, process in stack.processes.items():
+        if process.returncode != 0:
+            raise LocalStackError(f"{name} stopped with {process.returncode}:\n{last_lines(stack.log(name))}")
+
+
+def _postgres(directory: Path, running: ExitStack) -> dict[str, LocalPostgres]:
+    given = {name: os.environ[name] for name in _SERVERS if os.environ.get(name)}
+    embedded = running.enter_context(running_postgres(directory / "postgres")) if len(given) < len(_SERVERS) else None
+    servers = {}
+    for name in _SERVERS:
+        server = LocalPostgres(given[name]) if name in given else embedded
+        if server is not None:
+            servers[name.removesuffix("_DSN").lower()] = server
+    return servers
+
+
+@contextmanager
+def _database(server: LocalPostgres, name: str) -> Iterator[str]:
+    dsn = server.create_database(name)
+    try:
+        yield dsn
+    finally:
+        server.drop_database(name)
+
+
+@contextmanager
+def _broker(directory: Path, topic: str) -> Iterator[str]:
+    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if not given:
+        with running_broker(directory / "logs" / "broker.log") as servers:
+            yield servers
+        return
+    try:
+        yield given
+    finally:
+        admin = KafkaAdminClient(bootstrap_servers=given.split(","))
+        try:
+            admin.delete_topics([topic])
+        finally:
+            admin.close()

@@ -1,0 +1,156 @@
+"""The difference between what an importer was told and what is so now, as a delta file.
+
+A delta carries whole records, not patches. recstatus says what happened: 1 new, 2 changed, 3 gone. Applied to what was
+told it gives what is so now, which is what makes snapshot + deltas == next snapshot (:mod:`ims.feed_proof`).
+
+>>> from ims.vocabulary import RoleType
+>>> before = MemberRecord("imsfeed@974568012", "group-8A", "1001", RoleType.LEARNER)
+>>> told = {before.key: fragment(before)}
+>>> [change.recstatus.name for change in between(told, {}).changes]
+['GONE']
+>>> teacher = MemberRecord("imsfeed@974568012", "group-8A", "1001", RoleType.INSTRUCTOR)
+>>> [change.recstatus.name for change in between(told, {teacher.key: teacher}).changes]
+['GONE', 'NEW']
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from ims.errors import FeedError
+from ims.feed import Counts, KindCounts
+from ims.records import MemberRecord, PersonRecord, Record, RecordKey
+from ims.vocabulary import RecordKind, RecStatus
+from ims.xml_reader import read_fragment
+from ims.xml_writer import Properties, clean_text, document_parts, fragment
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One record of a delta.
+
+    Attributes:
+        recstatus: what the importer is asked to do.
+        record: the whole record; of one that is gone, as it was told.
+        text: the record's text without recstatus, to be kept as what was told; ``None`` if it is gone.
+    """
+
+    recstatus: RecStatus
+    record: Record
+    text: str | None
+
+
+class Delta(msgspec.Struct, frozen=True):
+    """All changes of a delta, in the order of the file; true if there are any."""
+
+    changes: tuple[Change, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    @property
+    def upserts(self) -> dict[RecordKey, str]:
+        """The texts now told, by key; a changed role is here, and not among the removals."""
+        return {change.record.key: change.text for change in self.changes if change.text is not None}
+
+    @property
+    def removals(self) -> list[RecordKey]:
+        """The keys that nothing is told about any more."""
+        upserts = self.upserts
+        return [change.record.key for change in self.changes if change.record.key not in upserts]
+
+    def counts(self) -> Counts:
+        """How many records there are of each kind and recstatus."""
+        counted = Counter((change.record.key.kind, change.recstatus) for change in self.changes)
+        return Counts(*(KindCounts(*(counted[kind, recstatus] for recstatus in RecStatus)) for kind in RecordKind))
+
+
+def between(published: Mapping[RecordKey, str], current: Mapping[RecordKey, Record]) -> Delta:
+    """What has to be told.
+
+    A record is unchanged when its text is. A membership whose role is another is told as the old role gone and the new
+    one new, because importers add a role to those there are (Moodle). A key that changes (a person's national id
+    arrives) is one record gone and another new, with all its memberships, in the same delta.
+
+    Args:
+        published: what was told, as :func:`ims.xml_writer.fragment` without recstatus. The caller must include all
+            that may be gone: with a person or a group also every membership that was told of it. Then a removed
+            group's members lose their roles one by one, as Moodle needs it, which keeps the members of a group that is
+            only gone.
+        current: what is so now, for the same persons and groups.
+
+    Raises:
+        FeedError: a published text cannot be read.
+    """
+    changes = [
+        change
+        for key in published.keys() | current.keys()
+        for change in _changes(key, published.get(key), current.get(key))
+    ]
+    logins = {_login(record) for record in current.values()} - {None}
+    return Delta(tuple(sorted((_sparing(logins, change) for change in changes), key=_place)))
+
+
+def delta_document(properties: Properties, delta: Delta) -> bytes:
+    """The delta as a file: persons, groups, and one membership element for each group.
+
+    Persons and groups come new, changed, gone; within a group those who leave come before those who join.
+
+    Raises:
+        FeedError: there is nothing to tell; an empty delta would use up a number for nothing.
+    """
+    if not delta:
+        raise FeedError("a delta without changes is not written")
+    rows = ((change.record.key, fragment(change.record, change.recstatus)) for change in delta.changes)
+    # If sourcedid/source itself has changed, only what is gone still has the old one.
+    source = next((c.record.source for c in delta.changes if c.text is not None), delta.changes[0].record.source)
+    return "".join(document_parts(properties, source, rows)).encode()
+
+
+def _changes(key: RecordKey, told: str | None, record: Record | None) -> Iterator[Change]:
+    if record is None:
+        if told is not None:
+            yield Change(RecStatus.GONE, read_fragment(key, told), None)
+        return
+    text = fragment(record)
+    if told is None:
+        yield Change(RecStatus.NEW, record, text)
+    elif text != told and isinstance(record, MemberRecord):
+        yield from _changed_membership(read_fragment(key, told), record, text)
+    elif text != told:
+        yield Change(RecStatus.CHANGED, record, text)
+
+
+def _changed_membership(before: Record, now: MemberRecord, text: str) -> Iterator[Change]:
+    if isinstance(before, MemberRecord) and before.role is now.role:
+        # Same role, other text: a new sourcedid/source. Nobody is to lose access for that, not even for a moment.
+        yield Change(RecStatus.CHANGED, now, text)
+    else:
+        yield Change(RecStatus.GONE, before, None)
+        yield Change(RecStatus.NEW, now, text)
+
+
+def _login(record: Record) -> str | None:
+    if isinstance(record, PersonRecord) and record.login is not None:
+        # Moodle can be told to write user names in lower case (fixcaseusernames).
+        return clean_text(record.login).casefold()
+    return None
+
+
+def _sparing(logins: set[str | None], change: Change) -> Change:
+    """The change, without the login of a person who is gone if somebody else has that login now.
+
+    A person's new record adopts the account with the same user name, and Moodle deletes by user name alone: the old
+    record would delete the very account that the new one has just adopted. Without a login nothing is deleted.
+    """
+    if change.recstatus is RecStatus.GONE and _login(change.record) in logins:
+        return msgspec.structs.replace(change, record=msgspec.structs.replace(change.record, login=None))
+    return change
+
+
+def _place(change: Change) -> tuple[int, int, str, bool, str]:
+    """Where the change stands in the file."""
+    key = change.record.key
+    if key.kind is RecordKind.MEMBERSHIP:
+        return key.kind, 0, key.id, change.recstatus is not RecStatus.GONE, key.member
+    return key.kind, change.recstatus, key.id, False, ""

@@ -1,0 +1,218 @@
+"""Who is exported to a target, and the one first reason why the others are not.
+
+A rule is one function that looks at one case and names a reason, or nothing. The rules of each kind stand in a tuple,
+and their order there decides which reason comes first. First those of the whole target, then those of a group, then,
+knowing which groups are exported, those of a person.
+
+Sources named below: "seed" is the user guide of Visma Voksenopplæring, chapter "Eksport IMS"; "Identum" is Identum's
+documentation of eADM and eFeide; "itslearning" and "Moodle" are the documentation and the code of their importers.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from enum import StrEnum
+from typing import Final, TypeVar
+
+import msgspec
+
+from ims.facts import CourseGroup, Employee, Enrolment, Owner, Person, School
+from ims.numbers import compact, organisation_number
+from ims.targets import TargetSettings
+
+
+class Reason(StrEnum):
+    """Why a person or group is not exported; where several hold, the one that stands first here is the reason."""
+
+    TARGET_DISABLED = "target_disabled"
+    """Nothing leaves until someone enables the target."""
+    OWNER_WITHOUT_NUMBER = "owner_without_number"
+    """The owner has no valid organisation number, or its row has not arrived."""
+    SCHOOL_UNKNOWN = "school_unknown"
+    """The group's school has not arrived, or is gone."""
+    SCHOOL_WITHOUT_NUMBER = "school_without_number"
+    """The group's school has no school number."""
+    GROUP_INACTIVE = "group_inactive"
+    """The group is not marked active."""
+    GROUP_NOT_STARTED = "group_not_started"
+    """The group's first day is still to come."""
+    GROUP_ENDED = "group_ended"
+    """The group's last day is over."""
+    GROUP_WITHOUT_ID = "group_without_id"
+    """The target's template makes an empty id of it, since the group has no code."""
+    PERSON_PROTECTED = "person_protected"
+    """The person's identity is protected (skjermet); never exported, whatever the settings."""
+    NAME_INCOMPLETE = "name_incomplete"
+    """Given or family name is blank."""
+    NO_ACTIVE_ENROLMENT = "no_active_enrolment"
+    """Neither a learner in an exported group nor an active teacher at a school with a number."""
+    NATIONAL_ID_MISSING = "national_id_missing"
+    """A learner without a national id, and the target takes none without."""
+    NATIONAL_ID_INVALID = "national_id_invalid"
+    """A learner whose national id is not valid, and the target takes none without."""
+    TEACHER_WITHOUT_VALID_ID = "teacher_without_valid_id"
+    """A teacher whose national id is missing or not valid; teachers need one, whatever the settings."""
+    DUPLICATE_ID = "duplicate_id"
+    """Another person, or group, would have the same id; which of them is meant cannot be told, so none is exported."""
+
+
+class TargetCase(msgspec.Struct, frozen=True):
+    """What the rules of a whole target look at."""
+
+    settings: TargetSettings
+    owner: Owner | None
+
+
+class GroupCase(msgspec.Struct, frozen=True):
+    """What the rules of a group look at. ``id`` is what its ``sourcedid/id`` would be."""
+
+    group: CourseGroup
+    school: School | None
+    id: str
+    today: date
+
+
+class PersonCase(msgspec.Struct, frozen=True):
+    """What the rules of a person look at.
+
+    Attributes:
+        learns: has an effective enrolment as learner in an exported group.
+        teaches: is employed as a teacher (:func:`is_teacher`), whether or not with a valid national id.
+        has_valid_id: the national id is a valid fødselsnummer, D-number or DUF number.
+        settings: of the target.
+    """
+
+    person: Person
+    learns: bool
+    teaches: bool
+    has_valid_id: bool
+    settings: TargetSettings
+
+
+Case = TypeVar("Case")
+
+
+def first_reason(rules: Iterable[Callable[[Case], Reason | None]], case: Case) -> Reason | None:
+    """The reason of the first rule that has one; ``None`` if the case is exported."""
+    for rule in rules:
+        reason = rule(case)
+        if reason is not None:
+            return reason
+    return None
+
+
+def target_is_enabled(case: TargetCase) -> Reason | None:
+    """Nothing is exported unless somebody has switched the export on (seed)."""
+    return None if case.settings.enabled else Reason.TARGET_DISABLED
+
+
+def owner_has_number(case: TargetCase) -> Reason | None:
+    """The owner must have an organisation number (seed); it names the feed and goes into every record's source."""
+    number = "" if case.owner is None else compact(case.owner.orgnr or "")
+    if organisation_number.is_valid(number, allow_test_numbers=case.settings.allow_test_numbers):
+        return None
+    return Reason.OWNER_WITHOUT_NUMBER
+
+
+TARGET_RULES: Final = (target_is_enabled, owner_has_number)
+"""The rules of a whole target; a reason here is everybody's."""
+
+
+def has_school_number(school: School) -> bool:
+    """Whether a school number is registered. There is no check digit to look at."""
+    return bool(school.school_no and school.school_no.strip())
+
+
+def group_has_school(case: GroupCase) -> Reason | None:
+    """A group belongs to a school, and the school must have a number (seed)."""
+    if case.school is None:
+        return Reason.SCHOOL_UNKNOWN
+    return None if has_school_number(case.school) else Reason.SCHOOL_WITHOUT_NUMBER
+
+
+def group_is_active(case: GroupCase) -> Reason | None:
+    """Only active groups are exported (seed)."""
+    return None if case.group.active else Reason.GROUP_INACTIVE
+
+
+def group_is_within_its_dates(case: GroupCase) -> Reason | None:
+    """A group is exported from its first day to its last, both included."""
+    if case.group.starts_on is not None and case.today < case.group.starts_on:
+        return Reason.GROUP_NOT_STARTED
+    if case.group.ends_on is not None and case.today > case.group.ends_on:
+        return Reason.GROUP_ENDED
+    return None
+
+
+def group_has_id(case: GroupCase) -> Reason | None:
+    """A record without an id would be created anew at every import and never be found again (Moodle)."""
+    return None if case.id.strip() else Reason.GROUP_WITHOUT_ID
+
+
+GROUP_RULES: Final = (group_has_school, group_is_active, group_is_within_its_dates, group_has_id)
+"""The rules of a group."""
+
+
+def is_effective(enrolment: Enrolment, today: date) -> bool:
+    """Whether an enrolment counts on a day: status active, from its first day to its last, both included (seed)."""
+    return (
+        enrolment.status == "active"
+        and enrolment.starts_on <= today
+        and (enrolment.ends_on is None or today <= enrolment.ends_on)
+    )
+
+
+def is_teacher(employee: Employee, school: School | None) -> bool:
+    """Whether an employment makes a teacher: of type teacher, marked active, at a school with a number (seed).
+
+    Case workers and other employees are not exported as employees. Only a teacher's enrolments as teacher count.
+    """
+    return employee.kind == "teacher" and employee.active and school is not None and has_school_number(school)
+
+
+def person_is_not_protected(case: PersonCase) -> Reason | None:
+    """Whoever has a protected identity is never exported (Identum)."""
+    return Reason.PERSON_PROTECTED if case.person.protected else None
+
+
+def person_has_whole_name(case: PersonCase) -> Reason | None:
+    """Both names are needed.
+
+    itslearning's file import makes them mandatory; Moodle's creates a user with an empty name. The case worker is
+    told, who can mend it, rather than the person being lost somewhere in an import.
+    """
+    whole = case.person.given_name.strip() and case.person.family_name.strip()
+    return None if whole else Reason.NAME_INCOMPLETE
+
+
+def person_belongs(case: PersonCase) -> Reason | None:
+    """A person is a learner in an exported group, or an active teacher, even without a group (seed).
+
+    Why a learner's group is not exported is said with the group.
+    """
+    return None if case.learns or case.teaches else Reason.NO_ACTIVE_ENROLMENT
+
+
+def learner_has_valid_id(case: PersonCase) -> Reason | None:
+    """A learner needs a valid national id unless the target takes persons without one (seed, version 8.16.3).
+
+    The same holds when everybody goes by the running number: that setting says how a person is named, not who is told.
+    """
+    if not case.learns or case.has_valid_id or case.settings.include_without_national_id:
+        return None
+    registered = case.person.national_id is not None and compact(case.person.national_id.reveal())
+    return Reason.NATIONAL_ID_INVALID if registered else Reason.NATIONAL_ID_MISSING
+
+
+def teacher_has_valid_id(case: PersonCase) -> Reason | None:
+    """A teacher needs a valid national id, always (seed); who is a learner as well is still exported as that."""
+    return None if case.learns or case.has_valid_id else Reason.TEACHER_WITHOUT_VALID_ID
+
+
+PERSON_RULES: Final = (
+    person_is_not_protected,
+    person_has_whole_name,
+    person_belongs,
+    learner_has_valid_id,
+    teacher_has_valid_id,
+)
+"""The rules of a person."""

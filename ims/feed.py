@@ -1,0 +1,188 @@
+"""The feed of one target: its files, and the manifest that tells an importer what to fetch.
+
+    manifest.json                   the only file ever replaced, always written last
+    snapshots/<date>-<seq>.xml      never changed
+    deltas/<seq>.xml                never changed, numbered without a gap, chained by digest
+
+A snapshot's ``seq`` is that of the last delta it contains. An importer takes the snapshot, then the deltas with a
+greater number in order. A gap, a wrong digest, a new epoch, or a position older than ``oldest_delta_seq`` allows means:
+take the snapshot again.
+
+>>> delta_path(12), snapshot_path(date(2026, 8, 17), 11)
+('deltas/12.xml', 'snapshots/2026-08-17-11.xml')
+"""
+
+import re
+from datetime import date, datetime
+from typing import Annotated, Final, Literal, NamedTuple
+
+import msgspec
+
+from ims.errors import FeedError
+
+FORMAT: Final = 1
+"""Version of the manifest. It grows only when importers made for the old one would misread the new one."""
+
+MANIFEST: Final = "manifest.json"
+SNAPSHOTS: Final = "snapshots"
+DELTAS: Final = "deltas"
+
+_SNAPSHOT_NAME: Final = re.compile(r"(\d{4}-\d{2}-\d{2})-(\d+)\.xml", re.ASCII)
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time in UTC, written as RFC 3339."""
+Seq = Annotated[int, msgspec.Meta(ge=0)]
+DeltaSeq = Annotated[int, msgspec.Meta(ge=1)]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+"""Digest of a file's bytes, in lower-case hexadecimal."""
+Size = Annotated[int, msgspec.Meta(ge=0)]
+"""Bytes."""
+
+
+class KindCounts(msgspec.Struct, frozen=True):
+    """How many records of one kind a delta holds, by recstatus."""
+
+    new: int = 0
+    changed: int = 0
+    gone: int = 0
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """How many records a delta holds. A changed role counts twice: the old one gone, the new one new."""
+
+    person: KindCounts = KindCounts()
+    group: KindCounts = KindCounts()
+    membership: KindCounts = KindCounts()
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """How many records a snapshot holds."""
+
+    person: int = 0
+    group: int = 0
+    membership: int = 0
+
+
+class SnapshotEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """The latest snapshot.
+
+    Attributes:
+        seq: number of the last delta it contains; 0 at a target's first publication.
+        local_date: the day it was taken for, in the target's time zone.
+    """
+
+    seq: Seq
+    path: str
+    sha256: Sha256
+    size: Size
+    counts: Totals
+    local_date: date
+
+
+class DeltaEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One delta that can still be fetched.
+
+    Attributes:
+        prev_sha256: digest of the delta before; of the first delta, that of the snapshot with seq 0 that it follows.
+        created: when it was cut.
+        oldest_event_at: when the source committed the oldest change in it; ``None`` if no change in the source made
+            it, but a date that was reached or a setting.
+    """
+
+    seq: DeltaSeq
+    path: str
+    sha256: Sha256
+    prev_sha256: Sha256
+    size: Size
+    created: Instant
+    oldest_event_at: Instant | None = None
+    counts: Counts
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a feed stands.
+
+    Attributes:
+        format: :data:`FORMAT`.
+        target: the target's name.
+        epoch: changes when the history was broken; an importer then takes the snapshot again.
+        head_seq: number of the last delta, or of the snapshot if there is none; 0 before the first delta.
+        oldest_delta_seq: number of the oldest delta that can still be fetched, or ``None`` without any.
+        generated: when this manifest was written.
+        checked: when it was last known that nothing more had to be said.
+        expires: an importer that sees this passed should tell somebody: the feed has stopped.
+        state: ``ok``; ``held`` while something waits for a person's approval; ``stale`` when the source is not heard.
+        snapshot: the latest snapshot.
+        deltas: all deltas that can still be fetched, in order.
+        next_snapshot: when the next snapshot is due.
+        ready_by: when it must be there for the importer's own hour, or ``None``.
+    """
+
+    format: int = FORMAT
+    target: str
+    epoch: str
+    head_seq: Seq
+    oldest_delta_seq: DeltaSeq | None
+    generated: Instant
+    checked: Instant
+    expires: Instant
+    state: Literal["ok", "held", "stale"]
+    snapshot: SnapshotEntry
+    deltas: list[DeltaEntry]
+    next_snapshot: Instant
+    ready_by: Instant | None = None
+
+
+class SnapshotName(NamedTuple):
+    """What the name of a snapshot says; sorts in the order in which snapshots were taken."""
+
+    seq: int
+    local_date: date
+
+    @property
+    def path(self) -> str:
+        """The snapshot's path in the target's folder."""
+        return snapshot_path(self.local_date, self.seq)
+
+
+def delta_path(seq: int) -> str:
+    """A delta's path in the target's folder."""
+    return f"{DELTAS}/{seq}.xml"
+
+
+def snapshot_path(local_date: date, seq: int) -> str:
+    """A snapshot's path in the target's folder."""
+    return f"{SNAPSHOTS}/{local_date.isoformat()}-{seq}.xml"
+
+
+def parse_snapshot_name(name: str) -> SnapshotName | None:
+    """What the name of a file in ``snapshots/`` says, or ``None`` if it is no snapshot's.
+
+    >>> parse_snapshot_name("2026-08-17-11.xml").seq
+    11
+    """
+    match = _SNAPSHOT_NAME.fullmatch(name)
+    try:
+        return None if match is None else SnapshotName(int(match[2]), date.fromisoformat(match[1]))
+    except ValueError:
+        return None
+
+
+def encode(manifest: Manifest) -> bytes:
+    """The manifest as the bytes of its file: indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def decode(data: bytes) -> Manifest:
+    """Read a manifest; fields that are not known are passed over, so that a later version may add some.
+
+    Raises:
+        FeedError: it is no JSON, lacks a field, has a wrong one (the text names it), or is of another format.
+    """
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FeedError(f"{MANIFEST} cannot be read: {error}") from None
+    if manifest.format != FORMAT:
+        raise FeedError(f"{MANIFEST} has format {manifest.format}; this version of imsfeed reads format {FORMAT}")
+    return manifest

@@ -1,0 +1,227 @@
+"""From the source's tables and columns to facts: which table is which, which column is which, and what its value means.
+
+The built-in mapping is the reference schema: every table and column has our name. A mapping file names only what
+differs, so that another administration system is attached without code:
+
+>>> mapping = parse_mapping('''
+... [person]
+... table = "elev"
+... columns = { given_name = "fornavn" }
+... ''')
+>>> mapping.table_of("elev"), mapping.columns(Table.PERSON)["given_name"]
+(<Table.PERSON: 'person'>, 'fornavn')
+"""
+
+import re
+import tomllib
+import types
+import typing
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from ims.errors import BadMessageError, InvalidSettingsError
+from ims.events import UNAVAILABLE, Row
+from ims.facts import FACT_TYPES, Table
+from ims.national_id import NationalId
+
+_BIGINT: Final = range(-(2**63), 2**63)
+_EPOCH: Final = date(1970, 1, 1)
+_DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T Z].*)?")
+_TRUE: Final = frozenset({"t", "true", "1"})
+_FALSE: Final = frozenset({"f", "false", "0"})
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column of a fact: its type, and whether it may be null."""
+
+    type: type
+    optional: bool
+
+
+def _column(annotation: Any) -> Column:  # noqa: ANN401 - an annotation has no common type
+    if isinstance(annotation, types.UnionType):
+        (kind,) = (member for member in typing.get_args(annotation) if member is not types.NoneType)
+        return Column(str if kind is NationalId else kind, optional=True)
+    return Column(annotation, optional=False)
+
+
+COLUMNS: Final[dict[Table, dict[str, Column]]] = {
+    table: {name: _column(annotation) for name, annotation in typing.get_type_hints(fact).items()}
+    for table, fact in FACT_TYPES.items()
+}
+"""The columns of each table of facts, in order; a national id is plain text here."""
+
+
+class FactKey(typing.NamedTuple):
+    """A row's key in its table; of an owner's row both are its ``owner_id``."""
+
+    owner_id: int
+    id: int
+
+
+class FactChange(msgspec.Struct, frozen=True):
+    """What a change event says of one row.
+
+    Attributes:
+        values: the columns it gives, by our names; ``None`` when the row is gone. Columns that are missing keep the
+            value they have.
+    """
+
+    table: Table
+    key: FactKey
+    values: Row | None
+
+
+class _TableMapping(msgspec.Struct, forbid_unknown_fields=True):
+    table: str | None = None
+    columns: dict[str, str] = {}
+
+
+class SourceMapping:
+    """Which of the source's tables and columns are which of ours."""
+
+    def __init__(self, tables: Mapping[Table, _TableMapping]) -> None:
+        self._columns: dict[Table, dict[str, str]] = {}
+        self._tables: dict[str, Table] = {}
+        for table in Table:
+            given = tables.get(table, _TableMapping())
+            unknown = given.columns.keys() - COLUMNS[table].keys()
+            if unknown:
+                raise InvalidSettingsError(f"mapping: {table.value} has no column {', '.join(sorted(unknown))}")
+            self._columns[table] = {name: given.columns.get(name, name) for name in COLUMNS[table]}
+            self._tables[given.table or table.value] = table
+        if len(self._tables) != len(Table):
+            raise InvalidSettingsError("mapping: two of our tables are mapped to the same source table")
+
+    def table_of(self, source_table: str) -> Table | None:
+        """Our table that *source_table* is, or ``None``."""
+        return self._tables.get(source_table)
+
+    def source_table(self, table: Table) -> str:
+        """The source's name of *table*."""
+        return next(name for name, ours in self._tables.items() if ours is table)
+
+    def columns(self, table: Table) -> Mapping[str, str]:
+        """The source's column for each of ours."""
+        return self._columns[table]
+
+    def fact_change(self, source_table: str, *, after: Row | None, key: Row) -> FactChange:
+        """What a row of the source means as a fact.
+
+        Args:
+            source_table: the source's name of the table.
+            after: the new row by the source's column names, or ``None`` when it is gone.
+            key: what is known of the old row: for a delete its key columns at least.
+
+        Raises:
+            BadMessageError: the table is unknown, a key column is missing, or a value cannot be what its column is.
+                Names table and column, never the value.
+        """
+        table = self.table_of(source_table)
+        if table is None:
+            raise BadMessageError("unknown_table", f"table {source_table[:63]!r} is not mapped")
+        row = key if after is None else after
+        values = {
+            name: _read(table, name, row[column])
+            for name, column in self._columns[table].items()
+            if column in row and row[column] != UNAVAILABLE
+        }
+        owner_id = values.get("owner_id")
+        row_id = owner_id if table is Table.OWNER else values.get("id")
+        if owner_id is None or row_id is None:
+            raise BadMessageError("missing_column", f"{table.value}: the row has no owner_id or no id")
+        return FactChange(table, FactKey(owner_id, row_id), None if after is None else values)
+
+
+def parse_mapping(text: str) -> SourceMapping:
+    """Read a mapping file.
+
+    Raises:
+        InvalidSettingsError: it is no TOML, or names a table or column that we do not have.
+    """
+    try:
+        given = msgspec.convert(tomllib.loads(text), dict[Table, _TableMapping])
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSettingsError(f"mapping: not TOML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise InvalidSettingsError(f"mapping: {error}") from None
+    return SourceMapping(given)
+
+
+REFERENCE_MAPPING: Final = SourceMapping({})
+"""The reference schema's own names."""
+
+
+def missing_columns(table: Table, values: Row) -> list[str]:
+    """The columns that a whole row of *table* must have and *values* has not; optional ones count as null."""
+    return [name for name, column in COLUMNS[table].items() if not column.optional and name not in values]
+
+
+def _read(table: Table, name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
+    column = COLUMNS[table][name]
+    if value is None:
+        if column.optional:
+            return None
+        raise BadMessageError("impossible_value", f"{table.value}.{name} is null")
+    try:
+        read = _READERS[column.type](value)
+    except (ValueError, OverflowError, TypeError):
+        raise BadMessageError("impossible_value", f"{table.value}.{name} is not a {column.type.__name__}") from None
+    return _unlimited(name, read) if column.type is date and column.optional else read
+
+
+def _unlimited(name: str, day: date) -> date | None:
+    """``None`` for a limit that limits nothing: an infinite end, a start before all time."""
+    limitless = date.max if name.startswith("ends") else date.min
+    return None if day == limitless else day
+
+
+def _read_int(value: Any) -> int:  # noqa: ANN401 - JSON
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise TypeError
+    number = int(value)
+    if number not in _BIGINT:
+        raise ValueError
+    return number
+
+
+def _read_str(value: Any) -> str:  # noqa: ANN401 - JSON
+    if isinstance(value, bool) or not isinstance(value, int | str) or "\0" in (text := str(value)):
+        raise ValueError
+    return text
+
+
+def _read_bool(value: Any) -> bool:  # noqa: ANN401 - JSON
+    text = str(value).lower()
+    if text not in _TRUE | _FALSE:
+        raise ValueError
+    return text in _TRUE
+
+
+def _read_date(value: Any) -> date:  # noqa: ANN401 - JSON
+    """A date as ISO text (Debezium adds a ``Z``), with or without a time, or as days since 1970-01-01.
+
+    PostgreSQL's infinities are texts, or far out of range as days; they become the last and the first day there is.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        days = value
+        if abs(days) > 2_000_000_000:  # noqa: PLR2004 - only an infinity: PostgreSQL's dates end at 2,145,031,948 days
+            return date.max if days > 0 else date.min
+        return _EPOCH + timedelta(days=days)
+    if value in {"infinity", "-infinity"}:
+        return date.max if value == "infinity" else date.min
+    parts = _DATE.fullmatch(value)
+    if parts is None or value.endswith(" BC"):
+        raise ValueError
+    return date(int(parts[1]), int(parts[2]), int(parts[3]))
+
+
+_READERS: Final[Mapping[type, Callable[[Any], Any]]] = {
+    int: _read_int,
+    str: _read_str,
+    bool: _read_bool,
+    date: _read_date,
+}

@@ -1,0 +1,42 @@
+"""Which kind of national id a registered number is, if any.
+
+The export takes three: fødselsnummer, D-number and DUF number (Visma Voksenopplæring, "Eksport IMS", changes of
+version 8.16.3).
+
+>>> kind_of(NationalId("418140 61033"), allow_test_numbers=True)
+<NationalIdKind.D_NUMBER: 'd_number'>
+>>> kind_of(NationalId("418140 61033"), allow_test_numbers=False) is None
+True
+>>> kind_of(NationalId("2010 172382 03"), allow_test_numbers=False)
+<NationalIdKind.DUF_NUMBER: 'duf_number'>
+"""
+
+from enum import StrEnum
+
+from ims.national_id import NationalId
+from ims.numbers import birth_number, compact, d_number, duf_number
+
+
+class NationalIdKind(StrEnum):
+    """The kinds of national id; most refugees have first a DUF number, then a D-number, then a fødselsnummer."""
+
+    BIRTH_NUMBER = "birth_number"
+    D_NUMBER = "d_number"
+    DUF_NUMBER = "duf_number"
+
+
+def kind_of(national_id: NationalId, *, allow_test_numbers: bool) -> NationalIdKind | None:
+    """The kind of a national id as registered, or ``None`` if it is not valid.
+
+    Args:
+        national_id: the number as registered, perhaps with spaces or hyphens.
+        allow_test_numbers: accept the synthetic series too.
+    """
+    number = compact(national_id.reveal())
+    if birth_number.is_valid(number, allow_test_numbers=allow_test_numbers):
+        return NationalIdKind.BIRTH_NUMBER
+    if d_number.is_valid(number, allow_test_numbers=allow_test_numbers):
+        return NationalIdKind.D_NUMBER
+    if duf_number.is_valid(number):
+        return NationalIdKind.DUF_NUMBER
+    return None

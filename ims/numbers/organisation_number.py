@@ -1,0 +1,28 @@
+"""Organisasjonsnummer: the nine digits of an organisation in the register of legal entities (Enhetsregisteret).
+
+Source: Brønnøysundregistrene, "Organisasjonsnummeret": eight digits and one control digit, weights 3 2 7 6 5 4 3 2,
+modulo 11. Numbers are issued from the series that begin with 8 and 9.
+
+python-stdnum is right about the control digit. It does not look at the first one, hence the rule of our own here. The
+value-added-tax form (``NO 988 077 917 MVA``) is another identifier and no organisation number.
+
+>>> is_valid("988077917"), is_valid("974568012"), is_valid("988077918")
+(True, True, False)
+>>> is_valid("NO988077917"), is_valid("100000008")
+(False, False)
+>>> is_valid("100000008", allow_test_numbers=True)
+True
+"""
+
+from stdnum.no import orgnr
+
+
+def is_valid(number: str, *, allow_test_numbers: bool = False) -> bool:
+    """Whether it can be an organisation number.
+
+    With *allow_test_numbers* any nine digits will do: a made-up owner is best named by a number no organisation can
+    have, and the synthetic register's numbers begin with other digits.
+    """
+    if not (len(number) == 9 and number.isascii() and number.isdigit()):  # noqa: PLR2004 - said by the docstring
+        return False
+    return orgnr.is_valid(number) and (allow_test_numbers or number[0] in "89")

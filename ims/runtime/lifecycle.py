@@ -1,0 +1,80 @@
+"""How a process is asked to stop, and how its loops notice it at once."""
+
+import contextlib
+import math
+import select
+import signal
+import socket
+import weakref
+from collections.abc import Iterator
+from types import FrameType
+
+
+class Stop:
+    """Whether the process was asked to stop: a flag that a loop can look at, wait for, or put into a ``select``.
+
+    It may be set from any thread and from a signal handler, and stays set. A socket pair carries the news, so that
+    one call waits for a database or a broker and for the stop together.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._readable, self._writable = socket.socketpair()
+        # The last two descriptors go with the object, whoever forgets to close it.
+        self.close = weakref.finalize(self, _close, self._readable, self._writable)
+
+    def set(self) -> None:
+        """Ask to stop. Asking again changes nothing."""
+        if not self._asked:
+            self._asked = True
+            # Closed already: nobody waits any more, and the flag is enough.
+            with contextlib.suppress(OSError):
+                self._writable.send(b"\0")
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until asked to stop, but at most so many seconds, and tell whether it was asked."""
+        if not self._asked:
+            # poll, because select fails for descriptors above 1023; rounded up, because rounding down would spin.
+            poll = select.poll()
+            poll.register(self._readable, select.POLLIN)
+            poll.poll(math.ceil(max(seconds, 0) * 1000))
+        return self._asked
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable once asked to stop; do not read from it."""
+        return self._readable.fileno()
+
+    def __bool__(self) -> bool:
+        return self._asked
+
+
+def _close(*sockets: socket.socket) -> None:
+    for one in sockets:
+        one.close()
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """A stop that SIGTERM and SIGINT set; only the main thread may enter.
+
+    The first signal gives the handlers back, so that a second one ends a process that does not listen.
+    """
+    stop = Stop()
+    former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def give_back() -> None:
+        for number, handler in former.items():
+            # None: installed by other than Python, which then cannot install it again.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def asked(_number: int, _frame: FrameType | None) -> None:
+        give_back()
+        stop.set()
+
+    for number in former:
+        signal.signal(number, asked)
+    try:
+        yield stop
+    finally:
+        give_back()
+        stop.close()

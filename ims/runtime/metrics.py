@@ -1,0 +1,211 @@
+"""What each process tells about itself to Prometheus; every series is there from the start, at zero.
+
+A series that only appears with its first event hides that event: ``increase()`` sees no step from nothing to one.
+No label holds an owner, a person or a group: there are too many of them, and they are nobody's business here.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.metadata import version
+from itertools import product
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+TABLES = ("owner", "school", "person", "employee", "course_group", "enrolment", "heartbeat")
+OPERATIONS = ("c", "u", "d", "r", "t")
+QUARANTINE_REASONS = (
+    "not_json",
+    "not_an_envelope",
+    "unknown_op",
+    "unknown_table",
+    "missing_column",
+    "impossible_value",
+    "truncate",
+)
+TARGET_STATES = ("ok", "stale", "waiting", "disabled")
+END_TO_END_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+Labels = Sequence[str]
+Values = Iterable[tuple[str, ...]]
+
+
+class ProcessMetrics:
+    """What every process tells, and the one way in which its metrics are made."""
+
+    def __init__(self, registry: CollectorRegistry, process: str) -> None:
+        self._registry = registry
+        # Memory, processor time and start time, by the names that every Prometheus client gives them.
+        ProcessCollector(registry=registry)
+        self.ticked: Callable[[float], None] = lambda _now: None
+        """Also told that the loop went round: the process's health."""
+        self.build_info = self._gauge(
+            "build_info",
+            "Version of imsfeed and name of the process; always 1.",
+            ("version", "process"),
+            [(version("imsfeed"), process)],
+        )
+        self.build_info.labels(version("imsfeed"), process).set(1)
+        self.last_progress_timestamp_seconds = self._gauge(
+            "last_progress_timestamp_seconds", "When the process's loop last went round, in seconds since 1970."
+        )
+
+    def alive(self, now: float) -> None:
+        """Tell that the loop went round at ``now``, in seconds since 1970."""
+        self.last_progress_timestamp_seconds.set(now)
+        self.ticked(now)
+
+    def _gauge(self, name: str, meaning: str, labels: Labels = (), values: Values = ()) -> Gauge:
+        gauge = Gauge(f"imsfeed_{name}", meaning, labels, registry=self._registry)
+        for value in values:
+            gauge.labels(*value)
+        return gauge
+
+    def _counter(self, name: str, meaning: str, labels: Labels = (), values: Values = ()) -> Counter:
+        counter = Counter(f"imsfeed_{name}", meaning, labels, registry=self._registry)
+        for value in values:
+            counter.labels(*value)
+        return counter
+
+
+class CaptureMetrics(ProcessMetrics):
+    """What capture tells: how far behind the source it is, and what its slot costs the source."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry, "capture")
+        self.source_lag_seconds = self._gauge(
+            "source_lag_seconds",
+            "Age of the source transaction last acknowledged by Kafka, in seconds.",
+        )
+        self.slot_retained_bytes = self._gauge(
+            "slot_retained_bytes", "Write-ahead log that the source keeps because of the slot, in bytes."
+        )
+        self.slot_unconfirmed_bytes = self._gauge(
+            "slot_unconfirmed_bytes", "Write-ahead log that capture has not confirmed yet, in bytes."
+        )
+        self.slot_active = self._gauge("slot_active", "1 while the slot is being read, else 0.")
+        self.slot_invalidated = self._gauge(
+            "slot_invalidated", "1 when the source has given the slot up and changes are lost, else 0."
+        )
+        self.replication_reconnects = self._counter(
+            "replication_reconnects", "Times the replication connection was opened anew after an error."
+        )
+        self.publish_attempts = self._counter("publish_attempts", "Events handed to the Kafka client.")
+        self.events_published = self._counter(
+            "events_published",
+            "Events that Kafka has acknowledged, by table and by operation (c, u, d, r, t).",
+            ("table", "op"),
+            product(TABLES, OPERATIONS),
+        )
+        self.initial_load_rows = self._counter(
+            "initial_load_rows", "Rows read from the source's tables by initial loads."
+        )
+        self.publish_inflight_messages = self._gauge(
+            "publish_inflight_messages", "Messages sent to Kafka and not acknowledged yet."
+        )
+        self.heartbeat_written_timestamp_seconds = self._gauge(
+            "heartbeat_written_timestamp_seconds",
+            "When the last heartbeat row was written to the source, in seconds since 1970.",
+        )
+
+
+class MaterializeMetrics(ProcessMetrics):
+    """What materialize tells: how far behind Kafka it is, and what it could not apply."""
+
+    def __init__(self, registry: CollectorRegistry, partitions: int = 8) -> None:
+        super().__init__(registry, "materialize")
+        numbers = [(str(number),) for number in range(partitions)]
+        self.consumer_lag_records = self._gauge(
+            "consumer_lag_records", "Messages in the partition that are not applied yet.", ("partition",), numbers
+        )
+        self.heartbeat_timestamp_seconds = self._gauge(
+            "heartbeat_timestamp_seconds",
+            "When the last heartbeat row applied from the partition was written, in seconds since 1970.",
+            ("partition",),
+            numbers,
+        )
+        self.events_received = self._counter("events_received", "Messages read from Kafka, repeated ones too.")
+        self.events_applied = self._counter(
+            "events_applied", "Changes applied to the state, by table.", ("table",), zip(TABLES, strict=True)
+        )
+        self.events_duplicate = self._counter(
+            "events_duplicate", "Changes left alone because they had been applied before."
+        )
+        self.events_quarantined = self._counter(
+            "events_quarantined",
+            "Messages that cannot be applied, by reason.",
+            ("reason",),
+            zip(QUARANTINE_REASONS, strict=True),
+        )
+        self.batches_attempted = self._counter("batches_attempted", "Transactions begun on the state database.")
+        self.batches_committed = self._counter("batches_committed", "Transactions committed on the state database.")
+        self.fencing_rejections = self._counter(
+            "fencing_rejections", "Transactions given up because another process had moved the partition on."
+        )
+        self.consumer_stalls = self._counter(
+            "consumer_stalls", "Times the Kafka consumer was made anew because it no longer delivered."
+        )
+        self.quarantine_size = self._gauge("quarantine_size", "Messages in quarantine.")
+        self.unresolved_references = self._gauge(
+            "unresolved_references", "Rows of the state that refer to a row which has not arrived."
+        )
+
+
+class CompactMetrics(ProcessMetrics):
+    """What compact tells: how soon a change is a file, and how old the files are.
+
+    Args:
+        registry: where the metrics are registered.
+        reasons: each kind (person, group) and reason for which a record is left out.
+    """
+
+    def __init__(self, registry: CollectorRegistry, reasons: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(registry, "compact")
+        self.end_to_end_seconds = Histogram(
+            "imsfeed_end_to_end_seconds",
+            "Time from a change's commit in the source until its delta is a file, in seconds.",
+            buckets=END_TO_END_BUCKETS,
+            registry=registry,
+        )
+        self.delta_attempts = self._counter("delta_attempts", "Deltas begun, empty ones too.")
+        self.delta_published = self._counter("delta_published", "Deltas written as files.")
+        self.snapshot_attempts = self._counter("snapshot_attempts", "Snapshots begun.")
+        self.snapshot_published = self._counter("snapshot_published", "Snapshots written as files.")
+        self.manifest_written = self._counter("manifest_written", "Manifests written.")
+        self.snapshot_last_attempt_timestamp_seconds = self._gauge(
+            "snapshot_last_attempt_timestamp_seconds", "When a snapshot was last begun, in seconds since 1970."
+        )
+        self.snapshot_last_success_timestamp_seconds = self._gauge(
+            "snapshot_last_success_timestamp_seconds", "When a snapshot was last written, in seconds since 1970."
+        )
+        self.snapshot_duration_seconds = self._gauge(
+            "snapshot_duration_seconds", "How long the last snapshot took, in seconds."
+        )
+        self.snapshot_members = self._gauge("snapshot_members", "Memberships in the last snapshot.")
+        self.pending_marks = self._gauge("pending_marks", "Marks of changes that some target has not been told yet.")
+        self.targets = self._gauge("targets", "Targets by state.", ("state",), zip(TARGET_STATES, strict=True))
+        self.left_out = self._gauge(
+            "left_out", "Persons and groups that are not exported, by their first reason.", ("kind", "reason"), reasons
+        )
+
+
+class Described(NamedTuple):
+    """One metric for people: its name as scraped, type, label names and meaning."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    meaning: str
+
+
+def described() -> Iterator[Described]:
+    """Every metric of our own, once, in the order of the processes."""
+    seen: set[str] = set()
+    for build in (CaptureMetrics, MaterializeMetrics, lambda own: CompactMetrics(own, [("person", "")])):
+        registry = CollectorRegistry()
+        build(registry)
+        for metric in registry.collect():
+            name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+            if name.startswith("imsfeed_") and name not in seen:
+                seen.add(name)
+                labels = tuple(label for label in metric.samples[0].labels if label != "le")
+                yield Described(name, metric.type, labels, metric.documentation)

@@ -1,0 +1,134 @@
+"""The doorway for those who watch: ``/metrics`` for Prometheus, ``/healthz`` and ``/readyz`` for probes."""
+
+import contextlib
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from ims.runtime.logs import get_logger
+
+_SILENT_CLIENT_SECONDS = 5
+_log = get_logger(__name__)
+
+
+class Health:
+    """Whether a process lives and is ready, told by its own loop.
+
+    It looks at nothing else: a database or a broker that is away is waited for, and a restart would not bring it back.
+
+    Args:
+        stall_seconds: silence of the loop, in seconds, after which the process counts as stalled.
+        clock: the time now, in seconds since 1970.
+    """
+
+    def __init__(self, stall_seconds: float, clock: Callable[[], float]) -> None:
+        self.ready = False
+        self._stall_seconds = stall_seconds
+        self._clock = clock
+        self._last_tick = clock()
+
+    def tick(self, now: float) -> None:
+        """Tell that the loop went round at ``now``, in seconds since 1970."""
+        self._last_tick = now
+
+    def stalled_since(self) -> float | None:
+        """When the loop last went round, in seconds since 1970, if that is too long ago."""
+        return self._last_tick if self._clock() - self._last_tick > self._stall_seconds else None
+
+
+@contextlib.contextmanager
+def serve(host: str, port: int, registry: CollectorRegistry, health: Health) -> Iterator[int]:
+    """Answer in a daemon thread while the block runs.
+
+    Args:
+        host: address to listen on.
+        port: its port; 0 takes a free one.
+        registry: the metrics to show.
+        health: what the process's loop tells about itself.
+
+    Yields:
+        The port that is listened on.
+
+    Raises:
+        OSError: the address or the port cannot be had.
+    """
+    with _Server((host, port), registry, health) as server:
+        thread = threading.Thread(target=server.serve_forever, name="monitoring", daemon=True)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    """A thread for each request, so that a client that connects and says nothing cannot hold up ``/healthz``."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], registry: CollectorRegistry, health: Health) -> None:
+        super().__init__(address, _Request)
+        self.registry = registry
+        self.health = health
+
+    def handle_error(self, *_request: object) -> None:
+        """Log a defect of ours; a client that went away is no event. The base class would print a traceback."""
+        if not isinstance(sys.exception(), OSError):
+            _log.error("request failed", exc_info=True)
+
+
+class _Request(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = _SILENT_CLIENT_SECONDS
+    server_version = "imsfeed"
+    sys_version = ""
+    error_content_type = "application/json"
+    error_message_format = '{"status": "error", "code": %(code)d}\n'
+
+    def do_GET(self) -> None:
+        match self.path.partition("?")[0]:
+            case "/metrics":
+                self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(self.server.registry))
+            case "/healthz":
+                self._answer_json(*_healthz(self.server.health.stalled_since()))
+            case "/readyz":
+                self._answer_json(*_readyz(ready=self.server.health.ready))
+            case _:
+                self.send_error(HTTPStatus.NOT_FOUND)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def _answer_json(self, status: HTTPStatus, body: dict[str, str]) -> None:
+        self._answer(status, "application/json", json.dumps(body).encode() + b"\n")
+
+    def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, *_args: object) -> None:
+        """No access log: probes and scrapes would be most of all lines."""
+
+
+def _healthz(stalled_since: float | None) -> tuple[HTTPStatus, dict[str, str]]:
+    if stalled_since is None:
+        return HTTPStatus.OK, {"status": "ok"}
+    since = datetime.fromtimestamp(stalled_since, UTC).isoformat(timespec="seconds")
+    return HTTPStatus.SERVICE_UNAVAILABLE, {"status": "stalled", "since": since}
+
+
+def _readyz(*, ready: bool) -> tuple[HTTPStatus, dict[str, str]]:
+    if ready:
+        return HTTPStatus.OK, {"status": "ready"}
+    return HTTPStatus.SERVICE_UNAVAILABLE, {"status": "not ready"}

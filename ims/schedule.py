@@ -1,0 +1,61 @@
+"""When the daily snapshot is due: at one whole hour of every local day, exactly once.
+
+A day's hour is reached once, also when the clocks change: in spring, if the hour does not exist, at the moment the
+clocks are put forward; in autumn, if it comes twice, the first time. Whoever was down at the hour catches up, and of
+several missed days only the latest is worth a snapshot.
+
+All instants given must be aware; those returned are in UTC.
+
+>>> oslo = ZoneInfo("Europe/Oslo")
+>>> spring_night = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
+>>> next_snapshot(spring_night, 2, oslo).astimezone(oslo).isoformat()
+'2026-03-29T03:00:00+02:00'
+>>> autumn_night = datetime(2026, 10, 25, 0, 0, tzinfo=UTC)
+>>> due_snapshot(autumn_night, 2, oslo, date(2026, 10, 24))
+datetime.date(2026, 10, 25)
+>>> due_snapshot(autumn_night + timedelta(hours=1), 2, oslo, date(2026, 10, 25)) is None
+True
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+
+def due_snapshot(now: datetime, hour: int, zone: ZoneInfo, last: date | None) -> date | None:
+    """The local day whose snapshot should be taken now, if one is.
+
+    Args:
+        now: the time.
+        hour: whole hour of the day, 0 to 23.
+        zone: the time zone in which day and hour are counted.
+        last: local day of the last snapshot taken at its hour, or ``None``.
+
+    Returns:
+        The latest local day whose hour has been reached, unless that day (or a later one) has its snapshot.
+    """
+    today = local_day(now, zone)
+    reached = today if _reached(today, hour, zone) <= now else today - timedelta(days=1)
+    return reached if last is None or last < reached else None
+
+
+def next_snapshot(now: datetime, hour: int, zone: ZoneInfo) -> datetime:
+    """The next instant, after *now*, at which a local day's *hour* is reached."""
+    today = local_day(now, zone)
+    instants = (_reached(today + timedelta(days=days), hour, zone) for days in range(3))
+    return next(instant for instant in instants if instant > now)
+
+
+def local_day(now: datetime, zone: ZoneInfo) -> date:
+    """Which day it is in the time zone."""
+    return now.astimezone(zone).date()
+
+
+def next_midnight(now: datetime, zone: ZoneInfo) -> datetime:
+    """The instant at which the next local day begins."""
+    return next_snapshot(now, 0, zone)
+
+
+def _reached(day: date, hour: int, zone: ZoneInfo) -> datetime:
+    # With fold=0 an hour that comes twice is the first one, and one that does not exist is counted from before the
+    # change, which makes it the moment the clocks are put forward.
+    return datetime.combine(day, time(hour), zone).astimezone(UTC)

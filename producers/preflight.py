@@ -1,0 +1,122 @@
+"""What must be so before streaming starts. PostgreSQL itself would say too little, or nothing at all.
+
+PostgreSQL 18 only warns on the server when the publication is missing, and sends nothing of what was changed meanwhile.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from ims.errors import InvalidSettingsError
+from ims.runtime.settings import Settings
+from producers import catalog
+from producers.captured_table import HEARTBEAT, OWNER_COLUMN, CapturedTable, TableName, owner_columns
+from producers.catalog import Connection, SourceTable
+
+_SETUP: Final = "run `imsfeed setup source`"
+RELOAD: Final = "run `imsfeed setup source --reload`, and capture loads every table again"
+_OPERATIONS: Final = ("insert", "update", "delete", "truncate")
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What the stream must know of the source.
+
+    Attributes:
+        database: the source database's name.
+        epoch: of the source's history.
+        needs_load: whether an initial load has to come first.
+        tables: every published table, in the order of the initial load; the heartbeat is last.
+    """
+
+    database: str
+    epoch: int
+    needs_load: bool
+    tables: dict[TableName, CapturedTable]
+
+
+def check(connection: Connection, settings: Settings) -> Checked:
+    """Look at everything that a gapless stream depends on.
+
+    Raises:
+        InvalidSettingsError: something is missing or wrong; says what, and what to do about it.
+    """
+    require_logical_wal(connection)
+    loaded = catalog.loaded(connection, settings.source_slot)
+    if loaded is None:
+        raise InvalidSettingsError(f"imsfeed.capture of the source has no row for {settings.source_slot!r}; {_SETUP}")
+    database = catalog.database(connection)
+    slot = catalog.slot(connection, settings.source_slot)
+    check_slot(slot, settings.source_slot, database, loaded=loaded.loaded_at is not None)
+    tables = _captured(connection, settings)
+    return Checked(database, loaded.epoch, loaded.loaded_at is None, tables)
+
+
+def require_logical_wal(connection: Connection) -> None:
+    """Check that the server writes what logical replication needs.
+
+    Raises:
+        InvalidSettingsError: it does not, or its texts have no known encoding.
+    """
+    level = catalog.current_setting(connection, "wal_level")
+    if level != "logical":
+        raise InvalidSettingsError(
+            f"the source's wal_level is {level!r}; run `ALTER SYSTEM SET wal_level = 'logical'` and restart PostgreSQL"
+        )
+    if catalog.current_setting(connection, "server_encoding") == "SQL_ASCII":
+        raise InvalidSettingsError("the source database's encoding is SQL_ASCII, so its texts cannot be read as UTF-8")
+
+
+def check_slot(slot: dict[str, Any] | None, name: str, database: str, *, loaded: bool) -> None:
+    """Check that the slot is ours and has kept every change.
+
+    Args:
+        slot: its row of ``pg_replication_slots``.
+        name: its name.
+        database: where it must be.
+        loaded: whether changes since an initial load depend on it; if not, capture makes it anew anyway.
+
+    Raises:
+        InvalidSettingsError: it is another one's, or it is gone or invalid and changes are lost.
+    """
+    if slot is None:
+        if loaded:
+            raise InvalidSettingsError(f"replication slot {name!r} is gone, and all changes since then; {RELOAD}")
+        return
+    if (slot["plugin"], slot["database"]) != ("pgoutput", database):
+        raise InvalidSettingsError(
+            f"replication slot {name!r} is of plugin {slot['plugin']} in database {slot['database']},"
+            f" not of pgoutput in {database}; give SOURCE_SLOT another name"
+        )
+    reason = slot.get("invalidation_reason") or (slot["wal_status"] == "lost" and "wal_status lost")
+    if loaded and reason:
+        raise InvalidSettingsError(f"replication slot {name!r} is invalid ({reason}), changes are lost; {RELOAD}")
+
+
+def identity_suffices(table: SourceTable, owner_column: str) -> bool:
+    """Whether the old row of a delete tells whose row it was and which."""
+    return {owner_column, *table.key_columns} <= table.identity_columns
+
+
+def _captured(connection: Connection, settings: Settings) -> dict[TableName, CapturedTable]:
+    owners = owner_columns(settings)
+    published = catalog.published(connection, settings.source_publication)
+    problems = [f"table {name} is not in it" for name in owners if name not in published]
+    publication = catalog.publication(connection, settings.source_publication)
+    if publication is None:
+        problems = ["it does not exist"]
+    else:
+        problems += [f"it does not publish {word}" for word in _OPERATIONS if not publication[f"pub{word}"]]
+    found = catalog.tables(connection, published)
+    for name, table in found.items():
+        owner = owners.get(name, OWNER_COLUMN)
+        if name in owners and owner not in published[name]:
+            problems.append(f"table {name} has no column {owner}, or it is not published")
+        elif name in owners and not identity_suffices(table, owner):
+            problems.append(f"the replica identity of {name} lacks {owner} or the primary key")
+    if problems:
+        raise InvalidSettingsError(f"publication {settings.source_publication!r}: {'; '.join(problems)}; {_SETUP}")
+    order = [name for name in (*owners, *sorted(found.keys() - owners.keys())) if name != HEARTBEAT]
+    return {
+        name: CapturedTable(name, owners.get(name, OWNER_COLUMN), found[name].key_columns, published[name])
+        for name in (*order, HEARTBEAT)
+    }

@@ -1,0 +1,188 @@
+"""The one doorway to Kafka for capture: messages in, and up to which commit Kafka has them all.
+
+A consumer drops what is not newer than what it has, so within a partition nothing may overtake anything. The idempotent
+producer sees to that as long as it neither gives up on a message nor goes on after a failed one; hence messages never
+expire, and the first failure ends the producer. Capture then sends everything again from the slot.
+"""
+
+import contextlib
+import math
+import time
+from collections import deque
+from typing import Any, Final
+
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
+from kafka.record import util as record_util
+
+from ims.errors import InvalidSettingsError
+from ims.runtime.metrics import CaptureMetrics
+from ims.runtime.settings import Settings
+from producers.ordered_events import KafkaMessage
+
+_STALL_SECONDS: Final = 120.0
+"""Silence of Kafka, with messages outstanding, after which another producer is tried."""
+_CLOSE_SECONDS: Final = 5.0
+_DAY_MS: Final = 86_400_000
+
+
+def refuse_slow_crc() -> None:
+    """Check that kafka-python has the compiled checksum: the one in Python halves capture's speed and more.
+
+    Raises:
+        InvalidSettingsError: the package ``crc32c`` is missing.
+    """
+    if record_util._crc32c is record_util.crc32c_py:  # noqa: SLF001 - kafka-python tells it nowhere else
+        raise InvalidSettingsError("the package crc32c is missing; install kafka-python[crc32c]")
+
+
+def ensure_topic(settings: Settings) -> None:
+    """Create the topic unless it is there.
+
+    Raises:
+        InvalidSettingsError: it is there with another number of partitions; owners would move between them.
+        kafka.errors.KafkaError: Kafka cannot be reached or refuses.
+    """
+    admin = KafkaAdminClient(
+        bootstrap_servers=settings.bootstrap_servers, client_id="imsfeed-capture", bootstrap_timeout_ms=10_000
+    )
+    try:
+        if settings.kafka_topic not in admin.list_topics():
+            _create_topic(admin, settings)
+        (topic,) = admin.describe_topics([settings.kafka_topic])
+    finally:
+        admin.close()
+    partitions = len(topic["partitions"])
+    if partitions != settings.kafka_partitions:
+        raise InvalidSettingsError(
+            f"topic {settings.kafka_topic} has {partitions} partitions and KAFKA_PARTITIONS is"
+            f" {settings.kafka_partitions}; set it to {partitions}, or KAFKA_TOPIC to a new topic and"
+            " run `imsfeed setup source --reload`"
+        )
+
+
+def _create_topic(admin: Any, settings: Settings) -> None:  # noqa: ANN401 - kafka-python is untyped
+    topic = {
+        "num_partitions": settings.kafka_partitions,
+        "replication_factor": settings.kafka_replication_factor,
+        "configs": {"cleanup.policy": "delete", "retention.ms": str(settings.kafka_retention_days * _DAY_MS)},
+    }
+    with contextlib.suppress(TopicAlreadyExistsError):  # another capture was first
+        admin.create_topics({settings.kafka_topic: topic})
+    admin.wait_for_topics([settings.kafka_topic])
+
+
+def connect(settings: Settings) -> Any:  # noqa: ANN401 - kafka-python is untyped
+    """A producer that keeps messages in order and never gives one up.
+
+    Raises:
+        kafka.errors.KafkaError: Kafka cannot be reached or refuses.
+    """
+    producer = KafkaProducer(
+        bootstrap_servers=settings.bootstrap_servers,
+        client_id="imsfeed-capture",
+        acks="all",
+        enable_idempotence=True,
+        delivery_timeout_ms=math.inf,
+        linger_ms=5,
+        batch_size=256 * 1024,
+        compression_type="lz4",
+        max_block_ms=5_000,
+        bootstrap_timeout_ms=10_000,
+        allow_auto_create_topics=False,
+    )
+    try:
+        producer.partitions_for(settings.kafka_topic)  # now, and not while the walsender waits for us
+    except KafkaError:
+        producer.close(timeout=0)
+        raise
+    return producer
+
+
+class Publisher:
+    """Sends messages in order and knows up to which commit Kafka has acknowledged every one.
+
+    Args:
+        producer: a ``KafkaProducer``, from :func:`connect`; closed with this.
+        topic: where to.
+        metrics: counts what is sent and what is acknowledged.
+    """
+
+    def __init__(self, producer: Any, topic: str, metrics: CaptureMetrics) -> None:  # noqa: ANN401 - kafka-python is untyped
+        self._producer = producer
+        self._topic = topic
+        self._metrics = metrics
+        # In the order of sending: (future, table, op, committed_ms) of a message, or the LSN of a commit point.
+        self._outstanding: deque[tuple[Any, str, str, int] | int] = deque()
+        self._acknowledged: int | None = None
+        self._heard = time.monotonic()
+        self.inflight = 0
+        self.committed_ms: int | None = None
+
+    def send(self, message: KafkaMessage) -> None:
+        """Hand a message to the client, which sends it soon.
+
+        Raises:
+            kafka.errors.KafkaError: the client refuses it.
+        """
+        partition, key, value, table, op, committed_ms = message
+        if not self.inflight:
+            self._heard = time.monotonic()
+        future = self._producer.send(self._topic, value=value, key=key, partition=partition)
+        future.add_errback(self._give_up)
+        self._outstanding.append((future, table, op, committed_ms))
+        self.inflight += 1
+        self._metrics.publish_attempts.inc()
+
+    def commit_point(self, lsn: int) -> None:
+        """All that was sent so far belongs to commits up to *lsn*, and nothing of them is still to come."""
+        self._outstanding.append(lsn)
+
+    def acknowledged(self) -> int | None:
+        """The last commit point before which Kafka has acknowledged everything, or ``None`` so far.
+
+        Raises:
+            kafka.errors.KafkaError: a message failed, or Kafka has been silent for too long.
+        """
+        outstanding = self._outstanding
+        while outstanding:
+            first = outstanding[0]
+            if isinstance(first, int):
+                self._acknowledged = first
+            else:
+                future, table, op, committed_ms = first
+                if not future.is_done:
+                    break
+                if future.failed():
+                    raise future.exception
+                self.inflight -= 1
+                self.committed_ms = committed_ms
+                self._heard = time.monotonic()
+                self._metrics.events_published.labels(table, op).inc()
+            outstanding.popleft()
+        if self.inflight and time.monotonic() - self._heard > _STALL_SECONDS:
+            raise KafkaTimeoutError(f"no acknowledgement for {_STALL_SECONDS:g} seconds")
+        return self._acknowledged
+
+    def oldest_committed_ms(self) -> int | None:
+        """When the oldest message that is not acknowledged was committed in the source, in ms since 1970."""
+        return next((item[3] for item in self._outstanding if not isinstance(item, int)), None)
+
+    def flush(self, seconds: float) -> None:
+        """Wait until everything is acknowledged, but no longer than *seconds*.
+
+        Raises:
+            kafka.errors.KafkaTimeoutError: it took longer.
+        """
+        self._producer.flush(timeout=seconds)
+
+    def close(self) -> None:
+        """Close the producer; what is not acknowledged by now is not sent any more."""
+        self._give_up()
+        with contextlib.suppress(KafkaError):  # nothing is lost: what is outstanding is not confirmed to the slot
+            self._producer.close(timeout=_CLOSE_SECONDS)
+
+    def _give_up(self, _error: object = None) -> None:
+        # close() would first wait for the very messages that must not be sent any more; and it cannot be called in the
+        # client's own thread, where a failure is told before the next message leaves.
+        self._producer._sender.force_close()  # noqa: SLF001 - for the reason above

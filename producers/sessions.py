@@ -1,0 +1,51 @@
+"""Ordinary sessions on the source, and what they share with the replication connection.
+
+Both print values in the same form, so that a row looks the same whether it was loaded or streamed.
+"""
+
+from typing import Any, Final
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+_OPTIONS: Final = (
+    "-c datestyle=ISO -c timezone=UTC -c intervalstyle=postgres -c extra_float_digits=1"
+    # An initial load may take long and wait for Kafka in the middle, whatever limits the server has for others.
+    " -c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
+)
+CONNECT_SECONDS: Final = 10
+
+
+def conninfo(dsn: str, name: str, *, replication: bool = False) -> str:
+    """The DSN with what every session here needs; what the DSN itself sets for TCP is kept.
+
+    Args:
+        dsn: as the setting gives it.
+        name: added to ``application_name``.
+        replication: whether to ask for a walsender in the DSN's database.
+    """
+    given = conninfo_to_dict(dsn)
+    tcp = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+    return make_conninfo(
+        dsn,
+        **{key: value for key, value in tcp.items() if key not in given},
+        **({"replication": "database"} if replication else {}),
+        application_name=f"imsfeed {name}",
+        client_encoding="UTF8",
+        connect_timeout=CONNECT_SECONDS,
+        options=f"{given.get('options') or ''} {_OPTIONS}".strip(),
+    )
+
+
+def connect(dsn: str, name: str, *, autocommit: bool = True) -> psycopg.Connection[tuple[Any, ...]]:
+    """Open an ordinary session on the source.
+
+    Raises:
+        psycopg.OperationalError: the server cannot be reached or refuses.
+    """
+    return psycopg.connect(conninfo(dsn, name), autocommit=autocommit)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the source may answer differently later."""
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)

@@ -1,0 +1,126 @@
+import gc
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from ims.runtime.lifecycle import Stop, stop_on_signals
+
+_WAITS = """
+from ims.runtime.lifecycle import stop_on_signals
+with stop_on_signals() as stop:
+    print("ready", flush=True)
+    print("stopped" if stop.wait(60) else "waited in vain", flush=True)
+"""
+_DOES_NOT_LISTEN = (
+    _WAITS
+    + """
+    while True:
+        input()
+"""
+)
+
+
+@contextmanager
+def _running(program: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        deadline = threading.Timer(30, process.kill)
+        deadline.start()
+        try:
+            yield process
+        finally:
+            deadline.cancel()
+            process.kill()
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+def _is_readable(stop: Stop) -> bool:
+    return bool(select.select([stop], [], [], 0)[0])
+
+
+def test_a_stop_is_unset_until_asked() -> None:
+    stop = Stop()
+    assert not stop
+    assert not stop.wait(0.001)
+    assert not _is_readable(stop)
+
+
+def test_a_stop_that_was_asked_stays_set_and_readable() -> None:
+    stop = Stop()
+    stop.set()
+    stop.set()
+    assert stop
+    assert stop.wait(0)
+    assert stop.wait(-1)
+    assert _is_readable(stop)
+    assert _is_readable(stop)
+
+
+def test_a_negative_wait_returns_at_once() -> None:
+    waiting = threading.Thread(target=Stop().wait, args=(-1,), daemon=True)
+    waiting.start()
+    waiting.join(timeout=30)
+    assert not waiting.is_alive()
+
+
+def test_a_stop_wakes_whoever_waits_in_another_thread() -> None:
+    stop = Stop()
+    waiting = threading.Thread(target=stop.wait, args=(3600,), daemon=True)
+    waiting.start()
+    stop.set()
+    waiting.join(timeout=30)
+    assert not waiting.is_alive()
+
+
+def test_a_closed_stop_can_still_be_set() -> None:
+    stop = Stop()
+    stop.close()
+    stop.set()
+    assert stop.wait(3600)
+
+
+def test_a_forgotten_stop_leaves_no_descriptor_open() -> None:
+    stop = Stop()
+    descriptor = stop.fileno()
+    os.fstat(descriptor)
+    del stop
+    gc.collect()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_wait_and_the_process_goes_on(number: signal.Signals) -> None:
+    with _running(_WAITS) as process:
+        assert _line(process) == "ready"
+        process.send_signal(number)
+        assert _line(process) == "stopped"
+        assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_a_process_that_does_not_listen(second: signal.Signals) -> None:
+    with _running(_DOES_NOT_LISTEN) as process:
+        assert _line(process) == "ready"
+        process.send_signal(signal.SIGTERM)
+        assert _line(process) == "stopped"
+        process.send_signal(second)
+        assert process.wait(timeout=30) == -second
+
+
+def test_the_former_handlers_are_given_back() -> None:
+    former = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with stop_on_signals():
+        assert signal.getsignal(signal.SIGTERM) != former[0]
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == former

@@ -1,0 +1,119 @@
+from pathlib import Path
+
+import pytest
+
+from ims.errors import InvalidSettingsError
+from ims.runtime.settings import Settings, described, read_settings
+
+DSN = "postgresql://imsfeed:open-sesame@db/source"
+
+
+@pytest.fixture
+def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty directory of secrets, and no setting in the environment."""
+    for setting in described():
+        monkeypatch.delenv(setting.name, raising=False)
+    monkeypatch.setenv("SECRETS_DIRECTORY", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("secrets")
+def test_without_any_setting_the_defaults_hold() -> None:
+    settings = read_settings()
+    assert (settings.kafka_topic, settings.kafka_partitions, settings.metrics_port) == ("imsfeed.changes", 8, 9464)
+    assert settings.source_dsn is None
+
+
+@pytest.mark.usefixtures("secrets")
+def test_a_setting_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_PARTITIONS", "12")
+    monkeypatch.setenv("FEED_DIRECTORY", "/feed")
+    settings = read_settings()
+    assert (settings.kafka_partitions, settings.feed_directory) == (12, Path("/feed"))
+
+
+def test_a_setting_comes_from_a_secret_file_without_its_line_end(secrets: Path) -> None:
+    (secrets / "SOURCE_DSN").write_text(DSN + "\n")
+    (secrets / "METRICS_PORT").write_text("9000\n")
+    settings = read_settings()
+    assert (settings.source(), settings.metrics_port) == (DSN, 9000)
+
+
+def test_the_environment_wins_over_a_secret_file(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (secrets / "STATE_DSN").write_text("postgresql://file")
+    monkeypatch.setenv("STATE_DSN", "postgresql://environment\n")
+    assert read_settings().state() == "postgresql://environment"
+
+
+def test_an_empty_variable_is_as_good_as_none(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (secrets / "SOURCE_DSN").write_text(DSN)
+    for name in ("SOURCE_DSN", "MAPPING_FILE", "METRICS_PORT"):
+        monkeypatch.setenv(name, "")
+    settings = read_settings()
+    assert (settings.source(), settings.mapping_file, settings.metrics_port) == (DSN, None, 9464)
+
+
+def test_a_directory_of_secrets_that_is_not_there_is_no_error(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRETS_DIRECTORY", str(secrets / "missing"))
+    assert read_settings().state_dsn is None
+
+
+@pytest.mark.usefixtures("secrets")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KAFKA_PARTITIONS", "0"),
+        ("KAFKA_PARTITIONS", "eight"),
+        ("SOURCE_SLOT", "ims-feed"),
+        ("HEARTBEAT_SECONDS", "0"),
+        ("SETTLE_SECONDS", "-1"),
+        ("LOG_LEVEL", "loud"),
+        ("METRICS_PORT", "65536"),
+    ],
+)
+def test_a_wrong_setting_is_named_but_not_shown(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidSettingsError, match=f"wrong settings: {name}: ") as error:
+        read_settings()
+    assert f"'{value}'" not in str(error.value)
+    assert error.value.__cause__ is None
+
+
+@pytest.mark.usefixtures("secrets")
+def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATCH_LIMIT", "0")
+    monkeypatch.setenv("STALL_SECONDS", "0")
+    with pytest.raises(InvalidSettingsError, match=r"BATCH_LIMIT: .*; STALL_SECONDS: "):
+        read_settings()
+
+
+@pytest.mark.usefixtures("secrets")
+@pytest.mark.parametrize("value", [None, "", " \n"])
+def test_a_missing_dsn_is_an_error_only_for_who_needs_it(value: str | None) -> None:
+    settings = Settings.model_validate({"source_dsn": value, "state_dsn": value})
+    with pytest.raises(InvalidSettingsError, match="SOURCE_DSN is not set"):
+        settings.source()
+    with pytest.raises(InvalidSettingsError, match="STATE_DSN is not set"):
+        settings.state()
+
+
+def test_a_dsn_is_not_printed(secrets: Path) -> None:
+    (secrets / "SOURCE_DSN").write_text(DSN)
+    (secrets / "STATE_DSN").write_text(DSN)
+    settings = read_settings()
+    assert "open-sesame" not in f"{settings} {settings!r} {settings.model_dump()}"
+
+
+@pytest.mark.usefixtures("secrets")
+def test_brokers_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "kafka-1:9092, kafka-2:9092")
+    assert read_settings().bootstrap_servers == ["kafka-1:9092", "kafka-2:9092"]
+
+
+def test_every_setting_is_described_with_its_unit_and_a_sentence() -> None:
+    settings = list(described())
+    assert [setting.name for setting in settings[:2]] == ["SECRETS_DIRECTORY", "SOURCE_DSN"]
+    assert len(settings) == len(Settings.model_fields) + 1
+    for setting in settings:
+        assert setting.unit
+        assert setting.meaning.endswith(".")
