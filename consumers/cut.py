@@ -145,7 +145,7 @@ def _record(
 
 
 def _roster(connection: Connection, target: TargetRow, affected: Affected, today: date) -> Roster:
-    facts = facts_reader.read_facts(connection, target.owner_id, affected.persons, affected.groups)
+    facts = facts_reader.read_facts(connection, target, affected.persons, affected.groups)
     return roster_of(
         facts,
         target.settings,

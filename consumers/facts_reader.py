@@ -36,7 +36,7 @@ def affected(connection: Connection, target: TargetRow, pending: Pending, days: 
     parameters = {
         "target": target.target_id,
         "owner": target.owner_id,
-        "by_code": "{id}" not in target.settings.group_id,
+        "by_code": _ids_coincide(target),
         "persons": list(pending.persons),
         "groups": list(pending.groups),
         "schools": list(pending.schools),
@@ -60,11 +60,14 @@ def everything(connection: Connection, target: TargetRow) -> Affected:
     return Affected(_ids(connection, _ALL_PERSONS, parameters), _ids(connection, _ALL_GROUPS, parameters))
 
 
-def read_facts(connection: Connection, owner_id: int, persons: Collection[int], groups: Collection[int]) -> Facts:
-    """The facts that bear on these persons and groups."""
+def read_facts(connection: Connection, target: TargetRow, persons: Collection[int], groups: Collection[int]) -> Facts:
+    """The facts that bear on these persons and groups; also the groups that may have the id of one of these."""
+    owner_id = target.owner_id
     ids = list(persons)
     enrolments = _read(connection, Enrolment, Table.ENROLMENT, owner_id, "person_id", ids)
-    wanted = {*groups, *(enrolment.group_id for enrolment in enrolments)}
+    wanted = list({*groups, *(enrolment.group_id for enrolment in enrolments)})
+    if _ids_coincide(target):
+        wanted = _ids(connection, _SAME_CODE, {"owner": owner_id, "groups": wanted})
     owners = connection.execute(
         "select owner_id, orgnr, name from imsfeed.owner where owner_id = %s", (owner_id,)
     ).fetchall()
@@ -76,6 +79,11 @@ def read_facts(connection: Connection, owner_id: int, persons: Collection[int], 
         groups={g.id: g for g in _read(connection, CourseGroup, Table.COURSE_GROUP, owner_id, "id", wanted)},
         enrolments={enrolment.id: enrolment for enrolment in enrolments},
     )
+
+
+def _ids_coincide(target: TargetRow) -> bool:
+    """Whether two groups may get the same ``sourcedid/id``: their ids are made of their codes."""
+    return "{id}" not in target.settings.group_id
 
 
 def _read(
@@ -119,6 +127,12 @@ union select twin.id from imsfeed.course_group marked_group
  where %(by_code)s and owner_id = %(owner)s and marked_group.id in (select id from marked)
 """
 
+_SAME_CODE: Final = """
+select unnest(%(groups)s::bigint[])
+union select twin.id from imsfeed.course_group one join imsfeed.course_group twin using (owner_id, code)
+ where owner_id = %(owner)s and one.id = any (%(groups)s::bigint[])
+"""
+
 _PERSONS: Final = """
 select unnest(%(persons)s::bigint[]) as id
 union select person_id from imsfeed.enrolment where owner_id = %(owner)s and group_id = any (%(groups)s::bigint[])
@@ -136,7 +150,8 @@ _TWINS: Final = """
 select unnest(%(persons)s::bigint[]) as id
 union select twin.id from imsfeed.person one
   join imsfeed.person twin
-    on twin.owner_id = one.owner_id and translate(twin.national_id, ' -', '') = translate(one.national_id, ' -', '')
+    on twin.owner_id = one.owner_id
+   and regexp_replace(twin.national_id, '\\D', '', 'g') = regexp_replace(one.national_id, '\\D', '', 'g')
  where one.owner_id = %(owner)s and one.id = any (%(persons)s::bigint[]) and one.national_id is not null
    and twin.national_id is not null
 """

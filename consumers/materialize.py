@@ -5,7 +5,8 @@ transaction. Whatever is interrupted is read again from the stored offset, and w
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import psycopg
 
@@ -27,6 +28,16 @@ _LOOK_ROUND_SECONDS = 5.0
 """Time between two looks at what is not in the messages: free partitions, lag, the quarantine's size."""
 _COUNT_SECONDS = 60.0
 """Time between two counts of unresolved references, which read whole tables."""
+
+
+class Store(Protocol):
+    """What materialize needs of the state database in order to apply a batch (:class:`FactsStore`)."""
+
+    def apply(self, partition: int, start: int, outcome: Outcome) -> list[Refused]:
+        """As :meth:`FactsStore.apply`."""
+
+    def refuse(self, partition: int, start: int, outcome: Outcome, refused: Iterable[Refused]) -> None:
+        """As :meth:`FactsStore.refuse`."""
 
 
 def run(settings: Settings, stop: Stop, metrics: MaterializeMetrics, ready: Callable[[bool], None]) -> None:
@@ -59,7 +70,7 @@ def mapping_of(settings: Settings) -> SourceMapping:
 
 
 def materialize_once(
-    store: FactsStore,
+    store: Store,
     partition: int,
     messages: list[Message],
     progress: Progress,

@@ -4,11 +4,11 @@ A delta carries whole records, not patches. recstatus says what happened: 1 new,
 told it gives what is so now, which is what makes snapshot + deltas == next snapshot (:mod:`ims.feed_proof`).
 
 >>> from ims.vocabulary import RoleType
->>> before = MemberRecord("imsfeed@974568012", "group-8A", "1001", RoleType.LEARNER)
+>>> before = MemberRecord("imsfeed@100000008", "group-8A", "1001", RoleType.LEARNER)
 >>> told = {before.key: fragment(before)}
 >>> [change.recstatus.name for change in between(told, {}).changes]
 ['GONE']
->>> teacher = MemberRecord("imsfeed@974568012", "group-8A", "1001", RoleType.INSTRUCTOR)
+>>> teacher = MemberRecord("imsfeed@100000008", "group-8A", "1001", RoleType.INSTRUCTOR)
 >>> [change.recstatus.name for change in between(told, {teacher.key: teacher}).changes]
 ['GONE', 'NEW']
 """

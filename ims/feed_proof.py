@@ -192,7 +192,7 @@ class _Proving:
             return None
         state = {record.key: record for record in records}
         if len(state) != len(records):
-            self._problem(snapshot.path, f"{len(records) - len(state)} times: a record stands twice")
+            self._problem(snapshot.path, f"{len(records) - len(state)} x a record stands twice")
         self._add(snapshot.path, _counted(_dangling(state, state)))
         entry = self._manifest.snapshot
         if entry.path == snapshot.path and entry.counts != _totals(state):
@@ -283,4 +283,4 @@ def _differences(expected: State, told: State) -> list[str]:
 
 
 def _counted(wrong: Counter[str]) -> list[str]:
-    return [f"{count} times: {what}" for what, count in sorted(wrong.items()) if count]
+    return [f"{count} x {what}" for what, count in sorted(wrong.items()) if count]

@@ -158,6 +158,10 @@ def _elements(stream: BinaryIO) -> Iterator[etree._Element]:
                 _check(element)
     except etree.XMLSyntaxError as error:
         raise FeedError(f"line {error.lineno}: not well-formed XML") from None
+    # Not known before the end.
+    encoding = None if parsing.root is None else parsing.root.getroottree().docinfo.encoding
+    if encoding not in {"UTF-8", None}:
+        raise FeedError(f"line 1: the file is in {encoding}; imsfeed writes UTF-8")
 
 
 def _free(element: etree._Element | None) -> None:
@@ -169,11 +173,8 @@ def _free(element: etree._Element | None) -> None:
 
 
 def _check_document(root: etree._Element) -> None:
-    document = root.getroottree().docinfo
-    if document.doctype:
+    if root.getroottree().docinfo.doctype:
         raise FeedError("a file with a document type (<!DOCTYPE>), which imsfeed never writes; it is not read")
-    if document.encoding not in {"UTF-8", None}:
-        raise FeedError(f"a file in {document.encoding}; imsfeed writes UTF-8")
     if root.tag != "enterprise":
         raise _error(root, "not the root element <enterprise>")
 

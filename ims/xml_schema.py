@@ -13,6 +13,8 @@ from typing import BinaryIO, Final
 
 from lxml import etree
 
+from ims.errors import FeedError
+
 _WHAT: Final = {
     "RELAXNG_ERR_NOELEM": "lacks an element",
     "RELAXNG_ERR_ELEMWRONG": "does not belong here",
@@ -28,30 +30,37 @@ _WHAT: Final = {
 _PART: Final = 500
 """So many of the root's children are checked at a time."""
 
+_TOLD: Final = 100
+"""So many problems are told at the most."""
+
 
 def problems(source: bytes | Path) -> list[str]:
     """What is wrong with a file, in its order; nothing if it is valid.
 
-    The file is looked at in parts, in constant memory, up to the first part that has a problem: a fault that every
-    record has is told often enough.
+    The file is looked at in parts, in constant memory, up to the first part that has problems.
 
     Args:
         source: the file's bytes, or where it lies.
 
     Returns:
-        Texts of the form ``line 7: <role> lacks an element``. They name elements, never what they hold.
+        At most 100 texts of the form ``line 7: <role> lacks an element``. They name elements, never what they hold.
     """
     with source.open("rb") if isinstance(source, Path) else BytesIO(source) as stream:
         try:
             return next(filter(None, map(_problems, _parts(stream))), [])
         except etree.XMLSyntaxError as error:
             return [f"line {error.lineno}: not well-formed XML"]
+        except FeedError as error:
+            return [str(error)]
 
 
 def _parts(stream: BinaryIO) -> Iterator[etree._Element]:
     """The root element again and again, each time with its first two children and the next few hundred.
 
     The last of the part before is there as well, so that the schema sees the order from part to part.
+
+    Raises:
+        FeedError: the file has a document type.
     """
     parsing = etree.iterparse(
         stream,
@@ -62,20 +71,30 @@ def _parts(stream: BinaryIO) -> Iterator[etree._Element]:
         remove_comments=True,
         remove_pis=True,
     )
+    part = etree.Element("enterprise")
+    done: list[etree._Element] = []
     for event, element in parsing:
         parent = element.getparent()
-        if parent is None:
-            # At its start the root is looked at alone, for a document type; at its end with what is left.
-            if event == "end" or element.getroottree().docinfo.doctype:
-                yield element
-        elif event == "end" and parent.getparent() is None and len(parent) >= _PART:
-            yield parent
-            del parent[2:-1]
+        if parent is None and event == "start":
+            if element.getroottree().docinfo.doctype:
+                raise FeedError("line 1: a document type (<!DOCTYPE>) is not allowed")
+            part = etree.Element(element.tag, element.attrib)
+            part.sourceline = element.sourceline  # type: ignore[misc]  # lxml lets it be set
+        elif parent is None:
+            part.extend(done)
+            part.text = element.text
+            yield part
+        elif event == "end" and parent.getparent() is None:
+            # Only what comes before the last element is surely left alone by the parser.
+            if len(done) == _PART:
+                part.extend(done)
+                done.clear()
+                yield part
+                del part[2:-1]
+            done.append(element)
 
 
 def _problems(root: etree._Element) -> list[str]:
-    if root.getroottree().docinfo.doctype:
-        return ["line 1: a document type (<!DOCTYPE>) is not allowed"]
     schema = _schema()
     if schema.validate(root):
         return []
@@ -84,7 +103,7 @@ def _problems(root: etree._Element) -> list[str]:
     return [
         f"line {line}: <{_name(path)}> {_WHAT.get(entry.type_name, 'is not as the schema says')}"
         for (line, path), entry in sorted(places.items(), key=lambda place: place[0][0])
-    ]
+    ][:_TOLD]
 
 
 @cache

@@ -8,10 +8,10 @@ A record's text (:func:`fragment`) is kept as what the importer was told; a snap
 so that the same state gives the same bytes.
 
 >>> from ims.vocabulary import RoleType
->>> print(fragment(MemberRecord("imsfeed@974568012", "group-8A", "1001", RoleType.LEARNER), RecStatus.GONE), end="")
+>>> print(fragment(MemberRecord("imsfeed@100000008", "group-8A", "1001", RoleType.LEARNER), RecStatus.GONE), end="")
     <member>
       <sourcedid>
-        <source>imsfeed@974568012</source>
+        <source>imsfeed@100000008</source>
         <id>1001</id>
       </sourcedid>
       <idtype>1</idtype>

@@ -110,9 +110,12 @@ class _Capture:
         """
         settings = self._settings
         self._settled_at = math.inf
+        self._alive()
         publisher.ensure_topic(settings)
+        self._alive()
         with sessions.connect(settings.source(), "preflight") as connection:
             checked = preflight.check(connection, settings)
+        self._alive()
         sender = Publisher(publisher.connect(settings), settings.kafka_topic, self._metrics)
         try:
             with Walsender(settings.source(), self._stop, self._alive) as walsender:
@@ -181,8 +184,10 @@ class _Stream:
         if asked or now - self._reported >= _STATUS_SECONDS:
             self._walsender.confirm(lsn, time.time())
             self._reported = now
-        if count < _READ_LIMIT:
-            self._walsender.wait(_BUSY_SECONDS if self._sender.inflight else _IDLE_SECONDS, for_data=not full)
+        if full:
+            self._walsender.wait(_BUSY_SECONDS, for_data=False)
+        elif count < _READ_LIMIT:
+            self._walsender.wait(_BUSY_SECONDS if self._sender.inflight else _IDLE_SECONDS)
 
     def finish(self) -> None:
         """Wait for Kafka, confirm what it has, and say farewell to PostgreSQL."""

@@ -38,6 +38,7 @@ class Heartbeat:
     """
 
     def __init__(self, settings: Settings, metrics: CaptureMetrics) -> None:
+        self._dsn = settings.source()
         self._settings = settings
         self._metrics = metrics
         self._ended = Stop()
@@ -64,7 +65,7 @@ class Heartbeat:
             log.warning("heartbeat ended", error=error)
 
     def _beat_until_ended(self) -> None:
-        with sessions.connect(self._settings.source(), "heartbeat") as connection:
+        with sessions.connect(self._dsn, "heartbeat") as connection:
             connection.execute("set statement_timeout = '10s'")
             while not self._ended:
                 connection.execute("update imsfeed.heartbeat set beat_at = now()")

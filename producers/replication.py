@@ -129,15 +129,8 @@ class Walsender:
 
     def wait(self, seconds: float, *, for_data: bool = True) -> None:
         """Wait at most *seconds* for data, or for the stop; without *for_data* for the stop alone."""
-        connection = self._connection
-        unsent = connection.flush()
-        if not for_data and not unsent:
-            self._stop.wait(seconds)
-            return
-        poll = select.poll()
-        poll.register(self._stop.fileno(), select.POLLIN)
-        poll.register(connection.socket, select.POLLIN | (select.POLLOUT if unsent else 0))
-        poll.poll(seconds * 1000)
+        unsent = self._connection.flush()
+        self._poll((select.POLLIN if for_data else 0) | (select.POLLOUT if unsent else 0), seconds)
 
     def confirm(self, lsn: int, now: float) -> None:
         """Tell the server that all up to *lsn* is safe elsewhere; at *now*, in seconds since 1970.
@@ -153,7 +146,9 @@ class Walsender:
         deadline = time.monotonic() + seconds
         connection = self._connection
         connection.put_copy_end()
-        while connection.get_copy_data(1)[0] >= 0:
+        while (size := connection.get_copy_data(1)[0]) >= 0:
+            if size:
+                continue
             poll = select.poll()
             poll.register(connection.socket, select.POLLIN | (select.POLLOUT if connection.flush() else 0))
             if not poll.poll(max(0, deadline - time.monotonic()) * 1000):
@@ -212,12 +207,15 @@ class Walsender:
     def _turn(self, events: int) -> None:
         """One wait for the socket, cut short by the stop."""
         self._alive()
+        self._poll(events, _TURN_SECONDS)
+        if self._stop:
+            raise StoppedError
+
+    def _poll(self, events: int, seconds: float) -> None:
         poll = select.poll()
         poll.register(self._stop.fileno(), select.POLLIN)
         poll.register(self._connection.socket, events)
-        poll.poll(_TURN_SECONDS * 1000)
-        if self._stop:
-            raise StoppedError
+        poll.poll(seconds * 1000)
 
     def _raise_result(self, result: pq.abc.PGresult | None) -> NoReturn:
         if result is None or result.status != pq.ExecStatus.FATAL_ERROR:

@@ -205,6 +205,28 @@ def test_two_persons_with_one_national_id_are_both_left_out_until_it_is_mended(p
     assert (person(2), RecStatus.NEW) in said(published.delta(2))
 
 
+def test_two_groups_with_one_id_are_both_left_out_whoever_is_looked_at(pipeline: Pipeline) -> None:
+    pipeline.target(group_id="{code}")
+    pipeline.commit(an_owner(), a_school(1), a_group(1, code="8A"), a_group(2, code="8A"), a_group(3))
+    pipeline.commit(a_person(1), an_enrolment(1, person=1, group=1))
+    pipeline.compact()
+    assert pipeline.snapshot().keys() == {RecordKey(RecordKind.GROUP, "B3")}
+    pipeline.commit(a_person(1, family_name="Ny"))
+    pipeline.compact(seconds=1)
+    assert pipeline.manifest().head_seq == 0
+    pipeline.commit(a_group(2, code="8B"))
+    pipeline.compact(seconds=1)
+    assert said(pipeline.delta(1)) == {
+        (key, RecStatus.NEW)
+        for key in (
+            person(1),
+            RecordKey(RecordKind.GROUP, "8A"),
+            RecordKey(RecordKind.GROUP, "8B"),
+            RecordKey(RecordKind.MEMBERSHIP, "8A", id_of(1)),
+        )
+    }
+
+
 def test_a_protected_person_is_gone_and_never_comes_back_by_itself(published: Pipeline) -> None:
     published.commit(a_person(2, protected=True))
     published.compact(days=2)

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import date
 from pathlib import Path
 
 import psycopg
@@ -13,9 +14,11 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from psycopg.conninfo import conninfo_to_dict
 
+from deploy.demo.roster import load, synthetic_owner
 from deploy.local.broker import running_broker
 from deploy.local.postgres import LocalPostgres, running_postgres
 from deploy.local.process import LocalStackError, running_process
+from ims.facts import Enrolment
 from tests.waiting import until
 
 
@@ -175,3 +178,24 @@ def test_ctrl_c_stops_the_server_and_removes_its_data(tmp_path: Path) -> None:
     with pytest.raises(psycopg.OperationalError, match="administrator command"), connection:
         connection.execute("select 1")
     assert not Path(str(conninfo_to_dict(dsn)["host"])).exists()
+
+
+def test_the_demos_rows_are_loaded_as_they_are(source_dsn: str) -> None:
+    roster = synthetic_owner(date(2026, 10, 14))
+    with psycopg.connect(source_dsn) as connection:
+        load(connection, roster)
+        people = connection.execute(
+            "select national_id, given_name, family_name, birth_date, protected from person order by id"
+        ).fetchall()
+        enrolments = connection.execute("select * from enrolment order by id").fetchall()
+    assert people == [
+        (
+            person.national_id.reveal() if person.national_id else None,
+            person.given_name,
+            person.family_name,
+            person.birth_date,
+            person.protected,
+        )
+        for person in roster.persons
+    ]
+    assert [Enrolment(*row) for row in enrolments] == list(roster.enrolments)

@@ -161,8 +161,13 @@ def test_a_second_reader_of_a_slot_is_told_that_it_is_in_use(source_dsn: str, st
         other.start(stream.slot, "changes")
 
 
-def test_a_slot_is_free_at_once_after_a_farewell(source: Connection, stream: Stream) -> None:
-    stream.walsender.end(10)
+def test_a_slot_is_free_at_once_after_a_farewell_in_the_middle_of_the_stream(
+    source: Connection, stream: Stream
+) -> None:
+    for _ in range(10):
+        source.execute("truncate owner")
+    stream.changes()
+    stream.walsender.end(3600)
     stream.walsender.close()
     source.execute("select pg_drop_replication_slot(%s)", [stream.slot])
 

@@ -54,7 +54,8 @@ create table imsfeed.person (
     primary key (owner_id, id)
 );
 -- Two persons with one national id would be told as one: whoever shares it is looked at together.
-create index person_national_id on imsfeed.person (owner_id, translate(national_id, ' -', '')) where national_id is not null;
+create index person_national_id on imsfeed.person (owner_id, regexp_replace(national_id, '\D', '', 'g'))
+    where national_id is not null;
 
 create table imsfeed.employee (
     owner_id bigint not null,

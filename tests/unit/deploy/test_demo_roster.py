@@ -2,10 +2,9 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import date, timedelta
 
-import psycopg
 import pytest
 
-from deploy.demo.roster import NO_SUCH_SCHOOL, DemoRoster, load, synthetic_owner
+from deploy.demo.roster import NO_SUCH_SCHOOL, DemoRoster, synthetic_owner
 from deploy.demo.synthetic_ids import SyntheticIds
 from ims.facts import Enrolment, Person, Table
 from ims.numbers import organisation_number
@@ -164,24 +163,3 @@ def test_a_person_is_in_none_one_or_several_groups_or_twice_in_one(roster: DemoR
 def test_a_teacher_may_learn_too(roster: DemoRoster) -> None:
     learners = {row.person_id for row in roster.enrolments if row.role == "learner"}
     assert learners & {employee.person_id for employee in roster.employees if employee.kind == "teacher"}
-
-
-def test_the_rows_are_loaded_as_they_are(source_dsn: str) -> None:
-    roster = synthetic_owner(TODAY)
-    with psycopg.connect(source_dsn) as connection:
-        load(connection, roster)
-        people = connection.execute(
-            "select national_id, given_name, family_name, birth_date, protected from person order by id"
-        ).fetchall()
-        enrolments = connection.execute("select * from enrolment order by id").fetchall()
-    assert people == [
-        (
-            person.national_id.reveal() if person.national_id else None,
-            person.given_name,
-            person.family_name,
-            person.birth_date,
-            person.protected,
-        )
-        for person in roster.persons
-    ]
-    assert [Enrolment(*row) for row in enrolments] == list(roster.enrolments)

@@ -174,6 +174,20 @@ def test_an_error_that_was_being_handled_is_told_too_unless_it_was_put_aside(lin
     assert [one["error"] for one in lines()[0]["exception"]] == ["KeyError: 'second'", "ValueError: first"]
 
 
+def test_the_errors_of_a_group_are_told_with_their_places(lines: Lines) -> None:
+    _log_raised(ExceptionGroup("both failed", [OSError("disk full"), _refused()]))
+    (group,) = lines()[0]["exception"]
+    assert group["error"] == "ExceptionGroup: both failed (2 sub-exceptions)"
+    errors = [one["error"] for one in group["exceptions"]]
+    assert errors == ["OSError: disk full", "UniqueViolation (SQLSTATE 23505)"]
+
+
+def test_collections_are_told_as_lists(lines: Lines) -> None:
+    log.info("loaded", tables={"person"}, partitions=(0, 1), kinds=frozenset({"class"}))
+    (line,) = lines()
+    assert (line["tables"], line["partitions"], line["kinds"]) == (["person"], [0, 1], ["class"])
+
+
 def test_figures_and_other_long_numbers_stay_legible(lines: Lines) -> None:
     log.info("published", offset=12345678901, at="1764021600000", orgnr="987654321", lsn="16/B374D848")
     (line,) = lines()

@@ -1,6 +1,7 @@
 import http.client
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from structlog.testing import capture_logs
 
+from ims.runtime import monitoring
 from ims.runtime.metrics import CompactMetrics
 from ims.runtime.monitoring import Health, serve
 
@@ -111,12 +113,26 @@ def test_nothing_can_be_sent(watched: _Watched, method: str) -> None:
 
 
 def test_head_is_answered_without_a_body(watched: _Watched) -> None:
-    assert watched.ask("/healthz", "HEAD") == (200, "application/json", b"")
+    with socket.create_connection(("127.0.0.1", watched.port), timeout=30) as client:
+        client.sendall(b"HEAD /healthz HTTP/1.0\r\n\r\n")
+        with client.makefile("rb") as answer:
+            lines = answer.readlines()
+    assert lines[0].endswith(b" 200 OK\r\n")
+    assert lines[-1] == b"\r\n"
 
 
-def test_a_client_that_says_nothing_holds_nobody_up(watched: _Watched) -> None:
+def test_a_client_that_says_nothing_holds_nobody_up(watched: _Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitoring._Request, "timeout", 3600)
     with socket.create_connection(("127.0.0.1", watched.port)):
         assert watched.ask("/healthz").status == 200
+
+
+def test_a_client_that_says_nothing_is_not_waited_for_for_ever(
+    watched: _Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitoring._Request, "timeout", 0.1)
+    with socket.create_connection(("127.0.0.1", watched.port), timeout=30) as client:
+        assert client.recv(1) == b""
 
 
 def test_a_request_writes_no_line(watched: _Watched, capfd: pytest.CaptureFixture[str]) -> None:
@@ -142,6 +158,7 @@ def test_a_defect_in_an_answer_is_logged_and_the_next_request_is_answered(watche
 def test_nobody_listens_after_the_block() -> None:
     with serve("127.0.0.1", 0, CollectorRegistry(), Health(60, _Clock())) as port:
         pass
+    assert "monitoring" not in {thread.name for thread in threading.enumerate()}
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port)).close()
 

@@ -62,11 +62,11 @@ def test_a_directory_of_secrets_that_is_not_there_is_no_error(secrets: Path, mon
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("KAFKA_PARTITIONS", "0"),
+        ("KAFKA_PARTITIONS", "-7"),
         ("KAFKA_PARTITIONS", "eight"),
         ("SOURCE_SLOT", "ims-feed"),
-        ("HEARTBEAT_SECONDS", "0"),
-        ("SETTLE_SECONDS", "-1"),
+        ("HEARTBEAT_SECONDS", "-7"),
+        ("SETTLE_SECONDS", "-7"),
         ("LOG_LEVEL", "loud"),
         ("METRICS_PORT", "65536"),
     ],
@@ -75,7 +75,7 @@ def test_a_wrong_setting_is_named_but_not_shown(name: str, value: str, monkeypat
     monkeypatch.setenv(name, value)
     with pytest.raises(InvalidSettingsError, match=f"wrong settings: {name}: ") as error:
         read_settings()
-    assert f"'{value}'" not in str(error.value)
+    assert value not in str(error.value)
     assert error.value.__cause__ is None
 
 

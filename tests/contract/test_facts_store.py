@@ -1,0 +1,155 @@
+"""The same tests over the state database and its double."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg import sql
+
+from consumers import sessions
+from consumers.batch import Message, Outcome, Progress, Refused, read_batch
+from consumers.facts_store import FactsStore, FencedError
+from consumers.materialize import materialize_once
+from ims.events import Envelope, Position, Source, Transaction, encode
+from ims.facts import Table
+from ims.mapping import COLUMNS, REFERENCE_MAPPING, FactKey
+from tests.doubles import MemoryFacts
+
+
+class Store(Protocol):
+    def progress(self, partition: int) -> Progress | None: ...
+    def begin(self, partition: int, next_offset: int) -> Progress: ...
+    def apply(self, partition: int, start: int, outcome: Outcome) -> list[Refused]: ...
+    def refuse(self, partition: int, start: int, outcome: Outcome, refused: Any) -> None: ...
+    def quarantine_size(self) -> int: ...
+
+
+Rows = Callable[[Table], dict[FactKey, dict[str, Any]]]
+
+
+@pytest.fixture(params=["double", "postgres"])
+def store_and_rows(request: pytest.FixtureRequest) -> Iterator[tuple[Store, Rows]]:
+    if request.param == "double":
+        double = MemoryFacts(partitions=2)
+        yield double, double.rows
+        return
+    with sessions.connect(request.getfixturevalue("state_dsn"), "test") as connection:
+
+        def rows(table: Table) -> dict[FactKey, dict[str, Any]]:
+            columns = list(COLUMNS[table])
+            query = sql.SQL("select {} from {}").format(
+                sql.SQL(", ").join(map(sql.Identifier, columns)), sql.Identifier("imsfeed", table.value)
+            )
+            found = connection.execute(query).fetchall()
+            values = [dict(zip(columns, row, strict=True)) for row in found]
+            return {FactKey(row["owner_id"], row.get("id", row["owner_id"])): row for row in values}
+
+        yield FactsStore(connection, "test", 2), rows
+
+
+@pytest.fixture
+def store(store_and_rows: tuple[Store, Rows]) -> Store:
+    return store_and_rows[0]
+
+
+@pytest.fixture
+def rows(store_and_rows: tuple[Store, Rows]) -> Rows:
+    return store_and_rows[1]
+
+
+def a_school(lsn: int, *, op: str = "c", epoch: int = 1, last: bool = True, **columns: Any) -> bytes:
+    row = {"owner_id": 2, "id": 5, "school_no": "1", "orgnr": None, "name": "Fjordvik"} | columns
+    return encode(
+        Envelope(
+            source=Source(schema="public", table="school", epoch=epoch),
+            op=op,
+            before=row if op == "d" else None,
+            after=None if op == "d" else {name: value for name, value in row.items() if value is not ...},
+            transaction=Transaction(f"7:{lsn}", 1, 1, last=last or None),
+        )
+    )
+
+
+def deliver(store: Store, *values: bytes, partition: int = 0) -> list[Refused]:
+    progress = store.progress(partition) or store.begin(partition, 0)
+    messages = [Message(progress.next_offset + n, b"key", value) for n, value in enumerate(values)]
+    return materialize_once(store, partition, messages, progress, REFERENCE_MAPPING, 0)[1]
+
+
+def test_a_partition_that_was_never_applied_has_no_progress(store: Store) -> None:
+    assert store.progress(0) is None
+    assert store.begin(0, 7).next_offset == 7
+    assert store.begin(0, 9).next_offset == 7, "what is begun is not begun again"
+
+
+def test_rows_are_written_changed_and_removed(store: Store, rows: Rows) -> None:
+    deliver(store, a_school(10), a_school(11, id=6))
+    deliver(store, a_school(12, op="u", name="Fjordvik nye"), a_school(13, op="d", id=6))
+    assert rows(Table.SCHOOL) == {
+        FactKey(2, 5): {"owner_id": 2, "id": 5, "school_no": "1", "orgnr": None, "name": "Fjordvik nye"}
+    }
+
+
+def test_a_column_that_is_missing_keeps_its_value_and_an_explicit_null_does_not(store: Store, rows: Rows) -> None:
+    deliver(store, a_school(10))
+    deliver(store, a_school(11, op="u", name="Ny", school_no=...))
+    assert rows(Table.SCHOOL)[FactKey(2, 5)]["school_no"] == "1"
+    deliver(store, a_school(12, op="u", name="Ny", school_no=None))
+    assert rows(Table.SCHOOL)[FactKey(2, 5)]["school_no"] is None
+
+
+def test_a_row_that_stays_without_a_needed_column_is_put_aside(store: Store, rows: Rows) -> None:
+    (refused,) = deliver(store, a_school(10, op="u", name=...))
+    assert refused.reason == "missing_column"
+    assert store.quarantine_size() == 1
+    assert rows(Table.SCHOOL) == {}
+
+
+def test_what_another_has_applied_is_not_applied_again(store: Store, rows: Rows) -> None:
+    progress = store.begin(0, 0)
+    deliver(store, a_school(10))
+    late = read_batch(progress, [Message(0, None, a_school(10, name="late"))], REFERENCE_MAPPING, 0)
+    with pytest.raises(FencedError):
+        store.apply(0, progress.next_offset, late)
+    assert rows(Table.SCHOOL)[FactKey(2, 5)]["name"] == "Fjordvik"
+
+
+def test_a_completed_load_removes_what_it_has_not_seen_in_its_partition_only(store: Store, rows: Rows) -> None:
+    deliver(store, a_school(10), a_school(11, id=6))
+    deliver(store, a_school(12, owner_id=3), partition=1)
+    deliver(store, a_school(20, op="r", epoch=2, id=6, last=False))
+    assert len(rows(Table.SCHOOL)) == 3
+    deliver(store, a_school(21, op="r", epoch=2, id=7))
+    assert rows(Table.SCHOOL).keys() == {FactKey(2, 6), FactKey(2, 7), FactKey(3, 5)}
+
+
+def test_progress_is_read_as_it_was_written(store: Store) -> None:
+    deliver(store, a_school(10, last=False))
+    progress = store.progress(0)
+    assert progress is not None
+    assert progress == Progress(1, Position(1, 10, 1), frozenset({2}))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_is_sent_again_and_however_it_is_cut_the_facts_are_the_same(
+    store: Store, rows: Rows, data: st.DataObject
+) -> None:
+    """A source's history, sent with repetitions from any earlier point, in batches of any size."""
+    before = store.progress(0)
+    first = before.position.lsn + 1 if before is not None and before.position is not None else 1
+    changes = data.draw(st.lists(st.tuples(st.sampled_from("cud"), st.integers(1, 4)), min_size=1, max_size=12))
+    history = [a_school(first + n, op=op, id=id_, name=f"n{n}") for n, (op, id_) in enumerate(changes)]
+    expected = {key.id: row["name"] for key, row in rows(Table.SCHOOL).items()}
+    for n, (op, id_) in enumerate(changes):
+        expected |= {id_: f"n{n}"}
+        if op == "d":
+            del expected[id_]
+    sent = 0
+    while sent < len(history):
+        start = data.draw(st.integers(0, sent))
+        sent = data.draw(st.integers(sent + 1, len(history)))
+        deliver(store, *history[start:sent])
+    assert {key.id: row["name"] for key, row in rows(Table.SCHOOL).items()} == expected

@@ -1,0 +1,127 @@
+"""What capture confirms to the source, and what it does again, with a broker that acknowledges only when asked to."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ims.runtime.settings import Settings
+from producers import capture, initial_load, source_setup
+from producers.catalog import Connection
+from tests.unit.producers.capturing import Captured, SilentKafka, Topic, add_persons, capturing, prepared, settings_of
+from tests.waiting import until
+
+
+@pytest.fixture
+def settings(source_dsn: str, kafka: str, topic: str) -> Settings:
+    return settings_of(source_dsn, kafka, topic)
+
+
+@pytest.fixture
+def source(settings: Settings) -> Iterator[Connection]:
+    with prepared(settings) as connection:
+        yield connection
+
+
+@pytest.fixture
+def told(settings: Settings) -> Iterator[Topic]:
+    topic = Topic(settings)
+    yield topic
+    topic.close()
+
+
+def confirmed(source: Connection, settings: Settings) -> int:
+    query = "select (confirmed_flush_lsn - '0/0')::bigint from pg_replication_slots where slot_name = %s"
+    (lsn,) = source.execute(query, [settings.source_slot]).fetchone() or (0,)
+    return int(lsn)
+
+
+def reports(source: Connection, settings: Settings) -> Any:
+    """When capture last reported to the source."""
+    query = (
+        "select reply_time from pg_stat_replication join pg_replication_slots on pid = active_pid where slot_name = %s"
+    )
+    return (source.execute(query, [settings.source_slot]).fetchone() or (None,))[0]
+
+
+def test_the_slot_moves_only_when_kafka_has_acknowledged(
+    source: Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with capturing(settings):
+        pass
+    silent = SilentKafka(monkeypatch)
+    with capturing(settings.model_copy(update={"heartbeat_seconds": 1000})):
+        add_persons(source, 1)
+        until(silent.persons, what="the person is sent")
+        commit = silent.persons()[0].position.lsn
+        for _ in range(3):
+            former = reports(source, settings)
+            until(lambda: reports(source, settings) > former, what="capture reports")  # noqa: B023 - called at once
+        assert confirmed(source, settings) <= commit
+        assert silent.acknowledged()
+        until(lambda: confirmed(source, settings) > commit, what="the slot moves")
+
+
+def test_what_kafka_never_acknowledged_is_sent_again_as_it_was(
+    source: Connection, settings: Settings, told: Topic
+) -> None:
+    with capturing(settings):
+        pass
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        silent = SilentKafka(monkeypatch)
+        with capturing(settings):
+            add_persons(source, 1, 2)
+            add_persons(source, 3, owner=2)
+            until(lambda: len(silent.persons()) == 3, what="the persons are sent")
+    with capturing(settings):
+        until(lambda: len(told.rows()) == 3, what="the persons are told")
+    assert told.persons() == silent.persons()
+
+
+def test_an_idle_source_is_confirmed_all_the_same(source: Connection, settings: Settings) -> None:
+    with capturing(settings.model_copy(update={"heartbeat_seconds": 1000})) as running:
+        source.execute("create table elsewhere as select generate_series(1, 1000)")
+        (end,) = source.execute("select (pg_current_wal_lsn() - '0/0')::bigint").fetchone() or (0,)
+        until(lambda: confirmed(source, settings) >= end, what="what is not published is confirmed too")
+        assert running.value("source_lag_seconds") == 0
+
+
+def test_capture_stops_reading_while_too_much_is_outstanding(
+    source: Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with capturing(settings):
+        pass
+    monkeypatch.setattr(capture, "_READ_LIMIT", 10)
+    silent = SilentKafka(monkeypatch)
+    with capturing(settings.model_copy(update={"inflight_limit": 20})) as running:
+        add_persons(source, *range(200))
+        until(lambda: len(silent.sent) >= 20, what="the limit is reached")
+        alive = running.value("last_progress_timestamp_seconds")
+        until(lambda: running.value("last_progress_timestamp_seconds") > alive + 2, what="the loop went on")
+        assert len(silent.sent) < 40
+        until(lambda: silent.acknowledged() and len(silent.persons()) == 200, what="all are sent")
+
+
+def test_an_interrupted_load_begins_anew_with_a_higher_epoch(
+    source: Connection, settings: Settings, told: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_persons(source, *range(50))
+    monkeypatch.setattr(initial_load, "_FETCH_ROWS", 10)
+    with monkeypatch.context() as context:
+        silent = SilentKafka(context)
+        running = Captured(settings.model_copy(update={"inflight_limit": 20}))
+        until(lambda: len(silent.sent) > 20, what="the load waits for Kafka")
+        running.stop.set()
+        running.thread.join(60)
+        assert (running.error, True in running.readiness) == (None, False)
+    with capturing(settings):
+        until(lambda: len(told.rows()) == 50, what="all are told")
+    assert {change.position.epoch for _, change in told.changes} == {2}
+
+
+def test_a_reload_begins_while_capture_runs(source: Connection, settings: Settings, told: Topic) -> None:
+    add_persons(source, 1)
+    with capturing(settings):
+        source_setup.apply(source, settings, reload=True)
+        until(lambda: len(told.rows()) == 2, what="the person is loaded again")
+    assert [change.position.epoch for change in told.persons()] == [1, 2]

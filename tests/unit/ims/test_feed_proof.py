@@ -1,0 +1,425 @@
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+import pytest
+
+from ims.delta import between, delta_document
+from ims.feed import (
+    MANIFEST,
+    DeltaEntry,
+    Manifest,
+    SnapshotEntry,
+    Totals,
+    decode,
+    delta_path,
+    encode,
+    snapshot_path,
+)
+from ims.feed_proof import Proof, State, apply, prove
+from ims.records import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
+from ims.vocabulary import InstitutionRole, RecordKind, RecStatus, RoleType
+from ims.xml_writer import Properties, document_parts, fragment, snapshot_parts
+
+SOURCE = "imsfeed@100000008"
+AT = datetime(2026, 8, 17, 0, 0, 0, tzinfo=UTC)
+ANNA = PersonRecord(SOURCE, "01810012345", "anna@fjord.no", "Anna", "Bø", None, (InstitutionRole.STUDENT,))
+BO = PersonRecord(SOURCE, "1002", "bo@fjord.no", "Bo", "Li", None, (InstitutionRole.STUDENT,))
+B1 = GroupRecord(SOURCE, "group-7", "class", "B1", "Norsk B1", "Fjord", "Fjord læring", None, None)
+ANNA_LEARNS = MemberRecord(SOURCE, B1.id, ANNA.id, RoleType.LEARNER)
+BO_LEARNS = MemberRecord(SOURCE, B1.id, BO.id, RoleType.LEARNER)
+
+
+class Folder:
+    """A target's folder in memory, filled as the compactor fills it."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.published: dict[RecordKey, str] = {}
+        self.entries: list[DeltaEntry] = []
+        self.latest: SnapshotEntry | None = None
+        self.days = 0
+
+    @property
+    def seq(self) -> int:
+        return len(self.entries)
+
+    def cut(self, current: Mapping[RecordKey, Record]) -> bytes | None:
+        """Tell what has changed; the delta's bytes, or ``None`` if nothing has."""
+        delta = between(self.published, current)
+        if not delta:
+            return None
+        xml = delta_document(Properties(SOURCE, "lms", "delta", AT), delta)
+        self.published |= delta.upserts
+        for key in delta.removals:
+            del self.published[key]
+        previous = self.entries[-1].sha256 if self.entries else self._latest().sha256
+        self.entries.append(
+            DeltaEntry(
+                seq=self.seq + 1,
+                path=delta_path(self.seq + 1),
+                sha256=sha256(xml).hexdigest(),
+                prev_sha256=previous,
+                size=len(xml),
+                created=AT,
+                counts=delta.counts(),
+            )
+        )
+        self._write(self.entries[-1].path, xml)
+        return xml
+
+    def snapshot(self) -> bytes:
+        """Write all that is told; the snapshot's bytes."""
+        self.days += 1
+        day = date(2026, 8, 16) + timedelta(days=self.days)
+        parts = snapshot_parts(
+            Properties(SOURCE, "lms", "full", AT + timedelta(days=self.days)), SOURCE, sorted(self.published.items())
+        )
+        xml = "".join(parts).encode()
+        counted = Counter(key.kind for key in self.published)
+        self.latest = SnapshotEntry(
+            seq=self.seq,
+            path=snapshot_path(day, self.seq),
+            sha256=sha256(xml).hexdigest(),
+            size=len(xml),
+            counts=Totals(*(counted[kind] for kind in RecordKind)),
+            local_date=day,
+        )
+        self._write(self.latest.path, xml)
+        return xml
+
+    def prove(self) -> Proof:
+        return prove(self._read, self._names)
+
+    def change_manifest(self, **changes: Any) -> None:
+        self.files[MANIFEST] = encode(msgspec.structs.replace(decode(self.files[MANIFEST]), **changes))
+
+    def replace_delta(self, seq: int, xml: bytes) -> None:
+        """Put other bytes in a delta's place, and have the manifest and the chain agree to them."""
+        self.files[delta_path(seq)] = xml
+        digest = sha256(xml).hexdigest()
+        self.entries[seq - 1] = msgspec.structs.replace(self.entries[seq - 1], sha256=digest, size=len(xml))
+        if seq < self.seq:
+            self.entries[seq] = msgspec.structs.replace(self.entries[seq], prev_sha256=digest)
+        self.change_manifest(deltas=self.entries)
+
+    def _write(self, path: str, xml: bytes) -> None:
+        self.files[path] = xml
+        self.files[MANIFEST] = encode(
+            Manifest(
+                target="lms",
+                epoch="e7c1",
+                head_seq=self.seq,
+                oldest_delta_seq=1 if self.entries else None,
+                generated=AT,
+                checked=AT,
+                expires=AT,
+                state="ok",
+                snapshot=self._latest(),
+                deltas=self.entries,
+                next_snapshot=AT,
+            )
+        )
+
+    def _latest(self) -> SnapshotEntry:
+        assert self.latest is not None
+        return self.latest
+
+    def _read(self, path: str) -> bytes:
+        if path not in self.files:
+            raise FileNotFoundError(path)
+        return self.files[path]
+
+    def _names(self, folder: str) -> list[str]:
+        return [path.removeprefix(f"{folder}/") for path in self.files if path.startswith(f"{folder}/")]
+
+
+def so_now(*records: Record) -> dict[RecordKey, Record]:
+    return {record.key: record for record in records}
+
+
+FIRST, SECOND = "snapshots/2026-08-17-0.xml", "snapshots/2026-08-18-2.xml"
+
+
+@pytest.fixture
+def folder() -> Folder:
+    """Two snapshots with two deltas between them and one after."""
+    folder = Folder()
+    folder.published = {record.key: fragment(record) for record in (ANNA, B1)}
+    folder.snapshot()
+    folder.cut(so_now(ANNA, B1, ANNA_LEARNS))
+    folder.cut(so_now(ANNA, B1, ANNA_LEARNS, BO, BO_LEARNS))
+    folder.snapshot()
+    folder.cut(so_now(BO, B1, BO_LEARNS))
+    return folder
+
+
+def test_a_feed_that_holds_together_is_proved(folder: Folder) -> None:
+    assert folder.prove() == Proof(snapshots=2, deltas=3, records=3, problems=[])
+
+
+def test_the_first_snapshot_alone_is_a_feed() -> None:
+    folder = Folder()
+    folder.snapshot()
+    assert folder.prove() == Proof(snapshots=1, deltas=0, records=0, problems=[])
+
+
+def test_quiet_days_give_snapshots_with_the_same_number() -> None:
+    folder = Folder()
+    folder.published = {B1.key: fragment(B1)}
+    folder.snapshot()
+    folder.snapshot()
+    folder.cut(so_now(B1, ANNA))
+    folder.snapshot()
+    folder.snapshot()
+    assert folder.prove() == Proof(snapshots=4, deltas=1, records=2, problems=[])
+
+
+def test_what_has_expired_is_not_missed(folder: Folder) -> None:
+    del folder.files[FIRST], folder.files["deltas/1.xml"], folder.files["deltas/2.xml"]
+    folder.change_manifest(deltas=folder.entries[2:], oldest_delta_seq=3)
+    assert folder.prove() == Proof(snapshots=1, deltas=1, records=3, problems=[])
+
+
+def test_what_is_being_published_is_not_looked_at(folder: Folder) -> None:
+    folder.files |= {
+        "snapshots/2026-08-19-3.xml": b"half",
+        "snapshots/.2026-08-19-3.xml.tmp": b"half",
+        "deltas/4.xml": b"half",
+    }
+    assert folder.prove().problems == []
+
+
+def flip_a_byte_of_a_delta(folder: Folder) -> None:
+    folder.files["deltas/2.xml"] = folder.files["deltas/2.xml"].replace(b"Bo", b"Ba", 1)
+
+
+def flip_a_byte_of_the_snapshot(folder: Folder) -> None:
+    folder.files[SECOND] = folder.files[SECOND].replace(b"Anna", b"Anne", 1)
+
+
+def shorten_a_delta(folder: Folder) -> None:
+    folder.files["deltas/3.xml"] = folder.files["deltas/3.xml"][:-20]
+
+
+def lose_a_delta_file(folder: Folder) -> None:
+    del folder.files["deltas/2.xml"]
+
+
+def lose_the_snapshot_file(folder: Folder) -> None:
+    del folder.files[SECOND]
+
+
+def drop_a_delta_from_the_manifest(folder: Folder) -> None:
+    folder.change_manifest(deltas=[folder.entries[0], folder.entries[2]])
+
+
+def drop_the_first_delta_from_the_manifest(folder: Folder) -> None:
+    folder.change_manifest(deltas=folder.entries[1:], oldest_delta_seq=2)
+
+
+def drop_the_last_delta_from_the_manifest(folder: Folder) -> None:
+    folder.change_manifest(deltas=folder.entries[:2])
+
+
+def reorder_the_deltas(folder: Folder) -> None:
+    folder.change_manifest(deltas=[folder.entries[0], folder.entries[2], folder.entries[1]])
+
+
+def swap_the_files_of_two_deltas(folder: Folder) -> None:
+    first, second = folder.files["deltas/1.xml"], folder.files["deltas/2.xml"]
+    folder.replace_delta(1, second)
+    folder.replace_delta(2, first)
+
+
+def break_the_chain(folder: Folder) -> None:
+    folder.entries[1] = msgspec.structs.replace(folder.entries[1], prev_sha256="0" * 64)
+    folder.change_manifest(deltas=folder.entries)
+
+
+def break_the_chain_from_the_first_snapshot(folder: Folder) -> None:
+    folder.entries[0] = msgspec.structs.replace(folder.entries[0], prev_sha256="0" * 64)
+    folder.change_manifest(deltas=folder.entries)
+
+
+def say_a_wrong_head(folder: Folder) -> None:
+    folder.change_manifest(head_seq=4)
+
+
+def say_a_head_behind_the_snapshot(folder: Folder) -> None:
+    folder.change_manifest(head_seq=1, deltas=folder.entries[:1])
+
+
+def say_a_wrong_oldest_delta(folder: Folder) -> None:
+    folder.change_manifest(oldest_delta_seq=2)
+
+
+def say_a_wrong_size(folder: Folder) -> None:
+    folder.entries[0] = msgspec.structs.replace(folder.entries[0], size=1)
+    folder.change_manifest(deltas=folder.entries)
+
+
+def say_a_wrong_path(folder: Folder) -> None:
+    folder.files["deltas/01.xml"] = folder.files["deltas/1.xml"]
+    folder.entries[0] = msgspec.structs.replace(folder.entries[0], path="deltas/01.xml")
+    folder.change_manifest(deltas=folder.entries)
+
+
+def say_a_wrong_path_of_the_snapshot(folder: Folder) -> None:
+    snapshot = decode(folder.files[MANIFEST]).snapshot
+    folder.files["snapshots/latest.xml"] = folder.files[SECOND]
+    folder.change_manifest(snapshot=msgspec.structs.replace(snapshot, path="snapshots/latest.xml"))
+
+
+def say_wrong_counts_of_a_delta(folder: Folder) -> None:
+    folder.entries[0] = msgspec.structs.replace(folder.entries[0], counts=folder.entries[2].counts)
+    folder.change_manifest(deltas=folder.entries)
+
+
+def say_wrong_counts_of_the_snapshot(folder: Folder) -> None:
+    snapshot = decode(folder.files[MANIFEST]).snapshot
+    folder.change_manifest(snapshot=msgspec.structs.replace(snapshot, counts=Totals(1, 1, 1)))
+
+
+def tell_a_record_otherwise_in_a_snapshot(folder: Folder) -> None:
+    folder.files[FIRST] = folder.files[FIRST].replace(b"<short>B1", b"<short>B2")
+
+
+def leave_a_member_out_of_a_snapshot(folder: Folder) -> None:
+    folder.files[SECOND] = folder.files[SECOND].replace(fragment(BO_LEARNS).encode(), b"")
+
+
+def put_a_person_into_a_snapshot(folder: Folder) -> None:
+    stranger = fragment(msgspec.structs.replace(BO, id="1003")).encode()
+    folder.files[SECOND] = folder.files[SECOND].replace(b"  <group>", stranger + b"  <group>")
+
+
+def put_a_person_twice_into_a_snapshot(folder: Folder) -> None:
+    folder.files[SECOND] = folder.files[SECOND].replace(b"  <group>", fragment(BO).encode() + b"  <group>")
+
+
+def leave_a_group_out_of_the_snapshot(folder: Folder) -> None:
+    folder.files[SECOND] = folder.files[SECOND].replace(fragment(B1).encode(), b"")
+
+
+def leave_a_person_out_of_the_snapshot(folder: Folder) -> None:
+    folder.files[SECOND] = folder.files[SECOND].replace(fragment(BO).encode(), b"")
+
+
+def put_a_delta_in_the_place_of_a_snapshot(folder: Folder) -> None:
+    folder.files[FIRST] = folder.files["deltas/1.xml"]
+
+
+def put_a_snapshot_in_the_place_of_a_delta(folder: Folder) -> None:
+    folder.replace_delta(3, folder.files[FIRST])
+
+
+def write_a_delta_against_the_schema(folder: Folder) -> None:
+    folder.replace_delta(1, folder.files["deltas/1.xml"].replace(b"    <member>\n", b'    <member id="01810012345">\n'))
+
+
+def write_a_snapshot_against_the_schema(folder: Folder) -> None:
+    folder.files[FIRST] = folder.files[FIRST].replace(b"<fn>Anna B\xc3\xb8</fn>", b"")
+
+
+def lose_the_manifest(folder: Folder) -> None:
+    del folder.files[MANIFEST]
+
+
+def spoil_the_manifest(folder: Folder) -> None:
+    folder.files[MANIFEST] = b"{}"
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (flip_a_byte_of_a_delta, "deltas/2.xml: its digest is not that in manifest.json"),
+        (flip_a_byte_of_the_snapshot, f"{SECOND}: its digest is not that in manifest.json"),
+        (shorten_a_delta, "deltas/3.xml: has"),
+        (lose_a_delta_file, "deltas/2.xml: is not there, but named in manifest.json"),
+        (lose_the_snapshot_file, f"{SECOND}: is not there, but named in manifest.json"),
+        (drop_a_delta_from_the_manifest, "manifest.json: delta 3 follows delta 1"),
+        (drop_a_delta_from_the_manifest, "deltas/2.xml: is needed after a snapshot that is kept"),
+        (drop_the_first_delta_from_the_manifest, "deltas/1.xml: is needed after a snapshot that is kept"),
+        (drop_the_last_delta_from_the_manifest, "manifest.json: head_seq 3"),
+        (reorder_the_deltas, "manifest.json: delta 3 follows delta 1"),
+        (swap_the_files_of_two_deltas, "deltas/2.xml: its counts in manifest.json are not those of the file"),
+        (break_the_chain, "deltas/2.xml: prev_sha256 is not the digest of the delta before"),
+        (break_the_chain_from_the_first_snapshot, "deltas/1.xml: prev_sha256 is not the digest of a snapshot"),
+        (say_a_wrong_head, "manifest.json: head_seq 4"),
+        (say_a_head_behind_the_snapshot, "manifest.json: head_seq 1"),
+        (say_a_wrong_oldest_delta, "manifest.json: oldest_delta_seq is not 1"),
+        (say_a_wrong_size, "deltas/1.xml: has"),
+        (say_a_wrong_path, "manifest.json: the path of delta 1 is not that of its seq"),
+        (say_a_wrong_path_of_the_snapshot, "manifest.json: the snapshot's path"),
+        (say_wrong_counts_of_a_delta, "deltas/1.xml: its counts in manifest.json are not those of the file"),
+        (say_wrong_counts_of_the_snapshot, "manifest.json: the snapshot's counts are not those of the file"),
+        (tell_a_record_otherwise_in_a_snapshot, f"{SECOND}: 1 x a group record is not as the snapshot and"),
+        (leave_a_member_out_of_a_snapshot, f"{SECOND}: 1 x a membership record is missing"),
+        (put_a_person_into_a_snapshot, f"{SECOND}: 1 x a person record is there that"),
+        (put_a_person_twice_into_a_snapshot, f"{SECOND}: 1 x a record stands twice"),
+        (leave_a_group_out_of_the_snapshot, f"{SECOND}: 2 x a membership of a group that is not there"),
+        (leave_a_person_out_of_the_snapshot, f"{SECOND}: 1 x a membership of a person who is not there"),
+        (put_a_delta_in_the_place_of_a_snapshot, f"{FIRST}: its type is delta, not full"),
+        (put_a_snapshot_in_the_place_of_a_delta, "deltas/3.xml: its type is full, not delta"),
+        (write_a_delta_against_the_schema, "deltas/1.xml: line 14: <member> has a wrong attribute"),
+        (write_a_snapshot_against_the_schema, f"{FIRST}: line"),
+        (lose_the_manifest, "manifest.json: is not there"),
+        (spoil_the_manifest, "manifest.json cannot be read"),
+    ],
+)
+def test_damage_is_found(folder: Folder, damage: Callable[[Folder], None], problem: str) -> None:
+    before = dict(folder.files)
+    damage(folder)
+    assert folder.files != before
+    problems = folder.prove().problems
+    assert any(found.startswith(problem) for found in problems), problems
+    assert ANNA.id not in str(problems)
+
+
+def delta_of(*changes: tuple[RecStatus, Record]) -> bytes:
+    rows = [(record.key, fragment(record, recstatus)) for recstatus, record in changes]
+    return "".join(document_parts(Properties(SOURCE, "lms", "delta", AT), SOURCE, rows)).encode()
+
+
+NEW, CHANGED, GONE = RecStatus
+
+
+def test_new_and_changed_put_a_record_in_and_gone_takes_it_out() -> None:
+    state: State = so_now(ANNA, B1, ANNA_LEARNS)
+    renamed = msgspec.structs.replace(B1, short="B2")
+    assert apply(state, delta_of((NEW, BO), (GONE, ANNA), (CHANGED, renamed), (GONE, ANNA_LEARNS))) == []
+    assert state == so_now(BO, renamed)
+
+
+def test_a_role_that_changes_goes_and_comes_in_one_delta() -> None:
+    state: State = so_now(ANNA, B1, ANNA_LEARNS)
+    teaches = msgspec.structs.replace(ANNA_LEARNS, role=RoleType.INSTRUCTOR)
+    assert apply(state, delta_of((GONE, ANNA_LEARNS), (NEW, teaches))) == []
+    assert state[ANNA_LEARNS.key] == teaches
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ([(NEW, ANNA)], "1 x a person record is new (1) that was there already"),
+        ([(CHANGED, BO)], "1 x a person record is changed (2) that was not there"),
+        ([(GONE, BO)], "1 x a person record is gone (3) that was not there"),
+        ([(NEW, ANNA_LEARNS), (NEW, ANNA_LEARNS)], "2 x a membership record is new (1) that was there already"),
+        ([(NEW, BO_LEARNS)], "1 x a membership of a person who is not there"),
+        ([(GONE, ANNA)], "1 x a membership of a person who is not there"),
+        ([(GONE, B1)], "1 x a membership of a group that is not there"),
+    ],
+)
+def test_what_should_not_be_in_a_delta_is_said(changes: list[tuple[RecStatus, Record]], problem: str) -> None:
+    assert apply(so_now(ANNA, B1, ANNA_LEARNS), delta_of(*changes)) == [problem]
+
+
+def test_a_delta_with_a_problem_is_still_applied() -> None:
+    state: State = so_now(ANNA)
+    apply(state, delta_of((NEW, msgspec.structs.replace(ANNA, given_name="Ann")), (CHANGED, BO)))
+    assert sorted(state) == sorted([ANNA.key, BO.key])
+    assert state[BO.key] == BO

@@ -1,0 +1,143 @@
+"""The loop's body with doubles at both ends."""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+from kafka.future import Future
+from prometheus_client import CollectorRegistry
+
+from ims.runtime.metrics import CaptureMetrics
+from producers.capture import _Stream
+from producers.captured_table import CapturedTable, TableName
+from producers.change_events import ChangeStream
+from producers.ordered_events import Origin
+from producers.publisher import Publisher
+from producers.replication import Data, Keepalive
+from tests.unit.producers import pgoutput_bytes as pg
+from tests.unit.producers.pgoutput_bytes import PERSON
+
+NAME = TableName("public", "person")
+
+
+class Walsender:
+    """A replication connection on which arrives what the test puts there."""
+
+    def __init__(self) -> None:
+        self.arriving: list[Data | Keepalive] = []
+        self.confirmed: list[int] = []
+        self.waits: list[tuple[float, bool]] = []
+
+    def read(self, limit: int) -> Iterator[Data | Keepalive]:
+        while self.arriving and limit:
+            limit -= 1
+            yield self.arriving.pop(0)
+
+    def confirm(self, lsn: int, _now: float) -> None:
+        self.confirmed.append(lsn)
+
+    def wait(self, seconds: float, *, for_data: bool = True) -> None:
+        self.waits.append((seconds, for_data))
+
+
+class Producer:
+    """A producer whose messages the test acknowledges."""
+
+    def __init__(self) -> None:
+        self.futures: list[Any] = []
+
+    def send(self, _topic: str, **_: Any) -> Any:
+        self.futures.append(Future())
+        return self.futures[-1]
+
+    def acknowledge(self) -> None:
+        for future in self.futures:
+            if not future.is_done:
+                future.success(None)
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.walsender = Walsender()
+        self.producer = Producer()
+        metrics = CaptureMetrics(self.registry)
+        changes = ChangeStream(Origin("adm", 1), {NAME: CapturedTable(NAME, "owner_id", ("id",), ())}, 4)
+        list(changes.feed(1, pg.relation()))
+        self.stream = _Stream(
+            cast("Any", self.walsender), Publisher(self.producer, "changes", metrics), changes, 2, metrics
+        )
+
+    def turn(self, *arriving: bytes | Keepalive) -> None:
+        items = (item if isinstance(item, Keepalive) else Data(900, item) for item in arriving)
+        self.walsender.arriving.extend(items)
+        self.stream.turn()
+
+    def lag(self) -> float:
+        return self.registry.get_sample_value("imsfeed_source_lag_seconds") or 0
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+ASKED = Keepalive(2_000, reply_requested=True)
+A_PERSON = pg.insert(PERSON, pg.a_person())
+
+
+def test_an_idle_keepalive_is_confirmed_in_the_same_turn(rig: Rig) -> None:
+    rig.turn(ASKED)
+    assert rig.walsender.confirmed == [2_000]
+
+
+def test_a_keepalive_in_the_middle_of_a_transaction_confirms_nothing(rig: Rig) -> None:
+    rig.turn(pg.begin(), A_PERSON, ASKED)
+    rig.producer.acknowledge()
+    rig.turn(ASKED)
+    assert set(rig.walsender.confirmed) == {0}
+
+
+def test_a_keepalive_after_a_commit_waits_for_the_commits_messages(rig: Rig) -> None:
+    rig.turn(pg.begin(), A_PERSON, pg.commit(1_048), ASKED)
+    assert set(rig.walsender.confirmed) == {0}
+    rig.producer.acknowledge()
+    rig.turn(ASKED)
+    assert rig.walsender.confirmed[-1] == 2_000
+
+
+def test_a_report_is_due_even_if_nobody_asks(rig: Rig) -> None:
+    rig.turn()
+    assert rig.walsender.confirmed == [0]
+
+
+def test_nothing_is_read_while_too_much_is_outstanding(rig: Rig) -> None:
+    rig.turn(pg.begin(), A_PERSON, A_PERSON, A_PERSON)
+    rig.turn(A_PERSON)
+    assert len(rig.walsender.arriving) == 1
+    assert rig.walsender.waits[-1][1] is False
+
+
+def test_reading_goes_on_as_soon_as_there_is_room_again(rig: Rig) -> None:
+    rig.turn(pg.begin(), A_PERSON, A_PERSON, A_PERSON)
+    rig.turn(A_PERSON)
+    rig.producer.acknowledge()
+    rig.turn()
+    assert all(seconds < 0.1 for seconds, _ in rig.walsender.waits)
+    rig.turn()
+    assert not rig.walsender.arriving
+
+
+def test_the_lag_is_the_age_of_what_is_outstanding_and_nothing_when_idle(rig: Rig) -> None:
+    rig.turn(pg.begin(committed_us=0), A_PERSON, pg.commit(1_048), ASKED)
+    assert rig.lag() > 0
+    rig.producer.acknowledge()
+    rig.turn()
+    assert rig.lag() == 0
+
+
+def test_what_was_only_begun_to_be_read_is_a_lag_too(rig: Rig) -> None:
+    rig.turn(pg.begin(), A_PERSON, pg.commit(1_048))
+    rig.producer.acknowledge()
+    rig.turn(pg.begin(1_100))
+    assert rig.lag() > 0
