@@ -186,8 +186,6 @@ class Decoder:
     def _truncate(self, data: bytes) -> tuple[Truncate, int]:
         count, _options = _TRUNCATE.unpack_from(data, 1)
         end = 6 + count * _RELATION_ID.size
-        if end > len(data):
-            raise ValueError
         ids = [_RELATION_ID.unpack_from(data, at)[0] for at in range(6, end, _RELATION_ID.size)]
         return Truncate(tuple(self._relations[relation_id] for relation_id in ids)), end
 
@@ -219,14 +217,11 @@ def _row(data: bytes, at: int, readers: tuple[tuple[str, Reader], ...]) -> tuple
         raise ValueError
     at += 2
     row: Row = {}
-    length = len(data)
     for name, read in readers:
         kind = data[at]
         if kind == _TEXT:
             start = at + 5
             at = start + _RELATION_ID.unpack_from(data, at + 1)[0]
-            if at > length:
-                raise ValueError
             row[name] = read(data[start:at])
             continue
         at += 1

@@ -5,7 +5,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +20,8 @@ from deploy import migrations
 from deploy.demo.changes import OWNER, Committed, Source
 from deploy.demo.importer import Arrival, Importer
 from deploy.demo.roster import DemoRoster, load, synthetic_owner
-from deploy.demo.stack import Stack, running_processes, running_servers
+from deploy.demo.stack import MARKER, Stack, running_processes, running_servers
+from ims.errors import InvalidSettingsError
 from ims.runtime.lifecycle import Stop, stop_on_signals
 from ims.targets import TargetSettings
 from producers import source_setup
@@ -50,7 +51,7 @@ def demo(
 
     Example: [bold]imsfeed demo --live[/bold]
     """
-    shutil.rmtree(directory, ignore_errors=True)
+    _empty(directory)
     console = Console(highlight=False, soft_wrap=True)
     with stop_on_signals() as stop, ExitStack() as running:
         with console.status("starting PostgreSQL and a broker"):
@@ -61,7 +62,8 @@ def demo(
         console.print(f"A synthetic school owner with {len(roster.persons)} persons is in the source.")
         with console.status("starting capture, materialize and compact; loading; writing the first snapshot"):
             running.enter_context(running_processes(stack))
-            importer = Importer(stack.feed / (roster.owner.orgnr or "") / TARGET.name, stack.check)
+            folder = stack.feed / (roster.owner.orgnr or "") / TARGET.name
+            importer = Importer(folder, lambda: _check(stack, stop))
             counts = importer.first_manifest().snapshot.counts
         console.print(
             f"First snapshot: {counts.person} persons, {counts.group} groups, {counts.membership} memberships.\n"
@@ -75,6 +77,19 @@ def demo(
             # The last line, for people and for scripts.
             typer.echo(f"leaver: {arrival.path} {arrival.milliseconds} ms after commit")
             break
+
+
+def _empty(directory: Path) -> None:
+    """Remove what an earlier demo has left, and nothing else."""
+    if directory.exists() and any(directory.iterdir()) and not (directory / MARKER).exists():
+        raise InvalidSettingsError(f"{directory} holds other files than a demo's; name an empty directory")
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _check(stack: Stack, stop: Stop) -> None:
+    if stop:
+        raise KeyboardInterrupt
+    stack.check()
 
 
 def _prepare(stack: Stack, roster: DemoRoster) -> None:
@@ -91,20 +106,19 @@ def _prepare(stack: Stack, roster: DemoRoster) -> None:
 def _show(
     stack: Stack, importer: Importer, console: Console, stop: Stop, *, live: bool
 ) -> list[tuple[Committed, Arrival]]:
-    arrivals = []
+    arrivals: list[tuple[Committed, Arrival]] = []
     with (
         psycopg.connect(stack.source_dsn, autocommit=True) as source,
         sessions.connect(stack.state_dsn, "demo") as state,
     ):
         person = Source(source, state, _today(), random.Random(1))  # noqa: S311 - chooses whom the demo is about
         changes = [person.student_leaves, person.student_joins, person.name_changes, person.teacher_stops]
-        for change in changes:
-            if not stop:
-                arrivals.append(_make(change, importer, console))
+        arrivals.extend(_make(change, importer, console) for change in changes if not stop)
         if live:
             _tell_where(stack, importer, console)
-        while live and not stop.wait(_PAUSE_SECONDS):
-            arrivals.append(_make(person.something, importer, console))
+        with suppress(KeyboardInterrupt):
+            while live and not stop.wait(_PAUSE_SECONDS):
+                arrivals.append(_make(person.something, importer, console))
     return arrivals
 
 

@@ -22,6 +22,9 @@ from deploy.local.postgres import LocalPostgres, running_postgres
 from deploy.local.process import LocalStackError, free_port, last_lines, running_process
 from ims.runtime.settings import Settings
 
+MARKER: Final = "made-by-imsfeed-demo"
+"""A file by which a demo's directory is known, so that nothing else is ever emptied."""
+
 _SERVERS: Final = ("SOURCE_DSN", "STATE_DSN")
 
 
@@ -74,6 +77,7 @@ def running_servers(directory: Path) -> Iterator[Stack]:
         LocalStackError: a server did not start.
     """
     (directory / "logs").mkdir(parents=True)
+    (directory / MARKER).touch()
     mark = uuid.uuid4().hex[:8]
     with ExitStack() as running:
         source_dsn, state_dsn = (

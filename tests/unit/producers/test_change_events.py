@@ -107,6 +107,14 @@ def test_an_owner_outside_of_the_key_moves_the_row_just_the_same() -> None:
     }
 
 
+def test_an_old_key_that_is_not_the_primary_key_makes_no_other_row() -> None:
+    columns = [("owner_id", pg.INT4, True), ("id", pg.INT8, False), ("name", pg.TEXT, True)]
+    stream = ChangeStream(ORIGIN, {PERSON_NAME: CapturedTable(PERSON_NAME, "owner_id", ("id",), ())}, PARTITIONS)
+    list(stream.feed(1, pg.relation(columns=columns)))
+    (message,) = sent(stream, pg.update(PERSON, [b"9", b"1", b"Eva"], old=(b"K", [b"9", None, b"Ada"])))
+    assert (read(message).op, read(message).before) == ("u", {"owner_id": 9, "name": "Ada"})
+
+
 def test_the_owner_may_stand_in_another_column() -> None:
     table = CapturedTable(PERSON_NAME, "id", ("id",), ())
     (message,) = sent(a_stream(table), pg.insert(PERSON, pg.a_person(owner=9, id=6)))
