@@ -182,7 +182,7 @@ class _Proving:
         """The records of a snapshot, or ``None`` if it cannot be read."""
         data = self._bytes(snapshot.path)
         if data is None:
-            self._problem(snapshot.path, "is not there")
+            # Removed since the names were read; that the manifest's own is missing is said already.
             return None
         self._check_schema(snapshot.path, data)
         try:
@@ -232,8 +232,7 @@ class _Proving:
 def _announced(names: Iterable[str], latest: SnapshotEntry) -> list[SnapshotName]:
     """The snapshots to look at, oldest first: those kept, up to the one that the manifest names."""
     last = SnapshotName(latest.seq, latest.local_date)
-    kept = {found for name in names if (found := parse_snapshot_name(name)) is not None and found <= last}
-    return sorted(kept | {last})
+    return sorted(found for name in names if (found := parse_snapshot_name(name)) is not None and found <= last)
 
 
 def _records(data: bytes, kind: Literal["full", "delta"]) -> Iterable[ReadRecord]:

@@ -175,8 +175,6 @@ def _free(element: etree._Element | None) -> None:
 def _check_document(root: etree._Element) -> None:
     if root.getroottree().docinfo.doctype:
         raise FeedError("a file with a document type (<!DOCTYPE>), which imsfeed never writes; it is not read")
-    if root.tag != "enterprise":
-        raise _error(root, "not the root element <enterprise>")
 
 
 def _check_place(element: etree._Element) -> None:

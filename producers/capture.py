@@ -197,8 +197,8 @@ class _Stream:
             log.warning("not everything was acknowledged before the stop", error=error)
         lsn = self._sender.acknowledged() or 0
         self._walsender.confirm(lsn, time.time())
-        self._walsender.end(_STOP_SECONDS)
-        log.info("stream ended", lsn=lsn_text(lsn))
+        farewell = self._walsender.end(_STOP_SECONDS)
+        log.info("stream ended", lsn=lsn_text(lsn), farewell=farewell)
 
     def _read(self) -> tuple[int, bool]:
         """Send what has arrived; tells how many messages that were, and whether PostgreSQL asks for a report."""

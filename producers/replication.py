@@ -141,8 +141,12 @@ class Walsender:
         self._connection.put_copy_data(_STATUS.pack(b"r", max(self._received, lsn), lsn, lsn, clock, 0))
         self._connection.flush()
 
-    def end(self, seconds: float) -> None:
-        """End the stream in good order, so that the slot is free at once, but take no longer than *seconds*."""
+    def end(self, seconds: float) -> bool:
+        """End the stream in good order, so that the slot is free at once, but take no longer than *seconds*.
+
+        Returns:
+            Whether the server has ended it too.
+        """
         deadline = time.monotonic() + seconds
         connection = self._connection
         connection.put_copy_end()
@@ -152,8 +156,9 @@ class Walsender:
             poll = select.poll()
             poll.register(connection.socket, select.POLLIN | (select.POLLOUT if connection.flush() else 0))
             if not poll.poll(max(0, deadline - time.monotonic()) * 1000):
-                return
+                return False
             connection.consume_input()
+        return True
 
     def close(self) -> None:
         """Close the connection, whatever it is doing."""

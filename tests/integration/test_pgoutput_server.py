@@ -167,7 +167,7 @@ def test_a_slot_is_free_at_once_after_a_farewell_in_the_middle_of_the_stream(
     for _ in range(10):
         source.execute("truncate owner")
     stream.changes()
-    stream.walsender.end(3600)
+    assert stream.walsender.end(5)
     stream.walsender.close()
     source.execute("select pg_drop_replication_slot(%s)", [stream.slot])
 

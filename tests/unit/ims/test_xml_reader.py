@@ -187,6 +187,8 @@ def test_an_entity_in_a_published_text_is_not_expanded() -> None:
         ("<given>", "<!-- 01810012345 --><given>"),
         ("<given>", "01810012345<given>"),
         ("<given>Anna</given>", "<given>Anna</given>01810012345"),
+        ("<n>", "<n>01810012345"),
+        ("    <member>", f"{fragment(TOR)}    <member>"),
         ("<given>Anna</given>", "<given><b>Anna</b></given>"),
         ("<person>", "01810012345<person>"),
         ("<person>", "<!-- 01810012345 --><person>"),
@@ -229,6 +231,12 @@ def test_a_file_without_properties_is_refused(xml: str) -> None:
     refusal(xml)
 
 
+def test_a_file_of_another_root_or_type_is_refused() -> None:
+    empty = "".join(snapshot_parts(FULL, SOURCE, []))
+    assert "outside <enterprise>" in refusal(empty.replace("enterprise>", "other>"))
+    assert "neither full nor delta" in refusal(empty.replace("<type>full", "<type>event"))
+
+
 def test_a_truncated_file_is_refused() -> None:
     assert "not well-formed" in refusal(SNAPSHOT[:-5])
 
@@ -237,7 +245,7 @@ def test_a_truncated_file_is_refused() -> None:
     ("key", "xml"),
     [
         (TOR.key, fragment(ANNA)),
-        (ANNA.key, fragment(NORWEGIAN)),
+        (RecordKey(RecordKind.PERSON, NORWEGIAN.id), fragment(NORWEGIAN)),
         (RecordKey(RecordKind.MEMBERSHIP, "group-7", "2"), fragment(ANNA_LEARNS)),
         (ANNA.key, fragment(ANNA, RecStatus.NEW)),
         (ANNA.key, fragment(ANNA)[:-5]),

@@ -191,6 +191,11 @@ def test_the_order_is_seen_in_files_of_any_length(persons: int) -> None:
     assert problems(in_order(many, HEAD_XML.partition("<enterprise>\n")[2]))
 
 
+def test_comments_at_the_head_do_not_disturb_a_long_file() -> None:
+    xml = in_order(fragment(TOR) * 1_200, MEMBERSHIP).replace(b"<enterprise>", b"<enterprise><comments>x</comments>")
+    assert problems(xml) == []
+
+
 def test_a_fault_of_every_record_is_told_a_hundred_times_and_no_more() -> None:
     assert len(problems(in_order(fragment(TOR).replace("<name>", '<name id="1">') * 300))) == 100
 

@@ -1,0 +1,77 @@
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from ims.errors import FeedError
+from ims.records import RecordKey
+from ims.xml_writer import fragment, membership_open, snapshot_parts
+from tests.unit.ims.test_xml_writer import (
+    ANNA,
+    ANNA_LEARNS,
+    EVERYTHING,
+    FULL,
+    HEAD_XML,
+    NORWEGIAN,
+    SOURCE,
+    TOR,
+    TOR_TEACHES,
+    rows,
+)
+
+
+def test_a_snapshot_is_its_records_with_one_membership_for_each_group() -> None:
+    other_group = msgspec.structs.replace(NORWEGIAN, id="group-8")
+    tor_teaches_there = msgspec.structs.replace(TOR_TEACHES, group="group-8")
+    at_once = (
+        HEAD_XML
+        + fragment(ANNA)
+        + fragment(TOR)
+        + fragment(NORWEGIAN)
+        + fragment(other_group)
+        + membership_open(SOURCE, "group-7")
+        + fragment(ANNA_LEARNS)
+        + fragment(TOR_TEACHES)
+        + "  </membership>\n"
+        + membership_open(SOURCE, "group-8")
+        + fragment(tor_teaches_there)
+        + "  </membership>\n</enterprise>\n"
+    )
+    assert "".join(snapshot_parts(FULL, SOURCE, rows(*EVERYTHING, other_group, tor_teaches_there))) == at_once
+
+
+def test_a_membership_names_its_group() -> None:
+    assert (
+        membership_open(SOURCE, "group-7")
+        == """\
+  <membership>
+    <sourcedid>
+      <source>imsfeed@100000008</source>
+      <id>group-7</id>
+    </sourcedid>
+"""
+    )
+
+
+def test_a_snapshot_of_nobody_is_a_file_all_the_same() -> None:
+    assert "".join(snapshot_parts(FULL, SOURCE, [])) == HEAD_XML + "</enterprise>\n"
+
+
+def test_a_snapshot_takes_no_more_rows_than_it_has_written() -> None:
+    taken = []
+
+    def some() -> Iterator[tuple[RecordKey, str]]:
+        for row in rows(*EVERYTHING):
+            taken.append(row)
+            yield row
+
+    parts = snapshot_parts(FULL, SOURCE, some())
+    assert [next(parts) for _ in range(3)] == [HEAD_XML, fragment(ANNA), fragment(TOR)]
+    assert len(taken) == 2
+
+
+@pytest.mark.parametrize("wrong", [[1, 0, 2, 3, 4], [0, 1, 2, 4, 3], [0, 0, 1, 2, 3], [0, 3, 1, 2, 4]])
+def test_a_snapshot_of_rows_out_of_order_is_refused(wrong: list[int]) -> None:
+    ordered = rows(*EVERYTHING)
+    with pytest.raises(FeedError, match="not in the order of their keys"):
+        list(snapshot_parts(FULL, SOURCE, [ordered[number] for number in wrong]))
