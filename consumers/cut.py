@@ -17,6 +17,7 @@ from consumers.pending import Mark, Pending, settled
 from consumers.sessions import Connection, one_view
 from consumers.targets_table import TargetRow, lock_target
 from ims.delta import Delta, between, delta_document
+from ims.errors import FeedError
 from ims.feed import DeltaEntry, delta_path
 from ims.roster import Roster, roster_of
 from ims.schedule import due_snapshot, local_day
@@ -124,12 +125,14 @@ def _record(
     oldest_event_at: datetime | None,
 ) -> DeltaEntry:
     xml = delta_document(Properties(source_of(target), target.settings.name, "delta", now), delta)
-    seq = (target.head_seq or 0) + 1
+    if target.head_seq is None or target.head_sha256 is None:
+        raise FeedError(f"target {target.settings.name} has no snapshot to which its first delta could be chained")
+    seq = target.head_seq + 1
     entry = DeltaEntry(
         seq=seq,
         path=delta_path(seq),
         sha256=hashlib.sha256(xml).hexdigest(),
-        prev_sha256=target.head_sha256 or "",
+        prev_sha256=target.head_sha256,
         size=len(xml),
         created=now,
         oldest_event_at=oldest_event_at,

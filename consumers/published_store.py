@@ -190,7 +190,7 @@ def deltas(connection: Connection, target_id: int) -> list[DeltaEntry]:
 
 
 def add_snapshot(connection: Connection, target_id: int, entry: SnapshotEntry, now: datetime) -> None:
-    """Record a snapshot that is in the feed. The first one is what the first delta's chain starts from."""
+    """Record a snapshot that is in the feed. The last one before the first delta is where that one's chain starts."""
     connection.execute(
         "insert into imsfeed.snapshot (target_id, path, seq, local_date, sha256, size, counts, created_at)"
         " values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
@@ -206,7 +206,7 @@ def add_snapshot(connection: Connection, target_id: int, entry: SnapshotEntry, n
         ),
     )
     connection.execute(
-        "update imsfeed.target set head_sha256 = %s where target_id = %s and head_seq = 0 and head_sha256 is null",
+        "update imsfeed.target set head_sha256 = %s where target_id = %s and head_seq = 0",
         (entry.sha256, target_id),
     )
 

@@ -10,6 +10,7 @@ change's way through:
 * :mod:`ims.targets` - the settings of one importer
 * :mod:`ims.eligibility`, :mod:`ims.roster` - who is exported to a target, and why the others are not
 * :mod:`ims.records`, :mod:`ims.vocabulary` - persons, groups and memberships in the words of IMS Enterprise
+* :mod:`ims.text` - texts as they stand in a file
 * :mod:`ims.delta` - the difference between what an importer was told and what is so now
 * :mod:`ims.xml_writer`, :mod:`ims.xml_reader`, :mod:`ims.xml_schema` - records to bytes, back, and checked
 * :mod:`ims.feed`, :mod:`ims.feed_proof` - the feed's files and manifest, and the proof that they hold together

@@ -3,7 +3,9 @@
 A delta carries whole records, not patches. recstatus says what happened: 1 new, 2 changed, 3 gone. Applied to what was
 told it gives what is so now, which is what makes snapshot + deltas == next snapshot (:mod:`ims.feed_proof`).
 
->>> from ims.vocabulary import RoleType
+>>> from ims.text import clean_text
+from ims.text import clean_text
+from ims.vocabulary import RoleType
 >>> before = MemberRecord("imsfeed@100000008", "group-8A", "1001", RoleType.LEARNER)
 >>> told = {before.key: fragment(before)}
 >>> [change.recstatus.name for change in between(told, {}).changes]
@@ -21,9 +23,10 @@ import msgspec
 from ims.errors import FeedError
 from ims.feed import Counts, KindCounts
 from ims.records import MemberRecord, PersonRecord, Record, RecordKey
+from ims.text import clean_text
 from ims.vocabulary import RecordKind, RecStatus
 from ims.xml_reader import read_fragment
-from ims.xml_writer import Properties, clean_text, document_parts, fragment
+from ims.xml_writer import Properties, document_parts, fragment
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -31,6 +31,7 @@ from ims.numbers import compact
 from ims.numbers.national import kind_of
 from ims.records import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
 from ims.targets import TargetSettings
+from ims.text import clean_text
 from ims.vocabulary import InstitutionRole, RecordKind, RoleType
 
 
@@ -140,7 +141,8 @@ def _group(
     school = facts.schools.get(group.school_id)
     school_no, school_name = ((school.school_no or "").strip(), school.name) if school is not None else ("", "")
     code = group.code.strip()
-    sourcedid = settings.group_id.format(id=group.id, code=code, school_no=school_no)
+    # As it will stand in the file: two ids that differ only there would be told as one.
+    sourcedid = clean_text(settings.group_id.format(id=group.id, code=code, school_no=school_no))
     reason = first_reason(GROUP_RULES, GroupCase(group, school, sourcedid, today))
     if reason is not None:
         return reason

@@ -20,8 +20,9 @@ from lxml import etree
 
 from ims.errors import FeedError
 from ims.records import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
+from ims.text import clean_text
 from ims.vocabulary import IDTYPE_PERSON, InstitutionRole, RecordKind, RecStatus, RoleType
-from ims.xml_writer import Properties, clean_text
+from ims.xml_writer import Properties
 
 
 class ReadRecord(NamedTuple):

@@ -7,7 +7,9 @@ or ``<given>`` with an attribute, and wants ``roletype`` to be the first attribu
 A record's text (:func:`fragment`) is kept as what the importer was told; a snapshot is those texts one after another,
 so that the same state gives the same bytes.
 
->>> from ims.vocabulary import RoleType
+>>> from ims.text import clean_text
+from ims.text import clean_text
+from ims.vocabulary import RoleType
 >>> print(fragment(MemberRecord("imsfeed@100000008", "group-8A", "1001", RoleType.LEARNER), RecStatus.GONE), end="")
     <member>
       <sourcedid>
@@ -21,8 +23,6 @@ so that the same state gives the same bytes.
     </member>
 """
 
-import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -32,6 +32,7 @@ from lxml import etree
 
 from ims.errors import FeedError
 from ims.records import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
+from ims.text import clean_text
 from ims.vocabulary import IDTYPE_PERSON, RecordKind, RecStatus
 
 SCHEME: Final = "imsfeed"
@@ -40,8 +41,6 @@ SCHEME: Final = "imsfeed"
 DOCUMENT_END: Final = "</enterprise>\n"
 MEMBERSHIP_CLOSE: Final = "  </membership>\n"
 _DOCUMENT_START: Final = '<?xml version="1.0" encoding="UTF-8"?>\n<enterprise>\n'
-_WHITE_SPACE: Final = re.compile(r"[\t\n\r]")
-_UNWRITABLE: Final = re.compile("[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class Properties(msgspec.Struct, frozen=True):
@@ -58,21 +57,6 @@ class Properties(msgspec.Struct, frozen=True):
     target: str
     type: Literal["full", "delta"]
     at: datetime
-
-
-def clean_text(text: str) -> str:
-    r"""The text as it stands in a file, whatever the source has in its fields.
-
-    Tabs and line breaks become spaces, because a record is read line by line. Control characters and what else XML 1.0
-    forbids (section 2.2, ``Char``) are removed. Letters that can be written in two ways are written in one (Unicode
-    NFC), so that the same name is the same bytes. Space at both ends is cut off.
-
-    >>> clean_text(" Ka\x00ri\tA\u030asen ")
-    'Kari Åsen'
-    """
-    if text.isascii() and text.isprintable():
-        return text.strip()
-    return unicodedata.normalize("NFC", _UNWRITABLE.sub("", _WHITE_SPACE.sub(" ", text))).strip()
 
 
 def fragment(record: Record, recstatus: RecStatus | None = None) -> str:

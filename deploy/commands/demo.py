@@ -1,41 +1,12 @@
 """`imsfeed demo`: the whole path on this machine, and a student who leaves the feed in under a second."""
 
-import random
-import shutil
-import statistics
-import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
-from datetime import date, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
-import psycopg
 import typer
-from rich.console import Console
 
-from consumers import sessions, targets_table
-from deploy import migrations
-from deploy.demo.changes import OWNER, Committed, Source
-from deploy.demo.importer import Arrival, Importer
-from deploy.demo.roster import DemoRoster, load, synthetic_owner
-from deploy.demo.stack import MARKER, Stack, running_processes, running_servers
 from ims.errors import InvalidSettingsError
-from ims.runtime.lifecycle import Stop, stop_on_signals
-from ims.targets import TargetSettings
-from producers import source_setup
-
-SCHEMA = Path(__file__).parents[1] / "source" / "schema.sql"
-TARGET = TargetSettings(
-    name="lms",
-    owner=OWNER,
-    enabled=True,
-    include_without_national_id=True,
-    allow_test_numbers=True,
-    export_path="Eksport.xml",
-)
-_PAUSE_SECONDS = 1.0
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -51,93 +22,9 @@ def demo(
 
     Example: [bold]imsfeed demo --live[/bold]
     """
-    _empty(directory)
-    console = Console(highlight=False, soft_wrap=True)
-    with stop_on_signals() as stop, ExitStack() as running:
-        with console.status("starting PostgreSQL and a broker"):
-            stack = running.enter_context(running_servers(directory))
-        with console.status("creating a synthetic school owner"):
-            roster = synthetic_owner(_today())
-            _prepare(stack, roster)
-        console.print(f"A synthetic school owner with {len(roster.persons)} persons is in the source.")
-        with console.status("starting capture, materialize and compact; loading; writing the first snapshot"):
-            running.enter_context(running_processes(stack))
-            folder = stack.feed / (roster.owner.orgnr or "") / TARGET.name
-            importer = Importer(folder, lambda: _check(stack, stop))
-            counts = importer.first_manifest().snapshot.counts
-        console.print(
-            f"First snapshot: {counts.person} persons, {counts.group} groups, {counts.membership} memberships.\n"
-        )
-        arrivals = _show(stack, importer, console, stop, live=live)
-    if arrivals:
-        median = statistics.median(arrival.milliseconds for _, arrival in arrivals)
-        console.print(f"\nStopped cleanly. The files are in {directory}; median of {len(arrivals)}: {median:.0f} ms.")
-    for committed, arrival in arrivals:
-        if committed.name == "leaver":
-            # The last line, for people and for scripts.
-            typer.echo(f"leaver: {arrival.path} {arrival.milliseconds} ms after commit")
-            break
-
-
-def _empty(directory: Path) -> None:
-    """Remove what an earlier demo has left, and nothing else."""
-    if directory.exists() and any(directory.iterdir()) and not (directory / MARKER).exists():
-        raise InvalidSettingsError(f"{directory} holds other files than a demo's; name an empty directory")
-    shutil.rmtree(directory, ignore_errors=True)
-
-
-def _check(stack: Stack, stop: Stop) -> None:
-    if stop:
-        raise KeyboardInterrupt
-    stack.check()
-
-
-def _prepare(stack: Stack, roster: DemoRoster) -> None:
-    """Fill the source, set both databases up, and say what the importer wants."""
-    with psycopg.connect(stack.source_dsn, autocommit=True) as source:
-        source.execute(SCHEMA.read_bytes())
-        load(source, roster)
-        source_setup.apply(source, stack.settings)
-    migrations.migrate(stack.state_dsn)
-    with sessions.connect(stack.state_dsn, "demo") as state:
-        targets_table.apply_settings(state, [TARGET], "demo")
-
-
-def _show(
-    stack: Stack, importer: Importer, console: Console, stop: Stop, *, live: bool
-) -> list[tuple[Committed, Arrival]]:
-    arrivals: list[tuple[Committed, Arrival]] = []
-    with (
-        psycopg.connect(stack.source_dsn, autocommit=True) as source,
-        sessions.connect(stack.state_dsn, "demo") as state,
-    ):
-        person = Source(source, state, _today(), random.Random(1))  # noqa: S311 - chooses whom the demo is about
-        changes = [person.student_leaves, person.student_joins, person.name_changes, person.teacher_stops]
-        arrivals.extend(_make(change, importer, console) for change in changes if not stop)
-        if live:
-            _tell_where(stack, importer, console)
-        with suppress(KeyboardInterrupt):
-            while live and not stop.wait(_PAUSE_SECONDS):
-                arrivals.append(_make(person.something, importer, console))
-    return arrivals
-
-
-def _make(change: Callable[[], Committed], importer: Importer, console: Console) -> tuple[Committed, Arrival]:
-    since = importer.first_manifest().head_seq
-    committed = change()
-    committed_at = time.monotonic()
-    console.print(f"[bold]committed[/bold]  {committed.what}")
-    arrival = importer.told(committed.person, since, committed_at)
-    console.print(f"  {arrival.milliseconds:>4} ms  {arrival.path}: {arrival.words}")
-    return committed, arrival
-
-
-def _tell_where(stack: Stack, importer: Importer, console: Console) -> None:
-    console.print(f"\nFeed: {importer.folder}/manifest.json\nLogs: {stack.directory / 'logs'}")
-    for name, url in stack.metrics.items():
-        console.print(f"{name}: {url}")
-    console.print("Changes go on until Ctrl-C.\n")
-
-
-def _today() -> date:
-    return datetime.now(ZoneInfo(TARGET.time_zone)).date()
+    try:
+        # Only now: an image has no servers of its own.
+        story = import_module("deploy.demo.story")
+    except ModuleNotFoundError as error:
+        raise InvalidSettingsError(f"the demo needs {error.name}; install imsfeed[local]") from None
+    story.tell(directory, live=live)

@@ -20,6 +20,7 @@ class Stop:
     def __init__(self) -> None:
         self._asked = False
         self._readable, self._writable = socket.socketpair()
+        self._writable.setblocking(False)
         # The last two descriptors go with the object, whoever forgets to close it.
         self.close = weakref.finalize(self, _close, self._readable, self._writable)
 
@@ -60,9 +61,13 @@ def stop_on_signals() -> Iterator[Stop]:
     The first signal gives the handlers back, so that a second one ends a process that does not listen.
     """
     stop = Stop()
+    # A signal that arrives just before a system call, or in another thread, does not interrupt the call, and Python
+    # runs the handler only after it. The byte that a signal writes here ends the wait at once.
+    former_wakeup = signal.set_wakeup_fd(stop._writable.fileno(), warn_on_full_buffer=False)  # noqa: SLF001 - the same idea
     former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def give_back() -> None:
+        signal.set_wakeup_fd(former_wakeup)
         for number, handler in former.items():
             # None: installed by other than Python, which then cannot install it again.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -58,11 +58,12 @@ def supervise(
 
 
 class _Endings:
-    """Becomes readable when a process ends, for as long as nobody has looked."""
+    """Waits for the end of any process."""
 
     def __init__(self) -> None:
         self._readable, self._writable = socket.socketpair()
         self._readable.setblocking(False)
+        self._writable.setblocking(False)
 
     def watch(self, process: subprocess.Popen[bytes]) -> None:
         threading.Thread(target=self._report, args=(process,), daemon=True).start()
@@ -77,6 +78,17 @@ class _Endings:
         select.select([self._readable.fileno(), *(stop.fileno() for stop in stops)], [], [], max(seconds, 0))
         with contextlib.suppress(BlockingIOError):
             self._readable.recv(4096)
+
+    @contextlib.contextmanager
+    def second_signal_interrupts(self) -> Iterator[None]:
+        """Make SIGTERM raise as Ctrl-C does; by default it would end us at once and leave the others behind."""
+        former_wakeup = signal.set_wakeup_fd(self._writable.fileno(), warn_on_full_buffer=False)
+        former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, former)
+            signal.set_wakeup_fd(former_wakeup)
 
     def __enter__(self) -> Self:
         return self
@@ -150,7 +162,7 @@ def _run(children: Sequence[_Child], stop: Stop, endings: _Endings, log: Filteri
 
 def _end(children: Sequence[_Child], endings: _Endings, log: FilteringBoundLogger) -> bool:
     """Ask all to end, wait for it, and tell whether each did."""
-    with _second_signal_interrupts():
+    with endings.second_signal_interrupts():
         log.info("stopping", names=[child.name for child in children if child.runs()])
         for child in children:
             child.terminate()
@@ -161,13 +173,3 @@ def _end(children: Sequence[_Child], endings: _Endings, log: FilteringBoundLogge
     if late:
         log.error("processes killed", names=late, after_seconds=_GRACE_SECONDS)
     return not late
-
-
-@contextlib.contextmanager
-def _second_signal_interrupts() -> Iterator[None]:
-    """Make SIGTERM raise as Ctrl-C does; by default it would end us at once and leave the others behind."""
-    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)

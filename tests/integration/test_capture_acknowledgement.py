@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from ims.runtime.settings import Settings
-from producers import capture, initial_load, source_setup
+from producers import capture
 from producers.catalog import Connection
-from tests.unit.producers.capturing import Captured, SilentKafka, Topic, add_persons, capturing, prepared, settings_of
+from tests.unit.producers.capturing import SilentKafka, Topic, add_persons, capturing, prepared, settings_of
 from tests.waiting import until
 
 
@@ -100,28 +100,3 @@ def test_capture_stops_reading_while_too_much_is_outstanding(
         until(lambda: running.value("last_progress_timestamp_seconds") > alive + 2, what="the loop went on")
         assert len(silent.sent) < 40
         until(lambda: silent.acknowledged() and len(silent.persons()) == 200, what="all are sent")
-
-
-def test_an_interrupted_load_begins_anew_with_a_higher_epoch(
-    source: Connection, settings: Settings, told: Topic, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    add_persons(source, *range(50))
-    monkeypatch.setattr(initial_load, "_FETCH_ROWS", 10)
-    with monkeypatch.context() as context:
-        silent = SilentKafka(context)
-        running = Captured(settings.model_copy(update={"inflight_limit": 20}))
-        until(lambda: len(silent.sent) > 20, what="the load waits for Kafka")
-        running.stop.set()
-        running.thread.join(60)
-        assert (running.error, True in running.readiness) == (None, False)
-    with capturing(settings):
-        until(lambda: len(told.rows()) == 50, what="all are told")
-    assert {change.position.epoch for _, change in told.changes} == {2}
-
-
-def test_a_reload_begins_while_capture_runs(source: Connection, settings: Settings, told: Topic) -> None:
-    add_persons(source, 1)
-    with capturing(settings):
-        source_setup.apply(source, settings, reload=True)
-        until(lambda: len(told.rows()) == 2, what="the person is loaded again")
-    assert [change.position.epoch for change in told.persons()] == [1, 2]

@@ -12,25 +12,32 @@ import pytest
 
 from ims.runtime.lifecycle import Stop, stop_on_signals
 
+# What runs the tests in the background may have SIGINT ignored, and children inherit that.
 _WAITS = """
+import signal
 from ims.runtime.lifecycle import stop_on_signals
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with stop_on_signals() as stop:
     print("ready", flush=True)
     print("stopped" if stop.wait(60) else "waited in vain", flush=True)
 """
-_DOES_NOT_LISTEN = (
-    _WAITS
-    + """
+_DOES_NOT_LISTEN = f"""{_WAITS}
     while True:
-        input()
+        pass
 """
-)
+_IS_ASKED_IN_ANOTHER_THREAD = """
+import signal, threading
+from ims.runtime.lifecycle import stop_on_signals
+with stop_on_signals() as stop:
+    threading.Timer(0.2, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
+    print("stopped" if stop.wait(3600) else "waited in vain", flush=True)
+"""
 
 
 @contextmanager
 def _running(program: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", program]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         deadline = threading.Timer(30, process.kill)
         deadline.start()
         try:
@@ -109,6 +116,11 @@ def test_a_signal_ends_the_wait_and_the_process_goes_on(number: signal.Signals) 
         assert process.wait(timeout=30) == 0
 
 
+def test_a_signal_that_does_not_interrupt_the_wait_itself_ends_it_too() -> None:
+    with _running(_IS_ASKED_IN_ANOTHER_THREAD) as process:
+        assert _line(process) == "stopped"
+
+
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_a_process_that_does_not_listen(second: signal.Signals) -> None:
     with _running(_DOES_NOT_LISTEN) as process:
@@ -121,6 +133,8 @@ def test_a_second_signal_ends_a_process_that_does_not_listen(second: signal.Sign
 
 def test_the_former_handlers_are_given_back() -> None:
     former = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    with stop_on_signals():
+    with stop_on_signals() as stop:
         assert signal.getsignal(signal.SIGTERM) != former[0]
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == former
+    assert signal.set_wakeup_fd(-1) == -1
+    assert not stop

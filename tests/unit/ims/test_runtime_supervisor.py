@@ -28,9 +28,11 @@ TELLS_ITS_SIGNAL = _SAYS + (
     "signal.signal(signal.SIGTERM, told); signal.signal(signal.SIGINT, told); say('up'); time.sleep(600)"
 )
 
+# What runs the tests in the background may have SIGINT ignored, and children inherit that.
 _SUPERVISOR = """
-import sys
+import signal, sys
 from ims.runtime import lifecycle, logs, supervisor
+signal.signal(signal.SIGINT, signal.default_int_handler)
 logs.configure("run", "info")
 with lifecycle.stop_on_signals() as stop:
     sys.exit(supervisor.supervise({"one": sys.argv[1:]}, stop, {}, logs.get_logger("run")))

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from ims.errors import FeedError
 from ims.records import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
+from ims.text import clean_text
 from ims.vocabulary import InstitutionRole, RecordKind, RecStatus, RoleType
 from ims.xml_reader import ReadRecord, read, read_fragment
-from ims.xml_writer import Properties, clean_text, document_parts, fragment, snapshot_parts
+from ims.xml_writer import Properties, document_parts, fragment, snapshot_parts
 from tests.unit.ims.test_xml_writer import (
     ANNA,
     ANNA_LEARNS,

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ims.records import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
+from ims.text import clean_text
 from ims.vocabulary import InstitutionRole, RecStatus, RoleType
-from ims.xml_writer import Properties, clean_text, document_head, fragment
+from ims.xml_writer import Properties, document_head, fragment
 
 SOURCE = "imsfeed@100000008"
 ANNA = PersonRecord(

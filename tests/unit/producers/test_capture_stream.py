@@ -5,10 +5,14 @@ from typing import Any, cast
 
 import pytest
 from kafka.future import Future
+from kafka.record import util as record_util
 from prometheus_client import CollectorRegistry
 
+from ims.errors import InvalidSettingsError
+from ims.runtime.lifecycle import Stop
 from ims.runtime.metrics import CaptureMetrics
-from producers.capture import _Stream
+from ims.runtime.settings import Settings
+from producers.capture import _Stream, run
 from producers.captured_table import CapturedTable, TableName
 from producers.change_events import ChangeStream
 from producers.ordered_events import Origin
@@ -39,6 +43,10 @@ class Walsender:
     def wait(self, seconds: float, *, for_data: bool = True) -> None:
         self.waits.append((seconds, for_data))
 
+    def end(self, _seconds: float) -> bool:
+        assert not self.arriving
+        return True
+
 
 class Producer:
     """A producer whose messages the test acknowledges."""
@@ -49,6 +57,10 @@ class Producer:
     def send(self, _topic: str, **_: Any) -> Any:
         self.futures.append(Future())
         return self.futures[-1]
+
+    def flush(self, timeout: float) -> None:
+        assert timeout > 0
+        self.acknowledge()
 
     def acknowledge(self) -> None:
         for future in self.futures:
@@ -141,3 +153,20 @@ def test_what_was_only_begun_to_be_read_is_a_lag_too(rig: Rig) -> None:
     rig.producer.acknowledge()
     rig.turn(pg.begin(1_100))
     assert rig.lag() > 0
+
+
+def test_the_end_waits_for_kafka_and_confirms_what_it_has(rig: Rig) -> None:
+    rig.turn(pg.begin(), A_PERSON, pg.commit(1_048), pg.begin(1_100), A_PERSON)
+    rig.stream.finish()
+    assert rig.walsender.confirmed[-1] == 1_048
+
+
+def test_without_the_fast_checksum_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_util, "_crc32c", record_util.crc32c_py)
+    with pytest.raises(InvalidSettingsError, match="crc32c"):
+        run(Settings(source_dsn=None), Stop(), CaptureMetrics(CollectorRegistry()), lambda _ready: None)
+
+
+def test_without_a_source_nothing_is_begun() -> None:
+    with pytest.raises(InvalidSettingsError, match="SOURCE_DSN"):
+        run(Settings(source_dsn=None), Stop(), CaptureMetrics(CollectorRegistry()), lambda _ready: None)

@@ -1,0 +1,141 @@
+"""The initial load when it is disturbed: interrupted, asked for again, or begun by two captures at once."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from prometheus_client import CollectorRegistry
+
+from ims.runtime.lifecycle import Stop
+from ims.runtime.metrics import CaptureMetrics
+from ims.runtime.settings import Settings
+from producers import initial_load, preflight, sessions, source_setup
+from producers.catalog import Connection
+from producers.initial_load import InitialLoad
+from producers.preflight import Checked
+from producers.replication import ExportedSnapshot, Walsender
+from tests.unit.producers.capturing import Captured, SilentKafka, Topic, add_persons, capturing, prepared, settings_of
+from tests.waiting import until
+
+
+@pytest.fixture
+def settings(source_dsn: str, kafka: str, topic: str) -> Settings:
+    return settings_of(source_dsn, kafka, topic)
+
+
+@pytest.fixture
+def source(settings: Settings) -> Iterator[Connection]:
+    with prepared(settings) as connection:
+        yield connection
+
+
+@pytest.fixture
+def told(settings: Settings) -> Iterator[Topic]:
+    topic = Topic(settings)
+    yield topic
+    topic.close()
+
+
+def test_an_interrupted_load_begins_anew_with_a_higher_epoch(
+    source: Connection, settings: Settings, told: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_persons(source, *range(50))
+    monkeypatch.setattr(initial_load, "_FETCH_ROWS", 10)
+    with monkeypatch.context() as context:
+        silent = SilentKafka(context)
+        running = Captured(settings.model_copy(update={"inflight_limit": 20}))
+        until(lambda: len(silent.sent) > 20, what="the load waits for Kafka")
+        running.stop.set()
+        running.thread.join(60)
+        assert (running.error, True in running.readiness) == (None, False)
+    with capturing(settings):
+        until(lambda: len(told.rows()) == 50, what="all are told")
+    assert {change.position.epoch for _, change in told.changes} == {2}
+
+
+def test_a_reload_begins_while_capture_runs(source: Connection, settings: Settings, told: Topic) -> None:
+    add_persons(source, 1)
+    with capturing(settings):
+        source_setup.apply(source, settings, reload=True)
+        until(lambda: len(told.rows()) == 2, what="the person is loaded again")
+    assert [change.position.epoch for change in told.persons()] == [1, 2]
+
+
+def is_loaded(source: Connection) -> bool:
+    return source.execute("select loaded_at is not null from imsfeed.capture").fetchone() == (True,)
+
+
+def test_a_load_is_complete_only_when_kafka_has_acknowledged_every_row(
+    source: Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = SilentKafka(monkeypatch)
+    running = Captured(settings)
+    try:
+        until(lambda: len(silent.sent) == 5, what="two owners and three heartbeats are sent")
+        alive = running.value("last_progress_timestamp_seconds")
+        until(lambda: running.value("last_progress_timestamp_seconds") > alive + 0.5, what="the load waits")
+        assert not is_loaded(source)
+        until(lambda: silent.acknowledged() and running.is_ready(), what="capture streams")
+        assert is_loaded(source)
+    finally:
+        running.end()
+
+
+def a_load(settings: Settings, checked: Checked) -> int:
+    publisher: Any = None
+    walsender: Any = None
+    metrics = CaptureMetrics(CollectorRegistry())
+    return InitialLoad(settings, publisher, metrics, Stop()).run(checked, walsender)
+
+
+def test_a_load_waits_for_that_of_another_capture(source: Connection, settings: Settings) -> None:
+    checked = preflight.check(source, settings)
+    initial_load._lock(source, settings.source_slot)
+    with pytest.raises(psycopg.errors.ObjectInUse):
+        a_load(settings, checked)
+    assert preflight.check(source, settings).epoch == 0
+
+
+def test_what_another_capture_has_loaded_is_not_loaded_again(source: Connection, settings: Settings) -> None:
+    checked = preflight.check(source, settings)
+    source.execute("update imsfeed.capture set epoch = 4, loaded_at = now()")
+    assert a_load(settings, checked) == 4
+
+
+def test_a_load_by_another_capture_just_before_the_start_is_noticed(
+    source: Connection, settings: Settings, told: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with capturing(settings):
+        pass
+    check = preflight.check
+
+    def then_overtaken(connection: Connection, of: Settings) -> Checked:
+        monkeypatch.setattr(preflight, "check", check)
+        checked = check(connection, of)
+        with sessions.connect(of.source(), "test") as another:
+            another.execute("update imsfeed.capture set epoch = epoch + 1")
+        return checked
+
+    monkeypatch.setattr(preflight, "check", then_overtaken)
+    with capturing(settings):
+        add_persons(source, 1)
+        until(told.persons, what="the person is told")
+    assert [change.position.epoch for change in told.persons()] == [2]
+
+
+def test_a_row_that_comes_during_the_load_is_streamed_and_not_loaded(
+    source: Connection, settings: Settings, told: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_slot = Walsender.create_slot
+
+    def then_a_row_comes(walsender: Walsender, slot: str) -> ExportedSnapshot:
+        snapshot = create_slot(walsender, slot)
+        add_persons(source, 1)
+        return snapshot
+
+    monkeypatch.setattr(Walsender, "create_slot", then_a_row_comes)
+    with capturing(settings):
+        add_persons(source, 2)
+        until(lambda: (1, "c", 2) in told.rows(), what="the next person is told")
+    assert told.rows() == [(1, "c", 1), (1, "c", 2)]
