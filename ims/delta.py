@@ -3,9 +3,7 @@
 A delta carries whole records, not patches. recstatus says what happened: 1 new, 2 changed, 3 gone. Applied to what was
 told it gives what is so now, which is what makes snapshot + deltas == next snapshot (:mod:`ims.feed_proof`).
 
->>> from ims.text import clean_text
-from ims.text import clean_text
-from ims.vocabulary import RoleType
+>>> from ims.vocabulary import RoleType
 >>> before = MemberRecord("imsfeed@100000008", "group-8A", "1001", RoleType.LEARNER)
 >>> told = {before.key: fragment(before)}
 >>> [change.recstatus.name for change in between(told, {}).changes]

@@ -7,9 +7,7 @@ or ``<given>`` with an attribute, and wants ``roletype`` to be the first attribu
 A record's text (:func:`fragment`) is kept as what the importer was told; a snapshot is those texts one after another,
 so that the same state gives the same bytes.
 
->>> from ims.text import clean_text
-from ims.text import clean_text
-from ims.vocabulary import RoleType
+>>> from ims.vocabulary import RoleType
 >>> print(fragment(MemberRecord("imsfeed@100000008", "group-8A", "1001", RoleType.LEARNER), RecStatus.GONE), end="")
     <member>
       <sourcedid>

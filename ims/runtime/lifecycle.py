@@ -63,7 +63,7 @@ def stop_on_signals() -> Iterator[Stop]:
     stop = Stop()
     # A signal that arrives just before a system call, or in another thread, does not interrupt the call, and Python
     # runs the handler only after it. The byte that a signal writes here ends the wait at once.
-    former_wakeup = signal.set_wakeup_fd(stop._writable.fileno(), warn_on_full_buffer=False)  # noqa: SLF001 - the same idea
+    former_wakeup = signal.set_wakeup_fd(stop._writable.fileno(), warn_on_full_buffer=False)  # noqa: SLF001 - its own module
     former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def give_back() -> None:
