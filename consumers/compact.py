@@ -38,6 +38,7 @@ _IDLE_SECONDS: Final = 1.0
 _LEAST_SECONDS: Final = 0.005
 _EXPORT_EVERY: Final = timedelta(seconds=60)
 """Shortest time between two writings of a file at a fixed path, which holds everything every time."""
+_COUNT_EVERY: Final = timedelta(seconds=30)
 _KEEP_HOUSE_EVERY: Final = timedelta(minutes=10)
 LEFT_OUT_SERIES: Final = [
     (kind.name.lower(), reason.value) for kind in (RecordKind.PERSON, RecordKind.GROUP) for reason in Reason
@@ -87,6 +88,7 @@ class Compactor:
         self._writer = writer
         self._progress: dict[int, _Progress] = {}
         self._kept_house: datetime | None = None
+        self._counted: datetime | None = None
 
     def step(self, now: datetime) -> float:
         """Do what is due for every target.
@@ -102,6 +104,9 @@ class Compactor:
                 # One target's broken folder must not keep the others waiting.
                 log.error("target failed", target=target.settings.name, owner=target.owner_id, error=str(error))  # noqa: TRY400 - the text says it all
         self._watch(targets)
+        if _passed(self._counted, _COUNT_EVERY, now):
+            self._count()
+            self._counted = now
         if _passed(self._kept_house, _KEEP_HOUSE_EVERY, now):
             self._keep_house(targets, now)
             self._kept_house = now
@@ -195,17 +200,21 @@ class Compactor:
     def _watch(self, targets: list[TargetRow]) -> None:
         for state in TARGET_STATES:
             self._metrics.targets.labels(state).set(sum(target.state == state for target in targets))
+        self._metrics.delta_seq.set(max((target.head_seq or 0 for target in targets), default=0))
+
+    def _count(self) -> None:
+        self._metrics.pending_marks.set(published_store.pending_marks(self._connection))
+        counts = published_store.left_out_counts(self._connection)
+        for kind, reason in LEFT_OUT_SERIES:
+            self._metrics.left_out.labels(kind, reason).set(counts.get((kind, reason), 0))
 
     def _keep_house(self, targets: list[TargetRow], now: datetime) -> None:
-        """Remove what is past its time, and count what is costly to count."""
+        """Remove what is past its time."""
         before = now - timedelta(days=self._settings.retention_days)
         for target in targets:
             if target.has_snapshot:
                 self._expire(target, before, now)
         published_store.forget_marks(self._connection)
-        counts = published_store.left_out_counts(self._connection)
-        for kind, reason in LEFT_OUT_SERIES:
-            self._metrics.left_out.labels(kind, reason).set(counts.get((kind, reason), 0))
 
     def _expire(self, target: TargetRow, before: datetime, now: datetime) -> None:
         root = self._settings.feed_directory

@@ -14,6 +14,7 @@ from consumers import kafka_source, sessions
 from consumers.batch import Message, Outcome, Progress, Refused, read_batch
 from consumers.facts_store import FactsStore, FencedError
 from consumers.kafka_source import KafkaSource
+from ims.errors import ImsfeedError
 from ims.mapping import REFERENCE_MAPPING, SourceMapping, parse_mapping
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
@@ -26,6 +27,8 @@ log = get_logger(__name__)
 _POLL_SECONDS = 0.5
 _LOOK_ROUND_SECONDS = 5.0
 """Time between two looks at what is not in the messages: free partitions, lag, the quarantine's size."""
+_STALL_SECONDS = 30.0
+"""How long a partition may lie still while Kafka has messages for it; kafka-python has had bugs in which it did."""
 _COUNT_SECONDS = 60.0
 """Time between two counts of unresolved references, which read whole tables."""
 
@@ -103,6 +106,10 @@ def materialize_once(
         return outcome, refused
 
 
+class ConsumerStalledError(ImsfeedError):
+    """Kafka has messages for a partition and the client does not deliver them; another client will."""
+
+
 class _Session:
     """One life of the consumer: a session on the state database and a connection to Kafka, until either fails."""
 
@@ -111,6 +118,7 @@ class _Session:
         self._metrics = metrics
         self._mapping = mapping
         self._progress: dict[int, Progress] = {}
+        self._moved: dict[int, tuple[int, float]] = {}
         self._looked_round = self._counted = float("-inf")
 
     def run(self, stop: Stop, ready: Callable[[bool], None]) -> None:
@@ -171,15 +179,25 @@ class _Session:
         if self._progress:
             source.show_offsets(self._offsets())
         for partition, lag in source.lag(self._offsets()).items():
-            self._metrics.consumer_lag_records.labels(str(partition)).set(lag)
+            self._metrics.consumer_lag_records.labels(self._settings.kafka_topic, str(partition)).set(lag)
+            self._see_that_it_moves(partition, lag, now)
         self._metrics.quarantine_size.set(store.quarantine_size())
         if now - self._counted >= _COUNT_SECONDS:
             self._metrics.unresolved_references.set(store.unresolved_references())
             self._counted = now
+
+    def _see_that_it_moves(self, partition: int, lag: int, now: float) -> None:
+        offset = self._progress[partition].next_offset
+        stood_at, since = self._moved.get(partition, (None, now))
+        if lag == 0 or offset != stood_at:
+            self._moved[partition] = (offset, now)
+        elif now - since >= _STALL_SECONDS:
+            self._metrics.consumer_stalls.inc()
+            raise ConsumerStalledError(f"partition {partition} stands at {offset} with {lag} messages after it")
 
     def _offsets(self) -> dict[int, int]:
         return {partition: progress.next_offset for partition, progress in self._progress.items()}
 
 
 def _is_transient(error: BaseException) -> bool:
-    return sessions.is_transient(error) or kafka_source.is_transient(error)
+    return sessions.is_transient(error) or kafka_source.is_transient(error) or isinstance(error, ConsumerStalledError)

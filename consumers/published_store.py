@@ -261,6 +261,15 @@ def known_files(connection: Connection, target_id: int) -> set[str]:
     return {path for (path,) in paths} | {delta_path(seq) for (seq,) in numbers}
 
 
+def pending_marks(connection: Connection) -> int:
+    """How many marks some enabled target has not been told yet."""
+    row = connection.execute(
+        "select count(*) from imsfeed.mark m where exists (select from imsfeed.target t where t.owner_id = m.owner_id"
+        " and (t.settings ->> 'enabled')::boolean and t.marks_through < m.mark_id)"
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def forget_marks(connection: Connection) -> int:
     """Remove the marks that every enabled target of their owner has passed; one that is enabled later looks at all."""
     return connection.execute(

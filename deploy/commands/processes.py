@@ -44,7 +44,8 @@ def materialize() -> None:
     Example: [bold]STATE_DSN=postgresql://imsfeed@db/imsfeed imsfeed materialize[/bold]
     """
     registry = CollectorRegistry()
-    metrics = MaterializeMetrics(registry, read_settings().kafka_partitions)
+    settings = read_settings()
+    metrics = MaterializeMetrics(registry, settings.kafka_partitions, settings.kafka_topic)
     _live("materialize", registry, metrics, lambda s, stop, ready: materialize_process.run(s, stop, metrics, ready))
 
 

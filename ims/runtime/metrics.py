@@ -111,11 +111,14 @@ class CaptureMetrics(ProcessMetrics):
 class MaterializeMetrics(ProcessMetrics):
     """What materialize tells: how far behind Kafka it is, and what it could not apply."""
 
-    def __init__(self, registry: CollectorRegistry, partitions: int = 8) -> None:
+    def __init__(self, registry: CollectorRegistry, partitions: int = 8, topic: str = "imsfeed.changes") -> None:
         super().__init__(registry, "materialize")
         numbers = [(str(number),) for number in range(partitions)]
         self.consumer_lag_records = self._gauge(
-            "consumer_lag_records", "Messages in the partition that are not applied yet.", ("partition",), numbers
+            "consumer_lag_records",
+            "Messages in the partition that are not applied yet.",
+            ("topic", "partition"),
+            [(topic, *number) for number in numbers],
         )
         self.heartbeat_timestamp_seconds = self._gauge(
             "heartbeat_timestamp_seconds",
@@ -168,6 +171,7 @@ class CompactMetrics(ProcessMetrics):
         )
         self.delta_attempts = self._counter("delta_attempts", "Deltas begun, empty ones too.")
         self.delta_published = self._counter("delta_published", "Deltas written as files.")
+        self.delta_seq = self._gauge("delta_seq", "Highest sequence number that any target has reached.")
         self.snapshot_attempts = self._counter("snapshot_attempts", "Snapshots begun.")
         self.snapshot_published = self._counter("snapshot_published", "Snapshots written as files.")
         self.manifest_written = self._counter("manifest_written", "Manifests written.")

@@ -166,4 +166,4 @@ def test_the_heartbeat_goes_through_to_every_partition(settings: Settings, told:
 
         until(lambda: beaten() == set(range(PARTITIONS)), what="a beat has come through each partition")
         assert running.value("heartbeat_written_timestamp_seconds") >= started
-        assert running.value("slot_active") == 1
+        until(lambda: running.value("slot_active") == 1, what="the slot is seen to be read")
