@@ -40,7 +40,7 @@ class Position(NamedTuple):
 
     Attributes:
         epoch: counts the source's histories; it grows with every new slot, so that a restored database is news.
-        lsn: end of the transaction's commit record; for Debezium that of the commit before it (the row's own LSN
+        lsn: where the transaction's commit record begins; for Debezium that of the commit before it (the row's own LSN
             while it has seen no commit).
         ordinal: 1, 2, 3 ... in the transaction; for Debezium without transaction metadata the row's LSN.
     """
@@ -50,7 +50,7 @@ class Position(NamedTuple):
     ordinal: int
 
 
-class Source(msgspec.Struct, omit_defaults=True, kw_only=True):
+class Source(msgspec.Struct, kw_only=True):
     """Debezium's ``source`` block. ``lsn`` is the row's position in the WAL, ``ts_ms`` the commit's time."""
 
     version: str = ""

@@ -23,7 +23,7 @@ def add_commands(app: typer.Typer) -> None:
 def source(
     dry_run: DryRun = False,
     reload: Annotated[
-        bool, typer.Option("--reload", help="Have capture load every table anew, with a new slot, when it next starts.")
+        bool, typer.Option("--reload", help="Have capture load every table anew, with a new slot.")
     ] = False,
 ) -> None:
     """Create what capture needs in the source: publication, slot, replica identity, heartbeat table.
@@ -38,7 +38,7 @@ def source(
     if not statements:
         typer.echo("-- the source is set up already")
     if reload:
-        typer.echo("-- capture will load every table anew when it next starts")
+        typer.echo("-- capture will load every table anew: at its next heartbeat, or when it starts")
 
 
 def state(dry_run: DryRun = False) -> None:

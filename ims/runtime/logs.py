@@ -45,6 +45,8 @@ def configure(process: str, level: str) -> None:
     logging.root.setLevel(severity)
     for library in ("kafka", "psycopg"):
         logging.getLogger(library).setLevel(max(severity, logging.WARNING))
+    # It warns whenever this machine is busy for a tenth of a second, about which nobody can do anything.
+    logging.getLogger("kafka.net.selector").setLevel(max(severity, logging.ERROR))
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[ProcessorFormatter.wrap_for_formatter],

@@ -1,5 +1,6 @@
 """Capture from end to end: a source, a broker, and what a consumer finds in the topic."""
 
+import os
 import time
 from collections.abc import Iterator
 
@@ -13,7 +14,7 @@ from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.settings import Settings
 from producers import capture, publisher
 from producers.catalog import Connection
-from tests.unit.producers.capturing import PARTITIONS, Captured, Topic, add_persons, capturing, prepared, settings_of
+from tests.capturing import PARTITIONS, Captured, Topic, add_persons, capturing, prepared, settings_of
 from tests.waiting import until
 
 
@@ -66,6 +67,15 @@ def test_a_loaded_row_looks_like_a_streamed_one(source: Connection, settings: Se
     assert loaded.after["birth_date"] == "1990-01-08"
     assert loaded.after == streamed.after
     assert list(loaded.after) == list(streamed.after or ())
+
+
+def test_a_row_of_several_megabytes_holds_nothing_up(source: Connection, settings: Settings, told: Topic) -> None:
+    with capturing(settings):
+        name = os.urandom(2_000_000).hex()
+        source.execute("insert into school (owner_id, id, name) values (1, 7, %s)", (name,))
+        until(lambda: len(told.read()) >= 1 and any(c.table == "school" for _, c in told.changes), what="the row")
+    (change,) = [change for _, change in told.changes if change.table == "school"]
+    assert (change.after or {})["name"] == name
 
 
 def test_a_person_who_moves_to_another_owner_leaves_one_partition_and_joins_the_other(

@@ -8,7 +8,7 @@ import pytest
 from ims.runtime.settings import Settings
 from producers import capture
 from producers.catalog import Connection
-from tests.unit.producers.capturing import SilentKafka, Topic, add_persons, capturing, prepared, settings_of
+from tests.capturing import SilentKafka, Topic, add_persons, capturing, prepared, settings_of
 from tests.waiting import until
 
 

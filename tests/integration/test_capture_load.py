@@ -15,7 +15,7 @@ from producers.catalog import Connection
 from producers.initial_load import InitialLoad
 from producers.preflight import Checked
 from producers.replication import ExportedSnapshot, Walsender
-from tests.unit.producers.capturing import Captured, SilentKafka, Topic, add_persons, capturing, prepared, settings_of
+from tests.capturing import Captured, SilentKafka, Topic, add_persons, capturing, prepared, settings_of
 from tests.waiting import until
 
 
