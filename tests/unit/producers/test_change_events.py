@@ -60,6 +60,8 @@ def test_the_source_block_tells_where_the_change_comes_from() -> None:
         "sequence": '["1000","901"]',
         "schema": "public",
         "table": "person",
+        "connector": "postgresql",
+        "snapshot": "false",
         "txId": 7,
         "lsn": 901,
         "epoch": 3,
