@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ims.vocabulary import InstitutionRole, RecordKind, RoleType
+from ims.vocabulary import GroupLevel, InstitutionRole, RecordKind, RoleType
 
 
 class RecordKey(NamedTuple):
@@ -25,6 +25,13 @@ class RecordKey(NamedTuple):
     member: str = ""
 
 
+class UserId(msgspec.Struct, frozen=True):
+    """A further id of a person: ``type`` is PIFU-IMS's ``useridtype`` (``personNIN``, ``feideID``, ``personLIN``)."""
+
+    type: str
+    value: str
+
+
 class PersonRecord(msgspec.Struct, frozen=True):
     """A person as told to an importer.
 
@@ -33,6 +40,8 @@ class PersonRecord(msgspec.Struct, frozen=True):
         id: ``sourcedid/id``: national id or running number, as the target says.
         login: first ``userid`` (Feide name or e-mail), or ``None``; never a national id.
         roles: what the person is at the schools; the first is the primary one.
+        userids: further userids, in the order written; only for the ``pifu`` dialect.
+        old_id: the ``sourcedid/id`` that the importer knew the person by before; only for the ``pifu`` dialect.
     """
 
     source: str
@@ -42,6 +51,8 @@ class PersonRecord(msgspec.Struct, frozen=True):
     family_name: str
     email: str | None
     roles: tuple[InstitutionRole, ...]
+    userids: tuple[UserId, ...] = ()
+    old_id: str | None = None
 
     @property
     def key(self) -> RecordKey:
@@ -60,6 +71,9 @@ class GroupRecord(msgspec.Struct, frozen=True):
         school_name: ``org/orgunit``; Moodle's course category.
         begin: first day as YYYY-MM-DD, or ``None``.
         end: last day as YYYY-MM-DD, or ``None``.
+        level: whether it stands for the owner, a school, or is a group of persons.
+        parent: ``sourcedid/id`` of the group above it (of an owner: itself), or ``None`` when groups stand alone.
+        orgnr: organisation number of the owner or school it stands for, if known.
     """
 
     source: str
@@ -71,6 +85,9 @@ class GroupRecord(msgspec.Struct, frozen=True):
     school_name: str
     begin: str | None
     end: str | None
+    level: GroupLevel = GroupLevel.GROUP
+    parent: str | None = None
+    orgnr: str | None = None
 
     @property
     def key(self) -> RecordKey:

@@ -27,6 +27,8 @@ from ims.errors import InvalidSettingsError
 
 _NAME: Final = re.compile(r"[a-z0-9-]{1,64}")
 _PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+_TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
+_ADDRESS: Final = re.compile(r"[^@\s<>,;\"]+@[A-Za-z0-9.-]+", re.ASCII)
 _TAKEN: Final = frozenset({"manifest.json", "snapshots", "deltas"})
 """What the feed itself keeps in the target's folder."""
 SOURCE_LIMIT: Final = 32
@@ -42,12 +44,26 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         enabled: nothing leaves until someone says so.
         snapshot_hour: whole hour (0-23) of the daily snapshot in ``time_zone``.
         time_zone: IANA name; also decides which day it is.
+        importer_sync_time: when the importer reads, as ``HH:MM`` in ``time_zone``, or ``None`` if not known.
+        scope: ``all``, or ``grunnskole``: only groups of that programme. Teachers as persons are not narrowed.
+        excluded_kinds: kinds of groups that are not exported.
+        excluded_groups: ids of groups that are not exported.
+        lead_days: days before its first day on which a group is exported already.
+        grace_days: days after its last day on which it still is.
+        org_groups: also export the owner and its schools as groups, with everybody as member of their schools.
         include_without_national_id: export persons without a valid national id under their running number.
         person_id: ``national`` or ``running``: what ``sourcedid/id`` of every person is.
         source: ``sourcedid/source``, or ``None`` for ``imsfeed@<orgnr>``.
         group_id: template of a group's ``sourcedid/id`` with ``{id}``, ``{code}``, ``{school_no}``.
         login: the first ``userid``: ``feide`` (else e-mail), ``email`` or ``none``.
+        dialect: ``ims`` (plain IMS Enterprise 1.1) or ``pifu`` (PIFU-IMS 1.3, full files).
+        spell_out_markup: write ``&`` as ``og`` and ``<``, ``>`` as quotation marks, for an importer that does not
+            decode entities (Moodle).
         export_path: name of a file in the target's folder that always holds the current full state, or ``None``.
+        export_shape: of the file at ``export_path``: ``absent``: leavers are not in it; ``tombstones``: leavers of the
+            last 30 days are in it, as gone.
+        duf_check: ``warn``: a DUF number whose check digits are wrong is valid, and counted; ``refuse``: it is not.
+        case_workers: e-mail addresses of those who are told what was left out.
         allow_test_numbers: accept national ids of the synthetic series.
     """
 
@@ -56,12 +72,24 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     enabled: bool = False
     snapshot_hour: Annotated[int, msgspec.Meta(ge=0, le=23)] = 2
     time_zone: str = "Europe/Oslo"
+    importer_sync_time: str | None = None
+    scope: Literal["all", "grunnskole"] = "all"
+    excluded_kinds: tuple[str, ...] = ()
+    excluded_groups: tuple[int, ...] = ()
+    lead_days: Annotated[int, msgspec.Meta(ge=0, le=366)] = 0
+    grace_days: Annotated[int, msgspec.Meta(ge=0, le=366)] = 0
+    org_groups: bool = False
     include_without_national_id: bool = False
     person_id: Literal["national", "running"] = "national"
     source: str | None = None
     group_id: str = "group-{id}"
     login: Literal["feide", "email", "none"] = "feide"
+    dialect: Literal["ims", "pifu"] = "ims"
+    spell_out_markup: bool = False
     export_path: str | None = None
+    export_shape: Literal["absent", "tombstones"] = "absent"
+    duf_check: Literal["warn", "refuse"] = "warn"
+    case_workers: tuple[str, ...] = ()
     allow_test_numbers: bool = False
 
     def __post_init__(self) -> None:
@@ -80,6 +108,11 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError("`export_path` must be a plain file name, such as Eksport.xml")
         if self.export_path is not None and self.export_path.lower() in _TAKEN:
             raise ValueError("`export_path` must not be manifest.json, snapshots or deltas, which the feed itself uses")
+        if self.importer_sync_time is not None and not _TIME.fullmatch(self.importer_sync_time):
+            raise ValueError("`importer_sync_time` must be a time of day, such as 03:30")
+        for address in self.case_workers:
+            if not _ADDRESS.fullmatch(address):
+                raise ValueError("`case_workers` must be e-mail addresses, such as post@example.org")
         _check_template(self.group_id)
         try:
             ZoneInfo(self.time_zone)
@@ -156,6 +189,6 @@ def to_toml(targets: Sequence[TargetSettings]) -> str:
     )
 
 
-def _toml_value(value: str | int) -> str:
-    # A JSON string of printable characters is a TOML basic string, and JSON's booleans and integers are TOML's.
-    return msgspec.json.encode(value).decode()
+def _toml_value(value: object) -> str:
+    # JSON's strings, booleans, integers and arrays are TOML's, but for one character that only TOML wants escaped.
+    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")

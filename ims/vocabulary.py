@@ -36,6 +36,14 @@ class InstitutionRole(StrEnum):
     STAFF = "Staff"
 
 
+class GroupLevel(StrEnum):
+    """What a group stands for: PIFU-IMS's organisation levels, and all others."""
+
+    OWNER = "owner"
+    SCHOOL = "school"
+    GROUP = "group"
+
+
 IDTYPE_PERSON = "1"
 """``member/idtype`` of a person (2 would be a group)."""
 

@@ -125,6 +125,18 @@ TARGETS = st.builds(
     login=st.sampled_from(["feide", "email", "none"]),
     export_path=st.none() | st.just("Eksport.xml"),
     allow_test_numbers=st.booleans(),
+    importer_sync_time=st.none() | st.sampled_from(["00:00", "23:59"]),
+    scope=st.sampled_from(["all", "grunnskole"]),
+    excluded_kinds=st.lists(st.text(), max_size=3).map(tuple),
+    excluded_groups=st.lists(st.integers(-(2**63), 2**63 - 1), max_size=3).map(tuple),
+    lead_days=st.integers(0, 366),
+    grace_days=st.integers(0, 366),
+    org_groups=st.booleans(),
+    dialect=st.sampled_from(["ims", "pifu"]),
+    spell_out_markup=st.booleans(),
+    export_shape=st.sampled_from(["absent", "tombstones"]),
+    duf_check=st.sampled_from(["warn", "refuse"]),
+    case_workers=st.lists(st.just("post@example.org"), max_size=2).map(tuple),
 )
 
 
