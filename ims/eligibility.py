@@ -9,7 +9,7 @@ documentation of eADM and eFeide; "itslearning" and "Moodle" are the documentati
 """
 
 from collections.abc import Callable, Iterable
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final, TypeVar
 
@@ -18,6 +18,12 @@ import msgspec
 from ims.facts import CourseGroup, Employee, Enrolment, Owner, Person, School
 from ims.numbers import compact, organisation_number
 from ims.targets import TargetSettings
+from ims.text import clean_text
+from ims.wording import LIMITS
+
+SCHOOL_NUMBER_LIMIT: Final = 32
+"""Characters that a school number may have: it goes whole into ids and, in brackets, into a group's short name. Those
+given out are much shorter, and a longer text in that field is something else."""
 
 
 class Reason(StrEnum):
@@ -27,6 +33,12 @@ class Reason(StrEnum):
     """Nothing leaves until someone enables the target."""
     OWNER_WITHOUT_NUMBER = "owner_without_number"
     """The owner has no valid organisation number, or its row has not arrived."""
+    GROUP_EXCLUDED = "group_excluded"
+    """The target does not take this group."""
+    KIND_EXCLUDED = "kind_excluded"
+    """The target does not take groups of this kind."""
+    OUT_OF_SCOPE = "out_of_scope"
+    """The target takes the groups of grunnskole only, and the group is of another programme."""
     SCHOOL_UNKNOWN = "school_unknown"
     """The group's school has not arrived, or is gone."""
     SCHOOL_WITHOUT_NUMBER = "school_without_number"
@@ -39,6 +51,8 @@ class Reason(StrEnum):
     """The group's last day is over."""
     GROUP_WITHOUT_ID = "group_without_id"
     """The target's template makes an empty id of it, since the group has no code."""
+    ID_TOO_LONG = "id_too_long"
+    """The target's template makes an id of it that importers do not take; cut, two could be the same."""
     PERSON_PROTECTED = "person_protected"
     """The person's identity is protected (skjermet); never exported, whatever the settings."""
     NAME_INCOMPLETE = "name_incomplete"
@@ -69,6 +83,7 @@ class GroupCase(msgspec.Struct, frozen=True):
     school: School | None
     id: str
     today: date
+    settings: TargetSettings
 
 
 class PersonCase(msgspec.Struct, frozen=True):
@@ -77,7 +92,7 @@ class PersonCase(msgspec.Struct, frozen=True):
     Attributes:
         learns: has an effective enrolment as learner in an exported group.
         teaches: is employed as a teacher (:func:`is_teacher`), whether or not with a valid national id.
-        has_valid_id: the national id is a valid fødselsnummer, D-number or DUF number.
+        has_valid_id: the national id is a fødselsnummer, D-number or DUF number that the target takes.
         settings: of the target.
     """
 
@@ -117,9 +132,32 @@ TARGET_RULES: Final = (target_is_enabled, owner_has_number)
 """The rules of a whole target; a reason here is everybody's."""
 
 
+def school_number(school: School) -> str:
+    """The school number as it stands in a file; empty if there is none. There is no check digit to look at."""
+    number = clean_text(school.school_no or "")
+    return number if len(number) <= SCHOOL_NUMBER_LIMIT else ""
+
+
 def has_school_number(school: School) -> bool:
-    """Whether a school number is registered. There is no check digit to look at."""
-    return bool(school.school_no and school.school_no.strip())
+    """Whether a school number is registered."""
+    return school_number(school) != ""
+
+
+def group_is_not_excluded(case: GroupCase) -> Reason | None:
+    """A target may exclude single groups (seed)."""
+    return Reason.GROUP_EXCLUDED if case.group.id in case.settings.excluded_groups else None
+
+
+def kind_is_not_excluded(case: GroupCase) -> Reason | None:
+    """A target may exclude kinds of groups (seed); capital letters do not matter, since a kind is free text."""
+    kinds = {clean_text(kind).casefold() for kind in case.settings.excluded_kinds}
+    return Reason.KIND_EXCLUDED if clean_text(case.group.kind).casefold() in kinds else None
+
+
+def group_is_in_scope(case: GroupCase) -> Reason | None:
+    """A target takes all groups, or those of grunnskole only (seed: "Alle aktive", "Alle på Grunnskole")."""
+    in_scope = case.settings.scope == "all" or case.group.programme == "grunnskole"
+    return None if in_scope else Reason.OUT_OF_SCOPE
 
 
 def group_has_school(case: GroupCase) -> Reason | None:
@@ -135,29 +173,64 @@ def group_is_active(case: GroupCase) -> Reason | None:
 
 
 def group_is_within_its_dates(case: GroupCase) -> Reason | None:
-    """A group is exported from its first day to its last, both included."""
-    if case.group.starts_on is not None and case.today < case.group.starts_on:
+    """A group is exported from its first day to its last, both included.
+
+    A target may want it ``lead_days`` before the first, so that the teacher can prepare, and ``grace_days`` after the
+    last, so that the learners can finish. A group whose last day is before its first has ended: it was on no day.
+    """
+    first, last = case.group.starts_on, case.group.ends_on
+    if first is not None and case.today + timedelta(days=case.settings.lead_days) < first:
         return Reason.GROUP_NOT_STARTED
-    if case.group.ends_on is not None and case.today > case.group.ends_on:
+    if last is not None and case.today - timedelta(days=case.settings.grace_days) > last:
         return Reason.GROUP_ENDED
-    return None
+    return Reason.GROUP_ENDED if first is not None and last is not None and last < first else None
 
 
 def group_has_id(case: GroupCase) -> Reason | None:
     """A record without an id would be created anew at every import and never be found again (Moodle)."""
-    return None if case.id.strip() else Reason.GROUP_WITHOUT_ID
+    return None if case.id else Reason.GROUP_WITHOUT_ID
 
 
-GROUP_RULES: Final = (group_has_school, group_is_active, group_is_within_its_dates, group_has_id)
-"""The rules of a group."""
+def group_id_is_short_enough(case: GroupCase) -> Reason | None:
+    """Moodle stops the import at an id that is too long. It is not cut, because two could then be the same."""
+    return Reason.ID_TOO_LONG if len(case.id) > LIMITS["id"].characters else None
 
 
-def is_effective(enrolment: Enrolment, today: date) -> bool:
-    """Whether an enrolment counts on a day: status active, from its first day to its last, both included (seed)."""
+GROUP_RULES: Final = (
+    group_is_not_excluded,
+    kind_is_not_excluded,
+    group_is_in_scope,
+    group_has_school,
+    group_is_active,
+    group_is_within_its_dates,
+    group_has_id,
+    group_id_is_short_enough,
+)
+"""The rules of a group; first what the target has decided, since of such a group nothing need be mended."""
+
+
+def membership_day(group: CourseGroup, today: date) -> date:
+    """The day whose enrolments are those of a group today: before its first day that one, after its last that one.
+
+    So whoever is enrolled from the first day on is told with a group that is exported early, and whoever is enrolled to
+    the last stays while it is exported afterwards; but nobody who comes later than the group or leaves before it gets a
+    day more or less. An enrolment's own dates alone would empty the group on just the days that are given to it.
+    """
+    if group.starts_on is not None and today < group.starts_on:
+        return group.starts_on
+    return group.ends_on if group.ends_on is not None and today > group.ends_on else today
+
+
+def is_effective(enrolment: Enrolment, day: date) -> bool:
+    """Whether an enrolment counts on a day: status active, from its first day to its last, both included (seed).
+
+    Args:
+        day: that of :func:`membership_day`.
+    """
     return (
         enrolment.status == "active"
-        and enrolment.starts_on <= today
-        and (enrolment.ends_on is None or today <= enrolment.ends_on)
+        and enrolment.starts_on <= day
+        and (enrolment.ends_on is None or day <= enrolment.ends_on)
     )
 
 
@@ -180,7 +253,7 @@ def person_has_whole_name(case: PersonCase) -> Reason | None:
     itslearning's file import makes them mandatory; Moodle's creates a user with an empty name. The case worker is
     told, who can mend it, rather than the person being lost somewhere in an import.
     """
-    whole = case.person.given_name.strip() and case.person.family_name.strip()
+    whole = clean_text(case.person.given_name) and clean_text(case.person.family_name)
     return None if whole else Reason.NAME_INCOMPLETE
 
 

@@ -125,7 +125,7 @@ class SourceMapping:
             raise BadMessageError("unknown_table", f"table {source_table[:63]!r} is not mapped")
         row = key if after is None else after
         values = {
-            name: _read(table, name, row[column])
+            name: read_value(table, name, row[column])
             for name, column in self._columns[table].items()
             if column in row and row[column] != UNAVAILABLE
         }
@@ -160,7 +160,12 @@ def missing_columns(table: Table, values: Row) -> list[str]:
     return [name for name, column in COLUMNS[table].items() if not column.optional and name not in values]
 
 
-def _read(table: Table, name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
+def read_value(table: Table, name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
+    """What *value* means as the column *name* of *table*.
+
+    Raises:
+        BadMessageError: it cannot be that. Names table and column, never the value.
+    """
     column = COLUMNS[table][name]
     if value is None:
         if column.optional:

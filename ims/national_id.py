@@ -11,9 +11,13 @@ and the state database). Personopplysningsloven § 12 allows national ids only w
 '01810012345'
 """
 
+import re
 from typing import Final
 
 _MASK: Final = "*" * 11
+_IN_TEXT: Final = re.compile(
+    r"(?<!\d)(?:\d{2}[\s.]?\d{2}[\s.]?\d{2}[\s.-]?\d{3}[\s.]?\d{2}|\d{4}[\s.-]?\d{6}[\s.-]?\d{2})(?!\d)", re.ASCII
+)
 
 
 class NationalId:
@@ -39,3 +43,14 @@ class NationalId:
 
     def __hash__(self) -> int:
         return hash(self._digits)
+
+
+def without_national_ids(text: str) -> str:
+    """A free text with everything masked that has the shape of a fødselsnummer, D-number or DUF number.
+
+    Somebody types one into a name or a comment sooner or later. Dates and telephone numbers stay.
+
+    >>> without_national_ids("Kari 018100 12345, tlf. 22 33 44 55, fra 15.10.2026")
+    'Kari ***********, tlf. 22 33 44 55, fra 15.10.2026'
+    """
+    return _IN_TEXT.sub(_MASK, text)

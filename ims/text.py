@@ -6,6 +6,10 @@ from typing import Final
 
 _WHITE_SPACE: Final = re.compile(r"[\t\n\r]")
 _UNWRITABLE: Final = re.compile("[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_AMPERSANDS: Final = re.compile(r"[\s&]*&[\s&]*")
+_BRACKETS: Final = str.maketrans("<>", "\u2039\u203a")
+_JOINER: Final = "\u200d"
+_SKIN_TONES: Final = ("\U0001f3fb", "\U0001f3ff")
 
 
 def clean_text(text: str) -> str:
@@ -21,3 +25,48 @@ def clean_text(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text.strip()
     return unicodedata.normalize("NFC", _UNWRITABLE.sub("", _WHITE_SPACE.sub(" ", text))).strip()
+
+
+def has_control_characters(text: str) -> bool:
+    r"""Whether :func:`clean_text` removes characters from the text, other than space at its ends.
+
+    >>> has_control_characters("Ka\x00ri"), has_control_characters("Kari\tÅsen")
+    (True, False)
+    """
+    return _UNWRITABLE.search(_WHITE_SPACE.sub(" ", text)) is not None
+
+
+def spell_out_markup(text: str) -> str:
+    r"""The text with the characters that XML must escape written in another way.
+
+    ``&`` becomes ``og`` (Norwegian for "and") with a space on either side, ``<`` and ``>`` single guillemets. For an
+    importer that does not decode entities: Moodle stores ``&amp;`` and ``&lt;`` as they stand in the file.
+
+    >>> spell_out_markup("Norsk & mat"), ascii(spell_out_markup("R&D <1>"))
+    ('Norsk og mat', "'R og D \\u20391\\u203a'")
+    """
+    return _AMPERSANDS.sub(" og ", text).strip().translate(_BRACKETS)
+
+
+def cut_text(text: str, limit: int) -> str:
+    r"""The beginning of the text, of at most *limit* characters (Unicode code points), cut between two characters.
+
+    What a reader sees as one character is kept whole as far as the standard library can tell: marks stay with their
+    letter, and joined or toned emoji stay together. Not seen are the clusters that need Unicode's own tables: flags
+    (pairs of regional indicators), and conjuncts of Indic scripts. Only where there is no such place at all is the text
+    cut in the middle.
+
+    >>> cut_text("Kari", 4), cut_text("Kari N", 5), cut_text("Br\u00f8n\u0303\u0301s", 5)
+    ('Kari', 'Kari', 'Brø')
+    """
+    if len(text) <= limit:
+        return text
+    end = limit
+    while end > 0 and _belong_together(text[end - 1], text[end]):
+        end -= 1
+    return text[: end or limit].rstrip()
+
+
+def _belong_together(before: str, after: str) -> bool:
+    lowest, highest = _SKIN_TONES
+    return _JOINER in {before, after} or unicodedata.category(after).startswith("M") or lowest <= after <= highest

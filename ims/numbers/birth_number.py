@@ -3,6 +3,10 @@
 Day, month and year of birth (DDMMYY), three individual digits, and two control digits. Test populations have the month
 moved by a fixed number, so that no person can have the number.
 
+The individual digits say the century of birth only in numbers issued before 2032 (000-499 is 1900-1999, 500-749 with
+a year from 54 is 1854-1899, 500-999 with a year up to 39 is 2000-2039, 900-999 with a year from 40 is 1940-1999).
+Nothing is refused or derived by that table here.
+
 Sources: Skatteetaten, "Nytt fødselsnummer fra 2032" and "Test for konsumenter" (the control digits, month + 80);
 Folkehelseinstituttet, Fhi.NINCheck (month + 65, month + 40); NAV (month + 40).
 
@@ -16,8 +20,18 @@ examples: the second person born on a day in 2032, and one born earlier whose nu
 (True, True)
 >>> follows_rule_of_today("02013299903"), follows_rule_from_2032("02013299903")
 (False, True)
+>>> follows_rule_of_today("30108299920"), follows_rule_from_2032("30108299920")
+(True, True)
+>>> follows_rule_of_today("30108299939"), follows_rule_from_2032("30108299939")
+(False, True)
 >>> is_valid("30108299939"), is_valid("30108299938")
 (True, False)
+
+The made-up numbers in PIFU-IMS's example file follow neither rule; and what hospitals call an FH number (it begins with
+8 or 9, and holds no date) is none.
+
+>>> is_valid("17097055655"), is_valid("09119311111"), is_valid("80000000098")
+(False, False, False)
 
 A number of the synthetic series is valid only where test numbers are allowed.
 

@@ -9,6 +9,13 @@ version 8.16.3).
 True
 >>> kind_of(NationalId("2010 172382 03"), allow_test_numbers=False)
 <NationalIdKind.DUF_NUMBER: 'duf_number'>
+
+A DUF number whose control digits are wrong is one only for those who do not insist on them.
+
+>>> kind_of(NationalId("201012345678"), allow_test_numbers=False) is None
+True
+>>> kind_of(NationalId("201012345678"), allow_test_numbers=False, duf_check=False)
+<NationalIdKind.DUF_NUMBER: 'duf_number'>
 """
 
 from enum import StrEnum
@@ -25,18 +32,19 @@ class NationalIdKind(StrEnum):
     DUF_NUMBER = "duf_number"
 
 
-def kind_of(national_id: NationalId, *, allow_test_numbers: bool) -> NationalIdKind | None:
+def kind_of(national_id: NationalId, *, allow_test_numbers: bool, duf_check: bool = True) -> NationalIdKind | None:
     """The kind of a national id as registered, or ``None`` if it is not valid.
 
     Args:
         national_id: the number as registered, perhaps with spaces or hyphens.
         allow_test_numbers: accept the synthetic series too.
+        duf_check: insist on the control digits of a DUF number.
     """
     number = compact(national_id.reveal())
     if birth_number.is_valid(number, allow_test_numbers=allow_test_numbers):
         return NationalIdKind.BIRTH_NUMBER
     if d_number.is_valid(number, allow_test_numbers=allow_test_numbers):
         return NationalIdKind.D_NUMBER
-    if duf_number.is_valid(number):
+    if duf_number.is_valid(number) if duf_check else duf_number.has_form(number):
         return NationalIdKind.DUF_NUMBER
     return None

@@ -151,6 +151,24 @@ def test_a_duf_number_with_one_wrong_digit_is_not_valid(serial: int, place: int,
     assert not duf_number.is_valid(f"{number[:place]}{(int(number[place]) + digit) % 10}{number[place + 1 :]}")
 
 
+@pytest.mark.parametrize("number", ["201012345678", "201234567890"])
+def test_a_duf_number_whose_control_digits_are_wrong_is_one_for_those_who_do_not_insist(number: str) -> None:
+    assert kind(number) is None
+    assert kind_of(NationalId(number), allow_test_numbers=False, duf_check=False) is DUF
+
+
+@pytest.mark.parametrize("number", ["241012192200", "010000000400", "123411234560", "20101234567", "2010123456780", ""])
+def test_what_has_not_the_form_of_a_duf_number_is_none_for_anybody(number: str) -> None:
+    assert kind_of(NationalId(number), allow_test_numbers=True, duf_check=False) is None
+
+
+@given(st.text(alphabet="0123456789 -", max_size=14))
+def test_not_insisting_on_the_control_digits_only_adds_duf_numbers(text: str) -> None:
+    strict = kind(text)
+    lenient = kind_of(NationalId(text), allow_test_numbers=True, duf_check=False)
+    assert lenient is strict or (strict, lenient) == (None, DUF)
+
+
 def test_a_duf_number_without_a_plausible_year_is_not_valid() -> None:
     # Both pass the control digits, so it is the year that refuses them.
     assert not duf_number.is_valid("189900000009")

@@ -1,0 +1,57 @@
+"""From a course group's facts to its record, or to the reason why there is none."""
+
+from datetime import date
+
+import msgspec
+
+from ims.eligibility import GROUP_RULES, GroupCase, Reason, first_reason, school_number
+from ims.facts import CourseGroup, Facts, School
+from ims.org_groups import OrgGroups
+from ims.records import GroupRecord
+from ims.targets import TargetSettings
+from ims.text import clean_text
+from ims.wording import Remark, Wording
+
+
+class ExportedGroup(msgspec.Struct, frozen=True):
+    """A course group that is exported, and what was not as it should be with it."""
+
+    record: GroupRecord
+    remarks: tuple[Remark, ...]
+
+    @property
+    def id(self) -> str:
+        """The record's ``sourcedid/id``."""
+        return self.record.id
+
+
+def group_id(group: CourseGroup, school: School | None, settings: TargetSettings) -> str:
+    """A group's ``sourcedid/id`` as it stands in the file; two that differ only before that would be told as one."""
+    school_no = school_number(school) if school is not None else ""
+    return clean_text(settings.group_id.format(id=group.id, code=clean_text(group.code), school_no=school_no))
+
+
+def exported_group(
+    group: CourseGroup, facts: Facts, settings: TargetSettings, source: str, today: date, org: OrgGroups
+) -> ExportedGroup | Reason:
+    """A course group's outcome, but for other groups that may have the same id."""
+    school = facts.schools.get(group.school_id)
+    id_ = group_id(group, school, settings)
+    reason = first_reason(GROUP_RULES, GroupCase(group, school, id_, today, settings))
+    if reason is not None:
+        return reason
+    wording = Wording(spell_out_markup=settings.spell_out_markup)
+    record = GroupRecord(
+        source=source,
+        id=id_,
+        kind=wording.name("kind", group.kind),
+        # The same code at two schools is common, and Moodle stops the import at a short name it has already.
+        short=wording.name("short", group.code, school_number(school) if school is not None else ""),
+        long=wording.name("long", group.name),
+        owner_name=wording.name("owner_name", facts.owner.name if facts.owner is not None else ""),
+        school_name=wording.name("school_name", school.name if school is not None else ""),
+        begin=group.starts_on.isoformat() if group.starts_on is not None else None,
+        end=group.ends_on.isoformat() if group.ends_on is not None else None,
+        parent=org.parent_of_groups_at(group.school_id),
+    )
+    return ExportedGroup(record, wording.remarks)
