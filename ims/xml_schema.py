@@ -1,4 +1,4 @@
-"""Whether a file is IMS Enterprise 1.1: checked against the schema in ``ims/schemas``.
+"""Whether a file is IMS Enterprise 1.1, or by its namespace PIFU-IMS 1.3: checked against a schema in ``ims/schemas``.
 
 The reader (:mod:`ims.xml_reader`) knows what imsfeed writes; the schema knows what the standard allows, order and all.
 No file leaves that the schema refuses.
@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 
 from lxml import etree
 
+from ims.dialect import Dialect, dialect_of
 from ims.errors import FeedError
 
 _WHAT: Final = {
@@ -26,6 +27,8 @@ _WHAT: Final = {
     "RELAXNG_ERR_TYPEVAL": "holds a value that is not allowed",
 }
 """What libxml2's kinds of error mean; its own messages may quote the file, which is full of personal data."""
+
+_SCHEMAS: Final[dict[Dialect, str]] = {"ims": "ims-enterprise-1.1.rng", "pifu": "pifu-ims-1.3.rng"}
 
 _PART: Final = 500
 """So many of the root's children are checked at a time."""
@@ -95,7 +98,8 @@ def _parts(stream: BinaryIO) -> Iterator[etree._Element]:
 
 
 def _problems(root: etree._Element) -> list[str]:
-    schema = _schema()
+    # A file of another namespace is no IMS Enterprise at all, which the plain schema says.
+    schema = _schema(dialect_of(str(root.tag)) or "ims")
     if schema.validate(root):
         return []
     # The first error of an element says most; those that follow at the same place only repeat it.
@@ -107,10 +111,10 @@ def _problems(root: etree._Element) -> list[str]:
 
 
 @cache
-def _schema() -> etree.RelaxNG:
-    return etree.RelaxNG(etree.fromstring((files("ims") / "schemas" / "ims-enterprise-1.1.rng").read_bytes()))
+def _schema(dialect: Dialect) -> etree.RelaxNG:
+    return etree.RelaxNG(etree.fromstring((files("ims") / "schemas" / _SCHEMAS[dialect]).read_bytes()))
 
 
 def _name(path: str | None) -> str:
-    """The element at the end of an XPath such as ``/enterprise/person[2]/name``."""
-    return (path or "?").rpartition("/")[2].partition("[")[0]
+    """The element at the end of an XPath such as ``/enterprise/person[2]/name``, without the prefix of a namespace."""
+    return (path or "?").rpartition("/")[2].partition("[")[0].rpartition(":")[2]

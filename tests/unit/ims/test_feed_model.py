@@ -1,12 +1,15 @@
 """Whatever happens to persons and groups, an importer that reads the files ends with exactly what is so."""
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from ims.dialect import Dialect
 from ims.feed_proof import State, apply
-from ims.records import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
-from ims.vocabulary import InstitutionRole, RecStatus, RoleType
+from ims.old_ids import former_ids, with_old_ids
+from ims.records import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey, UserId
+from ims.vocabulary import InstitutionRole, RecordKind, RecStatus, RoleType
 from ims.xml_reader import ReadRecord, read
 from ims.xml_schema import problems
 from tests.unit.ims.test_feed_proof import SOURCE, Folder, so_now
@@ -20,13 +23,15 @@ LOGINS = st.sampled_from([None, "a@fjord.no", "A@fjord.no", "b@fjord.no"])
 class Roster(RuleBasedStateMachine):
     """Persons come, go, change name and id, groups open and close; now and then a delta is cut or a snapshot taken."""
 
+    dialect: Dialect = "ims"
+
     def __init__(self) -> None:
         super().__init__()
         self.persons: dict[int, tuple[str, str | None]] = {}
         self.identified: set[int] = set()
         self.groups: dict[int, str] = {}
         self.roles: dict[tuple[int, int], RoleType] = {}
-        self.folder = Folder()
+        self.folder = Folder(self.dialect)
         self.importer: State = {}
         self.told: State = {}
 
@@ -66,7 +71,7 @@ class Roster(RuleBasedStateMachine):
     def cut_a_delta(self) -> None:
         current = self.current()
         xml = self.folder.cut(current)
-        self.told = {key: as_written(record) for key, record in current.items()}
+        self.told = {key: as_written(record, self.dialect) for key, record in current.items()}
         if xml is not None:
             assert problems(xml) == []
             assert apply(self.importer, xml) == []
@@ -120,5 +125,42 @@ class Roster(RuleBasedStateMachine):
         return f"0181001234{person}" if person in self.identified else f"100{person}"
 
 
+class PifuRoster(Roster):
+    """The same in PIFU-IMS, where a new id is told with the old one, and ids are given back and taken by others."""
+
+    dialect: Dialect = "pifu"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: dict[int, str] = {}
+        self.told_ids: dict[int, str] = {}
+
+    @rule(person=PEOPLE, other=PEOPLE)
+    def takes_the_id_of(self, person: int, other: int) -> None:
+        mine, theirs = self.id_of(person), self.id_of(other)
+        self.ids |= {person: theirs, other: mine}
+
+    def current(self) -> dict[RecordKey, Record]:
+        plain = super().current()
+        for person in self.persons:
+            record = plain[RecordKey(RecordKind.PERSON, self.id_of(person))]
+            assert isinstance(record, PersonRecord)
+            userids = UserId("personNIN", record.id), UserId("personLIN", str(person))
+            plain[record.key] = msgspec.structs.replace(record, userids=userids)
+        ids = {person: self.id_of(person) for person in self.persons}
+        records = with_old_ids(self.folder.published, plain, former_ids(self.told_ids, ids))
+        self.told_ids = ids
+        return records
+
+    @invariant()
+    def nobody_is_told_to_have_been_somebody_who_is_there(self) -> None:
+        people = [record for record in self.importer.values() if isinstance(record, PersonRecord)]
+        assert not {record.id for record in people} & {record.old_id for record in people}
+
+    def id_of(self, person: int) -> str:
+        return self.ids.get(person) or super().id_of(person)
+
+
 TestRoster = Roster.TestCase
-TestRoster.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestPifuRoster = PifuRoster.TestCase
+TestRoster.settings = TestPifuRoster.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

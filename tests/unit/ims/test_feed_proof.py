@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from ims.delta import between, delta_document
+from ims.dialect import Dialect
 from ims.feed import (
     MANIFEST,
     DeltaEntry,
@@ -36,7 +37,8 @@ BO_LEARNS = MemberRecord(SOURCE, B1.id, BO.id, RoleType.LEARNER)
 class Folder:
     """A target's folder in memory, filled as the compactor fills it."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: Dialect = "ims") -> None:
+        self.dialect = dialect
         self.files: dict[str, bytes] = {}
         self.published: dict[RecordKey, str] = {}
         self.entries: list[DeltaEntry] = []
@@ -49,10 +51,10 @@ class Folder:
 
     def cut(self, current: Mapping[RecordKey, Record]) -> bytes | None:
         """Tell what has changed; the delta's bytes, or ``None`` if nothing has."""
-        delta = between(self.published, current)
+        delta = between(self.published, current, self.dialect)
         if not delta:
             return None
-        xml = delta_document(Properties(SOURCE, "lms", "delta", AT), delta)
+        xml = delta_document(Properties(SOURCE, "lms", "delta", AT, self.dialect), delta)
         self.published |= delta.upserts
         for key in delta.removals:
             del self.published[key]
@@ -76,7 +78,9 @@ class Folder:
         self.days += 1
         day = date(2026, 8, 16) + timedelta(days=self.days)
         parts = snapshot_parts(
-            Properties(SOURCE, "lms", "full", AT + timedelta(days=self.days)), SOURCE, sorted(self.published.items())
+            Properties(SOURCE, "lms", "full", AT + timedelta(days=self.days), self.dialect),
+            SOURCE,
+            sorted(self.published.items()),
         )
         xml = "".join(parts).encode()
         counted = Counter(key.kind for key in self.published)

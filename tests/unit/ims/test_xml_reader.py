@@ -1,3 +1,4 @@
+import re
 from io import BytesIO
 from pathlib import Path
 
@@ -6,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ims.dialect import Dialect
 from ims.errors import FeedError
-from ims.records import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
+from ims.records import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey, UserId
 from ims.text import clean_text
-from ims.vocabulary import InstitutionRole, RecordKind, RecStatus, RoleType
+from ims.vocabulary import GroupLevel, InstitutionRole, RecordKind, RecStatus, RoleType
 from ims.xml_reader import ReadRecord, read, read_fragment
 from ims.xml_writer import Properties, document_parts, fragment, snapshot_parts
 from tests.unit.ims.test_xml_writer import (
@@ -59,17 +61,34 @@ GROUPS = st.builds(
     school_name=AWKWARD,
     begin=DAYS,
     end=DAYS,
+    parent=st.none() | FILLED,
 )
 MEMBERS = st.builds(MemberRecord, source=FILLED, group=FILLED, person=FILLED, role=st.sampled_from(RoleType))
 
 
-def as_written(record: Record) -> Record:
+def as_written(record: Record, dialect: Dialect = "ims") -> Record:
     """The record with its texts as they stand in a file; an empty login or e-mail is none."""
     texts = {name: value for name, value in msgspec.structs.asdict(record).items() if type(value) is str}
-    absent = {"login", "email"}
-    return msgspec.structs.replace(
+    absent = {"login", "email", "orgnr"}
+    clean = msgspec.structs.replace(
         record, **{name: clean_text(text) or (None if name in absent else "") for name, text in texts.items()}
     )
+    return clean if dialect == "ims" else _in_pifu(clean)
+
+
+def _in_pifu(record: Record) -> Record:
+    """What PIFU-IMS has of the record."""
+    if isinstance(record, PersonRecord):
+        email = record.email if record.email and re.fullmatch(r".+@.+\..+", record.email) else None
+        userids = [UserId(userid.type, clean_text(userid.value)) for userid in record.userids]
+        # The login stands first.
+        userids.sort(key=lambda userid: userid != UserId("feideID", record.login or ""))
+        return msgspec.structs.replace(record, roles=(), email=email, userids=tuple(userids))
+    if isinstance(record, GroupRecord):
+        kind = "class" if record.level is GroupLevel.GROUP and record.kind == "class" else ""
+        parent = record.parent or record.id
+        return msgspec.structs.replace(record, kind=kind, owner_name="", school_name="", parent=parent)
+    return record
 
 
 def refusal(xml: str | bytes) -> str:
@@ -194,6 +213,8 @@ def test_an_entity_in_a_published_text_is_not_expanded() -> None:
         ("<person>", "01810012345<person>"),
         ("<person>", "<!-- 01810012345 --><person>"),
         ("<person>", "<visitor/><person>"),
+        ("<person>", '<person xmlns="urn:other"/><person>'),
+        ("<given>Anna</given>", '<given xmlns="urn:other">Anna</given>'),
         ("<person>", '<person recstatus="1">'),
         ("<person>", '<person recstatus="4">'),
         ("<person>", "<person><person></person>"),

@@ -248,3 +248,19 @@ def test_a_file_begins_with_what_it_is() -> None:
 def test_the_time_of_a_file_is_written_in_utc() -> None:
     at = datetime(2026, 8, 17, 2, 0, 0, 999_999, tzinfo=timezone(timedelta(hours=2)))
     assert document_head(msgspec.structs.replace(FULL, at=at)) == HEAD_XML
+
+
+def test_a_group_tells_what_is_above_it_if_anything_is() -> None:
+    text = fragment(msgspec.structs.replace(NORWEGIAN, parent="school-90001"))
+    assert text.endswith(
+        """    <relationship relation="1">
+      <sourcedid>
+        <source>imsfeed@100000008</source>
+        <id>school-90001</id>
+      </sourcedid>
+      <label>skole</label>
+    </relationship>
+  </group>
+"""
+    )
+    assert "relationship" not in fragment(NORWEGIAN)
