@@ -14,10 +14,11 @@ told it gives what is so now, which is what makes snapshot + deltas == next snap
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
+from ims.dialect import Dialect
 from ims.errors import FeedError
 from ims.feed import Counts, KindCounts
 from ims.records import MemberRecord, PersonRecord, Record, RecordKey
@@ -66,7 +67,12 @@ class Delta(msgspec.Struct, frozen=True):
         return Counts(*(KindCounts(*(counted[kind, recstatus] for recstatus in RecStatus)) for kind in RecordKind))
 
 
-def between(published: Mapping[RecordKey, str], current: Mapping[RecordKey, Record]) -> Delta:
+def between(
+    published: Mapping[RecordKey, str],
+    current: Mapping[RecordKey, Record],
+    dialect: Dialect = "ims",
+    taken: Collection[str] = (),
+) -> Delta:
     """What has to be told.
 
     A record is unchanged when its text is. A membership whose role is another is told as the old role gone and the new
@@ -79,6 +85,8 @@ def between(published: Mapping[RecordKey, str], current: Mapping[RecordKey, Reco
             group's members lose their roles one by one, as Moodle needs it, which keeps the members of a group that is
             only gone.
         current: what is so now, for the same persons and groups.
+        taken: logins, in any case, that persons who are not looked at here are told with.
+        dialect: in which it will be told; if it is another one than before, all whose text differs is told anew.
 
     Raises:
         FeedError: a published text cannot be read.
@@ -86,14 +94,14 @@ def between(published: Mapping[RecordKey, str], current: Mapping[RecordKey, Reco
     changes = [
         change
         for key in published.keys() | current.keys()
-        for change in _changes(key, published.get(key), current.get(key))
+        for change in _changes(key, published.get(key), current.get(key), dialect)
     ]
-    logins = {_login(record) for record in current.values()} - {None}
-    return Delta(tuple(sorted((_sparing(logins, change) for change in changes), key=_place)))
+    held = {name for record in current.values() for name in _names(record)} | {name.casefold() for name in taken}
+    return Delta(tuple(sorted((_sparing(held, change) for change in changes), key=_place)))
 
 
 def delta_document(properties: Properties, delta: Delta) -> bytes:
-    """The delta as a file: persons, groups, and one membership element for each group.
+    """The delta as a file, in its properties' dialect: persons, groups, and one membership element for each group.
 
     Persons and groups come new, changed, gone; within a group those who leave come before those who join.
 
@@ -102,18 +110,20 @@ def delta_document(properties: Properties, delta: Delta) -> bytes:
     """
     if not delta:
         raise FeedError("a delta without changes is not written")
-    rows = ((change.record.key, fragment(change.record, change.recstatus)) for change in delta.changes)
+    rows = (
+        (change.record.key, fragment(change.record, change.recstatus, properties.dialect)) for change in delta.changes
+    )
     # If sourcedid/source itself has changed, only what is gone still has the old one.
     source = next((c.record.source for c in delta.changes if c.text is not None), delta.changes[0].record.source)
     return "".join(document_parts(properties, source, rows)).encode()
 
 
-def _changes(key: RecordKey, told: str | None, record: Record | None) -> Iterator[Change]:
+def _changes(key: RecordKey, told: str | None, record: Record | None, dialect: Dialect) -> Iterator[Change]:
     if record is None:
         if told is not None:
             yield Change(RecStatus.GONE, read_fragment(key, told), None)
         return
-    text = fragment(record)
+    text = fragment(record, dialect=dialect)
     if told is None:
         yield Change(RecStatus.NEW, record, text)
     elif text != told and isinstance(record, MemberRecord):
@@ -131,22 +141,33 @@ def _changed_membership(before: Record, now: MemberRecord, text: str) -> Iterato
         yield Change(RecStatus.NEW, now, text)
 
 
-def _login(record: Record) -> str | None:
-    if isinstance(record, PersonRecord) and record.login is not None:
-        # Moodle can be told to write user names in lower case (fixcaseusernames).
-        return clean_text(record.login).casefold()
-    return None
+def _names(record: Record) -> Iterator[str]:
+    """The login and the further userids of a person."""
+    if isinstance(record, PersonRecord):
+        if record.login is not None:
+            yield _comparable(record.login)
+        for userid in record.userids:
+            yield _comparable(userid.value)
 
 
-def _sparing(logins: set[str | None], change: Change) -> Change:
-    """The change, without the login of a person who is gone if somebody else has that login now.
+def _comparable(name: str) -> str:
+    # Moodle can be told to write user names in lower case (fixcaseusernames).
+    return clean_text(name).casefold()
+
+
+def _sparing(taken: set[str], change: Change) -> Change:
+    """The change, without the userids of a person who is gone that somebody has now: login, Feide name, national id.
 
     A person's new record adopts the account with the same user name, and Moodle deletes by user name alone: the old
     record would delete the very account that the new one has just adopted. Without a login nothing is deleted.
+    Importers of PIFU-IMS may know a person by national id (``personNIN``) in the same way.
     """
-    if change.recstatus is RecStatus.GONE and _login(change.record) in logins:
-        return msgspec.structs.replace(change, record=msgspec.structs.replace(change.record, login=None))
-    return change
+    record = change.record
+    if change.recstatus is not RecStatus.GONE or not isinstance(record, PersonRecord):
+        return change
+    login = record.login if record.login is not None and _comparable(record.login) not in taken else None
+    userids = tuple(userid for userid in record.userids if _comparable(userid.value) not in taken)
+    return msgspec.structs.replace(change, record=msgspec.structs.replace(record, login=login, userids=userids))
 
 
 def _place(change: Change) -> tuple[int, int, str, bool, str]:
