@@ -5,22 +5,28 @@ then is the file put into the feed. After a crash the same bytes are written aga
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Final
 
 import msgspec
 
-from consumers import facts_reader, published_store
+from consumers import facts_reader, outcomes_store, published_store, told_about, tombstones
 from consumers.facts_reader import Affected
 from consumers.pending import Mark, Pending, settled
 from consumers.sessions import Connection, one_view
 from consumers.targets_table import TargetRow, lock_target
 from ims.delta import Delta, between, delta_document
+from ims.delta_split import split
 from ims.errors import FeedError
+from ims.facts import Facts
 from ims.feed import DeltaEntry, delta_path
+from ims.old_ids import former_ids, with_old_ids
+from ims.records import Record, RecordKey
 from ims.roster import Roster, roster_of
 from ims.schedule import due_snapshot, local_day
+from ims.targets import TargetSettings
+from ims.vocabulary import RecordKind
 from ims.xml_writer import Properties, fragment
 
 _CHUNK: Final = 2_000
@@ -28,10 +34,13 @@ _CHUNK: Final = 2_000
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """What a cut did. ``entry`` is ``None`` when nothing had changed for the importer."""
+    """The deltas that a cut has made: none when nothing had changed for the importer, several for very much.
 
-    entry: DeltaEntry | None
-    committed_at: datetime | None
+    ``changed_ids`` counts the persons whose ``sourcedid/id`` changed.
+    """
+
+    entries: list[DeltaEntry]
+    changed_ids: int
 
 
 def cut_once(connection: Connection, target_id: int, now: datetime, settle_seconds: float) -> Cut | None:
@@ -76,15 +85,20 @@ def publish_first(connection: Connection, target_id: int, now: datetime) -> bool
         marks = list(_marks(connection, target))
         for chunk in _chunks(connection, target):
             roster = _roster(connection, target, chunk, today)
-            fragments = {key: fragment(record) for key, record in sorted(roster.records.items())}
+            fragments = {
+                key: fragment(record, dialect=target.settings.dialect) for key, record in sorted(roster.records.items())
+            }
             published_store.store_fragments(connection, target_id, fragments, roster.owners)
-            published_store.leave_out(connection, target_id, roster, chunk.persons, chunk.groups, now)
+            outcomes_store.keep_left_out(connection, target_id, roster, chunk.persons, chunk.groups, now)
+            outcomes_store.keep_remarks(connection, target_id, roster, chunk.persons, chunk.groups, now)
         connection.execute(
-            "update imsfeed.target set recompute = false, orgnr = %s, source = %s, head_seq = 0, head_at = %s,"
-            " marks_through = %s, dated_through = %s, snapshot_through = %s where target_id = %s",
+            "update imsfeed.target set recompute = false, orgnr = %s, source = %s, dialect = %s,"
+            " head_seq = 0, head_at = %s, marks_through = %s, dated_through = %s, snapshot_through = %s"
+            " where target_id = %s",
             (
                 target.orgnr,
                 source_of(target),
+                target.settings.dialect,
                 now,
                 marks[-1].mark_id if marks else target.marks_through,
                 today,
@@ -103,30 +117,127 @@ def source_of(target: TargetRow) -> str:
 def _compare(
     connection: Connection, target: TargetRow, affected: Affected, pending: Pending, now: datetime, today: date
 ) -> Cut:
-    persons, groups = affected.persons, affected.groups
     roster = _roster(connection, target, affected, today)
-    delta = between(published_store.published(connection, target.target_id, persons, groups), roster.records)
-    published_store.leave_out(connection, target.target_id, roster, persons, groups, now)
-    entry = _record(connection, target, delta, roster, now, pending.oldest_event_at) if delta else None
+    once_called = _persons_once_called(connection, target, affected, roster)
+    if once_called:
+        affected = Affected(facts_reader.with_twins(connection, target, once_called), affected.groups)
+        roster = _roster(connection, target, affected, today)
+    persons, groups = affected.persons, affected.groups
+    told = published_store.published(connection, target.target_id, persons, groups)
+    told_ids = published_store.person_ids(connection, target.target_id, persons)
+    delta = difference(target.settings, told, told_ids, roster, _taken(connection, target, told, roster))
+    if target.dialect != target.settings.dialect:
+        tombstones.forget(connection, target.target_id)
+    outcomes_store.keep_left_out(connection, target.target_id, roster, persons, groups, now)
+    outcomes_store.keep_remarks(connection, target.target_id, roster, persons, groups, now)
+    entries = _record(connection, target, delta, who(told_ids) | who(roster.person_ids), now, pending)
+    if delta:
+        published_store.tell(connection, target.target_id, delta, roster.owners)
+        tombstones.keep(connection, target, delta, now)
+    changed_ids = 0
+    if entries:
+        changed_ids = outcomes_store.keep_id_changes(
+            connection, target.target_id, told_ids, roster.person_ids, entries[-1].seq, now
+        )
+    told_about.note(connection, target.target_id, roster.owners)
     connection.execute(
-        "update imsfeed.target set recompute = false, source = %s, marks_through = %s, dated_through = %s"
+        "update imsfeed.target set recompute = false, source = %s, dialect = %s, marks_through = %s, dated_through = %s"
         " where target_id = %s",
-        (source_of(target), pending.through, today, target.target_id),
+        (source_of(target), target.settings.dialect, pending.through, today, target.target_id),
     )
-    return Cut(entry, pending.oldest_event_at)
+    return Cut(entries, changed_ids)
+
+
+def difference(
+    settings: TargetSettings,
+    published: Mapping[RecordKey, str],
+    told_ids: Mapping[int, str],
+    roster: Roster,
+    taken: Collection[str] = (),
+) -> Delta:
+    """What has to be told, in the target's dialect.
+
+    Args:
+        published: as for :func:`ims.delta.between`.
+        told_ids: the ``sourcedid/id`` told before of the persons looked at, by running number.
+        roster: what is so now.
+        taken: logins that persons who are not looked at have.
+    """
+    current: Mapping[RecordKey, Record] = roster.records
+    if settings.dialect == "pifu":
+        current = with_old_ids(published, current, former_ids(told_ids, roster.person_ids))
+    return between(published, current, settings.dialect, taken)
+
+
+def _taken(connection: Connection, target: TargetRow, told: Mapping[RecordKey, str], roster: Roster) -> Collection[str]:
+    """The logins of those who go that somebody has who is not looked at; most often nobody goes."""
+    persons = [key for key in told if key.kind is RecordKind.PERSON]
+    gone = [key.id for key in persons if key not in roster.records]
+    if not gone:
+        return ()
+    return published_store.logins_elsewhere(connection, target.target_id, gone, [key.id for key in persons])
+
+
+def _persons_once_called(connection: Connection, target: TargetRow, affected: Affected, roster: Roster) -> list[int]:
+    """The affected persons and those whose old id is one of theirs now; none if there are no such others."""
+    if target.settings.dialect != "pifu":
+        return []
+    ids = list(roster.person_ids.values())
+    others = set(published_store.persons_once_called(connection, target.target_id, ids)) - set(affected.persons)
+    return [*affected.persons, *others] if others else []
 
 
 def _record(
     connection: Connection,
     target: TargetRow,
     delta: Delta,
-    roster: Roster,
+    persons: Mapping[str, int],
     now: datetime,
-    oldest_event_at: datetime | None,
-) -> DeltaEntry:
-    xml = delta_document(Properties(source_of(target), target.settings.name, "delta", now), delta)
+    pending: Pending,
+) -> list[DeltaEntry]:
+    entries = []
+    for entry, xml in next_deltas(target, delta, persons, now, pending.oldest_event_at):
+        published_store.add_delta(connection, target.target_id, entry, xml)
+        connection.execute(
+            "update imsfeed.target set head_seq = %s, head_sha256 = %s, head_at = %s where target_id = %s",
+            (entry.seq, entry.sha256, now, target.target_id),
+        )
+        entries.append(entry)
+    return entries
+
+
+def who(ids: Mapping[int, str]) -> dict[str, int]:
+    """Running numbers by ``sourcedid/id``, from the other way round."""
+    return {id_: number for number, id_ in ids.items()}
+
+
+def next_deltas(
+    target: TargetRow, delta: Delta, persons: Mapping[str, int], now: datetime, oldest_event_at: datetime | None
+) -> Iterator[tuple[DeltaEntry, bytes]]:
+    """*delta* as the target's next one, or several if it is very large (:mod:`ims.delta_split`).
+
+    Args:
+        persons: running numbers by ``sourcedid/id``, as told before and as they are now.
+
+    Yields:
+        Each one's entry in the manifest, chained to the one before, and its bytes.
+
+    Raises:
+        FeedError: the target was never published.
+    """
+    for part in split(delta, persons):
+        entry, xml = _next_delta(target, part, now, oldest_event_at)
+        target = msgspec.structs.replace(target, head_seq=entry.seq, head_sha256=entry.sha256)
+        yield entry, xml
+
+
+def _next_delta(
+    target: TargetRow, delta: Delta, now: datetime, oldest_event_at: datetime | None
+) -> tuple[DeltaEntry, bytes]:
+    settings = target.settings
+    xml = delta_document(Properties(source_of(target), settings.name, "delta", now, settings.dialect), delta)
     if target.head_seq is None or target.head_sha256 is None:
-        raise FeedError(f"target {target.settings.name} has no snapshot to which its first delta could be chained")
+        raise FeedError(f"target {settings.name} has no snapshot to which its first delta could be chained")
     seq = target.head_seq + 1
     entry = DeltaEntry(
         seq=seq,
@@ -138,17 +249,16 @@ def _record(
         oldest_event_at=oldest_event_at,
         counts=delta.counts(),
     )
-    published_store.add_delta(connection, target.target_id, entry, xml)
-    published_store.tell(connection, target.target_id, delta, roster.owners)
-    connection.execute(
-        "update imsfeed.target set head_seq = %s, head_sha256 = %s, head_at = %s where target_id = %s",
-        (seq, entry.sha256, now, target.target_id),
-    )
-    return entry
+    return entry, xml
 
 
 def _roster(connection: Connection, target: TargetRow, affected: Affected, today: date) -> Roster:
     facts = facts_reader.read_facts(connection, target, affected.persons, affected.groups)
+    return roster_today(target, facts, affected, today)
+
+
+def roster_today(target: TargetRow, facts: Facts, affected: Affected, today: date) -> Roster:
+    """What the target's importer should know of these persons and groups."""
     return roster_of(
         facts,
         target.settings,

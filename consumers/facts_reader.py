@@ -10,6 +10,7 @@ from consumers.pending import Pending
 from consumers.sessions import Connection
 from consumers.targets_table import TargetRow
 from ims.facts import FACT_TYPES, CourseGroup, Employee, Enrolment, Fact, Facts, Owner, Person, School, Table
+from ims.group_records import group_id
 from ims.mapping import COLUMNS
 from ims.national_id import NationalId
 
@@ -27,23 +28,24 @@ def affected(connection: Connection, target: TargetRow, pending: Pending, days: 
     """Whom *pending* and the passing of time bear on.
 
     A group bears on all its members, a school on its groups and employees. Persons that share a national id, and groups
-    that share a code, if their ids are made of it, are looked at together.
+    that would have the same id, are looked at together.
 
     Args:
         days: the day up to which dates are told, and today; what begins or has ended between them has changed.
     """
-    told, today = days or (date.max, date.min)
-    parameters = {
+    told, today = days or (None, None)
+    parameters: dict[str, Any] = {
         "target": target.target_id,
         "owner": target.owner_id,
-        "by_code": _ids_coincide(target),
         "persons": list(pending.persons),
         "groups": list(pending.groups),
         "schools": list(pending.schools),
         "told": told,
         "today": today,
+        "lead": target.settings.lead_days,
+        "grace": target.settings.grace_days,
     }
-    groups = _ids(connection, _GROUPS, parameters)
+    groups = _with_same_id(connection, target, _ids(connection, _GROUPS, parameters))
     parameters["groups"] = groups
     persons = _ids(connection, _PERSONS, parameters)
     return Affected(with_twins(connection, target, persons), groups)
@@ -65,9 +67,7 @@ def read_facts(connection: Connection, target: TargetRow, persons: Collection[in
     owner_id = target.owner_id
     ids = list(persons)
     enrolments = _read(connection, Enrolment, Table.ENROLMENT, owner_id, "person_id", ids)
-    wanted = list({*groups, *(enrolment.group_id for enrolment in enrolments)})
-    if _ids_coincide(target):
-        wanted = _ids(connection, _SAME_CODE, {"owner": owner_id, "groups": wanted})
+    wanted = _with_same_id(connection, target, {*groups, *(enrolment.group_id for enrolment in enrolments)})
     owners = connection.execute(
         "select owner_id, orgnr, name from imsfeed.owner where owner_id = %s", (owner_id,)
     ).fetchall()
@@ -81,9 +81,17 @@ def read_facts(connection: Connection, target: TargetRow, persons: Collection[in
     )
 
 
-def _ids_coincide(target: TargetRow) -> bool:
-    """Whether two groups may get the same ``sourcedid/id``: their ids are made of their codes."""
-    return "{id}" not in target.settings.group_id
+def _with_same_id(connection: Connection, target: TargetRow, groups: Collection[int]) -> list[int]:
+    """These groups, and those of the owner that would have the same ``sourcedid/id`` as one of them."""
+    if not any(field in target.settings.group_id for field in ("{code}", "{school_no}")):
+        return list(groups)  # an id that is made of the running number alone is nobody else's
+    schools = {school.id: school for school in _read(connection, School, Table.SCHOOL, target.owner_id)}
+    ids = {
+        group.id: group_id(group, schools.get(group.school_id), target.settings)
+        for group in _read(connection, CourseGroup, Table.COURSE_GROUP, target.owner_id)
+    }
+    wanted = {ids[group] for group in groups if group in ids}
+    return list({*groups, *(group for group, id_ in ids.items() if id_ in wanted)})
 
 
 def _read(
@@ -111,28 +119,25 @@ def _ids(connection: Connection, query: str, parameters: dict[str, Any]) -> list
     return [row[0] for row in connection.execute(query.encode(), parameters).fetchall()]
 
 
+# A group comes and goes by its own dates, moved by the target's days of lead and grace. When no day has passed, dates
+# bear on nobody, since nothing compares with null. Last: a school's new number may be what a group is already called.
 _GROUPS: Final = """
-with marked as (
-    select unnest(%(groups)s::bigint[]) as id
-    union select id from imsfeed.course_group where owner_id = %(owner)s and school_id = any (%(schools)s::bigint[])
-    union select id from imsfeed.course_group
-           where owner_id = %(owner)s and starts_on > %(told)s and starts_on <= %(today)s
-    union select id from imsfeed.course_group
-           where owner_id = %(owner)s and ends_on >= %(told)s and ends_on < %(today)s
-    union select id from imsfeed.left_out where target_id = %(target)s and kind = 2 and reason = 'duplicate_id'
-)
-select id from marked
-union select twin.id from imsfeed.course_group marked_group
-  join imsfeed.course_group twin using (owner_id, code)
- where %(by_code)s and owner_id = %(owner)s and marked_group.id in (select id from marked)
+select unnest(%(groups)s::bigint[]) as id
+union select id from imsfeed.course_group where owner_id = %(owner)s and school_id = any (%(schools)s::bigint[])
+union select id from imsfeed.course_group
+       where owner_id = %(owner)s and starts_on > %(told)s::date + %(lead)s::int
+         and starts_on <= %(today)s::date + %(lead)s::int
+union select id from imsfeed.course_group
+       where owner_id = %(owner)s and ends_on >= %(told)s::date - %(grace)s::int
+         and ends_on < %(today)s::date - %(grace)s::int
+union select id from imsfeed.left_out where target_id = %(target)s and kind = 2 and reason = 'duplicate_id'
+union select group_id from imsfeed.published
+       where target_id = %(target)s and kind = 2 and group_id is not null and id like 'school-%%'
+         and cardinality(%(schools)s::bigint[]) > 0
 """
 
-_SAME_CODE: Final = """
-select unnest(%(groups)s::bigint[])
-union select twin.id from imsfeed.course_group one join imsfeed.course_group twin using (owner_id, code)
- where owner_id = %(owner)s and one.id = any (%(groups)s::bigint[])
-"""
-
+# An enrolment's own dates are not moved: on days of lead and grace a group has the members of its first or last day.
+# Last: with a school that is no longer told as a group go all its members, even if their employment is not there now.
 _PERSONS: Final = """
 select unnest(%(persons)s::bigint[]) as id
 union select person_id from imsfeed.enrolment where owner_id = %(owner)s and group_id = any (%(groups)s::bigint[])
@@ -140,10 +145,16 @@ union select person_id from imsfeed.published where target_id = %(target)s and g
          and person_id is not null
 union select person_id from imsfeed.employee where owner_id = %(owner)s and school_id = any (%(schools)s::bigint[])
 union select person_id from imsfeed.enrolment
-       where owner_id = %(owner)s and starts_on > %(told)s and starts_on <= %(today)s
+       where owner_id = %(owner)s and starts_on > %(told)s::date and starts_on <= %(today)s::date
 union select person_id from imsfeed.enrolment
-       where owner_id = %(owner)s and ends_on >= %(told)s and ends_on < %(today)s
+       where owner_id = %(owner)s and ends_on >= %(told)s::date and ends_on < %(today)s::date
 union select id from imsfeed.left_out where target_id = %(target)s and kind = 1 and reason = 'duplicate_id'
+union select member.person_id from imsfeed.published school
+  join imsfeed.published member on member.target_id = school.target_id and member.kind = 3 and member.id = school.id
+ where school.target_id = %(target)s and school.kind = 2 and school.group_id is null and school.id like 'school-%%'
+   and cardinality(%(schools)s::bigint[]) > 0
+   and not exists (select from imsfeed.school known
+                    where known.owner_id = %(owner)s and school.id = 'school-' || btrim(known.school_no))
 """
 
 _TWINS: Final = """

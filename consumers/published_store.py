@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime
 from typing import Final
+from xml.sax.saxutils import unescape
 
 import msgspec
 from psycopg.types.json import Jsonb
@@ -11,7 +12,6 @@ from consumers.sessions import Connection
 from ims.delta import Delta
 from ims.feed import DeltaEntry, SnapshotEntry, delta_path
 from ims.records import RecordKey
-from ims.roster import Roster
 from ims.vocabulary import RecordKind
 
 Owners = Mapping[RecordKey, tuple[int | None, int | None]]
@@ -23,13 +23,58 @@ _STREAM_ROWS: Final = 2_000
 def published(
     connection: Connection, target_id: int, persons: Collection[int], groups: Collection[int]
 ) -> dict[RecordKey, str]:
-    """The fragments told about these persons (with their memberships) and groups."""
+    """The fragments told about these persons (with their memberships) and groups, and about the owner and its schools.
+
+    Groups that stand for the owner and its schools belong to no course group; every cut compares them all.
+    """
     rows = connection.execute(
         "select kind, id, member, xml from imsfeed.published where target_id = %(target)s"
-        " and (person_id = any (%(persons)s) or (kind = 2 and group_id = any (%(groups)s)))",
+        " and (person_id = any (%(persons)s) or (kind = 2 and group_id = any (%(groups)s)))"
+        " union all select kind, id, member, xml from imsfeed.published"
+        " where target_id = %(target)s and kind = 2 and group_id is null",
         {"target": target_id, "persons": list(persons), "groups": list(groups)},
     ).fetchall()
     return {RecordKey(RecordKind(kind), id_, member): xml for kind, id_, member, xml in rows}
+
+
+def person_ids(connection: Connection, target_id: int, persons: Collection[int]) -> dict[int, str]:
+    """The ``sourcedid/id`` that these persons were told under, by running number."""
+    rows = connection.execute(
+        "select person_id, id from imsfeed.published where target_id = %s and kind = 1 and person_id = any (%s)",
+        (target_id, list(persons)),
+    ).fetchall()
+    return dict(rows)
+
+
+def persons_once_called(connection: Connection, target_id: int, ids: Collection[str]) -> list[int]:
+    """Running numbers of the persons that were told with one of these as their old ``sourcedid/id``."""
+    rows = connection.execute(
+        "select person_id from imsfeed.published where target_id = %s and kind = 1"
+        " and xml like '%%sourcedidtype=\"Old\"%%'"
+        " and substring(xml from 'sourcedidtype=\"Old\".*?<id>([^<]*)</id>') = any (%s)",
+        (target_id, list(ids)),
+    ).fetchall()
+    return [person for (person,) in rows]
+
+
+def logins_elsewhere(
+    connection: Connection, target_id: int, gone: Collection[str], looked_at: Collection[str]
+) -> set[str]:
+    """The logins of some persons that others are told with too.
+
+    Args:
+        gone: ``sourcedid/id`` of the persons in question.
+        looked_at: of those who do not count as others.
+    """
+    rows = connection.execute(
+        "with told as (select id, lower(substring(xml from '<userid[^>]*>([^<]*)</userid>')) as login"
+        " from imsfeed.published where target_id = %(target)s and kind = 1 and id = any (%(gone)s))"
+        " select distinct told.login from told join imsfeed.published other on other.target_id = %(target)s"
+        " and other.kind = 1 and lower(substring(other.xml from '<userid[^>]*>([^<]*)</userid>')) = told.login"
+        " where not other.id = any (%(looked_at)s)",
+        {"target": target_id, "gone": list(gone), "looked_at": list(looked_at)},
+    ).fetchall()
+    return {unescape(login) for (login,) in rows}
 
 
 def stream(connection: Connection, target_id: int) -> Iterator[tuple[RecordKey, str]]:
@@ -82,51 +127,6 @@ def store_fragments(
             [fragments[key] for key in keys],
         ),
     )
-
-
-def leave_out(
-    connection: Connection,
-    target_id: int,
-    roster: Roster,
-    persons: Collection[int],
-    groups: Collection[int],
-    now: datetime,
-) -> None:
-    """Keep the reason why each of these persons and groups is not exported, since when; forget those that are."""
-    connection.execute(
-        "delete from imsfeed.left_out where target_id = %s"
-        " and ((kind = 1 and id = any (%s)) or (kind = 2 and id = any (%s)))"
-        " and not (kind, id) in (select * from unnest(%s::smallint[], %s::bigint[]))",
-        (
-            target_id,
-            list(persons),
-            list(groups),
-            [int(kind) for kind, _ in roster.left_out],
-            [id_ for _, id_ in roster.left_out],
-        ),
-    )
-    connection.execute(
-        "insert into imsfeed.left_out as l (target_id, kind, id, reason, since)"
-        " select %s, *, %s::timestamptz from unnest(%s::smallint[], %s::bigint[], %s::text[])"
-        " on conflict (target_id, kind, id) do update set reason = excluded.reason, since = excluded.since"
-        " where l.reason <> excluded.reason",
-        (
-            target_id,
-            now,
-            [int(kind) for kind, _ in roster.left_out],
-            [id_ for _, id_ in roster.left_out],
-            [reason.value for reason in roster.left_out.values()],
-        ),
-    )
-
-
-def left_out_counts(connection: Connection) -> dict[tuple[str, str], int]:
-    """Over all targets that are enabled: how many are left out, by kind (``person`` or ``group``) and reason."""
-    rows = connection.execute(
-        "select l.kind, l.reason, count(*) from imsfeed.left_out l join imsfeed.target t using (target_id)"
-        " where (t.settings ->> 'enabled')::boolean group by 1, 2"
-    ).fetchall()
-    return {(RecordKind(kind).name.lower(), reason): count for kind, reason, count in rows}
 
 
 def add_delta(connection: Connection, target_id: int, entry: DeltaEntry, xml: bytes) -> None:

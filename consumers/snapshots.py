@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 
-from consumers import published_store
+from consumers import published_store, tombstones
 from consumers.feed_directory import FeedDirectory
 from consumers.sessions import Connection, one_view
 from consumers.targets_table import TargetRow, read_target
@@ -38,7 +38,7 @@ def take_snapshot(
         target = read_target(connection, target_id)
         day = scheduled or local_day(now, target.settings.zone)
         path = snapshot_path(day, _published_seq(target))
-        parts = _document(target, _counted(published_store.stream(connection, target_id), kinds))
+        parts = document(target, _counted(published_store.stream(connection, target_id), kinds))
         written = feed_directory(root, target).link_streamed(path, parts)
     entry = SnapshotEntry(
         seq=_published_seq(target),
@@ -56,7 +56,7 @@ def take_snapshot(
 
 
 def write_export(connection: Connection, root: Path, target_id: int, now: datetime) -> int | None:
-    """Replace the file at the target's fixed path by the full state: leavers are absent.
+    """Replace the file at the target's fixed path by the full state; leavers are absent, or in it as gone.
 
     Returns:
         The sequence number that the file shows, or ``None`` when the target has no such path.
@@ -65,7 +65,13 @@ def write_export(connection: Connection, root: Path, target_id: int, now: dateti
         target = read_target(connection, target_id)
         if target.settings.export_path is None:
             return None
-        parts = _document(target, published_store.stream(connection, target_id))
+        shape = target.settings.export_shape
+        rows = (
+            tombstones.stream(connection, target_id, now)
+            if shape == "tombstones"
+            else published_store.stream(connection, target_id)
+        )
+        parts = document(target, rows)
         feed_directory(root, target).replace(target.settings.export_path, parts, now.timestamp())
     return _published_seq(target)
 
@@ -75,10 +81,15 @@ def feed_directory(root: Path, target: TargetRow) -> FeedDirectory:
     return FeedDirectory(root, target.orgnr or "", target.settings.name)
 
 
-def _document(target: TargetRow, rows: Iterable[tuple[RecordKey, str]]) -> Iterator[str]:
+def document(target: TargetRow, rows: Iterable[tuple[RecordKey, str]]) -> Iterator[str]:
+    """The full state as a file, in parts: what was told, in the keys' order, under the time of the last cut.
+
+    Raises:
+        FeedError: the target was never published.
+    """
     if target.source is None or target.head_at is None:
         raise FeedError(f"target {target.settings.name} was never published")
-    properties = Properties(target.source, target.settings.name, "full", target.head_at)
+    properties = Properties(target.source, target.settings.name, "full", target.head_at, target.dialect)
     return snapshot_parts(properties, target.source, rows)
 
 

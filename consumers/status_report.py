@@ -10,6 +10,7 @@ import msgspec
 
 from consumers.sessions import Connection
 from consumers.targets_table import TargetRow, all_targets
+from ims.readiness import settings_warning
 from ims.vocabulary import RecordKind
 
 
@@ -33,8 +34,28 @@ class LeftOut(msgspec.Struct, frozen=True):
     since: datetime
 
 
+class Remarked(msgspec.Struct, frozen=True):
+    """A person or group that is exported though something was not as it should be, by its running number."""
+
+    kind: Literal["person", "group"]
+    id: int
+    remark: str
+    since: datetime
+
+
+class IdChange(msgspec.Struct, frozen=True):
+    """A person whose id in the feed has changed, by its running number, and the delta that told it."""
+
+    person: int
+    seq: int
+    changed_at: datetime
+
+
 class TargetStatus(msgspec.Struct, frozen=True):
-    """Where a target's feed stands. ``published`` counts persons, groups and memberships told."""
+    """Where a target's feed stands.
+
+    ``published`` counts persons, groups and memberships told; ``warning`` is about settings that are unwise.
+    """
 
     owner: int
     name: str
@@ -45,6 +66,9 @@ class TargetStatus(msgspec.Struct, frozen=True):
     snapshot_at: datetime | None
     published: dict[str, int]
     left_out: list[LeftOut]
+    remarks: list[Remarked]
+    id_changes: list[IdChange]
+    warning: str | None = None
 
 
 class Quarantined(msgspec.Struct, frozen=True):
@@ -94,6 +118,14 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         "select kind, id, reason, since from imsfeed.left_out where target_id = %s order by kind, reason, id",
         (target.target_id,),
     ).fetchall()
+    remarks = connection.execute(
+        "select kind, id, remark, since from imsfeed.remark where target_id = %s order by kind, remark, id",
+        (target.target_id,),
+    ).fetchall()
+    id_changes = connection.execute(
+        "select person_id, seq, changed_at from imsfeed.id_change where target_id = %s order by seq, person_id",
+        (target.target_id,),
+    ).fetchall()
     counts: dict[int, int] = dict(told)
     return TargetStatus(
         owner=target.owner_id,
@@ -104,8 +136,12 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         head_at=target.head_at,
         snapshot_at=taken[0] if taken else None,
         published={kind.name.lower(): counts.get(kind, 0) for kind in RecordKind},
-        left_out=[
-            LeftOut("person" if kind == RecordKind.PERSON else "group", id_, reason, since)
-            for kind, id_, reason, since in left_out
-        ],
+        left_out=[LeftOut(_kind(kind), id_, reason, since) for kind, id_, reason, since in left_out],
+        remarks=[Remarked(_kind(kind), id_, remark, since) for kind, id_, remark, since in remarks],
+        id_changes=[IdChange(*row) for row in id_changes],
+        warning=settings_warning(target.settings),
     )
+
+
+def _kind(number: int) -> Literal["person", "group"]:
+    return "person" if number == RecordKind.PERSON else "group"

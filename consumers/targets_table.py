@@ -9,6 +9,7 @@ from psycopg.rows import kwargs_row
 from psycopg.types.json import Jsonb
 
 from consumers.sessions import Connection
+from ims.dialect import Dialect
 from ims.errors import InvalidSettingsError
 from ims.numbers import compact, organisation_number
 from ims.targets import TargetSettings, changed
@@ -20,6 +21,7 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         orgnr: the owner's organisation number as of the first publication.
         source: ``sourcedid/source`` as of the last cut.
+        dialect: what the published fragments are written in, as of the last cut.
         head_seq: number of the last delta, 0 after the first publication, ``None`` before it.
         head_sha256: its digest; of snapshot 0 while there is no delta.
         recompute: the settings have changed since the last cut.
@@ -37,6 +39,7 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
     epoch: str
     orgnr: str | None
     source: str | None
+    dialect: Dialect = "ims"
     head_seq: int | None
     head_sha256: str | None
     head_at: datetime | None
@@ -59,8 +62,8 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COLUMNS: Final = """
-select t.target_id, t.owner_id, t.settings, t.recompute, t.epoch, t.orgnr, t.source, t.head_seq, t.head_sha256,
-       t.head_at, t.marks_through, t.dated_through, t.snapshot_through,
+select t.target_id, t.owner_id, t.settings, t.recompute, t.epoch, t.orgnr, t.source, t.dialect, t.head_seq,
+       t.head_sha256, t.head_at, t.marks_through, t.dated_through, t.snapshot_through,
        (select o.orgnr from imsfeed.owner o where o.owner_id = t.owner_id) as owner_orgnr,
        exists (select from imsfeed.topic_partition p where t.owner_id = any (p.open_owners)) as open,
        exists (select from imsfeed.snapshot s where s.target_id = t.target_id) as has_snapshot,
@@ -72,10 +75,15 @@ select t.target_id, t.owner_id, t.settings, t.recompute, t.epoch, t.orgnr, t.sou
 
 def _row(**columns: Any) -> TargetRow:  # noqa: ANN401 - a database's row
     settings = columns["settings"] = msgspec.convert(columns["settings"], TargetSettings)
-    number = compact(columns["owner_orgnr"] or "")
-    valid = organisation_number.is_valid(number, allow_test_numbers=settings.allow_test_numbers)
-    columns["owner_orgnr"] = number if valid else None
+    columns["owner_orgnr"] = valid_orgnr(columns["owner_orgnr"], settings)
     return TargetRow(**columns)
+
+
+def valid_orgnr(registered: str | None, settings: TargetSettings) -> str | None:
+    """The owner's organisation number in its shortest form, or ``None`` if the target takes it for none."""
+    number = compact(registered or "")
+    valid = organisation_number.is_valid(number, allow_test_numbers=settings.allow_test_numbers)
+    return number if valid else None
 
 
 def all_targets(connection: Connection) -> list[TargetRow]:
@@ -110,12 +118,17 @@ def find_target(connection: Connection, name: str) -> TargetRow:
     Raises:
         InvalidSettingsError: there is none, or more than one.
     """
+    return named(all_targets(connection), name)
+
+
+def named(targets: Iterable[TargetRow], name: str) -> TargetRow:
+    """The one of *targets* called *name*, or ``OWNER/NAME``.
+
+    Raises:
+        InvalidSettingsError: there is none, or more than one.
+    """
     owner, _, plain = name.rpartition("/")
-    found = [
-        row
-        for row in all_targets(connection)
-        if row.settings.name == plain and (not owner or str(row.owner_id) == owner)
-    ]
+    found = [row for row in targets if row.settings.name == plain and (not owner or str(row.owner_id) == owner)]
     if not found:
         raise InvalidSettingsError(f"there is no target {name!r}; `imsfeed targets show` lists them")
     if len(found) > 1:

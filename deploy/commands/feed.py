@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ from consumers import sessions
 from consumers.compact import UMASK
 from consumers.manifests import write_manifest
 from consumers.snapshots import take_snapshot
-from consumers.status_report import StatusReport, report
+from consumers.status_report import StatusReport, TargetStatus, report
 from consumers.targets_table import find_target
 from ims.errors import FeedError
 from ims.feed import MANIFEST
@@ -100,18 +101,8 @@ def _prove(folder: Path) -> Proof:
 
 def _print(found: StatusReport) -> None:
     console = Console()
-    targets = Table("Target", "State", "Sequence", "Last delta", "Last snapshot", "Persons", "Groups", "Memberships")
-    for target in found.targets:
-        counts = map(str, target.published.values())
-        name = f"{target.owner}/{target.name}"
-        seq = "" if target.head_seq is None else str(target.head_seq)
-        targets.add_row(name, target.state, seq, _moment(target.head_at), _moment(target.snapshot_at), *counts)
-    console.print(targets)
-    left_out = Table("Target", "Left out", "Reason", "Count")
-    for target in found.targets:
-        for (kind, reason), count in sorted(Counter((one.kind, one.reason) for one in target.left_out).items()):
-            left_out.add_row(f"{target.owner}/{target.name}", kind, reason, str(count))
-    console.print(left_out)
+    _print_targets(console, found.targets)
+    _print_exceptions(console, found.targets)
     partitions = Table("Topic", "Partition", "Next offset", "Heartbeat")
     for partition in found.partitions:
         cells = (partition.partition, partition.next_offset, _moment(partition.heartbeat_at))
@@ -120,6 +111,38 @@ def _print(found: StatusReport) -> None:
     console.print(f"In quarantine: {len(found.quarantine)}")
     for message in found.quarantine[:_SHOWN]:
         console.print(f"  {message.topic}[{message.partition}]@{message.offset} {message.reason}: {message.detail}")
+
+
+def _print_targets(console: Console, found: Sequence[TargetStatus]) -> None:
+    targets = Table("Target", "State", "Sequence", "Last delta", "Last snapshot", "Persons", "Groups", "Memberships")
+    for target in found:
+        counts = map(str, target.published.values())
+        seq = "" if target.head_seq is None else str(target.head_seq)
+        name = _name(target)
+        targets.add_row(name, target.state, seq, _moment(target.head_at), _moment(target.snapshot_at), *counts)
+    console.print(targets)
+    for target in found:
+        if target.warning:
+            console.print(f"Warning: {target.warning}")
+
+
+def _print_exceptions(console: Console, found: Sequence[TargetStatus]) -> None:
+    """Who is left out, who is exported with a remark, whose id has changed: counted; --json lists them."""
+    exceptions = Table("Target", "", "What", "Count")
+    for target in found:
+        left_out = Counter((one.kind, one.reason) for one in target.left_out)
+        remarks = Counter((one.kind, one.remark) for one in target.remarks)
+        for (kind, reason), count in sorted(left_out.items()):
+            exceptions.add_row(_name(target), f"{kind} left out", reason, str(count))
+        for (kind, remark), count in sorted(remarks.items()):
+            exceptions.add_row(_name(target), f"{kind} exported", remark, str(count))
+        if target.id_changes:
+            exceptions.add_row(_name(target), "person exported", "id_changed", str(len(target.id_changes)))
+    console.print(exceptions)
+
+
+def _name(target: TargetStatus) -> str:
+    return f"{target.owner}/{target.name}"
 
 
 def _moment(at: datetime | None) -> str:

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from consumers import cut
+from consumers.status_report import report
+from ims.delta_split import split
 from ims.records import MemberRecord, PersonRecord, RecordKey
 from ims.vocabulary import RecordKind, RecStatus, RoleType
 from ims.xml_reader import ReadRecord
-from tests.builders import a_group, a_person, a_school, an_employee, an_enrolment, an_owner
+from tests.builders import a_duf_number, a_group, a_person, a_school, an_employee, an_enrolment, an_owner
 from tests.pipeline import Pipeline
 
 
@@ -194,6 +198,29 @@ def test_a_changed_national_id_is_one_delta_with_both_persons(published: Pipelin
     }
 
 
+def test_a_changed_id_is_counted_and_listed_by_running_number(published: Pipeline) -> None:
+    published.commit(a_person(2, national_id=id_of(77)), a_person(1, family_name="Ny"))
+    published.compact(seconds=1)
+    (target,) = report(published.connection).targets
+    assert [(change.person, change.seq) for change in target.id_changes] == [(2, 1)]
+    assert published.metrics.changed_ids._value.get() == 1
+
+
+def test_remarks_are_kept_as_long_as_they_hold(published: Pipeline) -> None:
+    wrong = f"{a_duf_number()[:-1]}{(int(a_duf_number()[-1]) + 1) % 10}"
+    published.commit(a_person(2, national_id=wrong, family_name="N" * 150))
+    published.compact(seconds=1)
+    (target,) = report(published.connection).targets
+    assert [(one.kind, one.id, one.remark) for one in target.remarks] == [
+        ("person", 2, "duf_check_failed"),
+        ("person", 2, "name_cut"),
+    ]
+    published.commit(a_person(2, national_id=wrong))
+    published.compact(seconds=1)
+    (target,) = report(published.connection).targets
+    assert [one.remark for one in target.remarks] == ["duf_check_failed"]
+
+
 def test_two_persons_with_one_national_id_are_both_left_out_until_it_is_mended(published: Pipeline) -> None:
     published.commit(a_person(2, national_id=f"{id_of(1)[:6]} {id_of(1)[6:]}"))
     published.compact(seconds=1)
@@ -253,6 +280,19 @@ def test_changed_settings_are_told_as_one_difference(published: Pipeline) -> Non
     assert (RecordKey(RecordKind.GROUP, "g1"), RecStatus.NEW) in keys
     assert (RecordKey(RecordKind.GROUP, "group-1"), RecStatus.GONE) in keys
     assert len(keys) == 12
+
+
+def test_a_very_large_difference_is_told_in_several_deltas(
+    published: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cut, "split", partial(split, limit=4))
+    published.target(group_id="g{id}")
+    published.compact(seconds=1)
+    manifest = published.manifest()
+    assert [delta.seq for delta in manifest.deltas] == [1, 2, 3, 4]
+    assert sum(len(published.delta(delta.seq)) for delta in manifest.deltas) == 12
+    published.compact(days=1)
+    assert published.proof().problems == []
 
 
 def test_snapshot_and_deltas_are_the_next_snapshot(published: Pipeline) -> None:
@@ -324,3 +364,20 @@ def test_reasons_are_kept_for_all_who_are_left_out(published: Pipeline) -> None:
     published.compact(seconds=1)
     rows = published.connection.execute("select kind, id, reason from imsfeed.left_out").fetchall()
     assert sorted(rows) == [(1, 5, "name_incomplete"), (2, 7, "school_unknown")]
+
+
+def test_a_snapshot_that_cannot_be_written_keeps_no_delta_waiting_and_is_not_tried_at_every_turn(
+    published: Pipeline,
+) -> None:
+    stranger = published.folder() / "snapshots/2026-10-16-0.xml"
+    stranger.write_text("somebody else's")
+    published.compact(hours=16)
+    attempts = published.metrics.snapshot_attempts._value.get()
+    published.commit(a_person(2, family_name="Ny"))
+    published.compact(seconds=1)
+    assert published.manifest().head_seq == 1
+    assert published.metrics.snapshot_attempts._value.get() == attempts
+    assert stranger.read_text() == "somebody else's"
+    stranger.unlink()
+    published.compact(minutes=1)
+    assert published.manifest().snapshot.local_date == date(2026, 10, 16)

@@ -1,0 +1,78 @@
+"""The records that are gone, for an importer that reads one full file at a fixed path and infers nothing from absence.
+
+Moodle's importer is one: whoever is merely missing from a file keeps every enrolment. Its file (``export_shape``
+``tombstones``) holds the full state and, for 30 days, each leaver's roles with recstatus 3 and status 0, as well as the
+persons and groups that are gone, with recstatus 3. Who comes back is no longer among them.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from consumers.sessions import Connection
+from consumers.targets_table import TargetRow
+from ims.delta import Delta
+from ims.dialect import Dialect
+from ims.records import RecordKey
+from ims.vocabulary import RecordKind, RecStatus
+from ims.xml_writer import fragment
+
+KEPT: Final = timedelta(days=30)
+"""Longer than any importer's outage that we heard of, and short enough for personal data (design, retention)."""
+_STREAM_ROWS: Final = 2_000
+
+
+def keep(connection: Connection, target: TargetRow, delta: Delta, now: datetime) -> None:
+    """Remember what *delta* says is gone, and forget what it says is there."""
+    if target.settings.export_shape != "tombstones":
+        return
+    gone = texts(delta, target.settings.dialect)
+    _remove(connection, target.target_id, [*delta.upserts, *gone])
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into imsfeed.tombstone (target_id, kind, id, member, xml, gone_at) values (%s, %s, %s, %s, %s, %s)",
+            [(target.target_id, int(key.kind), key.id, key.member, text, now) for key, text in gone.items()],
+        )
+
+
+def texts(delta: Delta, dialect: Dialect) -> dict[RecordKey, str]:
+    """The text of each record that *delta* says is gone."""
+    upserts = delta.upserts
+    return {
+        change.record.key: fragment(change.record, RecStatus.GONE, dialect)
+        for change in delta.changes
+        if change.recstatus is RecStatus.GONE and change.record.key not in upserts
+    }
+
+
+def forget(connection: Connection, target_id: int) -> None:
+    """Forget all of a target's: they are in a dialect that it is not told in any more."""
+    connection.execute("delete from imsfeed.tombstone where target_id = %s", (target_id,))
+
+
+def expire(connection: Connection, target_id: int, now: datetime) -> None:
+    """Forget those that are older than :data:`KEPT`."""
+    connection.execute("delete from imsfeed.tombstone where target_id = %s and gone_at < %s", (target_id, now - KEPT))
+
+
+def stream(connection: Connection, target_id: int, now: datetime) -> Iterator[tuple[RecordKey, str]]:
+    """Every fragment told to the target and every tombstone, in a file's order; needs a transaction."""
+    with connection.cursor(name="imsfeed_tombstones") as cursor:
+        cursor.itersize = _STREAM_ROWS
+        cursor.execute(
+            "select kind, id, member, xml from imsfeed.published where target_id = %(target)s"
+            " union all select kind, id, member, xml from imsfeed.tombstone"
+            " where target_id = %(target)s and gone_at >= %(since)s order by kind, id, member",
+            {"target": target_id, "since": now - KEPT},
+        )
+        for kind, id_, member, xml in cursor:
+            yield RecordKey(RecordKind(kind), id_, member), xml
+
+
+def _remove(connection: Connection, target_id: int, keys: list[RecordKey]) -> None:
+    connection.execute(
+        "delete from imsfeed.tombstone t"
+        " using unnest(%s::smallint[], %s::text[], %s::text[]) as g(kind, id, member)"
+        " where t.target_id = %s and (t.kind, t.id, t.member) = (g.kind, g.id, g.member)",
+        ([int(key.kind) for key in keys], [key.id for key in keys], [key.member for key in keys], target_id),
+    )
