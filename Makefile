@@ -4,7 +4,7 @@ BIN := .venv/bin
 LIVE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format lock docs clean
+.PHONY: help setup demo test lint format lock docs kit clean
 
 help: ## Show the tasks.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,6 +40,9 @@ format: setup ## Let ruff put the code in order.
 
 docs: setup ## Write docs/settings.md anew from the settings' definitions.
 	$(BIN)/imsfeed settings --markdown > docs/settings.md
+
+kit: setup ## Write the conformance kit in docs/importers/kit anew.
+	$(BIN)/python -m deploy.kit docs/importers/kit
 
 lock: setup ## Choose the exact versions anew.
 	$(BIN)/python -m pip install --quiet uv

@@ -120,7 +120,7 @@ class _Reading:
             return
         if change.op == "t":
             raise BadMessageError("truncate", f"table {change.table[:63]!r} was truncated; resync it from the source")
-        fact = self.mapping.fact_change(change.table, after=change.after, key=_old_row(message, change))
+        fact = self.mapping.fact_change(change.table, after=change.after, key=old_row(message, change))
         self.rows[fact.table, fact.key] = _merged(self.rows.get((fact.table, fact.key)), fact, message, change)
         if not change.ends_transaction:
             self.open_owners.add(fact.key.owner_id)
@@ -154,7 +154,7 @@ def read_batch(progress: Progress, messages: Iterable[Message], mapping: SourceM
     )
 
 
-def _old_row(message: Message, change: Change) -> dict[str, Any]:
+def old_row(message: Message, change: Change) -> dict[str, Any]:
     """The key columns of the row before the change: the message's key, and over it what ``before`` says."""
     if change.after is not None:
         return {}

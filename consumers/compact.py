@@ -1,7 +1,8 @@
 """Compact: make each target's feed follow the state database.
 
 Woken when marks are made, it lets them settle, cuts deltas, and writes the manifest last. Snapshots and the files at
-fixed paths are written beside it, in a thread of their own, so that a large one never keeps a leaver waiting.
+fixed paths are written beside it, in a thread of their own, so that a large one never keeps a leaver waiting; so are
+the mails to case workers, in another.
 """
 
 import os
@@ -14,10 +15,13 @@ from typing import Any, Final
 
 import msgspec
 
-from consumers import published_store, sessions
+from consumers import notice_store, outcomes_store, published_store, sessions, tombstones
 from consumers.cut import cut_once, publish_first
 from consumers.facts_store import CHANNEL
+from consumers.mail import mail_server
 from consumers.manifests import write_manifest
+from consumers.notices import Notices
+from consumers.punctuality import lowest_margin
 from consumers.sessions import Connection
 from consumers.snapshots import feed_directory, take_snapshot, write_export
 from consumers.targets_table import TargetRow, all_targets
@@ -38,8 +42,11 @@ _IDLE_SECONDS: Final = 1.0
 _LEAST_SECONDS: Final = 0.005
 _EXPORT_EVERY: Final = timedelta(seconds=60)
 """Shortest time between two writings of a file at a fixed path, which holds everything every time."""
-_COUNT_EVERY: Final = timedelta(seconds=30)
 _KEEP_HOUSE_EVERY: Final = timedelta(minutes=10)
+_LOOK_EVERY: Final = timedelta(seconds=30)
+"""Time between two looks at what is costly to count, and at what case workers should be told."""
+_RETRY_AFTER: Final = timedelta(seconds=30)
+"""Pause after a snapshot or a file at a fixed path could not be written: a person must look first."""
 LEFT_OUT_SERIES: Final = [
     (kind.name.lower(), reason.value) for kind in (RecordKind.PERSON, RecordKind.GROUP) for reason in Reason
 ]
@@ -51,6 +58,7 @@ UMASK: Final = 0o027
 def run(settings: Settings, stop: Stop, metrics: CompactMetrics, ready: Callable[[bool], None]) -> None:
     """Compact until *stop*, through every outage of the state database."""
     os.umask(UMASK)
+    server = mail_server(settings)
 
     def again(error: BaseException, wait: float) -> None:
         ready(False)
@@ -59,8 +67,9 @@ def run(settings: Settings, stop: Stop, metrics: CompactMetrics, ready: Callable
     for attempt in patiently(_is_transient, stop=stop, on_retry=again):
         with attempt, sessions.connect(settings.state(), "compact") as connection:
             connection.execute(f"listen {CHANNEL}")
-            with ThreadPoolExecutor(1, "snapshot") as writer:
-                compactor = Compactor(settings, metrics, connection, writer)
+            with ThreadPoolExecutor(1, "snapshot") as writer, ThreadPoolExecutor(1, "notices") as mailer:
+                notices = None if server is None else Notices(settings, server, mailer, metrics, stop)
+                compactor = Compactor(settings, metrics, connection, writer, notices)
                 ready(True)
                 while not stop:
                     wait = compactor.step(datetime.now(UTC))
@@ -76,19 +85,29 @@ class _Progress(msgspec.Struct):
     exported_at: datetime | None = None
     exported_seq: int | None = None
     writing: Future[None] | None = None
+    failed_at: datetime | None = None
 
 
 class Compactor:
-    """The targets' feeds, brought up to date one step at a time."""
+    """The targets' feeds, brought up to date one step at a time. Without *notices* no mail is sent."""
 
-    def __init__(self, settings: Settings, metrics: CompactMetrics, connection: Connection, writer: Executor) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: CompactMetrics,
+        connection: Connection,
+        writer: Executor,
+        notices: Notices | None = None,
+    ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._connection = connection
         self._writer = writer
+        self._notices = notices
         self._progress: dict[int, _Progress] = {}
         self._kept_house: datetime | None = None
-        self._counted: datetime | None = None
+        self._looked: datetime | None = None
+        self._broken: set[int] = set()
 
     def step(self, now: datetime) -> float:
         """Do what is due for every target.
@@ -102,11 +121,13 @@ class Compactor:
                 self._target(target, now)
             except FeedError as error:
                 # One target's broken folder must not keep the others waiting.
+                self._broken.add(target.target_id)
                 log.error("target failed", target=target.settings.name, owner=target.owner_id, error=str(error))  # noqa: TRY400 - the text says it all
         self._watch(targets)
-        if _passed(self._counted, _COUNT_EVERY, now):
+        if _passed(self._looked, _LOOK_EVERY, now):
             self._count()
-            self._counted = now
+            self._look(now)
+            self._looked = now
         if _passed(self._kept_house, _KEEP_HOUSE_EVERY, now):
             self._keep_house(targets, now)
             self._kept_house = now
@@ -122,8 +143,9 @@ class Compactor:
         progress = self._progress.setdefault(target.target_id, _Progress())
         if progress.writing is not None and progress.writing.done():
             writing, progress.writing = progress.writing, None
+            progress.failed_at = now
             writing.result()
-            progress.manifest_at = None
+            progress.failed_at = progress.manifest_at = None
         if target.head_seq is None:
             if not publish_first(self._connection, target.target_id, now):
                 return
@@ -154,13 +176,16 @@ class Compactor:
             return
         self._metrics.delta_attempts.inc()
         cut = cut_once(self._connection, target.target_id, now, settle)
-        if cut is None or cut.entry is None:
+        if cut is None or not cut.entries:
             return
         self._manifest(target, progress, now)
-        self._metrics.delta_published.inc()
-        if cut.entry.oldest_event_at is not None:
-            self._metrics.end_to_end_seconds.observe(max(0.0, time.time() - cut.entry.oldest_event_at.timestamp()))
-        log.info("delta", target=target.settings.name, owner=target.owner_id, seq=cut.entry.seq, size=cut.entry.size)
+        self._metrics.delta_published.inc(len(cut.entries))
+        self._metrics.changed_ids.inc(cut.changed_ids)
+        oldest = cut.entries[0].oldest_event_at
+        if oldest is not None:
+            self._metrics.end_to_end_seconds.observe(max(0.0, time.time() - oldest.timestamp()))
+        for entry in cut.entries:
+            log.info("delta", target=target.settings.name, owner=target.owner_id, seq=entry.seq, size=entry.size)
 
     def _manifest(self, target: TargetRow, progress: _Progress, now: datetime) -> None:
         written = write_manifest(self._connection, self._settings.feed_directory, target.target_id, now)
@@ -169,10 +194,17 @@ class Compactor:
         progress.manifest_state = target.state
         self._metrics.manifest_written.inc(int(written))
 
-    def _write(self, progress: _Progress, task: Callable[..., None], target: TargetRow, *arguments: Any) -> None:  # noqa: ANN401 - the task's own
-        """Start *task* in the writing thread with a session of its own, unless the target has one under way."""
-        if progress.writing is None:
-            progress.writing = self._writer.submit(self._in_own_session, task, target, progress, *arguments)
+    def _write(
+        self,
+        progress: _Progress,
+        task: Callable[..., None],
+        target: TargetRow,
+        now: datetime,
+        *scheduled: date | None,
+    ) -> None:
+        """Start *task* in the writing thread with a session of its own, unless one is under way or has just failed."""
+        if progress.writing is None and _passed(progress.failed_at, _RETRY_AFTER, now):
+            progress.writing = self._writer.submit(self._in_own_session, task, target, progress, now, *scheduled)
 
     def _in_own_session(self, task: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401 - the task's own
         with sessions.connect(self._settings.state(), "snapshot") as connection:
@@ -204,9 +236,15 @@ class Compactor:
 
     def _count(self) -> None:
         self._metrics.pending_marks.set(published_store.pending_marks(self._connection))
-        counts = published_store.left_out_counts(self._connection)
+        counts = outcomes_store.left_out_counts(self._connection)
         for kind, reason in LEFT_OUT_SERIES:
             self._metrics.left_out.labels(kind, reason).set(counts.get((kind, reason), 0))
+
+    def _look(self, now: datetime) -> None:
+        """See whether the importers' hours are kept, and tell the case workers what they should know."""
+        self._metrics.ready_by_margin_seconds.set(lowest_margin(self._connection, all_targets(self._connection), now))
+        if self._notices is not None and self._notices.look(self._broken, now):
+            self._broken.clear()
 
     def _keep_house(self, targets: list[TargetRow], now: datetime) -> None:
         """Remove what is past its time."""
@@ -215,11 +253,13 @@ class Compactor:
             if target.has_snapshot:
                 self._expire(target, before, now)
         published_store.forget_marks(self._connection)
+        notice_store.forget(self._connection, before)
 
     def _expire(self, target: TargetRow, before: datetime, now: datetime) -> None:
         root = self._settings.feed_directory
         with self._connection.transaction():
             expired = published_store.expire(self._connection, target.target_id, before)
+            tombstones.expire(self._connection, target.target_id, now)
         if not expired or write_manifest(self._connection, root, target.target_id, now):
             directory = feed_directory(root, target)
             directory.remove(expired)

@@ -78,6 +78,10 @@ class KafkaSource:
         """Read *partition* from *offset* on, whatever was polled before."""
         self._consumer.seek(self._at(partition), offset)
 
+    def position(self, partition: int) -> int:
+        """The offset of *partition* that is polled next."""
+        return int(self._consumer.position(self._at(partition)))
+
     def lag(self, offsets: dict[int, int]) -> dict[int, int]:
         """Messages in each partition at and after its offset."""
         ends = self._ends(offsets)

@@ -8,7 +8,8 @@ from consumers import published_store
 from consumers.sessions import Connection
 from consumers.snapshots import feed_directory
 from consumers.targets_table import TargetRow, lock_target
-from ims.feed import Manifest, delta_path, encode
+from ims.feed import DeltaEntry, Manifest, SnapshotEntry, delta_path, encode
+from ims.readiness import ready_by
 from ims.schedule import next_snapshot
 
 _EXPIRES_AFTER: Final = timedelta(minutes=10)
@@ -34,24 +35,29 @@ def write_manifest(connection: Connection, root: Path, target_id: int, now: date
         for seq, _, xml in published_store.unlinked_deltas(connection, target_id):
             directory.link(delta_path(seq), xml)
             published_store.mark_linked(connection, target_id, seq, now)
-        manifest = _manifest(connection, target, now)
-        if manifest is None:
+        latest = published_store.latest_snapshot(connection, target_id)
+        if latest is None:
             return False
-        directory.write_manifest(encode(manifest))
+        deltas = published_store.deltas(connection, target_id)
+        directory.write_manifest(encode(manifest_of(target, *latest, deltas, now)))
         return True
 
 
-def _manifest(connection: Connection, target: TargetRow, now: datetime) -> Manifest | None:
-    latest = published_store.latest_snapshot(connection, target.target_id)
-    if latest is None or target.head_seq is None:
-        return None
-    snapshot, taken_at = latest
-    deltas = published_store.deltas(connection, target.target_id)
+def manifest_of(
+    target: TargetRow, snapshot: SnapshotEntry, taken_at: datetime, deltas: list[DeltaEntry], now: datetime
+) -> Manifest:
+    """What the manifest of a target that has been published says at *now*.
+
+    Args:
+        taken_at: when *snapshot*, the latest one, was taken.
+        deltas: those in the feed, in order.
+    """
     settings = target.settings
+    next_at = next_snapshot(now, settings.snapshot_hour, settings.zone)
     return Manifest(
         target=settings.name,
         epoch=target.epoch,
-        head_seq=target.head_seq,
+        head_seq=target.head_seq or 0,
         oldest_delta_seq=deltas[0].seq if deltas else None,
         generated=max(taken_at, target.head_at or taken_at),
         checked=now,
@@ -59,6 +65,6 @@ def _manifest(connection: Connection, target: TargetRow, now: datetime) -> Manif
         state="ok" if target.state == "ok" else "stale",
         snapshot=snapshot,
         deltas=deltas,
-        next_snapshot=next_snapshot(now, settings.snapshot_hour, settings.zone),
-        ready_by=None,
+        next_snapshot=next_at,
+        ready_by=ready_by(next_at, settings),
     )

@@ -12,7 +12,8 @@ from typing import Final
 
 import msgspec
 
-_PATIENCE: Final = 5
+PATIENCE: Final = 5
+"""Settling times after which a change is told whatever newer one still rests."""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -53,7 +54,7 @@ def settled(marks: Iterable[Mark], settle_seconds: float, *, after: int) -> Pend
     # In order: what comes after a resting mark rests too, whatever its clock says.
     rested = list(itertools.takewhile(lambda mark: mark.rested >= settle_seconds, ordered))
     restless = {mark.id for mark in ordered[len(rested) :] if mark.kind == "person"}
-    patience = settle_seconds * _PATIENCE
+    patience = settle_seconds * PATIENCE
     waiting = {m.id for m in rested if m.kind == "person" and m.id in restless}
     waiting -= {m.id for m in rested if m.kind == "person" and m.rested >= patience}
     taken = [mark for mark in rested if not (mark.kind == "person" and mark.id in waiting)]

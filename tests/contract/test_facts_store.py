@@ -32,7 +32,7 @@ Rows = Callable[[Table], dict[FactKey, dict[str, Any]]]
 @pytest.fixture(params=["double", "postgres"])
 def store_and_rows(request: pytest.FixtureRequest) -> Iterator[tuple[Store, Rows]]:
     if request.param == "double":
-        double = MemoryFacts(partitions=2)
+        double = MemoryFacts()
         yield double, double.rows
         return
     with sessions.connect(request.getfixturevalue("state_dsn"), "test") as connection:

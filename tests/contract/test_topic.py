@@ -87,6 +87,15 @@ def test_after_a_seek_the_same_messages_come_again(source: Topic, append: Append
     assert polled(source, 1) == {0: [Message(0, b"key", b"a")]}
 
 
+def test_the_position_is_after_what_was_polled(source: Topic, append: Append) -> None:
+    append(0, b"a")
+    append(0, b"b")
+    source.assign({0: 1})
+    assert source.position(0) == 1
+    polled(source, 1)
+    assert source.position(0) == 2
+
+
 def test_the_lag_counts_what_was_not_applied(source: Topic, append: Append) -> None:
     append(0, b"a")
     append(0, b"b")

@@ -45,7 +45,7 @@ def deliver(store: MemoryFacts, names: Iterable[str]) -> tuple[Outcome, list[Ref
 def test_a_value_that_only_postgresql_refuses_costs_its_own_message_alone(place: int) -> None:
     names = ["good"] * 7
     names[place] = "bad"
-    store = Choosy(1)
+    store = Choosy()
     outcome, refused = deliver(store, names)
     assert [(one.message.offset, one.reason) for one in refused] == [(place, "impossible_value")]
     assert outcome.progress.next_offset == 7

@@ -1,0 +1,150 @@
+"""Writes the conformance kit: events, targets, the feeds that a replay makes of them, and a page that explains them."""
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from consumers import events_file
+from consumers.replay import Replay
+from deploy.kit.story import END, ROSTER, START, TARGETS, Case, cases
+from ims.events import Envelope, Source, Transaction, encode
+from ims.facts import FACT_TYPES, Fact, Owner
+from ims.feed import MANIFEST, DeltaEntry, decode
+from ims.national_id import NationalId
+from ims.targets import to_toml
+
+EVENTS: Final = "events.jsonl"
+TARGETS_FILE: Final = "targets.toml"
+FEED: Final = "feed"
+PAGE: Final = "README.md"
+_OSLO: Final = ZoneInfo("Europe/Oslo")
+_A_MOMENT: Final = timedelta(seconds=0.1)
+
+
+def write(folder: Path) -> None:
+    """Write the kit into *folder*; what an older kit left there is removed first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / FEED, ignore_errors=True)
+    lines = list(_lines())
+    (folder / EVENTS).write_bytes(b"".join(lines))
+    (folder / TARGETS_FILE).write_text(to_toml(TARGETS), encoding="utf-8")
+    Replay(TARGETS, folder / FEED, EVENTS).run(events_file.read(lines, EVENTS), END)
+    (folder / PAGE).write_text(_page(folder / FEED), encoding="utf-8")
+
+
+class _Change(NamedTuple):
+    """A row that is written (``c``), loaded (``r``) or deleted (``d``)."""
+
+    op: str
+    fact: Fact
+
+
+def _lines() -> Iterator[bytes]:
+    numbers = count(1_000)
+    yield from _transaction(START, [_Change("r", fact) for fact in ROSTER], next(numbers))
+    for case in cases():
+        at = _time(case)
+        changes = [[_Change("c", fact) for fact in facts] for facts in case.transactions] or [[]]
+        changes[0] = [*(_Change("d", fact) for fact in case.gone), *changes[0]]
+        for number, transaction in enumerate(changes):
+            yield from _transaction(at + number * _A_MOMENT, transaction, next(numbers), whole=case.whole)
+        for target, settings in case.settings.items():
+            yield events_file.settings_line(at, target, settings)
+        if case.raw is not None:
+            yield events_file.raw_line(at, case.raw)
+
+
+def _transaction(at: datetime, changes: Sequence[_Change], number: int, *, whole: bool = True) -> Iterator[bytes]:
+    """The events of one transaction; every owner has a partition of its own, and in each a last one is marked."""
+    last = {change.fact.owner_id: ordinal for ordinal, change in enumerate(changes, 1)}
+    for ordinal, (op, fact) in enumerate(changes, 1):
+        row = _row(fact)
+        envelope = Envelope(
+            before=_key(fact, row) if op == "d" else None,
+            after=None if op == "d" else row,
+            source=Source(schema="public", table=_table(fact), ts_ms=int(at.timestamp() * 1000), epoch=1),
+            op=op,
+            transaction=Transaction(
+                f"{number}:{number * 100}", ordinal, 1, last=(whole and last[fact.owner_id] == ordinal) or None
+            ),
+        )
+        yield events_file.message_line(at, encode(envelope), partition=fact.owner_id)
+
+
+def _row(fact: Fact) -> dict[str, Any]:
+    return {name: _json(value) for name, value in msgspec.structs.asdict(fact).items()}
+
+
+def _json(value: object) -> object:
+    if isinstance(value, NationalId):
+        return value.reveal()
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _key(fact: Fact, row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in (("owner_id",) if isinstance(fact, Owner) else ("owner_id", "id"))}
+
+
+def _table(fact: Fact) -> str:
+    return next(table.value for table, kind in FACT_TYPES.items() if isinstance(fact, kind))
+
+
+def _time(case: Case) -> datetime:
+    return START + timedelta(hours=case.hours)
+
+
+_HEAD: Final = """# Conformance kit
+
+A made-up school owner to whom everything happens that an importer must get right, as change events and as the feeds
+that come of them. Nobody in it exists. `make kit` writes all of it anew, this page too; the bytes are always the same.
+
+- `events.jsonl`: what happens, in the [format of a replay](../../events-file.md)
+- `targets.toml`: the targets, as `imsfeed targets apply` reads them
+- `feed/`: what `imsfeed replay events.jsonl --targets targets.toml --out feed --until {end}` makes of
+  the two
+
+An importer passes when, for each target, the first snapshot and then every delta in order leave it with what the last
+snapshot holds; when every delta applied twice changes nothing more; and when it takes the last snapshot alone for the
+same. `imsfeed verify feed` says the first of the feed itself.
+
+## What happens
+
+Times are Oslo's. A dash: the target's importer is told nothing.
+
+"""
+
+
+def _page(feed: Path) -> str:
+    told = _told(feed)
+    rows = [(START, "The roster is loaded: the first snapshots"), *((_time(case), case.title) for case in cases())]
+    known = {at for at, _ in rows}
+    days = sorted({at for deltas in told.values() for at in deltas} - known)
+    rows = sorted([*rows, *((at, "A day begins: enrolments and groups begin and have ended") for at in days)])
+    head = ["time", "what happens", *(f"`{name}`" for name in told)]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    for at, title in rows:
+        cells = [", ".join(map(str, deltas.get(at, []))) or "-" for deltas in told.values()]
+        lines.append(f"| {at.astimezone(_OSLO):%d %b %H:%M} | {title} | {' | '.join(cells)} |")
+    return _HEAD.format(end=f"{END:%Y-%m-%dT%H:%M:%SZ}") + "\n".join(lines) + "\n"
+
+
+def _told(feed: Path) -> Mapping[str, Mapping[datetime, list[int]]]:
+    """For each feed, the numbers of its deltas by the time of the case (or the midnight) that led to them."""
+    starts = [_time(case) for case in cases()]
+    told: dict[str, dict[datetime, list[int]]] = {}
+    for path in sorted(feed.rglob(MANIFEST)):
+        deltas = told[path.parent.relative_to(feed).as_posix()] = defaultdict(list)
+        for entry in decode(path.read_bytes()).deltas:
+            deltas[_cause(entry, starts)].append(entry.seq)
+    return told
+
+
+def _cause(entry: DeltaEntry, starts: Sequence[datetime]) -> datetime:
+    return next((at for at in starts if at <= entry.created < at + timedelta(seconds=1)), entry.created)

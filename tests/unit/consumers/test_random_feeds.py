@@ -1,0 +1,89 @@
+"""Random owners, settings and days, told to an importer: what it knows in the end is what the rules say, and only that.
+
+The files are the real ones. An importer reads them as the contract says; a naive oracle says who should be known.
+"""
+
+import tempfile
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consumers.replay_feed import ReplayedFeed
+from ims.facts import Facts
+from ims.feed import MANIFEST, decode
+from ims.feed_proof import prove
+from ims.records import Record, RecordKey
+from ims.targets import TargetSettings
+from ims.vocabulary import RecordKind, RecStatus
+from ims.xml_reader import ReadRecord, read
+from tests.unit.ims.random_facts import DAYS, FACTS, TARGETS
+from tests.unit.ims.test_roster_oracle import Oracle
+
+Told = tuple[set[str], set[str], set[tuple[str, str]]]
+
+
+def should_be_known(oracle: Oracle) -> Told:
+    """``sourcedid/id`` of persons, of groups, and of the two of each membership."""
+    facts = oracle.facts
+    persons = {person.id: oracle.person_id(person) for person in facts.persons.values() if oracle.person_ok(person)}
+    groups = {group.id: oracle.group_id(group) for group in facts.groups.values() if oracle.group_ok(group)}
+    members = {(groups[group], persons[person]) for person, group, _ in oracle.members()}
+    members |= {(school, persons[person]) for person, school, _ in oracle.school_members()}
+    orgs = {"org-100000008", *oracle.school_groups()} if oracle.with_orgs() else set()
+    return set(persons.values()), {*groups.values(), *orgs}, members
+
+
+def known(folder: Path) -> Told:
+    """What an importer knows that has taken the first snapshot and every delta."""
+    manifest = decode((folder / MANIFEST).read_bytes())
+    first = min((folder / "snapshots").iterdir())
+    state: dict[RecordKey, Record] = {}
+    for path in (first, *(folder / delta.path for delta in manifest.deltas)):
+        for item in read(path):
+            if isinstance(item, ReadRecord):
+                state.pop(item.record.key, None)
+                if item.recstatus is not RecStatus.GONE:
+                    state[item.record.key] = item.record
+    keys = {kind: [key for key in state if key.kind is kind] for kind in RecordKind}
+    return (
+        {key.id for key in keys[RecordKind.PERSON]},
+        {key.id for key in keys[RecordKind.GROUP]},
+        {(key.id, key.member) for key in keys[RecordKind.MEMBERSHIP]},
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    first=TARGETS,
+    steps=st.lists(st.tuples(FACTS, DAYS, TARGETS | st.none()), min_size=1, max_size=4),
+)
+def test_an_importer_knows_exactly_those_whom_the_rules_let_through(
+    first: TargetSettings, steps: list[tuple[Facts, date, TargetSettings | None]]
+) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        feed = ReplayedFeed(1, first, Path(root))
+        oracle: Oracle | None = None
+        now = datetime.min.replace(tzinfo=UTC)
+        for facts, day, changed in sorted(steps, key=lambda step: step[1]):
+            if changed is not None:
+                feed.change(settings=msgspec.structs.replace(changed, name=first.name, owner=first.owner))
+            feed.owner_has(facts.owner.orgnr if facts.owner is not None else None)
+            now = datetime.combine(day, time(10), UTC)
+            if feed.row.state == "waiting" and feed.row.owner_orgnr is not None:
+                feed.publish_first(facts, now)
+            elif feed.row.state == "ok":
+                feed.cut(facts, now)
+                feed.snapshot_if_due(now)
+            else:
+                continue
+            oracle = Oracle(facts, feed.row.settings, day)
+        if oracle is None:
+            return
+        feed.finish(now)
+        folder = Path(root) / "100000008" / first.name
+        proof = prove(lambda path: (folder / path).read_bytes(), lambda sub: [p.name for p in (folder / sub).iterdir()])
+        assert proof.problems == [], "digests, chain, schema, and snapshot + deltas = next snapshot"
+        assert known(folder) == should_be_known(oracle)
