@@ -1,6 +1,7 @@
 """The command `imsfeed`: every subcommand, and how their errors reach the person who typed them.
 
-Exit codes: 0 done; 1 it failed, the text says what and what to do; 2 wrong settings or arguments; 130 interrupted.
+Exit codes: 0 done; 1 it failed, the text says what and what to do; 2 wrong settings or arguments; 3 done, and what was
+compared is not the same; 130 interrupted.
 """
 
 import sys
@@ -9,7 +10,7 @@ import psycopg
 import typer
 from kafka.errors import KafkaError
 
-from deploy.commands import demo, feed, processes, settings, setup, targets
+from deploy.commands import compare, demo, feed, processes, replay, report, settings, setup, targets
 from ims.errors import ImsfeedError, InvalidSettingsError
 
 app = typer.Typer(
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (processes, setup, targets, feed, settings, demo):
+for module in (processes, setup, targets, feed, report, settings, compare, replay, demo):
     module.add_commands(app)
 
 

@@ -34,14 +34,24 @@ def due_snapshot(now: datetime, hour: int, zone: ZoneInfo, last: date | None) ->
         The latest local day whose hour has been reached, unless that day (or a later one) has its snapshot.
     """
     today = local_day(now, zone)
-    reached = today if _reached(today, hour, zone) <= now else today - timedelta(days=1)
+    reached = today if snapshot_moment(today, hour, zone) <= now else today - timedelta(days=1)
     return reached if last is None or last < reached else None
 
 
 def next_snapshot(now: datetime, hour: int, zone: ZoneInfo) -> datetime:
     """The next instant, after *now*, at which a local day's *hour* is reached."""
+    return next_moment(now, time(hour), zone)
+
+
+def snapshot_moment(day: date, hour: int, zone: ZoneInfo) -> datetime:
+    """The instant at which the local day's *hour* is reached."""
+    return _reached(day, time(hour), zone)
+
+
+def next_moment(now: datetime, at: time, zone: ZoneInfo) -> datetime:
+    """The next instant, after *now*, at which the time of day *at* is reached."""
     today = local_day(now, zone)
-    instants = (_reached(today + timedelta(days=days), hour, zone) for days in range(3))
+    instants = (_reached(today + timedelta(days=days), at, zone) for days in range(3))
     return next(instant for instant in instants if instant > now)
 
 
@@ -55,7 +65,7 @@ def next_midnight(now: datetime, zone: ZoneInfo) -> datetime:
     return next_snapshot(now, 0, zone)
 
 
-def _reached(day: date, hour: int, zone: ZoneInfo) -> datetime:
-    # With fold=0 an hour that comes twice is the first one, and one that does not exist is counted from before the
+def _reached(day: date, at: time, zone: ZoneInfo) -> datetime:
+    # With fold=0 a time that comes twice is the first one, and one that does not exist is counted from before the
     # change, which makes it the moment the clocks are put forward.
-    return datetime.combine(day, time(hour), zone).astimezone(UTC)
+    return datetime.combine(day, at, zone).astimezone(UTC)

@@ -171,6 +171,7 @@ class CompactMetrics(ProcessMetrics):
         )
         self.delta_attempts = self._counter("delta_attempts", "Deltas begun, empty ones too.")
         self.delta_published = self._counter("delta_published", "Deltas written as files.")
+        self.changed_ids = self._counter("changed_ids", "Persons whose id in a feed has changed to another.")
         self.delta_seq = self._gauge("delta_seq", "Highest sequence number that any target has reached.")
         self.snapshot_attempts = self._counter("snapshot_attempts", "Snapshots begun.")
         self.snapshot_published = self._counter("snapshot_published", "Snapshots written as files.")
@@ -185,6 +186,13 @@ class CompactMetrics(ProcessMetrics):
             "snapshot_duration_seconds", "How long the last snapshot took, in seconds."
         )
         self.snapshot_members = self._gauge("snapshot_members", "Memberships in the last snapshot.")
+        self.ready_by_margin_seconds = self._gauge(
+            "ready_by_margin_seconds",
+            "Time from a snapshot's being there to its importer's hour, the lowest of all targets, in seconds; below"
+            " zero when too late, NaN when no target says when its importer reads.",
+        )
+        self.notice_attempts = self._counter("notice_attempts", "Mails to case workers begun.")
+        self.notices_sent = self._counter("notices_sent", "Mails to case workers that the mail server has taken.")
         self.pending_marks = self._gauge("pending_marks", "Marks of changes that some target has not been told yet.")
         self.targets = self._gauge("targets", "Targets by state.", ("state",), zip(TARGET_STATES, strict=True))
         self.left_out = self._gauge(

@@ -63,6 +63,24 @@ class Settings(BaseSettings):
     feed_directory: Path = _setting(Path("feed"), "path", "Where the importers' files are written.")
     manifest_seconds: float = _setting(30, "seconds", "Longest time between two writings of a manifest.", gt=0)
     retention_days: int = _setting(14, "days", "How long deltas and snapshots are kept.", ge=1)
+    smtp_host: str | None = _setting(
+        None, "host", "Mail server through which case workers are told; unset: no mail is sent."
+    )
+    smtp_port: int = _setting(587, "port", "Its port.", ge=1, le=65_535)
+    smtp_security: Literal["starttls", "tls", "none"] = _setting(
+        "starttls",
+        "name",
+        "How it is spoken to: TLS from the start (`tls`), after a greeting (`starttls`), or not at all.",
+    )
+    smtp_user: str | None = _setting(None, "name", "User name at the mail server; unset: no login.")
+    smtp_password: SecretStr | None = _setting(None, "password", "The user's password.")
+    smtp_from: str | None = _setting(None, "address", "Address that mails are sent from; needed with SMTP_HOST.")
+    report_url: str | None = _setting(
+        None, "URL", "Where case workers find the report; a link to it is put into mails."
+    )
+    notice_hour: int = _setting(
+        7, "hour", "Hour of the day, in the target's time zone, from which the daily mail is sent.", ge=0, le=23
+    )
     metrics_host: str = _setting("0.0.0.0", "address", "Where /metrics, /healthz and /readyz listen.")  # noqa: S104 - scraped from outside the container
     metrics_port: int = _setting(9464, "port", "Its port; `run` uses this one and the two after it.", ge=0, le=65_535)
     stall_seconds: float = _setting(60, "seconds", "Silence of a process's loop after which /healthz says so.", gt=0)

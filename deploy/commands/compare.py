@@ -1,0 +1,145 @@
+"""`imsfeed compare`: what would change for an importer that has read another exporter's file until now."""
+
+import csv as csv_module
+import os
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from consumers import facts_reader, sessions, targets_table
+from consumers.compact import UMASK
+from consumers.targets_table import TargetRow
+from ims.agreeing_settings import Step, agreeing, candidates, tally
+from ims.comparison import KINDS, Comparison, What, compare
+from ims.comparison_rows import Row, reasons, row_of, summary
+from ims.facts import Facts
+from ims.group_templates import likely_templates
+from ims.old_file import read_old_file
+from ims.recognition import OldRoster, collect, recognise
+from ims.runtime.settings import read_settings
+from ims.schedule import local_day
+from ims.targets import TargetSettings
+
+CHANGES = 3
+"""Exit code: the importer would see a change."""
+
+_LARGE = 4 * 1024 * 1024
+"""Bytes of a file that takes long enough for a progress bar."""
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this command to *app*."""
+    app.command(name="compare")(compare_)
+
+
+def compare_(
+    old: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A full file as the importer reads it now.")],
+    target: Annotated[str, typer.Argument(help="The target's name, or OWNER/NAME.")],
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write every difference here; no national ids.")] = None,
+    try_: Annotated[bool, typer.Option("--try/--no-try", help="Look for settings that make the two agree.")] = True,
+) -> None:
+    """Say what would change for an importer on its first day with us, compared with the file it reads now.
+
+    The target need not be enabled. Exits with 0 if the importer would see no change, with 3 if it would.
+
+    Example: [bold]imsfeed compare Eksport.xml lms --csv changes.csv[/bold]
+    """
+    file = _read(old)
+    facts, row = _facts(target)
+    settings = row.settings
+    orgnr, today = row.orgnr or row.owner_orgnr or "", local_day(datetime.now(UTC), settings.zone)
+    templates = list(dict.fromkeys((settings.group_id, *likely_templates(file, facts))))
+    recognised = recognise(file, facts, templates)
+
+    def compared(tried: TargetSettings) -> Comparison:
+        return compare(file, recognised, facts, tried, orgnr=orgnr, today=today)
+
+    found = compared(settings)
+    _print(found, settings)
+    if csv is not None:
+        _write(csv, [row_of(difference, facts) for difference in found.differences])
+    if found.differences and try_:
+        values = candidates(file, facts, found, settings, templates)
+        with Console(stderr=True).status("trying settings"):
+            steps = agreeing(settings, values, lambda tried: tally(compared(tried)))
+        _print_steps(steps, target)
+    if found.differences:
+        raise typer.Exit(CHANGES)
+
+
+def _read(path: Path) -> OldRoster:
+    size = path.stat().st_size
+    console = Console(stderr=True)
+    with (
+        Progress(console=console, transient=True, disable=size < _LARGE) as progress,
+        progress.open(path, "rb", description=path.name) as stream,
+    ):
+        return collect(read_old_file(stream))
+
+
+def _facts(target: str) -> tuple[Facts, TargetRow]:
+    """All facts of the target's owner, in memory: everybody is compared with everybody."""
+    with sessions.connect(read_settings().state(), "compare") as connection, sessions.one_view(connection):
+        row = targets_table.find_target(connection, target)
+        everything = facts_reader.everything(connection, row)
+        return facts_reader.read_facts(connection, row, everything.persons, everything.groups), row
+
+
+def _print(found: Comparison, settings: TargetSettings) -> None:
+    console = Console()
+    counts = summary(found)
+    shown = [what for what in What if any(counts[kind][what] for kind in KINDS)]
+    table = Table("", "In the file", "Here", *(what.value.replace("_", " ") for what in shown))
+    for kind in KINDS:
+        sides = (str(side.get(kind, "")) for side in (found.old, found.new))
+        table.add_row(kind, *sides, *(str(counts[kind][what] or "") for what in shown))
+    console.print(table)
+    missing = reasons(found)
+    if missing:
+        why = Table("Missing", "Reason", "Count")
+        for (kind, reason), count in sorted(missing.items()):
+            why.add_row(kind, reason, str(count))
+        console.print(why)
+    if not settings.enabled:
+        typer.echo("The target is not enabled; compared as if it were.")
+    typer.echo(f"{len(found.differences)} differences")
+
+
+def _print_steps(steps: list[Step], target: str) -> None:
+    if not steps:
+        typer.echo("No other setting that was tried makes the differences fewer.")
+    for step in steps:
+        argument = shlex.quote(f"{step.key}={_value(step.value)}")
+        typer.echo(f"imsfeed targets set {target} {argument}  # {step.before} -> {step.after} differences")
+
+
+def _value(value: Any) -> str:  # noqa: ANN401 - of whatever type the key has
+    """A value as `imsfeed targets set` takes it."""
+    text = msgspec.json.encode(value).decode()
+    if isinstance(value, str):
+        try:
+            msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            return value
+    return text
+
+
+def _write(path: Path, rows: list[Row]) -> None:
+    os.umask(UMASK)
+    with path.open("w", encoding="utf-8-sig", newline="") as stream:
+        writer = csv_module.writer(stream)
+        writer.writerow(Row.__struct_fields__)
+        for row in rows:
+            writer.writerow([_cell(value) for value in msgspec.structs.astuple(row)])
+
+
+def _cell(value: str) -> str:
+    # A spreadsheet takes a cell that begins so for a formula (CWE-1236).
+    return f"'{value}" if value.startswith(("=", "+", "-", "@")) else value

@@ -1,0 +1,42 @@
+"""The table of what the user guide asks for names tests and files that exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
+ROWS = [line for line in PAGE.splitlines() if line.startswith("|")][2:]
+
+
+def is_a_test(name: str) -> bool:
+    file, _, function = name.partition("::")
+    path = ROOT / "tests" / file
+    return path.is_file() and f"def {function}(" in path.read_text(encoding="utf-8")
+
+
+def test_no_line_of_the_guide_is_missing() -> None:
+    assert len(ROWS) == 28
+
+
+@pytest.mark.parametrize("row", ROWS, ids=range(len(ROWS)))
+def test_every_row_names_what_does_it_and_a_test(row: str) -> None:
+    _, does_it, tests = row.strip("| ").split(" | ")
+    assert does_it
+    named = re.findall(r"`([^`]+)`", tests)
+    assert named
+    assert [name for name in named if not is_a_test(name)] == []
+
+
+def test_every_test_and_file_that_the_page_names_exists() -> None:
+    names = re.findall(r"`([^`\s]+)`", PAGE)
+    assert [name for name in names if "::" in name and name != "file::test" and not is_a_test(name)] == []
+    files = [name for name in names if name.startswith(("ims/", "consumers/", "producers/", "deploy/", "docs/"))]
+    assert files
+    assert [name for name in files if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("name", ["unit/ims/test_roster.py::test_nothing", "unit/ims/test_nowhere.py::test_it"])
+def test_a_test_that_is_gone_would_be_seen(name: str) -> None:
+    assert not is_a_test(name)
