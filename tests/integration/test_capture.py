@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -14,26 +13,8 @@ from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.settings import Settings
 from producers import capture, publisher
 from producers.catalog import Connection
-from tests.capturing import PARTITIONS, Captured, Topic, add_persons, capturing, prepared, settings_of
+from tests.capturing import PARTITIONS, Captured, Topic, add_persons, capturing
 from tests.waiting import until
-
-
-@pytest.fixture
-def settings(source_dsn: str, kafka: str, topic: str) -> Settings:
-    return settings_of(source_dsn, kafka, topic)
-
-
-@pytest.fixture
-def source(settings: Settings) -> Iterator[Connection]:
-    with prepared(settings) as connection:
-        yield connection
-
-
-@pytest.fixture
-def told(settings: Settings) -> Iterator[Topic]:
-    topic = Topic(settings)
-    yield topic
-    topic.close()
 
 
 def test_rows_that_were_there_are_loaded_and_what_comes_after_is_streamed(

@@ -1,6 +1,5 @@
 """What capture confirms to the source, and what it does again, with a broker that acknowledges only when asked to."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,26 +7,8 @@ import pytest
 from ims.runtime.settings import Settings
 from producers import capture
 from producers.catalog import Connection
-from tests.capturing import SilentKafka, Topic, add_persons, capturing, prepared, settings_of
+from tests.capturing import SilentKafka, Topic, add_persons, capturing
 from tests.waiting import until
-
-
-@pytest.fixture
-def settings(source_dsn: str, kafka: str, topic: str) -> Settings:
-    return settings_of(source_dsn, kafka, topic)
-
-
-@pytest.fixture
-def source(settings: Settings) -> Iterator[Connection]:
-    with prepared(settings) as connection:
-        yield connection
-
-
-@pytest.fixture
-def told(settings: Settings) -> Iterator[Topic]:
-    topic = Topic(settings)
-    yield topic
-    topic.close()
 
 
 def confirmed(source: Connection, settings: Settings) -> int:

@@ -1,6 +1,5 @@
 """The initial load when it is disturbed: interrupted, asked for again, or begun by two captures at once."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -15,26 +14,8 @@ from producers.catalog import Connection
 from producers.initial_load import InitialLoad
 from producers.preflight import Checked
 from producers.replication import ExportedSnapshot, Walsender
-from tests.capturing import Captured, SilentKafka, Topic, add_persons, capturing, prepared, settings_of
+from tests.capturing import Captured, SilentKafka, Topic, add_persons, capturing
 from tests.waiting import until
-
-
-@pytest.fixture
-def settings(source_dsn: str, kafka: str, topic: str) -> Settings:
-    return settings_of(source_dsn, kafka, topic)
-
-
-@pytest.fixture
-def source(settings: Settings) -> Iterator[Connection]:
-    with prepared(settings) as connection:
-        yield connection
-
-
-@pytest.fixture
-def told(settings: Settings) -> Iterator[Topic]:
-    topic = Topic(settings)
-    yield topic
-    topic.close()
 
 
 def test_an_interrupted_load_begins_anew_with_a_higher_epoch(
