@@ -158,6 +158,11 @@ def test_a_clock_that_is_set_back_brings_nobody_back(published: Pipeline) -> Non
     assert published.manifest().head_seq == head
 
 
+def test_a_clock_that_is_set_back_does_not_stop_the_manifest(published: Pipeline) -> None:
+    published.compact(hours=-5)
+    assert published.manifest().checked == published.now
+
+
 def test_a_teacher_who_stops_leaves_and_so_do_the_teachers_memberships(published: Pipeline) -> None:
     published.commit(an_employee(1, person=3, active=False))
     published.compact(seconds=1)
