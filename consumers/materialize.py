@@ -15,9 +15,10 @@ from consumers.batch import Message, Outcome, Progress, Refused, read_batch
 from consumers.facts_store import FactsStore, FencedError
 from consumers.kafka_source import KafkaSource
 from ims.errors import ImsfeedError
-from ims.mapping import REFERENCE_MAPPING, SourceMapping, parse_mapping
+from ims.mapping import SourceMapping
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
+from ims.runtime.mapping_file import read_mapping
 from ims.runtime.metrics import MaterializeMetrics
 from ims.runtime.retries import patiently
 from ims.runtime.settings import Settings
@@ -50,7 +51,7 @@ def run(settings: Settings, stop: Stop, metrics: MaterializeMetrics, ready: Call
         InvalidSettingsError: the mapping file is wrong.
         OffsetLostError: messages were lost between Kafka and the state database.
     """
-    mapping = mapping_of(settings)
+    mapping = read_mapping(settings)
 
     def again(error: BaseException, wait: float) -> None:
         ready(False)
@@ -59,17 +60,6 @@ def run(settings: Settings, stop: Stop, metrics: MaterializeMetrics, ready: Call
     for attempt in patiently(_is_transient, stop=stop, on_retry=again):
         with attempt:
             _Session(settings, metrics, mapping).run(stop, ready)
-
-
-def mapping_of(settings: Settings) -> SourceMapping:
-    """The mapping that the settings name, or the reference schema's.
-
-    Raises:
-        InvalidSettingsError: the file cannot be read or is no mapping.
-    """
-    if settings.mapping_file is None:
-        return REFERENCE_MAPPING
-    return parse_mapping(settings.mapping_file.read_text(encoding="utf-8"))
 
 
 def materialize_once(

@@ -2,10 +2,9 @@
 
 import msgspec
 
-from ims.errors import InvalidSettingsError
 from ims.events import HEARTBEAT_TABLE
 from ims.facts import Table
-from ims.mapping import REFERENCE_MAPPING, SourceMapping, parse_mapping
+from ims.runtime.mapping_file import read_mapping
 from ims.runtime.settings import Settings
 
 OWN_SCHEMA = "imsfeed"
@@ -50,18 +49,9 @@ def owner_columns(settings: Settings) -> dict[TableName, str]:
     Raises:
         InvalidSettingsError: the mapping file cannot be read, or is no mapping.
     """
-    mapping = _mapping(settings)
+    mapping = read_mapping(settings)
     columns = {
         TableName(settings.source_schema, mapping.source_table(table)): mapping.columns(table)["owner_id"]
         for table in Table
     }
     return {**columns, HEARTBEAT: OWNER_COLUMN}
-
-
-def _mapping(settings: Settings) -> SourceMapping:
-    if settings.mapping_file is None:
-        return REFERENCE_MAPPING
-    try:
-        return parse_mapping(settings.mapping_file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettingsError(f"MAPPING_FILE cannot be read: {type(error).__name__}") from None

@@ -18,9 +18,9 @@ from rich.table import Table
 from consumers import events_file, export_events
 from consumers.compact import UMASK
 from consumers.kafka_source import KafkaSource
-from consumers.materialize import mapping_of
 from consumers.replay import Replay, Result
 from ims.errors import InvalidSettingsError
+from ims.runtime.mapping_file import read_mapping
 from ims.runtime.settings import read_settings
 from ims.targets import parse_toml
 
@@ -73,7 +73,7 @@ def export(
     Example: [bold]imsfeed export-events --owner 1 > events.jsonl[/bold]
     """
     settings = read_settings()
-    exporter = export_events.Exporter(mapping_of(settings), settings.source_epoch, secrets.token_bytes(32), owner)
+    exporter = export_events.Exporter(read_mapping(settings), settings.source_epoch, secrets.token_bytes(32), owner)
     offsets = dict(map(_offset, from_offset or []))
     with _bar("exporting") as progress:
         for line in export_events.export(lambda: KafkaSource(settings), exporter, offsets, progress):

@@ -1,0 +1,19 @@
+"""The mapping that the settings name; capture and materialize must read the same one."""
+
+from ims.errors import InvalidSettingsError
+from ims.mapping import REFERENCE_MAPPING, SourceMapping, parse_mapping
+from ims.runtime.settings import Settings
+
+
+def read_mapping(settings: Settings) -> SourceMapping:
+    """The mapping file's, or the reference schema's if there is none.
+
+    Raises:
+        InvalidSettingsError: the file cannot be read, or is no mapping.
+    """
+    if settings.mapping_file is None:
+        return REFERENCE_MAPPING
+    try:
+        return parse_mapping(settings.mapping_file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettingsError(f"MAPPING_FILE cannot be read: {type(error).__name__}") from None
