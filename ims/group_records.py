@@ -45,8 +45,9 @@ def exported_group(
         source=source,
         id=id_,
         kind=wording.name("kind", group.kind),
-        # The same code at two schools is common, and Moodle stops the import at a short name it has already.
-        short=wording.name("short", group.code, school_number(school) if school is not None else ""),
+        # The same code at two schools, or twice at one, is common, and Moodle stops the import at a short name that it
+        # has already: the id makes it unique whatever the code is.
+        short=wording.name("short", group.code, f"{school_number(school) if school is not None else ''}-{group.id}"),
         long=wording.name("long", group.name),
         owner_name=wording.name("owner_name", facts.owner.name if facts.owner is not None else ""),
         school_name=wording.name("school_name", school.name if school is not None else ""),

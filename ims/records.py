@@ -65,7 +65,7 @@ class GroupRecord(msgspec.Struct, frozen=True):
 
     Attributes:
         kind: free text of the source (``class``, ``subject`` ...), written as ``grouptype/typevalue``.
-        short: unique at the owner, because Moodle makes it the course's short name.
+        short: unique at the owner by its id, because Moodle makes it the course's short name.
         long: the group's name.
         owner_name: ``org/orgname``.
         school_name: ``org/orgunit``; Moodle's course category.

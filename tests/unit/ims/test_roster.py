@@ -69,7 +69,7 @@ def test_a_group_is_told_as_registered() -> None:
             source=SOURCE,
             id="group-5",
             kind="class",
-            short="8A (NO1)",
+            short="8A (NO1-5)",
             long="Norsk B5",
             owner_name="Fjordvik kommune",
             school_name="Fjordvik voksenopplæring",
@@ -79,9 +79,11 @@ def test_a_group_is_told_as_registered() -> None:
     }
 
 
-def test_the_same_code_at_two_schools_gives_two_short_names() -> None:
-    outcome = roster(a_school(1), a_school(2), a_group(1, code="8A"), a_group(2, code="8A", school=2))
-    assert {r.short for r in outcome.records.values() if isinstance(r, GroupRecord)} == {"8A (NO1)", "8A (NO2)"}
+def test_the_same_code_gives_as_many_short_names_as_groups_at_one_school_or_two() -> None:
+    groups = a_group(1, code="8A"), a_group(2, code="8A", school=2), a_group(3, code="8A")
+    outcome = roster(a_school(1), a_school(2), *groups)
+    shorts = {record.short for record in outcome.records.values() if isinstance(record, GroupRecord)}
+    assert shorts == {"8A (NO1-1)", "8A (NO2-2)", "8A (NO1-3)"}
 
 
 def test_every_key_is_that_of_its_record_and_names_whose_it_is() -> None:

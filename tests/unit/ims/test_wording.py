@@ -101,7 +101,7 @@ def test_a_persons_name_is_cut_to_what_moodle_takes(field: str) -> None:
     [
         ("long", "name", LIMITS["long"].characters),
         ("kind", "kind", LIMITS["kind"].characters),
-        ("short", "code", LIMITS["short"].characters - len(" (NO1)")),
+        ("short", "code", LIMITS["short"].characters - len(" (NO1-1)")),
     ],
 )
 def test_a_groups_texts_are_cut_to_their_limits(field: str, fact: str, limit: int) -> None:
@@ -113,9 +113,9 @@ def test_a_groups_texts_are_cut_to_their_limits(field: str, fact: str, limit: in
     assert remarks == (Remark.NAME_CUT,)
 
 
-def test_what_is_cut_of_a_short_name_is_the_code_and_not_the_school_number() -> None:
+def test_what_is_cut_of_a_short_name_is_the_code_and_not_what_makes_it_unique() -> None:
     record, _ = the_group(a_group(code="x" * 80))
-    assert record.short == "x" * 54 + " (NO1)"
+    assert record.short == "x" * 52 + " (NO1-1)"
 
 
 def test_owner_and_school_are_cut_as_well() -> None:
@@ -159,7 +159,7 @@ def test_every_name_of_a_group_is_spelled_out() -> None:
     facts = (a_group(code="A&B", name="C & D", kind="x<y"), a_school(name="E&F"), an_owner(name="G &H"))
     record, remarks = the_group(*facts, settings=a_target(spell_out_markup=True))
     assert (record.short, record.long, record.school_name, record.owner_name) == (
-        "A og B (NO1)",
+        "A og B (NO1-1)",
         "C og D",
         "E og F",
         "G og H",
