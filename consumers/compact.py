@@ -135,7 +135,7 @@ class Compactor:
         rests = [
             settle - t.resting for t in targets if t.resting is not None and t.resting < settle and t.state == "ok"
         ]
-        return max(0.005, min([*rests, _IDLE_SECONDS]))
+        return max(_LEAST_SECONDS, min([*rests, _IDLE_SECONDS]))
 
     def _target(self, target: TargetRow, now: datetime) -> None:
         if target.state == "disabled":

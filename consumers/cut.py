@@ -89,8 +89,7 @@ def publish_first(connection: Connection, target_id: int, now: datetime) -> bool
                 key: fragment(record, dialect=target.settings.dialect) for key, record in sorted(roster.records.items())
             }
             published_store.store_fragments(connection, target_id, fragments, roster.owners)
-            outcomes_store.keep_left_out(connection, target_id, roster, chunk.persons, chunk.groups, now)
-            outcomes_store.keep_remarks(connection, target_id, roster, chunk.persons, chunk.groups, now)
+            outcomes_store.keep(connection, target_id, roster, chunk.persons, chunk.groups, now)
         connection.execute(
             "update imsfeed.target set recompute = false, orgnr = %s, source = %s, dialect = %s,"
             " head_seq = 0, head_at = %s, marks_through = %s, dated_through = %s, snapshot_through = %s"
@@ -128,14 +127,12 @@ def _compare(
     delta = difference(target.settings, told, told_ids, roster, _taken(connection, target, told, roster))
     if target.dialect != target.settings.dialect:
         tombstones.forget(connection, target.target_id)
-    outcomes_store.keep_left_out(connection, target.target_id, roster, persons, groups, now)
-    outcomes_store.keep_remarks(connection, target.target_id, roster, persons, groups, now)
+    outcomes_store.keep(connection, target.target_id, roster, persons, groups, now)
     entries = _record(connection, target, delta, who(told_ids) | who(roster.person_ids), now, pending)
-    if delta:
-        published_store.tell(connection, target.target_id, delta, roster.owners)
-        tombstones.keep(connection, target, delta, now)
     changed_ids = 0
     if entries:
+        published_store.tell(connection, target.target_id, delta, roster.owners)
+        tombstones.keep(connection, target, delta, now)
         changed_ids = outcomes_store.keep_id_changes(
             connection, target.target_id, told_ids, roster.person_ids, entries[-1].seq, now
         )

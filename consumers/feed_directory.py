@@ -17,6 +17,7 @@ import msgspec
 
 from ims.errors import FeedError
 from ims.feed import MANIFEST
+from ims.feed_proof import Proof, prove
 
 _FILE_MODE: Final = 0o640
 _DIRECTORY_MODE: Final = 0o750
@@ -139,6 +140,14 @@ class FeedDirectory:
         _sync(temporary)
         Path(temporary.name).rename(target)
         _sync_directory(target.parent)
+
+
+def prove_folder(folder: Path) -> Proof:
+    """The proof of the feed in a target's folder (:mod:`ims.feed_proof`)."""
+    return prove(
+        lambda name: (folder / name).read_bytes(),
+        lambda name: sorted(path.name for path in (folder / name).glob("*")),
+    )
 
 
 def _write(file: IO[bytes], parts: Iterable[str]) -> Written:

@@ -11,7 +11,20 @@ from ims.roster import Roster
 from ims.vocabulary import RecordKind
 
 
-def keep_left_out(
+def keep(
+    connection: Connection,
+    target_id: int,
+    roster: Roster,
+    persons: Collection[int],
+    groups: Collection[int],
+    now: datetime,
+) -> None:
+    """Keep what *roster* says of these persons and groups: who is left out, and with whom something was odd."""
+    _keep_left_out(connection, target_id, roster, persons, groups, now)
+    _keep_remarks(connection, target_id, roster, persons, groups, now)
+
+
+def _keep_left_out(
     connection: Connection,
     target_id: int,
     roster: Roster,
@@ -56,7 +69,7 @@ def left_out_counts(connection: Connection) -> dict[tuple[str, str], int]:
     return {(RecordKind(kind).name.lower(), reason): count for kind, reason, count in rows}
 
 
-def keep_remarks(
+def _keep_remarks(
     connection: Connection,
     target_id: int,
     roster: Roster,

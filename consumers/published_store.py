@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 from xml.sax.saxutils import unescape
 
 import msgspec
@@ -79,19 +79,19 @@ def logins_elsewhere(
 
 def stream(connection: Connection, target_id: int) -> Iterator[tuple[RecordKey, str]]:
     """Every fragment told to the target, in the order of a snapshot; needs a transaction, holds little in memory."""
-    with connection.cursor(name="imsfeed_published") as cursor:
+    query = "select kind, id, member, xml from imsfeed.published where target_id = %(target)s order by kind, id, member"
+    return streamed(connection, query, {"target": target_id})
+
+
+def streamed(connection: Connection, query: str, parameters: Mapping[str, Any]) -> Iterator[tuple[RecordKey, str]]:
+    """The fragments that *query* finds, as kind, id, member and xml; needs a transaction, holds little in memory."""
+    with connection.cursor(name="imsfeed_fragments") as cursor:
         cursor.itersize = _STREAM_ROWS
-        cursor.execute(
-            "select kind, id, member, xml from imsfeed.published where target_id = %s order by kind, id, member",
-            (target_id,),
-        )
-        for kind, id_, member, xml in cursor:
+        for kind, id_, member, xml in cursor.execute(query.encode(), parameters):
             yield RecordKey(RecordKind(kind), id_, member), xml
 
 
-def tell(
-    connection: Connection, target_id: int, delta: Delta, owners: Mapping[RecordKey, tuple[int | None, int | None]]
-) -> None:
+def tell(connection: Connection, target_id: int, delta: Delta, owners: Owners) -> None:
     """Make ``published`` what the importer knows once it has taken in *delta*."""
     if delta.removals:
         kinds, ids, members = zip(*delta.removals, strict=True)

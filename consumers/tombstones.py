@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
+from consumers.published_store import streamed
 from consumers.sessions import Connection
 from consumers.targets_table import TargetRow
 from ims.delta import Delta
 from ims.dialect import Dialect
 from ims.records import RecordKey
-from ims.vocabulary import RecordKind, RecStatus
+from ims.vocabulary import RecStatus
 from ims.xml_writer import fragment
 
 KEPT: Final = timedelta(days=30)
 """Longer than any importer's outage that we heard of, and short enough for personal data (design, retention)."""
-_STREAM_ROWS: Final = 2_000
 
 
 def keep(connection: Connection, target: TargetRow, delta: Delta, now: datetime) -> None:
@@ -57,16 +57,12 @@ def expire(connection: Connection, target_id: int, now: datetime) -> None:
 
 def stream(connection: Connection, target_id: int, now: datetime) -> Iterator[tuple[RecordKey, str]]:
     """Every fragment told to the target and every tombstone, in a file's order; needs a transaction."""
-    with connection.cursor(name="imsfeed_tombstones") as cursor:
-        cursor.itersize = _STREAM_ROWS
-        cursor.execute(
-            "select kind, id, member, xml from imsfeed.published where target_id = %(target)s"
-            " union all select kind, id, member, xml from imsfeed.tombstone"
-            " where target_id = %(target)s and gone_at >= %(since)s order by kind, id, member",
-            {"target": target_id, "since": now - KEPT},
-        )
-        for kind, id_, member, xml in cursor:
-            yield RecordKey(RecordKind(kind), id_, member), xml
+    query = (
+        "select kind, id, member, xml from imsfeed.published where target_id = %(target)s"
+        " union all select kind, id, member, xml from imsfeed.tombstone"
+        " where target_id = %(target)s and gone_at >= %(since)s order by kind, id, member"
+    )
+    return streamed(connection, query, {"target": target_id, "since": now - KEPT})
 
 
 def _remove(connection: Connection, target_id: int, keys: list[RecordKey]) -> None:

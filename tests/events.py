@@ -13,11 +13,11 @@ from typing import Any
 
 from consumers import events_file
 from consumers.events_file import Line
+from consumers.feed_directory import prove_folder
 from consumers.replay import Replay, Result
 from ims.events import Envelope, Source, Transaction, encode
 from ims.facts import Fact, Owner
 from ims.feed import Manifest, decode
-from ims.feed_proof import prove
 from ims.targets import TargetSettings
 from ims.xml_reader import ReadRecord, read
 from tests import builders
@@ -88,7 +88,7 @@ class Replayer:
     def manifest(self, name: str = "lms") -> Manifest:
         """A target's manifest, once its feed is proved."""
         folder = self.folder(name)
-        proof = prove(lambda path: (folder / path).read_bytes(), lambda sub: [p.name for p in (folder / sub).iterdir()])
+        proof = prove_folder(folder)
         assert proof.problems == []
         return decode((folder / "manifest.json").read_bytes())
 

@@ -16,10 +16,11 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from consumers.feed_directory import prove_folder
 from deploy.local.process import free_port
 from ims.facts import Fact
 from ims.feed import Manifest, decode
-from ims.feed_proof import Proof, prove
+from ims.feed_proof import Proof
 from ims.records import Record, RecordKey
 from ims.targets import TargetSettings, to_toml
 from ims.xml_reader import ReadRecord, read
@@ -180,10 +181,7 @@ class Installation:
 
     def proof(self) -> Proof:
         """The proof of the target's feed."""
-        return prove(
-            lambda path: (self.target / path).read_bytes(),
-            lambda sub: [path.name for path in (self.target / sub).iterdir()],
-        )
+        return prove_folder(self.target)
 
     def status(self) -> dict[str, Any]:
         """What `imsfeed status --json` says."""

@@ -14,11 +14,12 @@ from consumers import sessions, targets_table
 from consumers.batch import Message, Outcome, Progress, Refused
 from consumers.compact import LEFT_OUT_SERIES, Compactor
 from consumers.facts_store import FactsStore
+from consumers.feed_directory import prove_folder
 from consumers.materialize import materialize_once
 from ims.events import Envelope, Source, Transaction, encode
 from ims.facts import FACT_TYPES, Fact, Owner
 from ims.feed import Manifest, decode
-from ims.feed_proof import Proof, prove
+from ims.feed_proof import Proof
 from ims.mapping import REFERENCE_MAPPING
 from ims.national_id import NationalId
 from ims.records import Record, RecordKey
@@ -150,9 +151,7 @@ class Pipeline:
     def proof(self, name: str = "lms") -> Proof:
         """The proof of a target's feed."""
         folder = self.folder(name)
-        return prove(
-            lambda path: (folder / path).read_bytes(), lambda sub: [path.name for path in (folder / sub).iterdir()]
-        )
+        return prove_folder(folder)
 
     def _milliseconds(self) -> int:
         return int(self.now.timestamp() * 1000)

@@ -15,13 +15,13 @@ from rich.table import Table
 
 from consumers import sessions
 from consumers.compact import UMASK
+from consumers.feed_directory import prove_folder
 from consumers.manifests import write_manifest
 from consumers.snapshots import take_snapshot
 from consumers.status_report import StatusReport, TargetStatus, report
 from consumers.targets_table import find_target
 from ims.errors import FeedError
 from ims.feed import MANIFEST
-from ims.feed_proof import Proof, prove
 from ims.runtime.settings import read_settings
 
 _SHOWN = 20
@@ -83,20 +83,13 @@ def verify(
     console = Console(stderr=True)
     wrong = 0
     for folder in track(folders, "verifying", console=console, transient=True):
-        proof = _prove(folder)
+        proof = prove_folder(folder)
         wrong += len(proof.problems)
         typer.echo(f"{folder}: {proof.snapshots} snapshots, {proof.deltas} deltas, {proof.records} records")
         for problem in proof.problems:
             typer.echo(f"  {problem}")
     if wrong:
         raise FeedError(f"{wrong} problems found")
-
-
-def _prove(folder: Path) -> Proof:
-    return prove(
-        lambda name: (folder / name).read_bytes(),
-        lambda name: sorted(path.name for path in (folder / name).glob("*")),
-    )
 
 
 def _print(found: StatusReport) -> None:

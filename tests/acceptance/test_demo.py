@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from consumers.feed_directory import prove_folder
 from ims.feed import decode
-from ims.feed_proof import prove
 from ims.records import MemberRecord
 from ims.vocabulary import RecordKind, RecStatus
 from ims.xml_reader import ReadRecord, read
@@ -59,7 +59,7 @@ def test_the_manifest_it_leaves_is_true(demo: tuple[Path, list[str]]) -> None:
     folder, _ = demo
     (manifest,) = (folder / ".imsfeed-demo" / "feed").rglob("manifest.json")
     target = manifest.parent
-    proof = prove(lambda path: (target / path).read_bytes(), lambda sub: [p.name for p in (target / sub).iterdir()])
+    proof = prove_folder(target)
     assert proof.problems == []
     told = decode(manifest.read_bytes())
     assert [delta.seq for delta in told.deltas] == [1, 2, 3, 4]

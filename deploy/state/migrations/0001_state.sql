@@ -84,7 +84,6 @@ create table imsfeed.course_group (
     source_epoch bigint not null,
     primary key (owner_id, id)
 );
-create index course_group_code on imsfeed.course_group (owner_id, code);
 create index course_group_school on imsfeed.course_group (owner_id, school_id);
 create index course_group_starts on imsfeed.course_group (owner_id, starts_on);
 create index course_group_ends on imsfeed.course_group (owner_id, ends_on);

@@ -11,10 +11,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumers.feed_directory import prove_folder
 from consumers.replay_feed import ReplayedFeed
 from ims.facts import Facts
 from ims.feed import MANIFEST, decode
-from ims.feed_proof import prove
 from ims.records import Record, RecordKey
 from ims.targets import TargetSettings
 from ims.vocabulary import RecordKind, RecStatus
@@ -84,6 +84,6 @@ def test_an_importer_knows_exactly_those_whom_the_rules_let_through(
             return
         feed.finish(now)
         folder = Path(root) / "100000008" / first.name
-        proof = prove(lambda path: (folder / path).read_bytes(), lambda sub: [p.name for p in (folder / sub).iterdir()])
+        proof = prove_folder(folder)
         assert proof.problems == [], "digests, chain, schema, and snapshot + deltas = next snapshot"
         assert known(folder) == should_be_known(oracle)

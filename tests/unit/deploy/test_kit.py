@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from consumers.feed_directory import prove_folder
 from deploy.kit import kit
 from ims.feed import MANIFEST
-from ims.feed_proof import Proof, prove
+from ims.feed_proof import Proof
 
 KIT = Path(__file__).parents[3] / "docs" / "importers" / "kit"
 
@@ -24,7 +25,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def proof_of(folder: Path) -> Proof:
-    return prove(lambda path: (folder / path).read_bytes(), lambda sub: [p.name for p in (folder / sub).iterdir()])
+    return prove_folder(folder)
 
 
 def test_written_anew_it_has_the_same_bytes(written: Path) -> None:
