@@ -113,6 +113,12 @@ def _captured(connection: Connection, settings: Settings) -> dict[TableName, Cap
             problems.append(f"table {name} has no column {owner}, or it is not published")
         elif name in owners and not identity_suffices(table, owner):
             problems.append(f"the replica identity of {name} lacks {owner} or the primary key")
+        if unpublished := table.identity_columns - set(published[name]):
+            # PostgreSQL lets such a publication be made, and then refuses the application's statements.
+            problems.append(
+                f"its column list of {name} lacks {', '.join(sorted(unpublished))} of the replica identity:"
+                " the application's own updates and deletes fail"
+            )
     if problems:
         raise InvalidSettingsError(f"publication {settings.source_publication!r}: {'; '.join(problems)}; {_SETUP}")
     order = [name for name in (*owners, *sorted(found.keys() - owners.keys())) if name != HEARTBEAT]
