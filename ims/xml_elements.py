@@ -1,8 +1,15 @@
-"""The pieces that records of every dialect are written with."""
+r"""The pieces that records of every dialect are written with: text, one element per line, as it stands in a file.
+
+Each is given the depth at which it stands. Put together from strings rather than from a tree, because a first
+publication and a snapshot are millions of them.
+
+>>> print(block(1, "name", line(2, "fn", "Æ & <Å>") + filled(2, "nickname", " ")), end="")
+  <name>
+    <fn>Æ &amp; &lt;Å&gt;</fn>
+  </name>
+"""
 
 from typing import Final
-
-from lxml import etree
 
 from ims.records import GroupRecord
 from ims.text import clean_text
@@ -10,57 +17,56 @@ from ims.vocabulary import GroupLevel, RecStatus
 
 _ABOVE: Final = {GroupLevel.OWNER: "skoleeier", GroupLevel.SCHOOL: "skoleeier", GroupLevel.GROUP: "skole"}
 """``relationship/label`` by the group's own level: what the group above it is (PIFU-IMS 1.3)."""
+_INDENT: Final = tuple("  " * depth for depth in range(8))
 
 
-def record_element(tag: str, recstatus: RecStatus | None) -> etree._Element:
-    """An empty person or group."""
-    return etree.Element(tag) if recstatus is None else etree.Element(tag, recstatus=str(recstatus.value))
+def line(depth: int, tag: str, text: str, attributes: str = "") -> str:
+    """An element with a text, which goes through :func:`ims.text.clean_text`.
+
+    Args:
+        attributes: as they stand after the tag, each with a space before it.
+    """
+    return f"{_INDENT[depth]}<{tag}{attributes}>{escaped(clean_text(text))}</{tag}>\n"
 
 
-def add(parent: etree._Element, tag: str, text: str, **attributes: str) -> None:
-    """Add an element with a text, which goes through :func:`ims.text.clean_text`."""
-    etree.SubElement(parent, tag, attributes).text = clean_text(text)
+def filled(depth: int, tag: str, text: str | None, attributes: str = "") -> str:
+    """The same if there is any text, else nothing."""
+    return line(depth, tag, text, attributes) if text and clean_text(text) else ""
 
 
-def add_filled(parent: etree._Element, tag: str, text: str | None, **attributes: str) -> None:
-    """Add an element with a text, if there is any."""
-    if text is not None and clean_text(text):
-        add(parent, tag, text, **attributes)
+def block(depth: int, tag: str, content: str, attributes: str = "") -> str:
+    """An element of the elements in *content*; nothing if there are none."""
+    if not content:
+        return ""
+    indent = _INDENT[depth]
+    return f"{indent}<{tag}{attributes}>\n{content}{indent}</{tag}>\n"
 
 
-def add_holder(parent: etree._Element, tag: str, **texts: str) -> None:
-    """Add an element of the texts that are not empty, in the order given; none if all are."""
-    if any(map(clean_text, texts.values())):
-        holder = etree.SubElement(parent, tag)
-        for child, text in texts.items():
-            add_filled(holder, child, text)
+def recstatus_attribute(recstatus: RecStatus | None) -> str:
+    """The attribute of a person, group or role; none in a snapshot."""
+    return "" if recstatus is None else f' recstatus="{recstatus.value}"'
 
 
-def add_sourcedid(parent: etree._Element, source: str, id_: str, **attributes: str) -> etree._Element:
-    """Add a ``sourcedid``."""
-    sourcedid = etree.SubElement(parent, "sourcedid", attributes)
-    add(sourcedid, "source", source)
-    add(sourcedid, "id", id_)
-    return sourcedid
+def sourcedid(depth: int, source: str, id_: str, attributes: str = "") -> str:
+    """A ``sourcedid``."""
+    return block(depth, "sourcedid", line(depth + 1, "source", source) + line(depth + 1, "id", id_), attributes)
 
 
-def add_timeframe(parent: etree._Element, begin: str | None, end: str | None) -> None:
-    """Add the days between which a group is open, if any is told."""
-    if begin or end:
-        timeframe = etree.SubElement(parent, "timeframe")
-        # restrict="0": the days are told, but it is the memberships that give and take access.
-        add_filled(timeframe, "begin", begin, restrict="0")
-        add_filled(timeframe, "end", end, restrict="0")
+def timeframe(depth: int, begin: str | None, end: str | None) -> str:
+    """The days between which a group is open, if any is told."""
+    # restrict="0": the days are told, but it is the memberships that give and take access.
+    content = filled(depth + 1, "begin", begin, ' restrict="0"') + filled(depth + 1, "end", end, ' restrict="0"')
+    return block(depth, "timeframe", content)
 
 
-def add_relationship(parent: etree._Element, group: GroupRecord) -> None:
-    """Add the group above a group; an owner is above itself, and so is one that is told without any above it."""
-    relationship = etree.SubElement(parent, "relationship", relation="1")
-    add_sourcedid(relationship, group.source, group.parent or group.id)
-    add(relationship, "label", _ABOVE[group.level])
+def relationship(depth: int, group: GroupRecord) -> str:
+    """The group above a group; an owner is above itself, and so is one that is told without any above it."""
+    content = sourcedid(depth + 1, group.source, group.parent or group.id) + line(
+        depth + 1, "label", _ABOVE[group.level]
+    )
+    return block(depth, "relationship", content, ' relation="1"')
 
 
-def lines(element: etree._Element, *, level: int) -> str:
-    """The element as text, one element per line, as it stands in a file at this depth."""
-    etree.indent(element, level=level)
-    return f"{'  ' * level}{etree.tostring(element, encoding='unicode', with_tail=False)}\n"
+def escaped(text: str) -> str:
+    """The text as it stands between two tags (XML 1.0, section 2.4)."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

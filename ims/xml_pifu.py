@@ -9,70 +9,59 @@ Sources: PIFU-IMS 1.3, specification and schema; the order New before Old so tha
 
 import re
 
-from lxml import etree
-
 from ims import pifu
 from ims.records import GroupRecord, MemberRecord, PersonRecord, UserId
 from ims.text import clean_text, cut_text
-from ims.vocabulary import GroupLevel, RecStatus, RoleType
-from ims.xml_elements import add, add_filled, add_relationship, add_sourcedid, add_timeframe, record_element
+from ims.vocabulary import IDTYPE_PERSON, GroupLevel, RecStatus, RoleType
+from ims.xml_elements import block, filled, line, recstatus_attribute, relationship, sourcedid, timeframe
 
 
-def person_element(person: PersonRecord, recstatus: RecStatus | None) -> etree._Element:
+def person(record: PersonRecord, recstatus: RecStatus | None) -> str:
     """A person; of one who is gone neither the old id nor the e-mail address is written."""
-    element = record_element("person", recstatus)
     gone = recstatus is RecStatus.GONE
-    if person.old_id is None or gone:
-        add_sourcedid(element, person.source, person.id)
+    if record.old_id is None or gone:
+        content = sourcedid(2, record.source, record.id)
     else:
-        add_sourcedid(element, person.source, person.id, sourcedidtype="New")
-        add_sourcedid(element, person.source, person.old_id, sourcedidtype="Old")
-    for userid in _userids(person):
-        add(element, "userid", userid.value, useridtype=userid.type)
-    name = etree.SubElement(element, "name")
-    add(name, "fn", _cut(f"{clean_text(person.given_name)} {clean_text(person.family_name)}"))
-    parts = etree.SubElement(name, "n")
-    add(parts, "family", _cut(person.family_name))
-    add(parts, "given", _cut(person.given_name))
-    email = clean_text(person.email or "")
+        content = sourcedid(2, record.source, record.id, ' sourcedidtype="New"')
+        content += sourcedid(2, record.source, record.old_id, ' sourcedidtype="Old"')
+    for userid in _userids(record):
+        content += line(2, "userid", userid.value, f' useridtype="{userid.type}"')
+    full_name = _cut(f"{clean_text(record.given_name)} {clean_text(record.family_name)}")
+    parts = line(4, "family", _cut(record.family_name)) + line(4, "given", _cut(record.given_name))
+    content += block(2, "name", line(3, "fn", full_name) + block(3, "n", parts))
+    email = clean_text(record.email or "")
     if not gone and len(email) <= pifu.LONG_LIMIT and re.fullmatch(pifu.EMAIL, email):
-        add(element, "email", email)
-    return element
+        content += line(2, "email", email)
+    return block(1, "person", content, recstatus_attribute(recstatus))
 
 
-def group_element(group: GroupRecord, recstatus: RecStatus | None) -> etree._Element:
+def group(record: GroupRecord, recstatus: RecStatus | None) -> str:
     """A group or organisation."""
-    element = record_element("group", recstatus)
-    add_sourcedid(element, group.source, group.id)
-    type_ = pifu.group_type(group)
-    grouptype = etree.SubElement(element, "grouptype")
-    add(grouptype, "scheme", type_.scheme)
-    add(grouptype, "typevalue", type_.value, level=type_.level)
     gone = recstatus is RecStatus.GONE
-    description = etree.SubElement(element, "description")
-    add(description, "short", _cut(group.short, pifu.SHORT_LIMIT))
-    add_filled(description, "long", _cut(group.long))
+    type_ = pifu.group_type(record)
+    grouptype = line(3, "scheme", type_.scheme) + line(3, "typevalue", type_.value, f' level="{type_.level}"')
+    description = line(3, "short", _cut(record.short, pifu.SHORT_LIMIT)) + filled(3, "long", _cut(record.long))
     if not gone:
-        add_filled(description, "full", _cut(group.long, pifu.FULL_LIMIT))
-        add_timeframe(element, group.begin, group.end)
-    add_relationship(element, group)
-    if group.level is not GroupLevel.GROUP and not gone:
-        _add_extension(element, group)
-    return element
+        description += filled(3, "full", _cut(record.long, pifu.FULL_LIMIT))
+    content = (
+        sourcedid(2, record.source, record.id)
+        + block(2, "grouptype", grouptype)
+        + block(2, "description", description)
+        + ("" if gone else timeframe(2, record.begin, record.end))
+        + relationship(2, record)
+    )
+    if record.level is not GroupLevel.GROUP and not gone:
+        content += _extension(record)
+    return block(1, "group", content, recstatus_attribute(recstatus))
 
 
-def member_element(member: MemberRecord, recstatus: RecStatus | None) -> etree._Element:
+def member(record: MemberRecord, recstatus: RecStatus | None) -> str:
     """A person's role in a group."""
-    element = etree.Element("member")
-    add_sourcedid(element, member.source, member.person)
-    add(element, "idtype", "1")
-    role = etree.SubElement(element, "role", roletype=member.role.value)
-    if recstatus is not None:
-        role.set("recstatus", str(recstatus.value))
-    if member.role is RoleType.LEARNER:
-        add(role, "subrole", pifu.SUBROLE_ADULT)
-    add(role, "status", "0" if recstatus is RecStatus.GONE else "1")
-    return element
+    role = line(4, "subrole", pifu.SUBROLE_ADULT) if record.role is RoleType.LEARNER else ""
+    role += line(4, "status", "0" if recstatus is RecStatus.GONE else "1")
+    attributes = f' roletype="{record.role.value}"{recstatus_attribute(recstatus)}'
+    content = sourcedid(3, record.source, record.person) + line(3, "idtype", IDTYPE_PERSON)
+    return block(2, "member", content + block(3, "role", role, attributes))
 
 
 def _userids(person: PersonRecord) -> list[UserId]:
@@ -93,18 +82,16 @@ def _userids(person: PersonRecord) -> list[UserId]:
     ]
 
 
-def _add_extension(element: etree._Element, group: GroupRecord) -> None:
+def _extension(record: GroupRecord) -> str:
     """Organisation number and name of an owner or school, which the specification makes mandatory."""
-    extension = etree.SubElement(element, "extension")
-    number = clean_text(group.orgnr or "")
+    content = ""
+    number = clean_text(record.orgnr or "")
     if number:
-        holder = etree.SubElement(extension, "pifu_id", type="organizationNumber")
         # Bare digits: VigoBAS puts the country before them itself.
-        add(holder, "pifu_value", number)
-        add(holder, "pifu_scope", "enhetsregisteret")
-        add(holder, "pifu_unique", "1")
-    name = etree.SubElement(extension, "pifu_name", type="legalName")
-    add(name, "pifu_value", _cut(clean_text(group.long) or group.short))
+        id_ = line(4, "pifu_value", number) + line(4, "pifu_scope", "enhetsregisteret") + line(4, "pifu_unique", "1")
+        content = block(3, "pifu_id", id_, ' type="organizationNumber"')
+    name = line(4, "pifu_value", _cut(clean_text(record.long) or record.short))
+    return block(2, "extension", content + block(3, "pifu_name", name, ' type="legalName"'))
 
 
 def _cut(text: str, limit: int = pifu.LONG_LIMIT) -> str:

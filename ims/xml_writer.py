@@ -26,7 +26,6 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 import msgspec
-from lxml import etree
 
 from ims import xml_pifu
 from ims.dialect import NAMESPACES, Dialect
@@ -34,16 +33,7 @@ from ims.errors import FeedError
 from ims.records import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
 from ims.text import clean_text
 from ims.vocabulary import IDTYPE_PERSON, RecordKind, RecStatus
-from ims.xml_elements import (
-    add,
-    add_filled,
-    add_holder,
-    add_relationship,
-    add_sourcedid,
-    add_timeframe,
-    lines,
-    record_element,
-)
+from ims.xml_elements import block, filled, line, recstatus_attribute, relationship, sourcedid, timeframe
 
 SCHEME: Final = "imsfeed"
 """``grouptype/scheme``: whose words the type of a group is in."""
@@ -84,32 +74,30 @@ def fragment(record: Record, recstatus: RecStatus | None = None, dialect: Dialec
     """
     match record:
         case PersonRecord():
-            write_person = xml_pifu.person_element if dialect == "pifu" else _person
-            return lines(write_person(record, recstatus), level=1)
+            return xml_pifu.person(record, recstatus) if dialect == "pifu" else _person(record, recstatus)
         case GroupRecord():
-            write_group = xml_pifu.group_element if dialect == "pifu" else _group
-            return lines(write_group(record, recstatus), level=1)
+            return xml_pifu.group(record, recstatus) if dialect == "pifu" else _group(record, recstatus)
         case MemberRecord():
-            write_member = xml_pifu.member_element if dialect == "pifu" else _member
-            return lines(write_member(record, recstatus), level=2)
+            return xml_pifu.member(record, recstatus) if dialect == "pifu" else _member(record, recstatus)
 
 
 def document_head(properties: Properties) -> str:
     """The beginning of a file, up to its first record."""
-    element = etree.Element("properties", lang="no")
-    add(element, "datasource", properties.datasource)
-    add(element, "target", properties.target)
-    add(element, "type", properties.type)
-    add(element, "datetime", properties.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    content = (
+        line(2, "datasource", properties.datasource)
+        + line(2, "target", properties.target)
+        + line(2, "type", properties.type)
+        + line(2, "datetime", properties.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    )
+    head = block(1, "properties", content, ' lang="no"')
     namespace = NAMESPACES[properties.dialect]
     root = "<enterprise>" if namespace is None else f'<enterprise xmlns="{namespace}">'
-    return f"{_DECLARATION}{root}\n{lines(element, level=1)}"
+    return f"{_DECLARATION}{root}\n{head}"
 
 
 def membership_open(source: str, group: str) -> str:
     """The beginning of a group's membership element, up to its first member."""
-    holder = etree.Element("membership")
-    return "  <membership>\n" + lines(add_sourcedid(holder, source, group), level=2)
+    return "  <membership>\n" + sourcedid(2, source, group)
 
 
 def document_parts(properties: Properties, source: str, rows: Iterable[tuple[RecordKey, str]]) -> Iterator[str]:
@@ -158,49 +146,43 @@ def _in_order(rows: Iterable[tuple[RecordKey, str]]) -> Iterator[tuple[RecordKey
         yield key, text
 
 
-def _person(person: PersonRecord, recstatus: RecStatus | None) -> etree._Element:
-    element = record_element("person", recstatus)
-    add_sourcedid(element, person.source, person.id)
-    add_filled(element, "userid", person.login, useridtype="username")
-    name = etree.SubElement(element, "name")
-    add(name, "fn", f"{clean_text(person.given_name)} {clean_text(person.family_name)}")
-    add_holder(name, "n", family=person.family_name, given=person.given_name)
+def _person(person: PersonRecord, recstatus: RecStatus | None) -> str:
+    full_name = f"{clean_text(person.given_name)} {clean_text(person.family_name)}"
+    parts = filled(4, "family", person.family_name) + filled(4, "given", person.given_name)
+    content = (
+        sourcedid(2, person.source, person.id)
+        + filled(2, "userid", person.login, ' useridtype="username"')
+        + block(2, "name", line(3, "fn", full_name) + block(3, "n", parts))
+    )
     if recstatus is not RecStatus.GONE:
-        add_filled(element, "email", person.email)
+        content += filled(2, "email", person.email)
         for number, role in enumerate(person.roles):
             primary = "No" if number else "Yes"
-            etree.SubElement(element, "institutionrole", primaryrole=primary, institutionroletype=role.value)
-    return element
+            content += f'    <institutionrole primaryrole="{primary}" institutionroletype="{role.value}"/>\n'
+    return block(1, "person", content, recstatus_attribute(recstatus))
 
 
-def _group(group: GroupRecord, recstatus: RecStatus | None) -> etree._Element:
-    element = record_element("group", recstatus)
-    add_sourcedid(element, group.source, group.id)
+def _group(group: GroupRecord, recstatus: RecStatus | None) -> str:
     gone = recstatus is RecStatus.GONE
+    content = sourcedid(2, group.source, group.id)
     if clean_text(group.kind) and not gone:
-        grouptype = etree.SubElement(element, "grouptype")
-        add(grouptype, "scheme", SCHEME)
-        add(grouptype, "typevalue", group.kind, level="1")
-    description = etree.SubElement(element, "description")
-    add(description, "short", group.short)
-    add_filled(description, "long", group.long)
-    if not gone:
-        # Moodle sets a course's full name from <full> when it is changed.
-        add_filled(description, "full", group.long)
-        add_holder(element, "org", orgname=group.owner_name, orgunit=group.school_name)
-        add_timeframe(element, group.begin, group.end)
-        if group.parent is not None:
-            # itslearning builds its hierarchy from it, and Fronter its structure.
-            add_relationship(element, group)
-    return element
+        type_ = line(3, "scheme", SCHEME) + line(3, "typevalue", group.kind, ' level="1"')
+        content += block(2, "grouptype", type_)
+    description = line(3, "short", group.short) + filled(3, "long", group.long)
+    if gone:
+        return block(1, "group", content + block(2, "description", description), recstatus_attribute(recstatus))
+    # Moodle sets a course's full name from <full> when it is changed.
+    content += block(2, "description", description + filled(3, "full", group.long))
+    content += block(2, "org", filled(3, "orgname", group.owner_name) + filled(3, "orgunit", group.school_name))
+    content += timeframe(2, group.begin, group.end)
+    if group.parent is not None:
+        # itslearning builds its hierarchy from it, and Fronter its structure.
+        content += relationship(2, group)
+    return block(1, "group", content, recstatus_attribute(recstatus))
 
 
-def _member(member: MemberRecord, recstatus: RecStatus | None) -> etree._Element:
-    element = etree.Element("member")
-    add_sourcedid(element, member.source, member.person)
-    add(element, "idtype", IDTYPE_PERSON)
-    role = etree.SubElement(element, "role", roletype=member.role.value)
-    if recstatus is not None:
-        role.set("recstatus", str(recstatus.value))
-    add(role, "status", "0" if recstatus is RecStatus.GONE else "1")
-    return element
+def _member(member: MemberRecord, recstatus: RecStatus | None) -> str:
+    status = line(4, "status", "0" if recstatus is RecStatus.GONE else "1")
+    role = block(3, "role", status, f' roletype="{member.role.value}"{recstatus_attribute(recstatus)}')
+    content = sourcedid(3, member.source, member.person) + line(3, "idtype", IDTYPE_PERSON) + role
+    return block(2, "member", content)
