@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from consumers import notice_store, outcomes_store, published_store, sessions, tombstones
-from consumers.cut import cut_once, publish_first
+from consumers.cut import Cut, cut_once, publish_first
 from consumers.facts_store import CHANNEL
 from consumers.mail import mail_server
 from consumers.manifests import write_manifest
@@ -25,6 +25,7 @@ from consumers.punctuality import lowest_margin
 from consumers.sessions import Connection
 from consumers.snapshots import feed_directory, take_snapshot, write_export
 from consumers.targets_table import TargetRow, all_targets
+from consumers.urgent_cut import cut_urgently
 from ims.eligibility import Reason
 from ims.errors import FeedError
 from ims.runtime.lifecycle import Stop
@@ -169,13 +170,16 @@ class Compactor:
             self._write(progress, self._export, target, now)
 
     def _cut(self, target: TargetRow, progress: _Progress, now: datetime) -> None:
+        if target.urgent:
+            self._tell(cut_urgently(self._connection, target.target_id, now), target, progress, now)
         settle = self._settings.settle_seconds
         midnight = local_day(now, target.settings.zone) > (target.dated_through or date.min)
         rested = target.resting is not None and target.resting >= settle
-        if not (target.recompute or midnight or rested):
-            return
+        if target.urgent or target.recompute or midnight or rested:
+            self._tell(cut_once(self._connection, target.target_id, now, settle), target, progress, now)
+
+    def _tell(self, cut: Cut | None, target: TargetRow, progress: _Progress, now: datetime) -> None:
         self._metrics.delta_attempts.inc()
-        cut = cut_once(self._connection, target.target_id, now, settle)
         if cut is None or not cut.entries:
             return
         self._manifest(target, progress, now)

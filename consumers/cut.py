@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from consumers import facts_reader, outcomes_store, published_store, told_about, tombstones
+from consumers import facts_reader, outcomes_store, published_store, suppressions, told_about, tombstones
+from consumers.agreement import end_what_the_source_agrees_with
 from consumers.facts_reader import Affected
 from consumers.pending import Mark, Pending, settled
 from consumers.sessions import Connection, one_view
@@ -58,6 +59,7 @@ def cut_once(connection: Connection, target_id: int, now: datetime, settle_secon
             return None
         today = max(local_day(now, target.settings.zone), target.dated_through or date.min)
         pending = settled(_marks(connection, target), settle_seconds, after=target.marks_through)
+        pending = msgspec.structs.replace(pending, persons=pending.persons | suppressions.urgent(connection, target_id))
         if target.recompute or pending.everything:
             affected = facts_reader.everything(connection, target)
         else:
@@ -66,7 +68,10 @@ def cut_once(connection: Connection, target_id: int, now: datetime, settle_secon
             if not pending and days is None:
                 return None
             affected = facts_reader.affected(connection, target, pending, days)
-        return _compare(connection, target, affected, pending, now, today)
+        cut = _compare(connection, target, affected, pending, now, today)
+        end_what_the_source_agrees_with(connection, target, affected.persons, pending.through, now)
+        suppressions.looked_at(connection, target_id)
+        return cut
 
 
 def publish_first(connection: Connection, target_id: int, now: datetime) -> bool:
@@ -117,18 +122,19 @@ def _compare(
     connection: Connection, target: TargetRow, affected: Affected, pending: Pending, now: datetime, today: date
 ) -> Cut:
     roster = _roster(connection, target, affected, today)
-    once_called = _persons_once_called(connection, target, affected, roster)
+    once_called = persons_once_called(connection, target, affected, roster)
     if once_called:
         affected = Affected(facts_reader.with_twins(connection, target, once_called), affected.groups)
         roster = _roster(connection, target, affected, today)
     persons, groups = affected.persons, affected.groups
     told = published_store.published(connection, target.target_id, persons, groups)
     told_ids = published_store.person_ids(connection, target.target_id, persons)
-    delta = difference(target.settings, told, told_ids, roster, _taken(connection, target, told, roster))
+    delta = difference(target.settings, told, told_ids, roster, logins_to_spare(connection, target, told, roster))
     if target.dialect != target.settings.dialect:
         tombstones.forget(connection, target.target_id)
     outcomes_store.keep(connection, target.target_id, roster, persons, groups, now)
-    entries = _record(connection, target, delta, who(told_ids) | who(roster.person_ids), now, pending)
+    persons_by_id = who(told_ids) | who(roster.person_ids)
+    entries = record(connection, target, delta, persons_by_id, now, pending.oldest_event_at)
     changed_ids = 0
     if entries:
         published_store.tell(connection, target.target_id, delta, roster.owners)
@@ -166,7 +172,9 @@ def difference(
     return between(published, current, settings.dialect, taken)
 
 
-def _taken(connection: Connection, target: TargetRow, told: Mapping[RecordKey, str], roster: Roster) -> Collection[str]:
+def logins_to_spare(
+    connection: Connection, target: TargetRow, told: Mapping[RecordKey, str], roster: Roster
+) -> Collection[str]:
     """The logins of those who go that somebody has who is not looked at; most often nobody goes."""
     persons = [key for key in told if key.kind is RecordKind.PERSON]
     gone = [key.id for key in persons if key not in roster.records]
@@ -175,7 +183,7 @@ def _taken(connection: Connection, target: TargetRow, told: Mapping[RecordKey, s
     return published_store.logins_elsewhere(connection, target.target_id, gone, [key.id for key in persons])
 
 
-def _persons_once_called(connection: Connection, target: TargetRow, affected: Affected, roster: Roster) -> list[int]:
+def persons_once_called(connection: Connection, target: TargetRow, affected: Affected, roster: Roster) -> list[int]:
     """The affected persons and those whose old id is one of theirs now; none if there are no such others."""
     if target.settings.dialect != "pifu":
         return []
@@ -184,16 +192,17 @@ def _persons_once_called(connection: Connection, target: TargetRow, affected: Af
     return [*affected.persons, *others] if others else []
 
 
-def _record(
+def record(
     connection: Connection,
     target: TargetRow,
     delta: Delta,
     persons: Mapping[str, int],
     now: datetime,
-    pending: Pending,
+    oldest_event_at: datetime | None,
 ) -> list[DeltaEntry]:
+    """Keep *delta* as the target's next one, or several; its file is written afterwards. As :func:`next_deltas`."""
     entries = []
-    for entry, xml in next_deltas(target, delta, persons, now, pending.oldest_event_at):
+    for entry, xml in next_deltas(target, delta, persons, now, oldest_event_at):
         published_store.add_delta(connection, target.target_id, entry, xml)
         connection.execute(
             "update imsfeed.target set head_seq = %s, head_sha256 = %s, head_at = %s where target_id = %s",

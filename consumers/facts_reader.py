@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from consumers import suppressions
 from consumers.pending import Pending
 from consumers.sessions import Connection
 from consumers.targets_table import TargetRow
@@ -78,6 +79,8 @@ def read_facts(connection: Connection, target: TargetRow, persons: Collection[in
         employees={e.id: e for e in _read(connection, Employee, Table.EMPLOYEE, owner_id, "person_id", ids)},
         groups={g.id: g for g in _read(connection, CourseGroup, Table.COURSE_GROUP, owner_id, "id", wanted)},
         enrolments={enrolment.id: enrolment for enrolment in enrolments},
+        suppressed=suppressions.in_force(connection, owner_id, "suppressed", ids),
+        told_to_leave=suppressions.in_force(connection, owner_id, "leave_now", ids),
     )
 
 

@@ -35,6 +35,14 @@ def connect(dsn: str, name: str, *, autocommit: bool = True) -> Connection:
 
 
 @contextmanager
+def reading(connection: Connection) -> Iterator[None]:
+    """A transaction that sees one state of the database, can change nothing, and keeps nobody waiting."""
+    with connection.transaction():
+        connection.execute("set transaction isolation level repeatable read, read only")
+        yield
+
+
+@contextmanager
 def one_view(connection: Connection) -> Iterator[None]:
     """A transaction all of whose statements see the same state of the database.
 

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from consumers.sessions import Connection
+from consumers.suppressions import Suppression, all_in_force
 from consumers.targets_table import TargetRow, all_targets
 from ims.readiness import settings_warning
 from ims.vocabulary import RecordKind
@@ -83,11 +84,12 @@ class Quarantined(msgspec.Struct, frozen=True):
 
 
 class StatusReport(msgspec.Struct, frozen=True):
-    """All of it."""
+    """All of it. ``suppressions``: who is told to leave or suppressed, by running number."""
 
     partitions: list[PartitionStatus]
     targets: list[TargetStatus]
     quarantine: list[Quarantined]
+    suppressions: list[Suppression] = []
 
 
 def report(connection: Connection) -> StatusReport:
@@ -104,6 +106,7 @@ def report(connection: Connection) -> StatusReport:
         partitions=[PartitionStatus(*row) for row in partitions],
         targets=[_target(connection, row) for row in all_targets(connection)],
         quarantine=[Quarantined(*row) for row in quarantine],
+        suppressions=all_in_force(connection),
     )
 
 

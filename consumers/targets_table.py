@@ -30,6 +30,7 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
         open: a source transaction has arrived in part for this owner.
         has_snapshot: at least one snapshot exists.
         resting: seconds that the oldest mark not yet told has rested, or ``None`` if all are told.
+        urgent: a person must be looked at without waiting for anything.
     """
 
     target_id: int
@@ -50,6 +51,7 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
     open: bool
     has_snapshot: bool
     resting: float | None
+    urgent: bool = False
 
     @property
     def state(self) -> Literal["ok", "waiting", "stale", "disabled"]:
@@ -68,7 +70,8 @@ select t.target_id, t.owner_id, t.settings, t.recompute, t.epoch, t.orgnr, t.sou
        exists (select from imsfeed.topic_partition p where t.owner_id = any (p.open_owners)) as open,
        exists (select from imsfeed.snapshot s where s.target_id = t.target_id) as has_snapshot,
        (select extract(epoch from clock_timestamp() - m.marked_at)::float8 from imsfeed.mark m
-         where m.owner_id = t.owner_id and m.mark_id > t.marks_through order by m.mark_id limit 1) as resting
+         where m.owner_id = t.owner_id and m.mark_id > t.marks_through order by m.mark_id limit 1) as resting,
+       exists (select from imsfeed.urgent_mark u where u.target_id = t.target_id) as urgent
   from imsfeed.target t
 """
 

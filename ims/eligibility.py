@@ -2,7 +2,7 @@
 
 A rule is one function that looks at one case and names a reason, or nothing. The rules of each kind stand in a tuple,
 and their order there decides which reason comes first. First those of the whole target, then those of a group, then,
-knowing which groups are exported, those of a person.
+knowing which groups are exported, those of a person (:mod:`ims.person_eligibility`).
 
 Sources named below: "seed" is the user guide of Visma Voksenopplæring, chapter "Eksport IMS"; "Identum" is Identum's
 documentation of eADM and eFeide; "itslearning" and "Moodle" are the documentation and the code of their importers.
@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from ims.facts import CourseGroup, Employee, Enrolment, Owner, Person, School
+from ims.facts import CourseGroup, Employee, Enrolment, Owner, School
 from ims.numbers import compact, organisation_number
 from ims.targets import TargetSettings
 from ims.text import clean_text
@@ -55,6 +55,8 @@ class Reason(StrEnum):
     """The target's template makes an id of it that importers do not take; cut, two could be the same."""
     PERSON_PROTECTED = "person_protected"
     """The person's identity is protected (skjermet); never exported, whatever the settings."""
+    PERSON_SUPPRESSED = "person_suppressed"
+    """Somebody has ordered that the person is never exported, before the source says that the identity is protected."""
     NAME_INCOMPLETE = "name_incomplete"
     """Given or family name is blank."""
     NO_ACTIVE_ENROLMENT = "no_active_enrolment"
@@ -65,8 +67,14 @@ class Reason(StrEnum):
     """A learner whose national id is not valid, and the target takes none without."""
     TEACHER_WITHOUT_VALID_ID = "teacher_without_valid_id"
     """A teacher whose national id is missing or not valid; teachers need one, whatever the settings."""
+    LEAVE_NOW = "leave_now"
+    """Told to leave ahead of the source, which still has the person as a learner or teacher."""
     DUPLICATE_ID = "duplicate_id"
     """Another person, or group, would have the same id; which of them is meant cannot be told, so none is exported."""
+
+
+IMMEDIATE: Final = frozenset({Reason.PERSON_PROTECTED, Reason.PERSON_SUPPRESSED, Reason.LEAVE_NOW})
+"""Reasons for which nothing may keep a person in a feed any longer: a removal for one of them never waits."""
 
 
 class TargetCase(msgspec.Struct, frozen=True):
@@ -83,23 +91,6 @@ class GroupCase(msgspec.Struct, frozen=True):
     school: School | None
     id: str
     today: date
-    settings: TargetSettings
-
-
-class PersonCase(msgspec.Struct, frozen=True):
-    """What the rules of a person look at.
-
-    Attributes:
-        learns: has an effective enrolment as learner in an exported group.
-        teaches: is employed as a teacher (:func:`is_teacher`), whether or not with a valid national id.
-        has_valid_id: the national id is a fødselsnummer, D-number or DUF number that the target takes.
-        settings: of the target.
-    """
-
-    person: Person
-    learns: bool
-    teaches: bool
-    has_valid_id: bool
     settings: TargetSettings
 
 
@@ -240,52 +231,3 @@ def is_teacher(employee: Employee, school: School | None) -> bool:
     Case workers and other employees are not exported as employees. Only a teacher's enrolments as teacher count.
     """
     return employee.kind == "teacher" and employee.active and school is not None and has_school_number(school)
-
-
-def person_is_not_protected(case: PersonCase) -> Reason | None:
-    """Whoever has a protected identity is never exported (Identum)."""
-    return Reason.PERSON_PROTECTED if case.person.protected else None
-
-
-def person_has_whole_name(case: PersonCase) -> Reason | None:
-    """Both names are needed.
-
-    itslearning's file import makes them mandatory; Moodle's creates a user with an empty name. The case worker is
-    told, who can mend it, rather than the person being lost somewhere in an import.
-    """
-    whole = clean_text(case.person.given_name) and clean_text(case.person.family_name)
-    return None if whole else Reason.NAME_INCOMPLETE
-
-
-def person_belongs(case: PersonCase) -> Reason | None:
-    """A person is a learner in an exported group, or an active teacher, even without a group (seed).
-
-    Why a learner's group is not exported is said with the group.
-    """
-    return None if case.learns or case.teaches else Reason.NO_ACTIVE_ENROLMENT
-
-
-def learner_has_valid_id(case: PersonCase) -> Reason | None:
-    """A learner needs a valid national id unless the target takes persons without one (seed, version 8.16.3).
-
-    The same holds when everybody goes by the running number: that setting says how a person is named, not who is told.
-    """
-    if not case.learns or case.has_valid_id or case.settings.include_without_national_id:
-        return None
-    registered = case.person.national_id is not None and compact(case.person.national_id.reveal())
-    return Reason.NATIONAL_ID_INVALID if registered else Reason.NATIONAL_ID_MISSING
-
-
-def teacher_has_valid_id(case: PersonCase) -> Reason | None:
-    """A teacher needs a valid national id, always (seed); who is a learner as well is still exported as that."""
-    return None if case.learns or case.has_valid_id else Reason.TEACHER_WITHOUT_VALID_ID
-
-
-PERSON_RULES: Final = (
-    person_is_not_protected,
-    person_has_whole_name,
-    person_belongs,
-    learner_has_valid_id,
-    teacher_has_valid_id,
-)
-"""The rules of a person."""

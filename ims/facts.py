@@ -114,6 +114,9 @@ class Facts(msgspec.Struct, frozen=True):
 
     ``owner`` is ``None`` while its row has not arrived. For every person in ``persons`` all of its employees and
     enrolments are here, and every group and school that those refer to, as far as they exist.
+
+    ``suppressed`` and ``told_to_leave`` are those of whom a person has ordered it in an emergency, not the source
+    (:mod:`ims.emergency`); of the persons asked for, whether or not they are in ``persons``.
     """
 
     owner: Owner | None
@@ -122,3 +125,5 @@ class Facts(msgspec.Struct, frozen=True):
     employees: dict[int, Employee]
     groups: dict[int, CourseGroup]
     enrolments: dict[int, Enrolment]
+    suppressed: frozenset[int] = frozenset()
+    told_to_leave: frozenset[int] = frozenset()

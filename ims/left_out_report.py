@@ -71,8 +71,11 @@ def parts(report: Report) -> list[Part]:
     ]
 
 
+_SECRET: Final = frozenset({Reason.PERSON_PROTECTED, Reason.PERSON_SUPPRESSED})
+
+
 def _without_secrets(one: LeftOut) -> LeftOut:
-    if one.reason is Reason.PERSON_PROTECTED:
+    if one.reason in _SECRET:
         return msgspec.structs.replace(one, name="", schools=(), groups=())
     return msgspec.structs.replace(
         one,

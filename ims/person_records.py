@@ -2,11 +2,12 @@
 
 import msgspec
 
-from ims.eligibility import PERSON_RULES, PersonCase, Reason, first_reason
+from ims.eligibility import Reason, first_reason
 from ims.facts import Enrolment, Person
 from ims.national_id import NationalId
 from ims.numbers import compact, duf_number
 from ims.numbers.national import kind_of
+from ims.person_eligibility import PERSON_RULES, PersonCase
 from ims.records import PersonRecord, UserId
 from ims.targets import TargetSettings
 from ims.vocabulary import InstitutionRole, RoleType
@@ -35,18 +36,28 @@ class ExportedPerson(msgspec.Struct, frozen=True):
 
 
 def exported_person(
-    person: Person, settings: TargetSettings, source: str, enrolments: list[Enrolment], *, teaches: bool
+    person: Person,
+    settings: TargetSettings,
+    source: str,
+    enrolments: list[Enrolment],
+    *,
+    teaches: bool,
+    suppressed: bool = False,
+    told_to_leave: bool = False,
 ) -> ExportedPerson | Reason:
     """A person's outcome, but for other persons who may have the same id.
 
     Args:
         enrolments: the effective ones in exported groups.
         teaches: is employed as a teacher.
+        suppressed: is never exported.
+        told_to_leave: is gone ahead of the source.
     """
     learns_in = frozenset(enrolment.group_id for enrolment in enrolments if enrolment.role == "learner")
     learns = bool(learns_in)
     number = _valid_id(person.national_id, settings)
-    reason = first_reason(PERSON_RULES, PersonCase(person, learns, teaches, number is not None, settings))
+    case = PersonCase(person, learns, teaches, number is not None, settings, suppressed, told_to_leave)
+    reason = first_reason(PERSON_RULES, case)
     if reason is not None:
         return reason
     counts_as_teacher = teaches and number is not None

@@ -36,6 +36,7 @@ USUALLY_RIGHT: Final = frozenset({
     Reason.GROUP_NOT_STARTED,
     Reason.GROUP_ENDED,
     Reason.PERSON_PROTECTED,
+    Reason.PERSON_SUPPRESSED,
     Reason.NO_ACTIVE_ENROLMENT,
 })
 """Reasons that most often say how things are and not that something is wrong; the others are to be mended."""
@@ -93,6 +94,10 @@ _BOKMAL: Final[Mapping[Reason, ReasonText]] = {
         "Personen har skjermet identitet og blir aldri eksportert.",
         "Gi tilgang for hånd dersom det trengs. Fjern skjermingen på personen bare når den er opphevet.",
     ),
+    Reason.PERSON_SUPPRESSED: ReasonText(
+        "Det er bestemt at personen ikke skal eksporteres, før skjermet identitet er registrert.",
+        "Registrer skjermingen på personen. Gi tilgang for hånd dersom det trengs.",
+    ),
     Reason.NAME_INCOMPLETE: ReasonText(
         "Personen mangler fornavn eller etternavn.",
         "Registrer både fornavn og etternavn på personen.",
@@ -113,6 +118,10 @@ _BOKMAL: Final[Mapping[Reason, ReasonText]] = {
     Reason.TEACHER_WITHOUT_VALID_ID: ReasonText(
         "Læreren mangler gyldig fødselsnummer, D-nummer eller DUF-nummer.",
         "Registrer gyldig fødselsnummer, D-nummer eller DUF-nummer på personen.",
+    ),
+    Reason.LEAVE_NOW: ReasonText(
+        "Det er bestemt at personen skal ut med en gang, men personen er fortsatt registrert som deltaker eller lærer.",
+        "Avslutt plassen i gruppen eller ansettelsen. Etter det teller en ny plass som vanlig.",
     ),
     Reason.DUPLICATE_ID: ReasonText(
         "En annen person har samme fødselsnummer, D-nummer eller DUF-nummer, eller en annen gruppe har samme kode."
@@ -175,6 +184,10 @@ _ENGLISH: Final[Mapping[Reason, ReasonText]] = {
         "The person's identity is protected and is never exported.",
         "Give access by hand if it is needed. Remove the protection from the person only when it has been lifted.",
     ),
+    Reason.PERSON_SUPPRESSED: ReasonText(
+        "It was decided that the person is not exported, before a protected identity is registered.",
+        "Register the protection on the person. Give access by hand if it is needed.",
+    ),
     Reason.NAME_INCOMPLETE: ReasonText(
         "The person has no given name or no family name.",
         "Register both given name and family name of the person.",
@@ -195,6 +208,10 @@ _ENGLISH: Final[Mapping[Reason, ReasonText]] = {
     Reason.TEACHER_WITHOUT_VALID_ID: ReasonText(
         "The teacher has no valid national identity number, D-number or DUF number.",
         "Register a valid national identity number, D-number or DUF number of the person.",
+    ),
+    Reason.LEAVE_NOW: ReasonText(
+        "It was decided that the person leaves at once, but the person is still registered as a learner or teacher.",
+        "End the place in the group or the employment. After that a new place counts as usual.",
     ),
     Reason.DUPLICATE_ID: ReasonText(
         "Another person has the same national identity number, D-number or DUF number, or another group has the same"

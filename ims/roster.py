@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from ims.eligibility import TARGET_RULES, Reason, TargetCase, first_reason, is_effective, is_teacher, membership_day
+from ims.emergency import same_persons
 from ims.facts import Enrolment, Facts
 from ims.group_records import ExportedGroup, exported_group
 from ims.org_groups import OrgGroups, org_groups
@@ -172,7 +173,16 @@ def _persons(
         day = days.get(enrolment.group_id)
         if day is not None and enrolment.person_id in enrolments and is_effective(enrolment, day):
             enrolments[enrolment.person_id].append(enrolment)
+    suppressed, told_to_leave = same_persons(facts, facts.suppressed), same_persons(facts, facts.told_to_leave)
     return _without_duplicates({
-        id_: exported_person(facts.persons[id_], settings, source, enrolments[id_], teaches=id_ in teachers)
+        id_: exported_person(
+            facts.persons[id_],
+            settings,
+            source,
+            enrolments[id_],
+            teaches=id_ in teachers,
+            suppressed=id_ in suppressed,
+            told_to_leave=id_ in told_to_leave,
+        )
         for id_ in asked
     })

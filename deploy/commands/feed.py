@@ -101,6 +101,8 @@ def _print(found: StatusReport) -> None:
         cells = (partition.partition, partition.next_offset, _moment(partition.heartbeat_at))
         partitions.add_row(partition.topic, *map(str, cells))
     console.print(partitions)
+    kinds = Counter(one.kind for one in found.suppressions)
+    console.print(f"Suppressed: {kinds['suppressed']}; told to leave ahead of the source: {kinds['leave_now']}")
     console.print(f"In quarantine: {len(found.quarantine)}")
     for message in found.quarantine[:_SHOWN]:
         console.print(f"  {message.topic}[{message.partition}]@{message.offset} {message.reason}: {message.detail}")
