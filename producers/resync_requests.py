@@ -33,12 +33,10 @@ class Standing(msgspec.Struct, frozen=True):
     done_at: datetime | None
 
 
-def ask(connection: Connection, slot: str, owner_id: int, by: str) -> int:
+def ask(connection: Connection, slot: str, owner_id: int) -> int:
     """Write a request down and return its number."""
-    (number,) = connection.execute(
-        "insert into imsfeed.resync (slot_name, owner_id, requested_by) values (%s, %s, %s) returning resync_id",
-        [slot, owner_id, by],
-    ).fetchone() or (0,)
+    query = "insert into imsfeed.resync (slot_name, owner_id) values (%s, %s) returning resync_id"
+    (number,) = connection.execute(query, [slot, owner_id]).fetchone() or (0,)
     return int(number)
 
 

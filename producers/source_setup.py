@@ -29,7 +29,8 @@ _EXTEND_CAPTURE = (
 )
 _CREATE_RESYNC = (
     "create table imsfeed.resync (resync_id bigint generated always as identity primary key, slot_name text not null,"
-    " owner_id bigint not null, requested_at timestamptz not null default now(), requested_by text not null,"
+    " owner_id bigint not null, requested_at timestamptz not null default now(),"
+    " requested_by text not null default session_user,"
     " began_at timestamptz, rows_sent bigint not null default 0, done_at timestamptz)"
 )
 _OWN_TABLES = ("heartbeat", "capture", "resync")
