@@ -139,16 +139,13 @@ class _Capture:
         if checked.needs_load:
             epoch = InitialLoad(settings, sender, self._metrics, self._stop).run(checked, walsender)
             checked = msgspec.structs.replace(checked, epoch=epoch)
-        self._heartbeat.reload_wanted.clear()
-        self._heartbeat.lost.clear()
-        self._heartbeat.problem = None
         walsender.start(settings.source_slot, settings.source_publication)
         with sessions.connect(settings.source(), "preflight") as connection:
             known = catalog.loaded(connection, settings.source_slot)
             types = catalog.types(connection)
         if not _is_current(known, epoch):
             return
-        self._heartbeat.confirmation.begin(epoch, known.confirmable_lsn or 0)
+        self._heartbeat.stream_begins(epoch, known.confirmable_lsn or 0)
         columns = {name: table.columns for name, table in checked.tables.items()}
         watch = source_schema.SchemaWatch(source_schema.wanted_columns(settings), types, columns)
         changes = ChangeStream(Origin(checked.database, epoch), checked.tables, settings.kafka_partitions, watch.see)
@@ -165,8 +162,9 @@ class _Capture:
 
     def _heed_heartbeat(self, checked: Checked, stream: "_Stream") -> None:
         heartbeat = self._heartbeat
-        if heartbeat.problem is not None:
-            raise heartbeat.problem
+        error = heartbeat.died or heartbeat.problem
+        if error is not None:
+            raise error
         if heartbeat.lost.is_set():
             raise psycopg.OperationalError("the session of the heartbeat is lost, and the slot cannot be confirmed")
         request = None if stream.is_loading else heartbeat.take_request()

@@ -47,6 +47,7 @@ class Heartbeat:
         reload_wanted: set when somebody has asked for an initial load (``imsfeed resync all``).
         lost: set when the session has failed: the slot cannot be confirmed any further.
         problem: why nothing that the source sends can be relied on any longer, as of the last look.
+        died: what nobody has foreseen and has ended the thread.
         confirmation: up to where the slot may be confirmed.
     """
 
@@ -61,6 +62,7 @@ class Heartbeat:
         self.reload_wanted = threading.Event()
         self.lost = threading.Event()
         self.problem: InvalidSettingsError | None = None
+        self.died: Exception | None = None
         self.confirmation = Confirmation(settings.source_slot)
 
     def __enter__(self) -> Self:
@@ -70,6 +72,13 @@ class Heartbeat:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join(_JOIN_SECONDS)
+
+    def stream_begins(self, epoch: int, confirmable: int) -> None:
+        """Forget what ended the stream before; *confirmable* is what ``imsfeed.capture`` has for the slot."""
+        self.reload_wanted.clear()
+        self.lost.clear()
+        self.problem = None
+        self.confirmation.begin(epoch, confirmable)
 
     def take_request(self) -> Request | None:
         """The oldest open resync of an owner, once; with a later beat it is told again if it is still open."""
@@ -87,6 +96,8 @@ class Heartbeat:
                     self._beat_until_ended()
         except psycopg.Error as error:
             log.warning("heartbeat ended", error=error)
+        except Exception as error:  # noqa: BLE001 - raised by the stream, which cannot go on without this thread
+            self.died = error
 
     def _beat_until_ended(self) -> None:
         with sessions.connect(self._dsn, "heartbeat") as connection:

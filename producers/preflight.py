@@ -118,7 +118,9 @@ def _require_columns(
         problem
         for name, columns in source_schema.wanted_columns(settings).items()
         if name in found and name in published
-        for problem in source_schema.problems(name, columns, {one: found[name].types[one] for one in published[name]})
+        for problem in source_schema.problems(
+            name, columns, {one: found[name].types.get(one) for one in published[name]}
+        )
     ]
     if wrong:
         raise InvalidSettingsError(f"{'; '.join(wrong)}; {source_schema.REMEDY}")
@@ -129,23 +131,24 @@ def _captured(connection: Connection, settings: Settings) -> dict[TableName, Cap
     published = catalog.published(connection, settings.source_publication)
     found = catalog.tables(connection, {*owners, *published})
     _require_columns(settings, found, published)
+    # Read one after the other: a table may have gone, and a column have been renamed, in between.
+    there = found.keys() & published.keys()
     problems = [
         f"table {name} is not in it" if name in found else f"table {name} does not exist"
         for name in owners
-        if name not in published
+        if name not in there
     ]
     publication = catalog.publication(connection, settings.source_publication)
     if publication is None:
         problems = ["it does not exist"]
     else:
         problems += [f"it does not publish {word}" for word in _OPERATIONS if not publication[f"pub{word}"]]
-    for name in owners.keys() & found.keys() & published.keys():
+    for name in owners.keys() & there:
         if not identity_suffices(found[name], owners[name]):
             problems.append(f"the replica identity of {name} lacks {owners[name]} or the primary key")
     if problems:
         raise InvalidSettingsError(f"publication {settings.source_publication!r}: {'; '.join(problems)}; {_SETUP}")
-    found = {name: found[name] for name in published}
-    order = [name for name in (*owners, *sorted(found.keys() - owners.keys())) if name != HEARTBEAT]
+    order = [name for name in (*owners, *sorted(there - owners.keys())) if name != HEARTBEAT]
     return {
         name: CapturedTable(name, owners.get(name, OWNER_COLUMN), found[name].key_columns, published[name])
         for name in (*order, HEARTBEAT)

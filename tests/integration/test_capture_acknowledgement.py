@@ -43,6 +43,19 @@ def test_the_slot_moves_only_when_kafka_has_acknowledged(
         until(lambda: confirmed(source, settings) > commit, what="the slot moves")
 
 
+def test_the_slot_is_never_further_than_capture_has_noted(source: Connection, settings: Settings) -> None:
+    with capturing(settings.model_copy(update={"heartbeat_seconds": 1000})):
+        noted = "select (confirmable_lsn - '0/0')::bigint from imsfeed.capture"
+        (lsn,) = source.execute(noted).fetchone() or (0,)
+        add_persons(source, 1)
+        for _ in range(3):
+            former = reports(source, settings)
+            until(lambda: reports(source, settings) > former, what="capture reports")  # noqa: B023 - called at once
+        assert confirmed(source, settings) <= lsn
+    with capturing(settings):
+        until(lambda: confirmed(source, settings) > lsn, what="the slot moves when it is noted")
+
+
 def test_what_kafka_never_acknowledged_is_sent_again_as_it_was(
     source: Connection, settings: Settings, told: Topic
 ) -> None:
