@@ -52,7 +52,8 @@ class RowState(msgspec.Struct, frozen=True):
         values: the columns it sets; ``None`` when the row is gone.
         message: the last message that said so, for quarantine.
         whole: the row was created in this batch: what it does not set is null, not kept.
-        epoch: the source's epoch it was seen in.
+        epoch: the source's epoch it was last seen in.
+        lsn: that of the commit, or of the load, in which it was last seen.
         committed_at: when the source committed the earliest change of it in this batch.
         loading: it was only seen by an initial load.
     """
@@ -61,6 +62,7 @@ class RowState(msgspec.Struct, frozen=True):
     message: Message
     whole: bool
     epoch: int
+    lsn: int
     committed_at: datetime | None
     loading: bool
 
@@ -73,32 +75,52 @@ class Refused(msgspec.Struct, frozen=True):
     detail: str
 
 
+class Load(msgspec.Struct, frozen=True):
+    """A load that was completed in a partition: rows of its owners that were last seen before it are gone.
+
+    Attributes:
+        epoch: of the source's history.
+        lsn: of the resync of one owner: every commit before it is in what was loaded, and none after it. 0 for a load
+            of all owners, which begins an epoch of its own.
+        owner_id: whose rows were loaded, or ``None`` for all owners of the partition.
+    """
+
+    epoch: int
+    lsn: int
+    owner_id: int | None = None
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """All that a batch means.
 
     Attributes:
-        loaded_epoch: a load of that epoch was completed in this partition: rows last seen in an older one are gone.
+        loads: those completed in the batch, in order.
+        unread: rows that a load has seen and that could not be read, with its epoch and LSN: what is stored of them
+            stays, since they are not gone.
     """
 
     progress: Progress
     rows: dict[tuple[Table, FactKey], RowState]
     refused: list[Refused]
     duplicates: int
-    loaded_epoch: int | None
+    loads: list[Load]
+    unread: dict[tuple[Table, FactKey], tuple[int, int]]
 
 
 class _Reading:
     """The state while a batch is read through once."""
 
-    def __init__(self, progress: Progress, mapping: SourceMapping) -> None:
+    def __init__(self, progress: Progress, mapping: SourceMapping, *, sparse: bool) -> None:
         self.mapping = mapping
+        self.sparse = sparse
         self.position = progress.position
         self.open_owners = set(progress.open_owners)
         self.heartbeat_at = progress.heartbeat_at
         self.committed_at = progress.committed_at
         self.rows: dict[tuple[Table, FactKey], RowState] = {}
         self.duplicates = 0
-        self.loaded_epoch: int | None = None
+        self.loads: list[Load] = []
+        self.unread: dict[tuple[Table, FactKey], tuple[int, int]] = {}
 
     def take(self, message: Message, change: Change) -> None:
         if not is_news(self.position, change):
@@ -108,27 +130,44 @@ class _Reading:
         self.committed_at = change.committed_at or self.committed_at
         try:
             self._apply(message, change)
+        except BadMessageError:
+            seen = self.mapping.row_key(change.table, change.after or {}) if change.loading else None
+            if seen is not None:
+                self.unread[seen] = change.position[:2]
+            raise
         finally:
             if change.ends_transaction:
                 self.open_owners.clear()
                 if change.loading and change.exact:
-                    self.loaded_epoch = change.position.epoch
+                    self.loads.append(_load(change))
 
     def _apply(self, message: Message, change: Change) -> None:
         if (change.schema, change.table) == (HEARTBEAT_SCHEMA, HEARTBEAT_TABLE):
             self.heartbeat_at = change.committed_at or self.heartbeat_at
             return
         if change.op == "t":
-            raise BadMessageError("truncate", f"table {change.table[:63]!r} was truncated; resync it from the source")
-        fact = self.mapping.fact_change(change.table, after=change.after, key=old_row(message, change))
+            raise BadMessageError("truncate", f"table {change.table[:63]!r} was truncated; run `imsfeed resync all`")
+        key = old_row(message, change)
+        fact = self.mapping.fact_change(change.table, after=change.after, key=key, sparse=self.sparse)
         self.rows[fact.table, fact.key] = _merged(self.rows.get((fact.table, fact.key)), fact, message, change)
         if not change.ends_transaction:
             self.open_owners.add(fact.key.owner_id)
 
 
-def read_batch(progress: Progress, messages: Iterable[Message], mapping: SourceMapping, default_epoch: int) -> Outcome:
-    """Read *messages*, the next ones of a partition that stands at *progress*."""
-    reading = _Reading(progress, mapping)
+def read_batch(
+    progress: Progress,
+    messages: Iterable[Message],
+    mapping: SourceMapping,
+    default_epoch: int,
+    *,
+    sparse: bool = False,
+) -> Outcome:
+    """Read *messages*, the next ones of a partition that stands at *progress*.
+
+    Args:
+        sparse: whether rows may leave mapped columns out, as those in a file of events may.
+    """
+    reading = _Reading(progress, mapping, sparse=sparse)
     refused: list[Refused] = []
     next_offset = progress.next_offset
     for message in messages:
@@ -150,8 +189,15 @@ def read_batch(progress: Progress, messages: Iterable[Message], mapping: SourceM
         rows=reading.rows,
         refused=refused,
         duplicates=reading.duplicates,
-        loaded_epoch=reading.loaded_epoch,
+        loads=reading.loads,
+        unread=reading.unread,
     )
+
+
+def _load(change: Change) -> Load:
+    if change.resync_owner is None:
+        return Load(change.position.epoch, 0)
+    return Load(change.position.epoch, change.position.lsn, change.resync_owner)
 
 
 def old_row(message: Message, change: Change) -> dict[str, Any]:
@@ -181,6 +227,7 @@ def _merged(known: RowState | None, fact: FactChange, message: Message, change: 
         message=message,
         whole=whole and values is not None,
         epoch=change.position.epoch,
+        lsn=change.position.lsn,
         committed_at=min(times, default=None),
         loading=change.loading and (known is None or known.loading),
     )

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, Protocol
 
+import msgspec
+
 from consumers.batch import HEARTBEAT_SCHEMA, Message, old_row
 from consumers.events_file import message_line, raw_line
 from consumers.pseudonyms import Pseudonyms
@@ -211,6 +213,7 @@ def _envelope(change: Change, table: str, row: Row) -> Envelope:
             table=table,
             ts_ms=None if change.committed_at is None else round(change.committed_at.timestamp() * 1000),
             epoch=position.epoch,
+            resync_owner=msgspec.UNSET if change.resync_owner is None else change.resync_owner,
             sequence=None if change.exact else f'["{position.lsn}","{position.ordinal}"]',
         ),
         op=change.op,

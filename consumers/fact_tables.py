@@ -7,7 +7,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from consumers.batch import RowState
+from consumers.batch import Load, RowState
 from ims.facts import Table
 from ims.mapping import COLUMNS, FactKey
 
@@ -67,12 +67,55 @@ def upsert(cursor: Cursor, table: Table, rows: Mapping[FactKey, RowState]) -> No
         return
     columns = list(COLUMNS[table])
     arrays = [[(row.values or {}).get(name) for row in rows.values()] for name in columns]
-    cursor.execute(_upsert_statement(table), [*arrays, [row.epoch for row in rows.values()]])
+    seen = [[row.epoch for row in rows.values()], [row.lsn for row in rows.values()]]
+    cursor.execute(_upsert_statement(table), [*arrays, *seen])
+
+
+def keep(cursor: Cursor, table: Table, seen: Mapping[FactKey, tuple[int, int]]) -> None:
+    """Note that the rows were seen at that epoch and LSN, unless they were seen later; their values stay."""
+    if not seen:
+        return
+    epochs, lsns = zip(*seen.values(), strict=True)
+    key = _key_columns(table)
+    cursor.execute(
+        sql.SQL(
+            "update imsfeed.{table} t set source_epoch = k.epoch, commit_lsn = k.lsn"
+            " from unnest({arrays}) as k({names}) where {matches} and (t.source_epoch, t.commit_lsn) < (k.epoch, k.lsn)"
+        ).format(
+            table=sql.Identifier(table.value),
+            arrays=sql.SQL(", ").join(sql.SQL("%s::bigint[]") for _ in (*key, "epoch", "lsn")),
+            names=sql.SQL(", ").join(map(sql.Identifier, (*key, "epoch", "lsn"))),
+            matches=sql.SQL(" and ").join(sql.SQL("t.{0} = k.{0}").format(sql.Identifier(c)) for c in key),
+        ),
+        [*[list(column) for column in zip(*seen, strict=True)][: len(key)], list(epochs), list(lsns)],
+    )
+
+
+def sweep(cursor: Cursor, table: Table, load: Load, partitions: int, partition: int) -> set[int]:
+    """Remove the rows of the load's owners that were last seen before it.
+
+    Args:
+        partitions: how many there are; an owner's is its number modulo this.
+        partition: the one in which the load was completed.
+
+    Returns:
+        The owners of which a row was removed.
+    """
+    whose, parameters = "owner_id = %s", [load.owner_id]
+    if load.owner_id is None:
+        whose, parameters = "mod(owner_id, %s) = %s", [partitions, partition]
+    cursor.execute(
+        sql.SQL("delete from imsfeed.{} where (source_epoch, commit_lsn) < (%s, %s) and {} returning owner_id").format(
+            sql.Identifier(table.value), sql.SQL(whose)
+        ),
+        [load.epoch, load.lsn, *parameters],
+    )
+    return {owner_id for (owner_id,) in cursor.fetchall()}
 
 
 def _upsert_statement(table: Table) -> sql.Composed:
-    columns = [*COLUMNS[table], "source_epoch"]
-    kinds = [*(_ARRAYS[column.type] for column in COLUMNS[table].values()), "bigint[]"]
+    columns = [*COLUMNS[table], "source_epoch", "commit_lsn"]
+    kinds = [*(_ARRAYS[column.type] for column in COLUMNS[table].values()), "bigint[]", "bigint[]"]
     key = _key_columns(table)
     return sql.SQL(
         "insert into imsfeed.{table} ({columns}) select * from unnest({arrays})"

@@ -7,10 +7,9 @@ from typing import Any, Final
 
 import msgspec
 import psycopg
-from psycopg import sql
 
 from consumers import fact_tables
-from consumers.batch import Outcome, Progress, Refused, RowState
+from consumers.batch import Load, Outcome, Progress, Refused, RowState
 from consumers.fact_tables import Cursor
 from ims.errors import ImsfeedError
 from ims.events import Position
@@ -86,8 +85,9 @@ class FactsStore:
             refused = list(outcome.refused)
             for table, rows in _by_table(outcome.rows).items():
                 refused += self._apply_table(cursor, table, rows, marks)
-            if outcome.loaded_epoch is not None:
-                self._sweep(cursor, partition, outcome.loaded_epoch, marks)
+            _keep(cursor, outcome.unread)
+            for load in outcome.loads:
+                self._sweep(cursor, partition, load, marks)
             self._quarantine(cursor, partition, refused)
             _insert_marks(cursor, marks)
         return refused
@@ -100,6 +100,7 @@ class FactsStore:
         """
         with self._connection.transaction(), self._connection.cursor() as cursor:
             self._move(cursor, partition, start, outcome.progress)
+            _keep(cursor, {key: (row.epoch, row.lsn) for key, row in outcome.rows.items() if row.loading})
             self._quarantine(cursor, partition, refused)
 
     def quarantine_size(self) -> int:
@@ -145,16 +146,10 @@ class FactsStore:
                 marks[mark] = min(filter(None, (known, row.committed_at)), default=None)
         return refused
 
-    def _sweep(self, cursor: Cursor, partition: int, epoch: int, marks: Marks) -> None:
-        """Remove the rows of this partition's owners that the completed load has not seen."""
+    def _sweep(self, cursor: Cursor, partition: int, load: Load, marks: Marks) -> None:
+        """Remove the rows that the completed load has not seen."""
         for table in Table:
-            cursor.execute(
-                sql.SQL(
-                    "delete from imsfeed.{} where source_epoch < %s and mod(owner_id, %s) = %s returning owner_id"
-                ).format(sql.Identifier(table.value)),
-                (epoch, self._partitions, partition),
-            )
-            for (owner_id,) in cursor.fetchall():
+            for owner_id in fact_tables.sweep(cursor, table, load, self._partitions, partition):
                 marks.setdefault((owner_id, "owner", owner_id), None)
 
     def _quarantine(self, cursor: Cursor, partition: int, refused: Iterable[Refused]) -> None:
@@ -167,6 +162,11 @@ class FactsStore:
                 for r in refused
             ],
         )
+
+
+def _keep(cursor: Cursor, seen: Mapping[tuple[Table, FactKey], tuple[int, int]]) -> None:
+    for table in Table:
+        fact_tables.keep(cursor, table, {key: at for (of, key), at in seen.items() if of is table})
 
 
 def _by_table(rows: Mapping[tuple[Table, FactKey], RowState]) -> dict[Table, dict[FactKey, RowState]]:

@@ -62,7 +62,7 @@ class KafkaSource:
             if not first <= offset <= end:
                 raise OffsetLostError(
                     f"{self._topic}[{partition}]: offset {offset} is outside {first}..{end}, what Kafka has;"
-                    " load the source anew with `imsfeed setup source --reload`"
+                    " load the source anew with `imsfeed resync all`"
                 )
             self._consumer.seek(self._at(partition), offset)
 

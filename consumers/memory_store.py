@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from consumers.batch import Outcome, Progress, Refused
+from consumers.batch import Load, Outcome, Progress, Refused
 from consumers.facts_store import FencedError
 from ims.facts import FACT_TYPES, CourseGroup, Employee, Enrolment, Fact, Facts, Owner, Person, School, Table
 from ims.mapping import COLUMNS, FactKey, missing_columns
@@ -19,10 +19,10 @@ T = TypeVar("T", bound=Fact)
 
 
 class _Stored(msgspec.Struct, frozen=True):
-    """A row, and where and in which epoch it was last seen."""
+    """A row, its partition, and the epoch and LSN in which it was last seen."""
 
     values: dict[str, Any]
-    epoch: int
+    seen: tuple[int, int]
     partition: int
 
 
@@ -62,9 +62,13 @@ class MemoryFacts:
                 refused.append(Refused(row.message, "missing_column", f"{table.value} without {', '.join(lacking)}"))
             else:
                 whole = {name: values.get(name) for name in COLUMNS[table]}
-                rows[key.id] = _Stored(whole, row.epoch, partition)
-        if outcome.loaded_epoch is not None:
-            self._sweep(partition, outcome.loaded_epoch)
+                rows[key.id] = _Stored(whole, (row.epoch, row.lsn), partition)
+        for (table, key), seen in outcome.unread.items():
+            rows = self._rows[table, key.owner_id]
+            if key.id in rows:
+                rows[key.id] = msgspec.structs.replace(rows[key.id], seen=max(seen, rows[key.id].seen))
+        for load in outcome.loads:
+            self._sweep(partition, load)
         self._quarantined += len(refused)
         return refused
 
@@ -118,11 +122,13 @@ class MemoryFacts:
             raise FencedError(f"partition {partition} no longer stands at offset {start}")
         self._progress[partition] = to
 
-    def _sweep(self, partition: int, epoch: int) -> None:
+    def _sweep(self, partition: int, load: Load) -> None:
         """Remove the rows of this partition that the completed load has not seen."""
-        for rows in self._rows.values():
-            for id_ in [id_ for id_, seen in rows.items() if seen.partition == partition and seen.epoch < epoch]:
-                del rows[id_]
+        before = (load.epoch, load.lsn)
+        for (_, owner_id), rows in self._rows.items():
+            if load.owner_id in {None, owner_id}:
+                for id_ in [n for n, row in rows.items() if row.partition == partition and row.seen < before]:
+                    del rows[id_]
 
 
 def _typed(table: Table, values: dict[str, Any]) -> dict[str, Any]:

@@ -116,7 +116,7 @@ class Replay:
     def _take_message(self, line: MessageLine) -> None:
         progress = self._facts.begin(line.partition, 0)
         message = Message(progress.next_offset, None, line.value)
-        outcome = read_batch(progress, [message], REFERENCE_MAPPING, 0)
+        outcome = read_batch(progress, [message], REFERENCE_MAPPING, 0, sparse=True)
         if any(not row.loading for row in outcome.rows.values()):
             self._end_load()
         self._advance(line.at)

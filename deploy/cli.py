@@ -10,7 +10,20 @@ import psycopg
 import typer
 from kafka.errors import KafkaError
 
-from deploy.commands import compare, demo, emergency, feed, plan, processes, replay, report, settings, setup, targets
+from deploy.commands import (
+    compare,
+    demo,
+    emergency,
+    feed,
+    plan,
+    processes,
+    replay,
+    report,
+    resync,
+    settings,
+    setup,
+    targets,
+)
 from ims.errors import ImsfeedError, InvalidSettingsError
 
 app = typer.Typer(
@@ -22,7 +35,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (processes, setup, targets, plan, feed, report, emergency, settings, compare, replay, demo):
+for module in (
+    processes,
+    setup,
+    resync,
+    targets,
+    plan,
+    feed,
+    report,
+    emergency,
+    settings,
+    compare,
+    replay,
+    demo,
+):
     module.add_commands(app)
 
 

@@ -1,8 +1,9 @@
 """The change event as it travels through Kafka: Debezium's JSON envelope, schemas off.
 
 Our producer writes it, and so does Debezium on Kafka Connect, so that one can take the other's place without the
-consumer noticing. What ours adds is optional for the consumer: ``source.epoch``, and in ``transaction`` the field
-``last``, true on the transaction's last event in this partition.
+consumer noticing. What ours adds is optional for the consumer: ``source.epoch``, ``source.resync_owner`` (this load
+holds the rows of that owner alone), and in ``transaction`` the field ``last``, true on the transaction's last event in
+this partition.
 
 Format: debezium.io, connector for PostgreSQL, "Data change events".
 
@@ -65,6 +66,7 @@ class Source(msgspec.Struct, kw_only=True):
     txId: int | None = None  # noqa: N815 - Debezium's spelling
     lsn: Count | None = None
     epoch: Count | None = None
+    resync_owner: Annotated[int, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Transaction(msgspec.Struct, omit_defaults=True):
@@ -99,6 +101,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         ends_transaction: false while more of the same transaction follows in this partition; true also for
             events that do not say.
         loading: whether it is a row of an initial load or resync.
+        resync_owner: the one owner whose rows the load holds, or ``None`` when it holds those of all.
         committed_at: when the source committed it, in UTC.
     """
 
@@ -112,6 +115,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     ends_transaction: bool
     loading: bool
     committed_at: datetime | None
+    resync_owner: int | None = None
 
 
 _NULL: Final = msgspec.Raw(b"null")
@@ -192,6 +196,7 @@ def _change(envelope: Envelope, default_epoch: int) -> Change:
         ends_transaction=not exact or (transaction is not None and bool(transaction.last)),
         loading=envelope.op == "r",
         committed_at=_instant(source.ts_ms),
+        resync_owner=None if source.resync_owner is msgspec.UNSET else source.resync_owner,
     )
 
 

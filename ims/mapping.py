@@ -10,6 +10,9 @@ differs, so that another administration system is attached without code:
 ... ''')
 >>> mapping.table_of("elev"), mapping.columns(Table.PERSON)["given_name"]
 (<Table.PERSON: 'person'>, 'fornavn')
+
+An optional column that the source does not have is given the empty name; it is null then. A column that the mapping
+names and a row lacks is never taken for null: it was renamed or dropped, and nobody knows what it holds.
 """
 
 import re
@@ -91,7 +94,8 @@ class SourceMapping:
             unknown = given.columns.keys() - COLUMNS[table].keys()
             if unknown:
                 raise InvalidSettingsError(f"mapping: {table.value} has no column {', '.join(sorted(unknown))}")
-            self._columns[table] = {name: given.columns.get(name, name) for name in COLUMNS[table]}
+            named = {name: given.columns.get(name, name) for name in COLUMNS[table]}
+            self._columns[table] = {name: column for name, column in named.items() if column or _needed(table, name)}
             self._tables[given.table or table.value] = table
         if len(self._tables) != len(Table):
             raise InvalidSettingsError("mapping: two of our tables are mapped to the same source table")
@@ -105,19 +109,20 @@ class SourceMapping:
         return next(name for name, ours in self._tables.items() if ours is table)
 
     def columns(self, table: Table) -> Mapping[str, str]:
-        """The source's column for each of ours."""
+        """The source's column for each of ours; without those that the source does not have."""
         return self._columns[table]
 
-    def fact_change(self, source_table: str, *, after: Row | None, key: Row) -> FactChange:
+    def fact_change(self, source_table: str, *, after: Row | None, key: Row, sparse: bool = False) -> FactChange:
         """What a row of the source means as a fact.
 
         Args:
             source_table: the source's name of the table.
             after: the new row by the source's column names, or ``None`` when it is gone.
             key: what is known of the old row: for a delete its key columns at least.
+            sparse: whether *after* may leave columns out, as rows that people write do; a producer's never do.
 
         Raises:
-            BadMessageError: the table is unknown, a key column is missing, or a value cannot be what its column is.
+            BadMessageError: the table is unknown, a mapped column is missing, or a value cannot be what its column is.
                 Names table and column, never the value.
         """
         table = self.table_of(source_table)
@@ -133,7 +138,36 @@ class SourceMapping:
         row_id = owner_id if table is Table.OWNER else values.get("id")
         if owner_id is None or row_id is None:
             raise BadMessageError("missing_column", f"{table.value}: the row has no owner_id or no id")
+        if after is not None and not sparse and len(values) < len(self._columns[table]):
+            self._require_columns(table, source_table, after)
         return FactChange(table, FactKey(owner_id, row_id), None if after is None else values)
+
+    def row_key(self, source_table: str, row: Row) -> tuple[Table, FactKey] | None:
+        """Whose row *row* is, or ``None`` when that cannot be read; whatever else is wrong with it."""
+        table = self.table_of(source_table)
+        if table is None:
+            return None
+        names = ("owner_id", "owner_id") if table is Table.OWNER else ("owner_id", "id")
+        try:
+            owner_id, row_id = (read_value(table, name, row.get(self._columns[table][name])) for name in names)
+        except BadMessageError:
+            return None
+        return table, FactKey(owner_id, row_id)
+
+    def _require_columns(self, table: Table, source_table: str, row: Row) -> None:
+        for name, column in self._columns[table].items():
+            if column not in row:
+                raise BadMessageError(
+                    "missing_column",
+                    f"table {source_table[:63]!r} has no column {column[:63]!r} ({table.value}.{name});"
+                    " mend MAPPING_FILE, then `imsfeed resync all`",
+                )
+
+
+def _needed(table: Table, name: str) -> bool:
+    if COLUMNS[table][name].optional:
+        return False
+    raise InvalidSettingsError(f"mapping: {table.value}.{name} must have a column, it cannot be empty")
 
 
 def parse_mapping(text: str) -> SourceMapping:

@@ -2,15 +2,19 @@
 
 The story: see that Kafka and the source are as they must be, load every table if that was never done, then stream.
 Read what is there, make events of it, send them, and tell PostgreSQL up to where Kafka has acknowledged everything.
+The resync of one owner is sent between two commits.
 After any failure of either the connections are closed and it begins again from the slot; what is sent twice is dropped
 by whoever reads it.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeGuard
 
+import msgspec
+import psycopg
 from kafka.errors import KafkaError
 
 from ims.runtime.lifecycle import Stop
@@ -18,11 +22,14 @@ from ims.runtime.logs import get_logger
 from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.retries import patiently
 from ims.runtime.settings import Settings
-from producers import catalog, preflight, publisher, sessions
+from producers import catalog, preflight, publisher, sessions, source_schema
+from producers.catalog import Loaded
 from producers.change_events import ChangeStream
+from producers.confirmation import Confirmation
 from producers.heartbeat import Heartbeat
 from producers.initial_load import InitialLoad
 from producers.ordered_events import Origin
+from producers.owner_load import OwnerLoad, RequestDoneError, SnapshotLateError
 from producers.pgoutput import Commit
 from producers.preflight import Checked
 from producers.publisher import Publisher
@@ -131,28 +138,54 @@ class _Capture:
         settings, epoch = self._settings, checked.epoch
         if checked.needs_load:
             epoch = InitialLoad(settings, sender, self._metrics, self._stop).run(checked, walsender)
-        self._heartbeat.reload_wanted.clear()
+            checked = msgspec.structs.replace(checked, epoch=epoch)
         walsender.start(settings.source_slot, settings.source_publication)
-        if not self._is_current(epoch):
+        with sessions.connect(settings.source(), "preflight") as connection:
+            known = catalog.loaded(connection, settings.source_slot)
+            types = catalog.types(connection)
+        if not _is_current(known, epoch):
             return
-        log.info("streaming", slot=settings.source_slot, epoch=epoch)
-        self._ready(True)
-        self._settled_at = time.monotonic() + _SETTLED_SECONDS
-        changes = ChangeStream(Origin(checked.database, epoch), checked.tables, settings.kafka_partitions)
-        stream = _Stream(walsender, sender, changes, settings.inflight_limit, self._metrics)
-        while not self._stop and not self._heartbeat.reload_wanted.is_set():
-            stream.turn()
-        self._ready(False)
-        stream.finish()
+        self._heartbeat.stream_begins(epoch, known.confirmable_lsn or 0)
+        columns = {name: table.columns for name, table in checked.tables.items()}
+        watch = source_schema.SchemaWatch(source_schema.wanted_columns(settings), types, columns)
+        changes = ChangeStream(Origin(checked.database, epoch), checked.tables, settings.kafka_partitions, watch.see)
+        confirmation, limit = self._heartbeat.confirmation, settings.inflight_limit
+        with contextlib.closing(_Stream(walsender, sender, changes, limit, self._metrics, confirmation)) as stream:
+            log.info("streaming", slot=settings.source_slot, epoch=epoch)
+            self._ready(True)
+            self._settled_at = time.monotonic() + _SETTLED_SECONDS
+            while not self._stop and not self._heartbeat.reload_wanted.is_set():
+                stream.turn()
+                self._heed_heartbeat(checked, stream)
+            self._ready(False)
+            stream.finish()
 
-    def _is_current(self, epoch: int) -> bool:
-        """Whether nobody has loaded between the preflight and our taking the slot."""
-        with sessions.connect(self._settings.source(), "preflight") as connection:
-            known = catalog.loaded(connection, self._settings.source_slot)
-        return known is not None and known.epoch == epoch and known.loaded_at is not None
+    def _heed_heartbeat(self, checked: Checked, stream: "_Stream") -> None:
+        heartbeat = self._heartbeat
+        error = heartbeat.died or heartbeat.problem
+        if error is not None:
+            raise error
+        if heartbeat.lost.is_set():
+            raise psycopg.OperationalError("the session of the heartbeat is lost, and the slot cannot be confirmed")
+        request = None if stream.is_loading else heartbeat.take_request()
+        if request is None:
+            return
+        try:
+            stream.load_when_reached(OwnerLoad(self._settings, request, checked, self._stop, stream.report))
+        except RequestDoneError:
+            log.debug("the resync was done already", owner=request.owner_id)
+        except SnapshotLateError:
+            log.warning("the resync waits for a transaction of the source to end", owner=request.owner_id)
+        except psycopg.Error as error:
+            log.warning("the resync could not begin", owner=request.owner_id, error=error)
 
     def _alive(self) -> None:
         self._metrics.alive(time.time())
+
+
+def _is_current(known: Loaded | None, epoch: int) -> TypeGuard[Loaded]:
+    """Whether nobody has loaded between the preflight and our taking the slot."""
+    return known is not None and known.epoch == epoch and known.loaded_at is not None
 
 
 class _Stream:
@@ -165,12 +198,15 @@ class _Stream:
         changes: ChangeStream,
         inflight_limit: int,
         metrics: CaptureMetrics,
+        confirmation: Confirmation,
     ) -> None:
         self._walsender = walsender
         self._sender = sender
         self._changes = changes
         self._inflight_limit = inflight_limit
         self._metrics = metrics
+        self._confirmation = confirmation
+        self._load: OwnerLoad | None = None
         self._reported = float("-inf")
         self._caught_up = False
 
@@ -178,16 +214,34 @@ class _Stream:
         """Read what is there, send it, report; wait when there was little to do."""
         full = self._sender.inflight >= self._inflight_limit
         count, asked = (0, False) if full else self._read()
-        lsn = self._sender.acknowledged() or 0
+        self.report(asked=asked)
+        if full:
+            self._walsender.wait(_BUSY_SECONDS, for_data=False)
+        elif count < _READ_LIMIT:
+            self._walsender.wait(_BUSY_SECONDS if self._sender.inflight else _IDLE_SECONDS)
+
+    def report(self, *, asked: bool = False) -> None:
+        """Tell PostgreSQL how far Kafka has everything, if it asks or the time has come."""
+        lsn = self._confirmation.limited(self._sender.acknowledged() or 0)
         self._tell_metrics()
         now = time.monotonic()
         if asked or now - self._reported >= _STATUS_SECONDS:
             self._walsender.confirm(lsn, time.time())
             self._reported = now
-        if full:
-            self._walsender.wait(_BUSY_SECONDS, for_data=False)
-        elif count < _READ_LIMIT:
-            self._walsender.wait(_BUSY_SECONDS if self._sender.inflight else _IDLE_SECONDS)
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether the rows of an owner wait to be sent."""
+        return self._load is not None
+
+    def load_when_reached(self, load: OwnerLoad) -> None:
+        """Send the owner's rows between the commits before and after their snapshot; closed with this."""
+        self._load = load
+
+    def close(self) -> None:
+        """Close what has not been sent of an owner's rows."""
+        if self._load is not None:
+            self._load.close()
 
     def finish(self) -> None:
         """Wait for Kafka, confirm what it has, and say farewell to PostgreSQL."""
@@ -195,7 +249,7 @@ class _Stream:
             self._sender.flush(_STOP_SECONDS)
         except KafkaError as error:
             log.warning("not everything was acknowledged before the stop", error=error)
-        lsn = self._sender.acknowledged() or 0
+        lsn = self._confirmation.limited(self._sender.acknowledged() or 0)
         self._walsender.confirm(lsn, time.time())
         farewell = self._walsender.end(_STOP_SECONDS)
         log.info("stream ended", lsn=lsn_text(lsn), farewell=farewell)
@@ -214,6 +268,7 @@ class _Stream:
                     # All commits before wal_end have been read. In the middle of a transaction it says less than that.
                     if not self._changes.in_transaction:
                         self._caught_up = True
+                        self._reached(wal_end)
                         self._sender.commit_point(wal_end)
         return count, asked
 
@@ -223,6 +278,16 @@ class _Stream:
                 self._sender.commit_point(item.end_lsn)
             else:
                 self._sender.send(item)
+        # After a Begin, and before any of its changes.
+        self._reached(self._changes.commit_lsn or 0)
+
+    def _reached(self, lsn: int) -> None:
+        """All commits that begin before *lsn* have been sent, and none that begins at it or later."""
+        load = self._load
+        if load is not None and lsn >= load.point:
+            with contextlib.closing(load):
+                load.send(self._sender, self._metrics)
+            self._load = None
 
     def _tell_metrics(self) -> None:
         now, sender = time.time(), self._sender

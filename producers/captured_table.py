@@ -25,6 +25,7 @@ class TableName(msgspec.Struct, frozen=True, order=True, cache_hash=True):
 
 
 HEARTBEAT = TableName(OWN_SCHEMA, HEARTBEAT_TABLE)
+CAPTURE = TableName(OWN_SCHEMA, "capture")
 
 
 class CapturedTable(msgspec.Struct, frozen=True):

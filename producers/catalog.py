@@ -8,6 +8,7 @@ import msgspec
 import psycopg
 
 from producers.captured_table import TableName
+from producers.source_schema import ColumnType
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -15,6 +16,10 @@ _TABLES = """
 select n.nspname::text, c.relname::text,
        array(select attname::text from pg_attribute
              where attrelid = c.oid and attnum > 0 and not attisdropped order by attnum),
+       array(select t.typname::text from pg_attribute a join pg_type t on t.oid = a.atttypid
+             where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum),
+       array(select t.typcategory::text from pg_attribute a join pg_type t on t.oid = a.atttypid
+             where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum),
        array(select a.attname::text
              from pg_index i cross join unnest(i.indkey) with ordinality as k (attnum, place)
              join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
@@ -37,12 +42,14 @@ class SourceTable(msgspec.Struct, frozen=True):
 
     Attributes:
         columns: all of them, in the table's order.
+        types: their types.
         key_columns: the primary key, in its order.
         identity_columns: the columns of the old row that a delete or a change of them tells (replica identity).
     """
 
     name: TableName
     columns: tuple[str, ...]
+    types: dict[str, ColumnType]
     key_columns: tuple[str, ...]
     identity_columns: frozenset[str]
 
@@ -51,12 +58,16 @@ class Loaded(msgspec.Struct, frozen=True):
     """The slot's row in ``imsfeed.capture``.
 
     Attributes:
-        epoch: counts the initial loads that were begun.
+        epoch: of the last initial load that was begun, greater than that of any before it; 0 before the first.
         loaded_at: when the last one was complete, or ``None`` while one is needed.
+        confirmable_lsn: up to where capture has let itself confirm the slot; ``None`` if nobody has noted it yet.
+        rows: how many rows the last load has sent so far.
     """
 
     epoch: int
     loaded_at: datetime | None
+    confirmable_lsn: int | None = None
+    rows: int = 0
 
 
 def tables(connection: Connection, names: Iterable[TableName]) -> dict[TableName, SourceTable]:
@@ -64,10 +75,22 @@ def tables(connection: Connection, names: Iterable[TableName]) -> dict[TableName
     wanted = list(names)
     rows = connection.execute(_TABLES, [[name.schema for name in wanted], [name.table for name in wanted]])
     found = (
-        SourceTable(TableName(schema, table), tuple(columns), tuple(key), frozenset(identity))
-        for schema, table, columns, key, identity in rows
+        SourceTable(
+            name=TableName(schema, table),
+            columns=tuple(columns),
+            types=dict(zip(columns, map(ColumnType, types, categories), strict=True)),
+            key_columns=tuple(key),
+            identity_columns=frozenset(identity),
+        )
+        for schema, table, columns, types, categories, key, identity in rows
     )
     return {table.name: table for table in found}
+
+
+def types(connection: Connection) -> dict[int, ColumnType]:
+    """Every type that the database knows, by its OID."""
+    rows = connection.execute("select oid::bigint, typname::text, typcategory::text from pg_type")
+    return {oid: ColumnType(name, category) for oid, name, category in rows}
 
 
 def published(connection: Connection, publication: str) -> dict[TableName, tuple[str, ...]]:
@@ -93,7 +116,11 @@ def loaded(connection: Connection, slot_name: str) -> Loaded | None:
     """The slot's row in ``imsfeed.capture``, or ``None`` when there is no such row or table."""
     if not exists(connection, "imsfeed.capture"):
         return None
-    query = "select epoch, loaded_at from imsfeed.capture where slot_name = %s"
+    # Through JSON, since an installation may be older than the last two columns.
+    query = (
+        "select epoch, loaded_at, ((to_jsonb(c) ->> 'confirmable_lsn')::pg_lsn - '0/0')::bigint,"
+        " coalesce((to_jsonb(c) ->> 'loaded_rows')::bigint, 0) from imsfeed.capture c where slot_name = %s"
+    )
     row = connection.execute(query, [slot_name]).fetchone()
     return None if row is None else Loaded(*row)
 

@@ -5,7 +5,7 @@ the new one (as Debezium does for keys), since the two may lie in different part
 would otherwise never hear that the row is gone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ims.events import UNAVAILABLE, Row
@@ -35,12 +35,16 @@ class ChangeStream:
         origin: what all events have in common.
         tables: the captured tables as the catalog says; one that was published only later is taken as it comes.
         partitions: number of the topic's partitions.
+        see: told every definition of a table before the changes that have it; what it raises ends the stream there.
     """
 
-    def __init__(self, origin: Origin, tables: Tables, partitions: int) -> None:
+    def __init__(
+        self, origin: Origin, tables: Tables, partitions: int, see: Callable[[Relation], None] = lambda _: None
+    ) -> None:
         self._origin = origin
         self._tables = tables
         self._partitions = partitions
+        self._see = see
         self._decoder = Decoder()
         self._events: OrderedEvents | None = None
         self._by_relation: dict[int, CapturedTable] = {}
@@ -49,6 +53,11 @@ class ChangeStream:
     def in_transaction(self) -> bool:
         """Whether a transaction has begun and not ended."""
         return self._events is not None
+
+    @property
+    def commit_lsn(self) -> int | None:
+        """Where the commit record of the transaction begins that has begun and not ended."""
+        return None if self._events is None else self._events.commit_lsn
 
     def feed(self, lsn: int, data: bytes) -> Iterator[KafkaMessage | Commit]:
         """Read one message of the stream.
@@ -78,6 +87,7 @@ class ChangeStream:
                 self._events = None
                 yield message
             case Relation():
+                self._see(message)
                 self._by_relation[message.relation_id] = self._captured(message)
             case None:
                 pass

@@ -2,36 +2,31 @@
 
 A slot and a snapshot of the database are made together: what was committed before that point is loaded, what comes
 after it is streamed, and nothing is missing between. A load that does not come to its end begins from scratch with a
-higher epoch, so that a consumer can tell its rows from those of the broken one.
+higher epoch, so that a consumer can tell its rows from those of the broken one. An epoch is the source's time in
+seconds since 1970 when the load began, or one more than the last.
 """
 
 import time
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import psycopg
-from psycopg import sql
 
-from ims.events import Row
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
 from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.settings import Settings
-from producers import catalog, sessions
-from producers.captured_table import CapturedTable
+from producers import catalog, resync_requests, sessions
 from producers.catalog import Connection
 from producers.change_events import loaded
 from producers.ordered_events import KafkaMessage, OrderedEvents, Origin, TransactionContext
 from producers.preflight import Checked
 from producers.publisher import Publisher
-from producers.replication import StoppedError, Walsender, lsn_text
-from producers.row_values import reader_of
+from producers.replication import Walsender, lsn_text
+from producers.table_rows import rows_of, snapshot_session
 
 log = get_logger(__name__)
 
-_FETCH_ROWS: Final = 2_000
 _PROGRESS_SECONDS: Final = 5.0
-_TURN_SECONDS: Final = 0.02
 
 
 class InitialLoad:
@@ -49,6 +44,7 @@ class InitialLoad:
         self._publisher = publisher
         self._metrics = metrics
         self._stop = stop
+        self._control: Connection | None = None
         self._rows = 0
         self._told = time.monotonic()
 
@@ -68,7 +64,9 @@ class InitialLoad:
             known = catalog.loaded(control, slot)
             if known is not None and known.loaded_at is not None:
                 return known.epoch
+            requests = resync_requests.all_open(control, slot)
             epoch = self._begin(control)
+            self._control = control
             if catalog.slot(control, slot) is not None:
                 walsender.drop_slot(slot)
             snapshot = walsender.create_slot(slot)
@@ -79,10 +77,8 @@ class InitialLoad:
             context = TransactionContext("load", snapshot.consistent_point - 1, now_ms, None, loading=True)
             events = OrderedEvents(Origin(checked.database, epoch), context)
             self._publish(checked, snapshot.name, snapshot.consistent_point, events)
-            control.execute(
-                "update imsfeed.capture set loaded_at = now(), loaded_lsn = %s::text::pg_lsn where slot_name = %s",
-                [lsn, slot],
-            )
+            self._complete(control, lsn)
+            resync_requests.done_by_load(control, requests)
         log.info("initial load complete", epoch=epoch, rows=self._rows)
         return epoch
 
@@ -93,58 +89,47 @@ class InitialLoad:
             [self._settings.kafka_partitions],
         )
         row = control.execute(
-            "update imsfeed.capture set epoch = epoch + 1 where slot_name = %s returning epoch",
+            # Not only one more: a source restored from an older backup would count to the same number again.
+            "update imsfeed.capture set loaded_rows = 0,"
+            " epoch = greatest(epoch + 1, extract(epoch from clock_timestamp())::bigint)"
+            " where slot_name = %s returning epoch",
             [self._settings.source_slot],
         ).fetchone()
         if row is None:
             raise psycopg.OperationalError("the row of imsfeed.capture is gone")
         return int(row[0])
 
+    def _complete(self, control: Connection, lsn: str) -> None:
+        control.execute(
+            "update imsfeed.capture set loaded_at = now(), loaded_lsn = %s::text::pg_lsn,"
+            " confirmable_lsn = %s::text::pg_lsn, loaded_rows = %s where slot_name = %s",
+            [lsn, lsn, self._rows, self._settings.source_slot],
+        )
+
     def _publish(self, checked: Checked, snapshot: str, lsn: int, events: OrderedEvents) -> None:
-        partitions = self._settings.kafka_partitions
-        with sessions.connect(self._settings.source(), "initial load", autocommit=False) as reader:
-            reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            reader.read_only = True
-            reader.execute(sql.SQL("set transaction snapshot {}").format(snapshot))
+        with snapshot_session(self._settings.source(), "initial load", snapshot) as reader:
             for table in checked.tables.values():
-                for row in self._rows_of(reader, table):
-                    self._send(events.add(loaded(table, row, partitions), lsn))
+                for rows in rows_of(reader, table):
+                    for row in rows:
+                        self._send(events.add(loaded(table, row, self._settings.kafka_partitions), lsn))
+                    self._rows += len(rows)
+                    self._metrics.initial_load_rows.inc(len(rows))
+                    self._publisher.drain(self._settings.inflight_limit, self._stop, self._report)
         for message in events.finish():
             self._send(message)
-        self._drain(0)
-
-    def _rows_of(self, reader: Connection, table: CapturedTable) -> Iterator[Row]:
-        """The rows, with the values as the stream would tell them."""
-        columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
-        source = sql.Identifier(table.name.schema, table.name.table)
-        reader.execute(
-            sql.SQL("declare load_rows no scroll cursor for select {} from {}").format(columns, source),
-        )
-        while rows := _fetch(reader, table.columns):
-            yield from rows
-            self._rows += len(rows)
-            self._metrics.initial_load_rows.inc(len(rows))
-            self._drain(self._settings.inflight_limit)
-        reader.execute("close load_rows")
+        self._publisher.drain(0, self._stop, self._report)
 
     def _send(self, message: KafkaMessage | None) -> None:
         if message is not None:
             self._publisher.send(message)
 
-    def _drain(self, limit: int) -> None:
-        """Wait until at most *limit* messages are outstanding."""
-        while True:
-            self._metrics.alive(time.time())
-            self._publisher.acknowledged()
-            self._metrics.publish_inflight_messages.set(self._publisher.inflight)
-            if time.monotonic() - self._told >= _PROGRESS_SECONDS:
-                self._told = time.monotonic()
-                log.info("loading", rows=self._rows, outstanding=self._publisher.inflight)
-            if self._stop:
-                raise StoppedError
-            if self._publisher.inflight <= limit:
-                return
-            self._stop.wait(_TURN_SECONDS)
+    def _report(self) -> None:
+        self._metrics.alive(time.time())
+        if time.monotonic() - self._told >= _PROGRESS_SECONDS and self._control is not None:
+            self._told = time.monotonic()
+            log.info("loading", rows=self._rows, outstanding=self._publisher.inflight)
+            query = "update imsfeed.capture set loaded_rows = %s where slot_name = %s"
+            self._control.execute(query, [self._rows, self._settings.source_slot])
 
 
 def _lock(control: Connection, slot: str) -> None:
@@ -152,15 +137,3 @@ def _lock(control: Connection, slot: str) -> None:
     query = "select pg_try_advisory_lock(hashtextextended('imsfeed initial load of ' || %s, 0))"
     if control.execute(query, [slot]).fetchone() != (True,):
         raise psycopg.errors.ObjectInUse("another capture is loading")
-
-
-def _fetch(reader: Connection, names: tuple[str, ...]) -> list[Row]:
-    result = reader.execute(f"fetch {_FETCH_ROWS} from load_rows".encode()).pgresult
-    if result is None:
-        return []
-    columns = [(number, name, reader_of(result.ftype(number))) for number, name in enumerate(names)]
-    value: Any = result.get_value
-    return [
-        {name: None if (text := value(row, number)) is None else read(text) for number, name, read in columns}
-        for row in range(result.ntuples)
-    ]

@@ -31,11 +31,12 @@ class TransactionContext(msgspec.Struct, frozen=True):
     """What all events of one transaction have in common.
 
     Attributes:
-        prefix: what stands before the LSN in ``transaction.id``: the transaction's id, or ``load``.
+        prefix: what stands before the LSN in ``transaction.id``: the transaction's id, ``load`` or ``resync``.
         commit_lsn: orders transactions.
         committed_ms: time of the commit, in milliseconds since 1970.
         transaction_id: PostgreSQL's, or ``None`` for an initial load.
-        loading: whether it is an initial load.
+        loading: whether it is an initial load, or the resync of one owner.
+        resync_owner: that owner.
     """
 
     prefix: str
@@ -43,6 +44,7 @@ class TransactionContext(msgspec.Struct, frozen=True):
     committed_ms: int
     transaction_id: int | None
     loading: bool = False
+    resync_owner: int | None = None
 
 
 class KafkaMessage(NamedTuple):
@@ -77,6 +79,11 @@ class OrderedEvents:
         self._total = 0
         self._of_table: dict[TableName, int] = {}
         self._held: dict[int, tuple[bytes, Envelope]] = {}
+
+    @property
+    def commit_lsn(self) -> int:
+        """Where the transaction's commit record begins."""
+        return self._transaction.commit_lsn
 
     def add(self, event: RowEvent, lsn: int) -> KafkaMessage | None:
         """Take the next event.
@@ -129,6 +136,7 @@ class OrderedEvents:
             txId=transaction.transaction_id,
             lsn=lsn,
             epoch=origin.epoch,
+            resync_owner=msgspec.UNSET if transaction.resync_owner is None else transaction.resync_owner,
         )
 
     def _message(self, partition: int, key: bytes, envelope: Envelope) -> KafkaMessage:

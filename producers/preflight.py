@@ -9,12 +9,13 @@ import msgspec
 
 from ims.errors import InvalidSettingsError
 from ims.runtime.settings import Settings
-from producers import catalog
+from producers import catalog, source_schema
 from producers.captured_table import HEARTBEAT, OWNER_COLUMN, CapturedTable, TableName, owner_columns
-from producers.catalog import Connection, SourceTable
+from producers.catalog import Connection, Loaded, SourceTable
+from producers.replication import lsn_of, lsn_text
 
 _SETUP: Final = "run `imsfeed setup source`"
-RELOAD: Final = "run `imsfeed setup source --reload`, and capture loads every table again"
+RELOAD: Final = "run `imsfeed resync all`, and capture loads every table again"
 _OPERATIONS: Final = ("insert", "update", "delete", "truncate")
 
 
@@ -41,12 +42,15 @@ def check(connection: Connection, settings: Settings) -> Checked:
         InvalidSettingsError: something is missing or wrong; says what, and what to do about it.
     """
     require_logical_wal(connection)
+    # Before the row in imsfeed.capture, which is written first: another capture may be confirming the slot just now.
+    slot = catalog.slot(connection, settings.source_slot)
     loaded = catalog.loaded(connection, settings.source_slot)
     if loaded is None:
         raise InvalidSettingsError(f"imsfeed.capture of the source has no row for {settings.source_slot!r}; {_SETUP}")
+    if not catalog.exists(connection, "imsfeed.resync"):
+        raise InvalidSettingsError(f"the source was set up for an older version of imsfeed; {_SETUP}")
     database = catalog.database(connection)
-    slot = catalog.slot(connection, settings.source_slot)
-    check_slot(slot, settings.source_slot, database, loaded=loaded.loaded_at is not None)
+    check_slot(slot, settings.source_slot, database, loaded)
     tables = _captured(connection, settings)
     return Checked(database, loaded.epoch, loaded.loaded_at is None, tables)
 
@@ -66,20 +70,23 @@ def require_logical_wal(connection: Connection) -> None:
         raise InvalidSettingsError("the source database's encoding is SQL_ASCII, so its texts cannot be read as UTF-8")
 
 
-def check_slot(slot: dict[str, Any] | None, name: str, database: str, *, loaded: bool) -> None:
+def check_slot(slot: dict[str, Any] | None, name: str, database: str, loaded: Loaded | None) -> None:
     """Check that the slot is ours and has kept every change.
 
     Args:
         slot: its row of ``pg_replication_slots``.
         name: its name.
         database: where it must be.
-        loaded: whether changes since an initial load depend on it; if not, capture makes it anew anyway.
+        loaded: what is known of the initial load since which changes depend on it; without one, or while one is needed,
+            capture makes the slot anew anyway.
 
     Raises:
-        InvalidSettingsError: it is another one's, or it is gone or invalid and changes are lost.
+        InvalidSettingsError: it is another one's, or it is gone, invalid or further than capture was, and changes are
+            lost.
     """
+    depended_on = loaded is not None and loaded.loaded_at is not None
     if slot is None:
-        if loaded:
+        if depended_on:
             raise InvalidSettingsError(f"replication slot {name!r} is gone, and all changes since then; {RELOAD}")
         return
     if (slot["plugin"], slot["database"]) != ("pgoutput", database):
@@ -88,8 +95,15 @@ def check_slot(slot: dict[str, Any] | None, name: str, database: str, *, loaded:
             f" not of pgoutput in {database}; give SOURCE_SLOT another name"
         )
     reason = slot.get("invalidation_reason") or (slot["wal_status"] == "lost" and "wal_status lost")
-    if loaded and reason:
+    if depended_on and reason:
         raise InvalidSettingsError(f"replication slot {name!r} is invalid ({reason}), changes are lost; {RELOAD}")
+    known = loaded.confirmable_lsn if loaded is not None and depended_on else None
+    confirmed = slot.get("confirmed_flush_lsn")
+    if known is not None and confirmed is not None and lsn_of(confirmed) > known:
+        raise InvalidSettingsError(
+            f"replication slot {name!r} stands at {confirmed}, and capture has read it up to {lsn_text(known)} only: it"
+            f" was made anew or advanced by somebody else, and the changes between are lost; {RELOAD}"
+        )
 
 
 def identity_suffices(table: SourceTable, owner_column: str) -> bool:
@@ -97,23 +111,43 @@ def identity_suffices(table: SourceTable, owner_column: str) -> bool:
     return {owner_column, *table.key_columns} <= table.identity_columns
 
 
+def _require_columns(
+    settings: Settings, found: dict[TableName, SourceTable], published: dict[TableName, tuple[str, ...]]
+) -> None:
+    wrong = [
+        problem
+        for name, columns in source_schema.wanted_columns(settings).items()
+        if name in found and name in published
+        for problem in source_schema.problems(
+            name, columns, {one: found[name].types.get(one) for one in published[name]}
+        )
+    ]
+    if wrong:
+        raise InvalidSettingsError(f"{'; '.join(wrong)}; {source_schema.REMEDY}")
+
+
 def _captured(connection: Connection, settings: Settings) -> dict[TableName, CapturedTable]:
     owners = owner_columns(settings)
     published = catalog.published(connection, settings.source_publication)
-    problems = [f"table {name} is not in it" for name in owners if name not in published]
+    found = catalog.tables(connection, {*owners, *published})
+    _require_columns(settings, found, published)
+    # Read one after the other: a table may have gone, and a column have been renamed, in between.
+    there = found.keys() & published.keys()
+    problems = [
+        f"table {name} is not in it" if name in found else f"table {name} does not exist"
+        for name in owners
+        if name not in there
+    ]
     publication = catalog.publication(connection, settings.source_publication)
     if publication is None:
         problems = ["it does not exist"]
     else:
         problems += [f"it does not publish {word}" for word in _OPERATIONS if not publication[f"pub{word}"]]
-    found = catalog.tables(connection, published)
-    for name, table in found.items():
-        owner = owners.get(name, OWNER_COLUMN)
-        if name in owners and owner not in published[name]:
-            problems.append(f"table {name} has no column {owner}, or it is not published")
-        elif name in owners and not identity_suffices(table, owner):
-            problems.append(f"the replica identity of {name} lacks {owner} or the primary key")
-        if unpublished := table.identity_columns - set(published[name]):
+    for name in owners.keys() & there:
+        if not identity_suffices(found[name], owners[name]):
+            problems.append(f"the replica identity of {name} lacks {owners[name]} or the primary key")
+    for name in there:
+        if unpublished := found[name].identity_columns - set(published[name]):
             # PostgreSQL lets such a publication be made, and then refuses the application's statements.
             problems.append(
                 f"its column list of {name} lacks {', '.join(sorted(unpublished))} of the replica identity:"
@@ -121,7 +155,7 @@ def _captured(connection: Connection, settings: Settings) -> dict[TableName, Cap
             )
     if problems:
         raise InvalidSettingsError(f"publication {settings.source_publication!r}: {'; '.join(problems)}; {_SETUP}")
-    order = [name for name in (*owners, *sorted(found.keys() - owners.keys())) if name != HEARTBEAT]
+    order = [name for name in (*owners, *sorted(there - owners.keys())) if name != HEARTBEAT]
     return {
         name: CapturedTable(name, owners.get(name, OWNER_COLUMN), found[name].key_columns, published[name])
         for name in (*order, HEARTBEAT)

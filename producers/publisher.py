@@ -9,6 +9,7 @@ import contextlib
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaProducer
@@ -16,13 +17,16 @@ from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
 from kafka.record import util as record_util
 
 from ims.errors import InvalidSettingsError
+from ims.runtime.lifecycle import Stop
 from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.settings import Settings
 from producers.ordered_events import KafkaMessage
+from producers.replication import StoppedError
 
 _STALL_SECONDS: Final = 120.0
 """Silence of Kafka, with messages outstanding, after which another producer is tried."""
 _CLOSE_SECONDS: Final = 5.0
+_TURN_SECONDS: Final = 0.02
 _LARGEST_MESSAGE: Final = 16 * 1024 * 1024
 """Bytes of an event: a source may keep a long text in a column that we do not even read."""
 _DAY_MS: Final = 86_400_000
@@ -59,7 +63,7 @@ def ensure_topic(settings: Settings) -> None:
         raise InvalidSettingsError(
             f"topic {settings.kafka_topic} has {partitions} partitions and KAFKA_PARTITIONS is"
             f" {settings.kafka_partitions}; set it to {partitions}, or KAFKA_TOPIC to a new topic and"
-            " run `imsfeed setup source --reload`"
+            " run `imsfeed resync all`"
         )
 
 
@@ -174,6 +178,23 @@ class Publisher:
     def oldest_committed_ms(self) -> int | None:
         """When the oldest message that is not acknowledged was committed in the source, in ms since 1970."""
         return next((item[3] for item in self._outstanding if not isinstance(item, int)), None)
+
+    def drain(self, limit: int, stop: Stop, report: Callable[[], None]) -> None:
+        """Wait until at most *limit* messages are outstanding; *report* is called all the while.
+
+        Raises:
+            StoppedError: asked to stop first.
+            kafka.errors.KafkaError: as :meth:`acknowledged`.
+        """
+        while True:
+            report()
+            self.acknowledged()
+            self._metrics.publish_inflight_messages.set(self.inflight)
+            if stop:
+                raise StoppedError
+            if self.inflight <= limit:
+                return
+            stop.wait(_TURN_SECONDS)
 
     def flush(self, seconds: float) -> None:
         """Wait until everything is acknowledged, but no longer than *seconds*.

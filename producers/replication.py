@@ -77,12 +77,18 @@ class Walsender:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def create_slot(self, slot: str) -> ExportedSnapshot:
+    @property
+    def server_process(self) -> int:
+        """The number of the server's process for this connection."""
+        return self._connection.backend_pid
+
+    def create_slot(self, slot: str, *, temporary: bool = False) -> ExportedSnapshot:
         """Create the slot; its snapshot can be used until the next command on this connection.
 
-        It waits until every transaction that is running now has ended.
+        It waits until every transaction that is running now has ended. A *temporary* slot goes with the connection.
         """
-        result = self._execute(f"CREATE_REPLICATION_SLOT \"{slot}\" LOGICAL pgoutput (SNAPSHOT 'export')")
+        kind = "TEMPORARY LOGICAL" if temporary else "LOGICAL"
+        result = self._execute(f"CREATE_REPLICATION_SLOT \"{slot}\" {kind} pgoutput (SNAPSHOT 'export')")
         point, name = (result.get_value(0, column) or b"" for column in (1, 2))
         return ExportedSnapshot(name.decode(), lsn_of(point.decode()))
 

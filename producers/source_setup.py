@@ -13,16 +13,27 @@ from psycopg import sql
 
 from ims.errors import InvalidSettingsError
 from ims.runtime.settings import Settings
-from producers import catalog
-from producers.captured_table import HEARTBEAT, OWN_SCHEMA, TableName, owner_columns
+from producers import catalog, source_schema
+from producers.captured_table import CAPTURE, HEARTBEAT, OWN_SCHEMA, TableName, owner_columns
 from producers.catalog import Connection, Loaded, SourceTable
 from producers.preflight import check_slot, identity_suffices, require_logical_wal
 
 _CREATE_HEARTBEAT = "create table imsfeed.heartbeat (owner_id integer primary key, beat_at timestamptz not null)"
 _CREATE_CAPTURE = (
     "create table imsfeed.capture"
-    " (slot_name text primary key, epoch bigint not null, loaded_at timestamptz, loaded_lsn pg_lsn)"
+    " (slot_name text primary key, epoch bigint not null, loaded_at timestamptz, loaded_lsn pg_lsn,"
+    " loaded_rows bigint not null default 0, confirmable_lsn pg_lsn)"
 )
+_EXTEND_CAPTURE = (
+    "alter table imsfeed.capture add column loaded_rows bigint not null default 0, add column confirmable_lsn pg_lsn"
+)
+_CREATE_RESYNC = (
+    "create table imsfeed.resync (resync_id bigint generated always as identity primary key, slot_name text not null,"
+    " owner_id bigint not null, requested_at timestamptz not null default now(),"
+    " requested_by text not null default session_user,"
+    " began_at timestamptz, rows_sent bigint not null default 0, done_at timestamptz)"
+)
+_OWN_TABLES = ("heartbeat", "capture", "resync")
 _PUBLISHED = "insert, update, delete, truncate"
 
 
@@ -31,6 +42,7 @@ class SourceState(msgspec.Struct, frozen=True):
 
     Attributes:
         own_tables: those of the schema ``imsfeed`` that exist.
+        capture_columns: those of the table ``imsfeed.capture``.
         beating: the partitions that have a heartbeat row.
         loaded: the slot's row in ``imsfeed.capture``.
         tables: those of the tables to be captured that exist.
@@ -41,6 +53,7 @@ class SourceState(msgspec.Struct, frozen=True):
 
     has_schema: bool
     own_tables: frozenset[str]
+    capture_columns: frozenset[str]
     beating: frozenset[int]
     loaded: Loaded | None
     tables: dict[TableName, SourceTable]
@@ -62,10 +75,10 @@ def plan(connection: Connection, settings: Settings, *, reload: bool = False) ->
             changes (which *reload* mends).
     """
     require_logical_wal(connection)
-    state = read_state(connection, settings)
+    # Before what capture knows of it, which is written first.
     slot = catalog.slot(connection, settings.source_slot)
-    is_loaded = state.loaded is not None and state.loaded.loaded_at is not None
-    check_slot(slot, settings.source_slot, catalog.database(connection), loaded=is_loaded and not reload)
+    state = read_state(connection, settings)
+    check_slot(slot, settings.source_slot, catalog.database(connection), None if reload else state.loaded)
     return list(statements(state, settings, reload=reload))
 
 
@@ -95,13 +108,14 @@ def apply(connection: Connection, settings: Settings, *, reload: bool = False) -
 
 def read_state(connection: Connection, settings: Settings) -> SourceState:
     """Read from the catalog what is there now."""
-    own = frozenset(name for name in ("heartbeat", "capture") if catalog.exists(connection, f"{OWN_SCHEMA}.{name}"))
+    own = frozenset(name for name in _OWN_TABLES if catalog.exists(connection, f"{OWN_SCHEMA}.{name}"))
     beating = connection.execute("select owner_id from imsfeed.heartbeat") if "heartbeat" in own else ()
     publication = catalog.publication(connection, settings.source_publication)
     published = catalog.published(connection, settings.source_publication)
     return SourceState(
         has_schema=connection.execute("select to_regnamespace('imsfeed') is not null").fetchone() == (True,),
         own_tables=own,
+        capture_columns=_columns(connection, CAPTURE),
         beating=frozenset(partition for (partition,) in beating),
         loaded=catalog.loaded(connection, settings.source_slot),
         tables=catalog.tables(connection, owner_columns(settings)),
@@ -110,6 +124,11 @@ def read_state(connection: Connection, settings: Settings) -> SourceState:
         and all(publication[f"pub{word}"] for word in ("insert", "update", "delete", "truncate")),
         has_slot=catalog.slot(connection, settings.source_slot) is not None,
     )
+
+
+def _columns(connection: Connection, table: TableName) -> frozenset[str]:
+    found = catalog.tables(connection, [table])
+    return frozenset(found[table].columns) if table in found else frozenset()
 
 
 def statements(state: SourceState, settings: Settings, *, reload: bool) -> Iterator[str]:
@@ -143,9 +162,15 @@ def _require_tables(state: SourceState, settings: Settings, owners: dict[TableNa
             f"the source has no table {', '.join(missing)}; set SOURCE_SCHEMA (now {settings.source_schema!r}),"
             " or name the tables in MAPPING_FILE"
         )
-    for name, table in state.tables.items():
-        if owners[name] not in table.columns:
-            raise InvalidSettingsError(f"table {name} has no column {owners[name]}; name it in MAPPING_FILE")
+    wanted = source_schema.wanted_columns(settings)
+    wrong = [
+        problem
+        for name, table in state.tables.items()
+        if name in wanted
+        for problem in source_schema.problems(name, wanted[name], table.types)
+    ]
+    if wrong:
+        raise InvalidSettingsError(f"{'; '.join(wrong)}; name in MAPPING_FILE what it is there")
 
 
 def _own_tables(state: SourceState, settings: Settings) -> Iterator[str]:
@@ -164,8 +189,12 @@ def _own_tables(state: SourceState, settings: Settings) -> Iterator[str]:
         yield _sql("delete from imsfeed.heartbeat where owner_id >= {partitions}", partitions=partitions)
     if "capture" not in state.own_tables:
         yield _CREATE_CAPTURE
+    elif "confirmable_lsn" not in state.capture_columns:
+        yield _EXTEND_CAPTURE
     if state.loaded is None:
         yield _sql("insert into imsfeed.capture (slot_name, epoch) values ({slot}, 0)", slot=settings.source_slot)
+    if "resync" not in state.own_tables:
+        yield _CREATE_RESYNC
 
 
 def _identities(state: SourceState, owners: dict[TableName, str]) -> Iterator[str]:

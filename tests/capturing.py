@@ -10,8 +10,13 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.future import Future
 from prometheus_client import CollectorRegistry
+from psycopg import sql
 
+from consumers.batch import Message, read_batch
+from consumers.memory_store import MemoryFacts
 from ims.events import Change, decode
+from ims.facts import Table
+from ims.mapping import REFERENCE_MAPPING, SourceMapping
 from ims.runtime.lifecycle import Stop
 from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.settings import Settings
@@ -102,6 +107,7 @@ class Topic:
         self._settings = settings
         self._consumer: Any = None
         self.changes: list[tuple[int, Change]] = []
+        self.messages: list[tuple[int, Message]] = []
 
     def read(self) -> list[tuple[int, Change]]:
         """All changes so far but heartbeats, each with its partition."""
@@ -109,6 +115,7 @@ class Topic:
             self._connect()
         for at, records in self._consumer.poll(timeout_ms=100).items():
             self.changes += [(at.partition, change) for record in records if (change := decode(record.value))]
+            self.messages += [(at.partition, Message(record.offset, record.key, record.value)) for record in records]
         return [(partition, change) for partition, change in self.changes if change.table != "heartbeat"]
 
     def persons(self) -> list[Change]:
@@ -124,6 +131,14 @@ class Topic:
             if change.table == "person"
         ]
 
+    def facts(self, mapping: SourceMapping = REFERENCE_MAPPING) -> MemoryFacts:
+        """What materialize makes of all messages so far."""
+        self.read()
+        facts = MemoryFacts()
+        for partition, message in self.messages:
+            apply(facts, partition, message, mapping)
+        return facts
+
     def close(self) -> None:
         if self._consumer is not None:
             self._consumer.close()
@@ -135,6 +150,24 @@ class Topic:
         )
         partitions = range(settings.kafka_partitions)
         self._consumer.assign([TopicPartition(settings.kafka_topic, partition) for partition in partitions])
+
+
+def apply(facts: MemoryFacts, partition: int, message: Message, mapping: SourceMapping = REFERENCE_MAPPING) -> None:
+    """One message is materialized."""
+    progress = facts.progress(partition) or facts.begin(partition, message.offset)
+    facts.apply(partition, progress.next_offset, read_batch(progress, [message], mapping, 0))
+
+
+def persons_of(source: Connection, mapping: SourceMapping = REFERENCE_MAPPING) -> dict[tuple[int, int], str]:
+    """The family names of the source's persons by owner and number."""
+    columns = [mapping.columns(Table.PERSON)[name] for name in ("owner_id", "id", "family_name")]
+    rows = source.execute(sql.SQL("select {} from person").format(sql.SQL(", ").join(map(sql.Identifier, columns))))
+    return {(owner, number): name for owner, number, name in rows}
+
+
+def persons_told(facts: MemoryFacts) -> dict[tuple[int, int], str]:
+    """The same of the facts."""
+    return {(key.owner_id, key.id): row["family_name"] for key, row in facts.rows(Table.PERSON).items()}
 
 
 class SilentKafka:

@@ -20,25 +20,18 @@ def add_commands(app: typer.Typer) -> None:
     app.add_typer(group, name="setup")
 
 
-def source(
-    dry_run: DryRun = False,
-    reload: Annotated[
-        bool, typer.Option("--reload", help="Have capture load every table anew, with a new slot.")
-    ] = False,
-) -> None:
-    """Create what capture needs in the source: publication, slot, replica identity, heartbeat table.
+def source(dry_run: DryRun = False) -> None:
+    """Create what capture needs in the source: publication, slot, replica identity, imsfeed's own tables.
 
     Example: [bold]imsfeed setup source --dry-run[/bold]
     """
     settings = read_settings()
     with psycopg.connect(settings.source(), autocommit=True) as connection:
-        statements = (source_setup.plan if dry_run else source_setup.apply)(connection, settings, reload=reload)
+        statements = (source_setup.plan if dry_run else source_setup.apply)(connection, settings)
     for statement in statements:
         typer.echo(statement if statement.endswith(";") else f"{statement};")
     if not statements:
         typer.echo("-- the source is set up already")
-    if reload:
-        typer.echo("-- capture will load every table anew: at its next heartbeat, or when it starts")
 
 
 def state(dry_run: DryRun = False) -> None:

@@ -225,8 +225,8 @@ def test_a_load_that_is_ordered_anew_finds_what_was_missed(installation: Install
     slot = installation.environment["SOURCE_SLOT"]
     installation.source.execute("select pg_drop_replication_slot(%s)", (slot,))
     installation.source.execute("delete from enrolment where id = 1")
-    assert "setup source --reload" in installation.imsfeed("capture", code=2)
-    installation.imsfeed("setup", "source", "--reload")
+    assert "imsfeed resync all" in installation.imsfeed("capture", code=2)
+    assert "asked for" in installation.imsfeed("resync", "all", "--no-wait")
     installation.start("capture")
     (delta,) = until(installation.deltas, what=f"a delta; {installation.last_lines()}")
     assert {(record.key, recstatus) for record, recstatus in delta} == {

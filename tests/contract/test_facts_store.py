@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from consumers import sessions
 from consumers.batch import Message, Outcome, Progress, Refused, read_batch
 from consumers.facts_store import FactsStore, FencedError
 from consumers.materialize import materialize_once
-from ims.events import Envelope, Position, Source, Transaction, encode
+from ims.events import UNAVAILABLE, Envelope, Position, Source, Transaction, encode
 from ims.facts import Table
 from ims.mapping import COLUMNS, REFERENCE_MAPPING, FactKey
 from tests.doubles import MemoryFacts
@@ -59,17 +60,36 @@ def rows(store_and_rows: tuple[Store, Rows]) -> Rows:
     return store_and_rows[1]
 
 
-def a_school(lsn: int, *, op: str = "c", epoch: int = 1, last: bool = True, **columns: Any) -> bytes:
+def a_school(
+    lsn: int,
+    *,
+    op: str = "c",
+    epoch: int = 1,
+    ordinal: int = 1,
+    last: bool = True,
+    of: int | None = None,
+    **columns: Any,
+) -> bytes:
+    """School 5 of owner 2; *of*: it is a row of the resync of that owner alone."""
     row = {"owner_id": 2, "id": 5, "school_no": "1", "orgnr": None, "name": "Fjordvik"} | columns
     return encode(
         Envelope(
-            source=Source(schema="public", table="school", epoch=epoch),
+            source=Source(
+                schema="public", table="school", epoch=epoch, resync_owner=msgspec.UNSET if of is None else of
+            ),
             op=op,
             before=row if op == "d" else None,
             after=None if op == "d" else {name: value for name, value in row.items() if value is not ...},
-            transaction=Transaction(f"7:{lsn}", 1, 1, last=last or None),
+            transaction=Transaction(f"7:{lsn}", ordinal, 1, last=last or None),
         )
     )
+
+
+def an_end_mark(lsn: int, *, of: int, ordinal: int = 1) -> bytes:
+    """The heartbeat that ends the resync of an owner."""
+    source = Source(schema="imsfeed", table="heartbeat", epoch=1, resync_owner=of)
+    transaction = Transaction(f"7:{lsn}", ordinal, 1, last=True)
+    return encode(Envelope(source=source, op="r", after={"owner_id": of}, transaction=transaction))
 
 
 def deliver(store: Store, *values: bytes, partition: int = 0) -> list[Refused]:
@@ -92,16 +112,16 @@ def test_rows_are_written_changed_and_removed(store: Store, rows: Rows) -> None:
     }
 
 
-def test_a_column_that_is_missing_keeps_its_value_and_an_explicit_null_does_not(store: Store, rows: Rows) -> None:
+def test_a_value_that_was_not_sent_keeps_the_old_one_and_an_explicit_null_does_not(store: Store, rows: Rows) -> None:
     deliver(store, a_school(10))
-    deliver(store, a_school(11, op="u", name="Ny", school_no=...))
+    deliver(store, a_school(11, op="u", name="Ny", school_no=UNAVAILABLE))
     assert rows(Table.SCHOOL)[FactKey(2, 5)]["school_no"] == "1"
     deliver(store, a_school(12, op="u", name="Ny", school_no=None))
     assert rows(Table.SCHOOL)[FactKey(2, 5)]["school_no"] is None
 
 
 def test_a_row_that_stays_without_a_needed_column_is_put_aside(store: Store, rows: Rows) -> None:
-    (refused,) = deliver(store, a_school(10, op="u", name=...))
+    (refused,) = deliver(store, a_school(10, op="u", name=UNAVAILABLE))
     assert refused.reason == "missing_column"
     assert store.quarantine_size() == 1
     assert rows(Table.SCHOOL) == {}
@@ -123,6 +143,48 @@ def test_a_completed_load_removes_what_it_has_not_seen_in_its_partition_only(sto
     assert len(rows(Table.SCHOOL)) == 3
     deliver(store, a_school(21, op="r", epoch=2, id=7))
     assert rows(Table.SCHOOL).keys() == {FactKey(2, 6), FactKey(2, 7), FactKey(3, 5)}
+
+
+def test_a_load_of_all_removes_what_was_last_seen_in_an_older_epoch_only(store: Store, rows: Rows) -> None:
+    deliver(store, a_school(10), a_school(11, epoch=2, id=6), a_school(12, epoch=2, op="r", id=7))
+    assert rows(Table.SCHOOL).keys() == {FactKey(2, 6), FactKey(2, 7)}
+
+
+def test_the_resync_of_an_owner_removes_what_it_has_not_seen_of_that_owner_only(store: Store, rows: Rows) -> None:
+    deliver(store, a_school(10), a_school(11, id=6), a_school(12, owner_id=4))
+    deliver(store, a_school(20, op="r", id=6, of=2, last=False))
+    assert len(rows(Table.SCHOOL)) == 3, "nothing is gone before the last row is there"
+    deliver(store, a_school(20, op="r", ordinal=2, id=7, of=2))
+    assert rows(Table.SCHOOL).keys() == {FactKey(2, 6), FactKey(2, 7), FactKey(4, 5)}
+
+
+def test_an_owner_of_which_nothing_is_left_is_emptied_by_the_end_mark_alone(store: Store, rows: Rows) -> None:
+    deliver(store, a_school(10))
+    deliver(store, an_end_mark(20, of=2))
+    assert rows(Table.SCHOOL) == {}
+
+
+def test_two_owners_may_be_loaded_in_one_batch(store: Store, rows: Rows) -> None:
+    deliver(store, a_school(10), a_school(11, owner_id=4), a_school(12, owner_id=6))
+    deliver(store, an_end_mark(20, of=2), a_school(21, id=8), an_end_mark(22, of=4))
+    assert rows(Table.SCHOOL).keys() == {FactKey(2, 8), FactKey(6, 5)}
+
+
+def test_a_row_that_changed_after_the_resync_is_not_taken_for_gone(store: Store, rows: Rows) -> None:
+    deliver(store, a_school(10), a_school(11, id=6))
+    deliver(store, an_end_mark(20, of=2), a_school(21, id=6))
+    deliver(store, an_end_mark(20, of=2))
+    assert rows(Table.SCHOOL).keys() == {FactKey(2, 6)}
+
+
+def test_a_loaded_row_that_cannot_be_read_keeps_what_is_stored_of_it(store: Store, rows: Rows) -> None:
+    deliver(store, a_school(10), a_school(11, id=6))
+    (refused,) = deliver(store, a_school(20, op="r", of=2, last=False, name=["?"]))
+    assert refused.reason == "impossible_value"
+    deliver(store, an_end_mark(20, ordinal=2, of=2))
+    assert rows(Table.SCHOOL).keys() == {FactKey(2, 5)}
+    deliver(store, a_school(30, op="r", epoch=2, name=["?"]))
+    assert rows(Table.SCHOOL).keys() == {FactKey(2, 5)}
 
 
 def test_progress_is_read_as_it_was_written(store: Store) -> None:

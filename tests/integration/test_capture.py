@@ -29,10 +29,10 @@ def test_rows_that_were_there_are_loaded_and_what_comes_after_is_streamed(
     assert {(partition, change.table) for partition, change in loaded if change.ends_transaction} == {
         (partition, "heartbeat") for partition in range(PARTITIONS)
     }
-    assert {change.position.epoch for _, change in told.changes} == {1}
     query = "select epoch, loaded_at is not null, (loaded_lsn - '0/0')::bigint from imsfeed.capture"
     epoch, is_loaded, lsn = source.execute(query).fetchone() or (0, False, 0)
-    assert (epoch, is_loaded) == (1, True)
+    assert {change.position.epoch for _, change in told.changes} == {epoch}
+    assert is_loaded
     # The first commit that is streamed may begin at this very position.
     assert all(change.position.lsn < lsn for _, change in loaded)
 
@@ -134,7 +134,7 @@ def test_a_lost_slot_ends_capture_with_the_remedy(source: Connection, settings: 
     with capturing(settings):
         pass
     source.execute("select pg_drop_replication_slot(%s)", [settings.source_slot])
-    with pytest.raises(InvalidSettingsError, match="--reload"):
+    with pytest.raises(InvalidSettingsError, match="imsfeed resync all"):
         capture.run(settings, Stop(), CaptureMetrics(CollectorRegistry()), lambda _ready: None)
 
 

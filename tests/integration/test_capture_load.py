@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from ims.runtime.lifecycle import Stop
 from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.settings import Settings
-from producers import initial_load, preflight, sessions, source_setup
+from producers import initial_load, preflight, sessions, source_setup, table_rows
 from producers.catalog import Connection
 from producers.initial_load import InitialLoad
 from producers.preflight import Checked
@@ -22,7 +22,7 @@ def test_an_interrupted_load_begins_anew_with_a_higher_epoch(
     source: Connection, settings: Settings, told: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_persons(source, *range(50))
-    monkeypatch.setattr(initial_load, "_FETCH_ROWS", 10)
+    monkeypatch.setattr(table_rows, "_FETCH_ROWS", 10)
     with monkeypatch.context() as context:
         silent = SilentKafka(context)
         running = Captured(settings.model_copy(update={"inflight_limit": 20}))
@@ -30,9 +30,11 @@ def test_an_interrupted_load_begins_anew_with_a_higher_epoch(
         running.stop.set()
         running.thread.join(60)
         assert (running.error, True in running.readiness) == (None, False)
+    broken = epoch_of(source)
     with capturing(settings):
         until(lambda: len(told.rows()) == 50, what="all are told")
-    assert {change.position.epoch for _, change in told.changes} == {2}
+    assert {change.position.epoch for _, change in told.changes} == {epoch_of(source)}
+    assert epoch_of(source) > broken
 
 
 def test_a_reload_begins_while_capture_runs(source: Connection, settings: Settings, told: Topic) -> None:
@@ -40,7 +42,31 @@ def test_a_reload_begins_while_capture_runs(source: Connection, settings: Settin
     with capturing(settings):
         source_setup.apply(source, settings, reload=True)
         until(lambda: len(told.rows()) == 2, what="the person is loaded again")
-    assert [change.position.epoch for change in told.persons()] == [1, 2]
+    first, second = (change.position.epoch for change in told.persons())
+    assert first < second == epoch_of(source)
+
+
+def test_a_source_restored_from_an_older_backup_repeats_no_epoch(source: Connection, settings: Settings) -> None:
+    """Its own count of loads has gone back, and its clock has not."""
+    with capturing(settings):
+        pass
+    before = epoch_of(source)
+    source.execute("update imsfeed.capture set epoch = 1, loaded_at = null")
+    with capturing(settings):
+        pass
+    assert epoch_of(source) >= before
+
+
+def test_a_clock_that_is_set_back_repeats_no_epoch_either(source: Connection, settings: Settings) -> None:
+    source.execute("update imsfeed.capture set epoch = 90000000000")
+    with capturing(settings):
+        pass
+    assert epoch_of(source) == 90000000001
+
+
+def epoch_of(source: Connection) -> int:
+    (epoch,) = source.execute("select epoch from imsfeed.capture").fetchone() or (0,)
+    return int(epoch)
 
 
 def is_loaded(source: Connection) -> bool:
@@ -102,7 +128,7 @@ def test_a_load_by_another_capture_just_before_the_start_is_noticed(
     with capturing(settings):
         add_persons(source, 1)
         until(told.persons, what="the person is told")
-    assert [change.position.epoch for change in told.persons()] == [2]
+    assert [change.position.epoch for change in told.persons()] == [epoch_of(source)]
 
 
 def test_a_row_that_comes_during_the_load_is_streamed_and_not_loaded(

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from consumers.batch import Message, Outcome, Progress, read_batch
-from ims.events import Envelope, Position, Source, Transaction, encode
+from consumers.batch import Load, Message, Outcome, Progress, read_batch
+from ims.events import UNAVAILABLE, Envelope, Position, Source, Transaction, encode
 from ims.facts import Table
-from ims.mapping import REFERENCE_MAPPING, FactKey
+from ims.mapping import COLUMNS, REFERENCE_MAPPING, FactKey
 
 START = Progress(0)
 KEY = (Table.ENROLMENT, FactKey(1, 5))
@@ -30,7 +30,7 @@ def an_event(lsn: int = 10, ordinal: int = 1, *, op: str = "u", last: bool = Tru
 def read(*events: Envelope | bytes | None, progress: Progress = START) -> Outcome:
     values = [encode(event) if isinstance(event, Envelope) else event for event in events]
     messages = [Message(progress.next_offset + n, None, value) for n, value in enumerate(values)]
-    return read_batch(progress, messages, REFERENCE_MAPPING, default_epoch=0)
+    return read_batch(progress, messages, REFERENCE_MAPPING, default_epoch=0, sparse=True)
 
 
 def test_what_was_applied_before_is_a_duplicate_and_changes_nothing() -> None:
@@ -125,10 +125,35 @@ def test_a_heartbeat_moves_the_heartbeat_and_nothing_else() -> None:
 
 def test_a_load_is_completed_by_its_last_row_in_the_partition() -> None:
     first = read(an_event(10, 1, op="r", last=False))
-    assert first.loaded_epoch is None
+    assert first.loads == []
     assert first.progress.open_owners == {1}
     last = read(an_event(10, 2, op="r"), progress=first.progress)
-    assert (last.loaded_epoch, last.progress.open_owners) == (1, frozenset())
+    assert (last.loads, last.progress.open_owners) == ([Load(1, 0)], frozenset())
+
+
+def test_the_load_of_one_owner_says_whose_it_is_and_where_it_stands() -> None:
+    source = Source(schema="imsfeed", table="heartbeat", epoch=1, resync_owner=1)
+    assert read(an_event(10, op="r", source=source)).loads == [Load(1, 10, 1)]
+
+
+def test_a_loaded_row_that_cannot_be_read_is_not_taken_for_gone() -> None:
+    outcome = read(an_event(10, op="r", after={"owner_id": 1, "id": 5, "starts_on": "soon"}))
+    assert [refused.reason for refused in outcome.refused] == ["impossible_value"]
+    assert outcome.unread == {KEY: (1, 10)}
+
+
+def test_a_column_that_was_renamed_is_named_and_nothing_is_kept_in_silence() -> None:
+    message = Message(0, None, encode(an_event()))
+    (refused,) = read_batch(START, [message], REFERENCE_MAPPING, 0).refused
+    assert refused.reason == "missing_column"
+    assert "table 'enrolment' has no column 'person_id'" in refused.detail
+
+
+def test_a_value_that_was_not_sent_is_no_missing_column() -> None:
+    row = dict.fromkeys(COLUMNS[Table.ENROLMENT], UNAVAILABLE) | {"owner_id": 1, "id": 5, "role": "teacher"}
+    outcome = read_batch(START, [Message(0, None, encode(an_event(after=row)))], REFERENCE_MAPPING, 0)
+    assert outcome.refused == []
+    assert outcome.rows[KEY].values == {"owner_id": 1, "id": 5, "role": "teacher"}
 
 
 def test_debeziums_deletes_find_their_row_by_the_messages_key() -> None:

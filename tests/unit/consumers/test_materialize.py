@@ -30,7 +30,7 @@ def a_school(lsn: int, name: str) -> bytes:
         Envelope(
             source=Source(schema="public", table="school", epoch=1),
             op="c",
-            after={"owner_id": 1, "id": lsn, "name": name},
+            after={"owner_id": 1, "id": lsn, "school_no": None, "orgnr": None, "name": name},
             transaction=Transaction(f"7:{lsn}", 1, 1, last=True),
         )
     )

@@ -15,7 +15,7 @@ from ims.mapping import REFERENCE_MAPPING, FactKey, parse_mapping
 
 
 def values_of(table: str, **row: Any) -> dict[str, Any]:
-    change = REFERENCE_MAPPING.fact_change(table, after={"owner_id": 1, "id": 5, **row}, key={})
+    change = REFERENCE_MAPPING.fact_change(table, after={"owner_id": 1, "id": 5, **row}, key={}, sparse=True)
     assert change.values is not None
     return change.values
 
@@ -85,9 +85,22 @@ def test_an_owners_key_is_its_owner_id_twice() -> None:
 def test_a_mapping_file_names_only_what_differs() -> None:
     mapping = parse_mapping('[enrolment]\ntable = "opplaring"\ncolumns = { person_id = "elev" }')
     row = {"owner_id": 1, "id": 5, "elev": 7, "group_id": 8}
-    change = mapping.fact_change("opplaring", after=row, key={})
+    change = mapping.fact_change("opplaring", after=row, key={}, sparse=True)
     assert (change.table, (change.values or {})["person_id"]) == (Table.ENROLMENT, 7)
     assert mapping.source_table(Table.ENROLMENT) == "opplaring"
+
+
+def test_an_optional_column_that_the_source_does_not_have_may_be_missing() -> None:
+    mapping = parse_mapping('[owner]\ncolumns = { orgnr = "" }')
+    assert "orgnr" not in mapping.columns(Table.OWNER)
+    change = mapping.fact_change("owner", after={"owner_id": 1, "name": "Fjordvik"}, key={})
+    assert change.values == {"owner_id": 1, "name": "Fjordvik"}
+
+
+def test_a_mapped_column_that_a_row_lacks_is_named_with_its_table() -> None:
+    with pytest.raises(BadMessageError, match="table 'owner' has no column 'orgnr'") as caught:
+        REFERENCE_MAPPING.fact_change("owner", after={"owner_id": 1, "name": "Fjordvik"}, key={})
+    assert caught.value.reason == "missing_column"
 
 
 @pytest.mark.parametrize(
@@ -98,6 +111,7 @@ def test_a_mapping_file_names_only_what_differs() -> None:
         ('[person]\ntabel = "x"', "tabel"),
         ('[person]\ntable = "school"', "same source table"),
         ("[person", "not TOML"),
+        ('[person]\ncolumns = { given_name = "" }', "person.given_name must have a column"),
     ],
 )
 def test_a_mapping_that_is_wrong_says_where(text: str, said: str) -> None:
@@ -117,4 +131,4 @@ def test_any_json_is_a_value_or_a_bad_message(table: str, column: int, value: An
     names = list(REFERENCE_MAPPING.columns(Table(table)).values())
     row = {"owner_id": 1, "id": 5, names[column % len(names)]: value}
     with suppress(BadMessageError):
-        REFERENCE_MAPPING.fact_change(table, after=row, key={})
+        REFERENCE_MAPPING.fact_change(table, after=row, key={}, sparse=True)

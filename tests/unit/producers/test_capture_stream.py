@@ -68,6 +68,33 @@ class Producer:
                 future.success(None)
 
 
+class Confirmation:
+    """Writes down at once what it is asked to, unless it is told to lag."""
+
+    def __init__(self) -> None:
+        self.stored: int | None = None
+
+    def limited(self, lsn: int) -> int:
+        return lsn if self.stored is None else min(lsn, self.stored)
+
+
+class Load:
+    """The rows of an owner as of the snapshot at 1500."""
+
+    point = 1_500
+
+    def __init__(self, rig: "Rig") -> None:
+        self.rig = rig
+        self.sent_after: int | None = None
+        self.closed = False
+
+    def send(self, _sender: Publisher, _metrics: CaptureMetrics) -> None:
+        self.sent_after = len(self.rig.producer.futures)
+
+    def close(self) -> None:
+        self.closed = True
+
+
 class Rig:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -76,9 +103,11 @@ class Rig:
         metrics = CaptureMetrics(self.registry)
         changes = ChangeStream(Origin("adm", 1), {NAME: CapturedTable(NAME, "owner_id", ("id",), ())}, 4)
         list(changes.feed(1, pg.relation()))
-        self.stream = _Stream(
-            cast("Any", self.walsender), Publisher(self.producer, "changes", metrics), changes, 2, metrics
-        )
+        self.confirmation = Confirmation()
+        sender = Publisher(self.producer, "changes", metrics)
+        walsender, confirmation = cast("Any", self.walsender), cast("Any", self.confirmation)
+        self.stream = _Stream(walsender, sender, changes, 2, metrics, confirmation)
+        self.load = Load(self)
 
     def turn(self, *arriving: bytes | Keepalive) -> None:
         items = (item if isinstance(item, Keepalive) else Data(900, item) for item in arriving)
@@ -116,6 +145,41 @@ def test_a_keepalive_after_a_commit_waits_for_the_commits_messages(rig: Rig) -> 
     rig.producer.acknowledge()
     rig.turn(ASKED)
     assert rig.walsender.confirmed[-1] == 2_000
+
+
+def test_nothing_is_confirmed_that_is_not_written_down(rig: Rig) -> None:
+    rig.confirmation.stored = 700
+    rig.turn(ASKED)
+    rig.stream.finish()
+    assert rig.walsender.confirmed == [700, 700]
+
+
+def test_the_rows_of_an_owner_are_sent_before_the_first_commit_that_its_snapshot_has_not(rig: Rig) -> None:
+    rig.stream.load_when_reached(cast("Any", rig.load))
+    rig.turn(pg.begin(1_400), A_PERSON, pg.commit(1_499), pg.begin(1_500))
+    assert (rig.load.sent_after, rig.load.closed, rig.stream.is_loading) == (1, True, False)
+    rig.turn(A_PERSON, pg.commit(1_600))
+    assert len(rig.producer.futures) == 2
+
+
+def test_a_commit_that_is_in_the_snapshot_does_not_start_the_load(rig: Rig) -> None:
+    rig.stream.load_when_reached(cast("Any", rig.load))
+    rig.turn(pg.begin(1_400), A_PERSON, Keepalive(2_000, reply_requested=False), pg.commit(1_499))
+    assert rig.load.sent_after is None
+
+
+def test_an_idle_source_has_reached_the_snapshot_with_a_keepalive(rig: Rig) -> None:
+    rig.stream.load_when_reached(cast("Any", rig.load))
+    rig.turn(Keepalive(1_499, reply_requested=False))
+    assert rig.stream.is_loading
+    rig.turn(Keepalive(1_500, reply_requested=False))
+    assert rig.load.sent_after == 0
+
+
+def test_a_load_that_was_not_reached_is_closed_with_the_stream(rig: Rig) -> None:
+    rig.stream.load_when_reached(cast("Any", rig.load))
+    rig.stream.close()
+    assert (rig.load.closed, rig.load.sent_after) == (True, None)
 
 
 def test_a_report_is_due_even_if_nobody_asks(rig: Rig) -> None:
