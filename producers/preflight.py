@@ -3,6 +3,7 @@
 PostgreSQL 18 only warns on the server when the publication is missing, and sends nothing of what was changed meanwhile.
 """
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -143,16 +144,7 @@ def _captured(connection: Connection, settings: Settings) -> dict[TableName, Cap
         problems = ["it does not exist"]
     else:
         problems += [f"it does not publish {word}" for word in _OPERATIONS if not publication[f"pub{word}"]]
-    for name in owners.keys() & there:
-        if not identity_suffices(found[name], owners[name]):
-            problems.append(f"the replica identity of {name} lacks {owners[name]} or the primary key")
-    for name in there:
-        if unpublished := found[name].identity_columns - set(published[name]):
-            # PostgreSQL lets such a publication be made, and then refuses the application's statements.
-            problems.append(
-                f"its column list of {name} lacks {', '.join(sorted(unpublished))} of the replica identity:"
-                " the application's own updates and deletes fail"
-            )
+    problems += _identity_problems({name: found[name] for name in there}, owners, published)
     if problems:
         raise InvalidSettingsError(f"publication {settings.source_publication!r}: {'; '.join(problems)}; {_SETUP}")
     order = [name for name in (*owners, *sorted(there - owners.keys())) if name != HEARTBEAT]
@@ -160,3 +152,17 @@ def _captured(connection: Connection, settings: Settings) -> dict[TableName, Cap
         name: CapturedTable(name, owners.get(name, OWNER_COLUMN), found[name].key_columns, published[name])
         for name in (*order, HEARTBEAT)
     }
+
+
+def _identity_problems(
+    tables: dict[TableName, SourceTable], owners: dict[TableName, str], published: dict[TableName, tuple[str, ...]]
+) -> Iterator[str]:
+    for name, table in tables.items():
+        if name in owners and not identity_suffices(table, owners[name]):
+            yield f"the replica identity of {name} lacks {owners[name]} or the primary key"
+        if unpublished := table.identity_columns - set(published[name]):
+            # PostgreSQL lets such a publication be made, and then refuses the application's statements.
+            yield (
+                f"its column list of {name} lacks {', '.join(sorted(unpublished))} of the replica identity:"
+                " the application's own updates and deletes fail"
+            )

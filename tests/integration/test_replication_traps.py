@@ -103,10 +103,11 @@ def test_a_row_that_leaves_the_publications_filter_is_told_as_deleted(
 def test_a_column_list_that_would_make_the_sources_own_updates_fail_is_refused(
     source: Connection, settings: Settings
 ) -> None:
+    source.execute("alter table person add column note text, replica identity full")
     source.execute(
         f"alter publication {settings.source_publication} set table owner, school, employee, course_group, enrolment,"
-        " imsfeed.heartbeat, person (owner_id, id, given_name, family_name)".encode()
+        " imsfeed.heartbeat, person (owner_id, id, national_id, given_name, family_name, birth_date, email, mobile,"
+        " feide_name, protected)".encode()
     )
-    source.execute("alter table person replica identity full")
     with pytest.raises(InvalidSettingsError, match=r"public\.person .*the application's own updates"):
         preflight.check(source, settings)
