@@ -15,11 +15,14 @@ from ims.vocabulary import RecordKind
 
 
 class PartitionStatus(msgspec.Struct, frozen=True):
-    """How far a partition has been applied; ``heartbeat_at`` tells an idle one from one that is stuck."""
+    """How far a partition has been applied; ``heartbeat_at`` tells an idle one from one that is stuck.
+
+    ``next_offset`` is ``None`` while the offset is forgotten, until materialize begins the partition anew.
+    """
 
     topic: str
     partition: int
-    next_offset: int
+    next_offset: int | None
     heartbeat_at: datetime | None
     committed_at: datetime | None
     open_owners: list[int]
@@ -72,14 +75,19 @@ class TargetStatus(msgspec.Struct, frozen=True):
 
 
 class Quarantined(msgspec.Struct, frozen=True):
-    """A message that could not be applied: where it lies, and why. Its content is not shown."""
+    """A message that could not be applied: where it lies, and why. Its content is not shown.
 
+    ``number`` is its name for `imsfeed quarantine`; ``healed_at`` is when its row was written since, or ``None``.
+    """
+
+    number: int
     topic: str
     partition: int
     offset: int
     reason: str
     detail: str
     quarantined_at: datetime
+    healed_at: datetime | None
 
 
 class StatusReport(msgspec.Struct, frozen=True):
@@ -97,8 +105,8 @@ def report(connection: Connection) -> StatusReport:
         " order by topic, partition"
     ).fetchall()
     quarantine = connection.execute(
-        "select topic, partition, message_offset, reason, detail, quarantined_at from imsfeed.quarantine"
-        " order by quarantined_at desc, topic, partition, message_offset"
+        "select quarantine_id, topic, partition, message_offset, reason, detail, quarantined_at, healed_at"
+        " from imsfeed.quarantine order by quarantined_at desc, topic, partition, message_offset"
     ).fetchall()
     return StatusReport(
         partitions=[PartitionStatus(*row) for row in partitions],

@@ -98,12 +98,17 @@ def _print(found: StatusReport) -> None:
     _print_exceptions(console, found.targets)
     partitions = Table("Topic", "Partition", "Next offset", "Heartbeat")
     for partition in found.partitions:
-        cells = (partition.partition, partition.next_offset, _moment(partition.heartbeat_at))
+        offset = "forgotten" if partition.next_offset is None else partition.next_offset
+        cells = (partition.partition, offset, _moment(partition.heartbeat_at))
         partitions.add_row(partition.topic, *map(str, cells))
     console.print(partitions)
-    console.print(f"In quarantine: {len(found.quarantine)}")
-    for message in found.quarantine[:_SHOWN]:
-        console.print(f"  {message.topic}[{message.partition}]@{message.offset} {message.reason}: {message.detail}")
+    waiting = [message for message in found.quarantine if message.healed_at is None]
+    console.print(
+        f"In quarantine: {len(waiting)}, and {len(found.quarantine) - len(waiting)} whose row was written since"
+    )
+    for message in waiting[:_SHOWN]:
+        place = f"{message.topic}[{message.partition}]@{message.offset}"
+        console.print(f"  {message.number}: {place} {message.reason}: {message.detail}")
 
 
 def _print_targets(console: Console, found: Sequence[TargetStatus]) -> None:

@@ -1,16 +1,13 @@
 """`imsfeed targets`: the settings of the importers, read and changed while everything runs."""
 
-import getpass
-import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
 
 from consumers import sessions, targets_table
-from ims.errors import InvalidSettingsError
+from deploy.commands.arguments import assignments, caller
 from ims.readiness import settings_warning
 from ims.runtime.settings import read_settings
 from ims.targets import TargetSettings, parse_toml, to_toml
@@ -34,7 +31,7 @@ def apply(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help
     """
     targets = parse_toml(file.read_text(encoding="utf-8"))
     with sessions.connect(read_settings().state(), "targets") as connection:
-        said = targets_table.apply_settings(connection, targets, _who())
+        said = targets_table.apply_settings(connection, targets, caller())
     typer.echo("\n".join(said) or "nothing to change")
     _warn(targets)
 
@@ -58,29 +55,11 @@ def set_(
     Example: [bold]imsfeed targets set lms enabled=true snapshot_hour=3[/bold]
     """
     with sessions.connect(read_settings().state(), "targets") as connection:
-        settings = targets_table.set_settings(connection, name, dict(map(_change, changes)), _who())
+        settings = targets_table.set_settings(connection, name, assignments(changes), caller())
     typer.echo(to_toml([settings]), nl=False)
     _warn([settings])
-
-
-def _who() -> str:
-    """Who changes a setting, for the audit; in a container a user may have a number and no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"
 
 
 def _warn(targets: Iterable[TargetSettings]) -> None:
     for warning in filter(None, map(settings_warning, targets)):
         typer.echo(f"warning: {warning}", err=True)
-
-
-def _change(text: str) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise InvalidSettingsError(f"{text!r} is not KEY=VALUE, such as enabled=true")
-    try:
-        return key, msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        return key, value
