@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 import psycopg
@@ -67,6 +68,19 @@ class FactsStore:
             (self._topic, partition, next_offset),
         )
         return self.progress(partition) or Progress(next_offset)
+
+    def belong_to(self, topic_id: UUID, partitions: Iterable[int]) -> list[int]:
+        """Remember that the offsets of *partitions* are those of the topic with this id, unless they have another's.
+
+        Returns:
+            The partitions whose offsets are those of another topic.
+        """
+        rows = self._connection.execute(
+            "update imsfeed.topic_partition set topic_id = coalesce(topic_id, %s)"
+            " where topic = %s and partition = any (%s) and topic_id is distinct from %s returning partition, topic_id",
+            (topic_id, self._topic, list(partitions), topic_id),
+        ).fetchall()
+        return [partition for partition, remembered in rows if remembered != topic_id]
 
     def apply(self, partition: int, start: int, outcome: Outcome) -> list[Refused]:
         """Make the facts what *outcome* says, move the partition on from *start*, mark what may have changed.
