@@ -113,7 +113,7 @@ class _Session:
 
     def run(self, stop: Stop, ready: Callable[[bool], None]) -> None:
         settings = self._settings
-        with sessions.connect(settings.state(), "materialize") as connection:
+        with sessions.connect(settings.state(), "materialize", leasing=True) as connection:
             store = FactsStore(connection, settings.kafka_topic, settings.kafka_partitions)
             source = KafkaSource(settings)
             try:

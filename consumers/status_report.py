@@ -11,6 +11,7 @@ import msgspec
 from consumers.sessions import Connection
 from consumers.targets_table import TargetRow, all_targets
 from ims.readiness import settings_warning
+from ims.standstill import text_of
 from ims.vocabulary import RecordKind
 
 
@@ -57,7 +58,8 @@ class IdChange(msgspec.Struct, frozen=True):
 class TargetStatus(msgspec.Struct, frozen=True):
     """Where a target's feed stands.
 
-    ``published`` counts persons, groups and memberships told; ``warning`` is about settings that are unwise.
+    ``published`` counts persons, groups and memberships told; ``warning`` is about settings that are unwise;
+    ``standstill`` says why nothing is written to the feed, and what to do.
     """
 
     owner: int
@@ -72,6 +74,7 @@ class TargetStatus(msgspec.Struct, frozen=True):
     remarks: list[Remarked]
     id_changes: list[IdChange]
     warning: str | None = None
+    standstill: str | None = None
 
 
 class Quarantined(msgspec.Struct, frozen=True):
@@ -148,6 +151,7 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         remarks=[Remarked(_kind(kind), id_, remark, since) for kind, id_, remark, since in remarks],
         id_changes=[IdChange(*row) for row in id_changes],
         warning=settings_warning(target.settings),
+        standstill=None if target.standstill is None else text_of(target.standstill, target.settings.name),
     )
 
 

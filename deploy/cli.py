@@ -10,7 +10,19 @@ import psycopg
 import typer
 from kafka.errors import KafkaError
 
-from deploy.commands import compare, demo, feed, processes, quarantine, replay, report, settings, setup, targets
+from deploy.commands import (
+    compare,
+    demo,
+    feed,
+    processes,
+    quarantine,
+    replay,
+    report,
+    republish,
+    settings,
+    setup,
+    targets,
+)
 from ims.errors import ImsfeedError, InvalidSettingsError
 
 app = typer.Typer(
@@ -22,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (processes, setup, targets, feed, quarantine, report, settings, compare, replay, demo):
+for module in (processes, setup, targets, feed, republish, quarantine, report, settings, compare, replay, demo):
     module.add_commands(app)
 
 

@@ -120,6 +120,8 @@ def _print_targets(console: Console, found: Sequence[TargetStatus]) -> None:
         targets.add_row(name, target.state, seq, _moment(target.head_at), _moment(target.snapshot_at), *counts)
     console.print(targets)
     for target in found:
+        if target.standstill:
+            console.print(f"{_name(target)} stands still: {target.standstill}")
         if target.warning:
             console.print(f"Warning: {target.warning}")
 
