@@ -18,6 +18,7 @@ import msgspec
 from consumers import notice_store, outcomes_store, published_store, sessions, tombstones
 from consumers.cut import Cut, cut_once, publish_first
 from consumers.facts_store import CHANNEL
+from consumers.feed_check import FeedCheck
 from consumers.mail import mail_server
 from consumers.manifests import write_manifest
 from consumers.notices import Notices
@@ -109,6 +110,8 @@ class Compactor:
         self._kept_house: datetime | None = None
         self._looked: datetime | None = None
         self._broken: set[int] = set()
+        every = timedelta(seconds=settings.manifest_seconds)
+        self._check = FeedCheck(connection, settings.feed_directory, every)
 
     def step(self, now: datetime) -> float:
         """Do what is due for every target.
@@ -130,7 +133,7 @@ class Compactor:
             self._look(now)
             self._looked = now
         if _passed(self._kept_house, _KEEP_HOUSE_EVERY, now):
-            self._keep_house(targets, now)
+            self._keep_house(all_targets(self._connection), now)
             self._kept_house = now
         settle = self._settings.settle_seconds
         rests = [
@@ -151,6 +154,8 @@ class Compactor:
             if not publish_first(self._connection, target.target_id, now):
                 return
             log.info("first publication", target=target.settings.name, owner=target.owner_id)
+        elif self._check.stands_still(target, now):
+            self._broken.add(target.target_id)
         elif not target.has_snapshot:
             self._write(progress, self._snapshot, target, now, None)
         else:
@@ -254,7 +259,7 @@ class Compactor:
         """Remove what is past its time."""
         before = now - timedelta(days=self._settings.retention_days)
         for target in targets:
-            if target.has_snapshot:
+            if target.has_snapshot and not self._check.stands_still(target, now):
                 self._expire(target, before, now)
         published_store.forget_marks(self._connection)
         notice_store.forget(self._connection, before)

@@ -8,6 +8,7 @@ import psycopg
 from psycopg import sql
 
 from consumers.batch import Load, RowState
+from consumers.sessions import Connection
 from ims.facts import Table
 from ims.mapping import COLUMNS, FactKey
 
@@ -111,6 +112,22 @@ def sweep(cursor: Cursor, table: Table, load: Load, partitions: int, partition: 
         [load.epoch, load.lsn, *parameters],
     )
     return {owner_id for (owner_id,) in cursor.fetchall()}
+
+
+def all_seen_after(connection: Connection, owner_id: int, epoch: int, lsn: int) -> bool:
+    """Whether the owner has rows, and each of them was seen after that epoch and LSN, as after a load."""
+    seen = [
+        connection.execute(
+            sql.SQL(
+                "select count(*), count(*) filter (where (source_epoch, commit_lsn) <= (%s, %s)) from imsfeed.{}"
+                " where owner_id = %s"
+            ).format(sql.Identifier(table.value)),
+            (epoch, lsn, owner_id),
+        ).fetchone()
+        or (0, 0)
+        for table in Table
+    ]
+    return any(rows for rows, _ in seen) and not any(older for _, older in seen)
 
 
 def _upsert_statement(table: Table) -> sql.Composed:

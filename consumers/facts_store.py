@@ -4,12 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 import psycopg
 
-from consumers import fact_tables
-from consumers.batch import Load, Outcome, Progress, Refused, RowState
+from consumers import fact_tables, quarantine_store
+from consumers.batch import Load, Message, Outcome, Progress, Refused, RowState
 from consumers.fact_tables import Cursor
 from ims.errors import ImsfeedError
 from ims.events import Position
@@ -46,10 +47,10 @@ class FactsStore:
         return bool(row and row[0])
 
     def progress(self, partition: int) -> Progress | None:
-        """How far *partition* has been applied, or ``None`` if nothing ever was."""
+        """How far *partition* has been applied, or ``None`` if nothing ever was or its offset was forgotten."""
         row = self._connection.execute(
             "select next_offset, source_epoch, commit_lsn, ordinal, open_owners, heartbeat_at, committed_at"
-            " from imsfeed.topic_partition where topic = %s and partition = %s",
+            " from imsfeed.topic_partition where topic = %s and partition = %s and next_offset is not null",
             (self._topic, partition),
         ).fetchone()
         if row is None:
@@ -58,13 +59,27 @@ class FactsStore:
         return Progress(row[0], position, frozenset(row[4]), row[5], row[6])
 
     def begin(self, partition: int, next_offset: int) -> Progress:
-        """Register a partition that was never applied, from *next_offset* on."""
+        """Register a partition that was never applied, or whose offset was forgotten, from *next_offset* on."""
         self._connection.execute(
-            "insert into imsfeed.topic_partition (topic, partition, next_offset) values (%s, %s, %s)"
-            " on conflict do nothing",
+            "insert into imsfeed.topic_partition as p (topic, partition, next_offset) values (%s, %s, %s)"
+            " on conflict (topic, partition) do update set next_offset = excluded.next_offset"
+            " where p.next_offset is null",
             (self._topic, partition, next_offset),
         )
         return self.progress(partition) or Progress(next_offset)
+
+    def belong_to(self, topic_id: UUID, partitions: Iterable[int]) -> list[int]:
+        """Remember that the offsets of *partitions* are those of the topic with this id, unless they have another's.
+
+        Returns:
+            The partitions whose offsets are those of another topic.
+        """
+        rows = self._connection.execute(
+            "update imsfeed.topic_partition set topic_id = coalesce(topic_id, %s)"
+            " where topic = %s and partition = any (%s) and topic_id is distinct from %s returning partition, topic_id",
+            (topic_id, self._topic, list(partitions), topic_id),
+        ).fetchall()
+        return [partition for partition, remembered in rows if remembered != topic_id]
 
     def apply(self, partition: int, start: int, outcome: Outcome) -> list[Refused]:
         """Make the facts what *outcome* says, move the partition on from *start*, mark what may have changed.
@@ -80,15 +95,36 @@ class FactsStore:
             psycopg.Error: nothing has been applied.
         """
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            self._move(cursor, partition, start, outcome.progress)
+            waiting = self._move(cursor, partition, start, outcome.progress)
             marks: Marks = {}
-            refused = list(outcome.refused)
-            for table, rows in _by_table(outcome.rows).items():
-                refused += self._apply_table(cursor, table, rows, marks)
+            refused = [*outcome.refused, *self._apply_rows(cursor, outcome, marks)]
+            applied = _applied(outcome, refused)
+            if waiting:
+                quarantine_store.heal(cursor, self._topic, partition, applied)
             _keep(cursor, outcome.unread)
             for load in outcome.loads:
                 self._sweep(cursor, partition, load, marks)
-            self._quarantine(cursor, partition, refused)
+                if load.owner_id is None:
+                    quarantine_store.heal_by_load(cursor, self._topic, partition, load.epoch)
+            quarantine_store.put_aside(cursor, self._topic, partition, refused, applied)
+            _insert_marks(cursor, marks)
+        return refused
+
+    def apply_again(self, partition: int, outcome: Outcome, number: int) -> list[Refused]:
+        """Make the facts what a message from quarantine says; the partition stays where it is.
+
+        For a transaction that holds the partition's lock, as :meth:`apply` does while it moves it on.
+
+        Args:
+            number: the message's in quarantine; earlier ones about the same row are healed by it.
+
+        Returns:
+            The message, if it still cannot be applied.
+        """
+        with self._connection.cursor() as cursor:
+            marks: Marks = {}
+            refused = [*outcome.refused, *self._apply_rows(cursor, outcome, marks)]
+            quarantine_store.heal(cursor, self._topic, partition, _applied(outcome, refused), before=number)
             _insert_marks(cursor, marks)
         return refused
 
@@ -101,26 +137,26 @@ class FactsStore:
         with self._connection.transaction(), self._connection.cursor() as cursor:
             self._move(cursor, partition, start, outcome.progress)
             _keep(cursor, {key: (row.epoch, row.lsn) for key, row in outcome.rows.items() if row.loading})
-            self._quarantine(cursor, partition, refused)
+            quarantine_store.put_aside(cursor, self._topic, partition, refused, ())
 
     def quarantine_size(self) -> int:
-        """How many messages wait in quarantine."""
-        return self._count("select count(*) from imsfeed.quarantine")
+        """How many messages wait in quarantine; those that were healed do not."""
+        return quarantine_store.waiting(self._connection)
 
     def unresolved_references(self) -> int:
         """How many references point to a row that has not arrived."""
-        return self._count(_UNRESOLVED)
-
-    def _count(self, query: str) -> int:
-        row = self._connection.execute(query.encode()).fetchone()
+        row = self._connection.execute(_UNRESOLVED).fetchone()
         return int(row[0]) if row else 0
 
-    def _move(self, cursor: Cursor, partition: int, start: int, to: Progress) -> None:
+    def _move(self, cursor: Cursor, partition: int, start: int, to: Progress) -> bool:
+        """Move the partition on, and tell whether messages of it wait in quarantine."""
         position = to.position or (None, None, None)
         cursor.execute(
             "update imsfeed.topic_partition set next_offset = %s, source_epoch = %s, commit_lsn = %s, ordinal = %s,"
             " open_owners = %s, heartbeat_at = %s, committed_at = %s, updated_at = now()"
-            " where topic = %s and partition = %s and next_offset = %s",
+            " where topic = %s and partition = %s and next_offset = %s"
+            " returning exists (select from imsfeed.quarantine q where q.topic = topic_partition.topic"
+            " and q.partition = topic_partition.partition and q.healed_at is null)",
             (
                 to.next_offset,
                 *position,
@@ -132,8 +168,16 @@ class FactsStore:
                 start,
             ),
         )
-        if cursor.rowcount != 1:
+        row = cursor.fetchone()
+        if row is None:
             raise FencedError(f"partition {partition} no longer stands at offset {start}: another process applied it")
+        return bool(row[0])
+
+    def _apply_rows(self, cursor: Cursor, outcome: Outcome, marks: Marks) -> list[Refused]:
+        refused = []
+        for table, rows in _by_table(outcome.rows).items():
+            refused += self._apply_table(cursor, table, rows, marks)
+        return refused
 
     def _apply_table(self, cursor: Cursor, table: Table, rows: dict[FactKey, RowState], marks: Marks) -> list[Refused]:
         stored = fact_tables.stored(cursor, table, [key for key, row in rows.items() if _needs_stored(table, row)])
@@ -152,16 +196,11 @@ class FactsStore:
             for owner_id in fact_tables.sweep(cursor, table, load, self._partitions, partition):
                 marks.setdefault((owner_id, "owner", owner_id), None)
 
-    def _quarantine(self, cursor: Cursor, partition: int, refused: Iterable[Refused]) -> None:
-        cursor.executemany(
-            "insert into imsfeed.quarantine"
-            " (topic, partition, message_offset, message_key, message_value, reason, detail)"
-            " values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
-            [
-                (self._topic, partition, r.message.offset, r.message.key, r.message.value, r.reason, r.detail)
-                for r in refused
-            ],
-        )
+
+def _applied(outcome: Outcome, refused: Iterable[Refused]) -> list[Message]:
+    """The messages whose rows were written; of several about one row the last."""
+    aside = {one.message.offset for one in refused}
+    return [row.message for row in outcome.rows.values() if row.message.offset not in aside]
 
 
 def _keep(cursor: Cursor, seen: Mapping[tuple[Table, FactKey], tuple[int, int]]) -> None:

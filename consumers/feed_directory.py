@@ -9,19 +9,19 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Final
 
 import msgspec
 
 from ims.errors import FeedError
-from ims.feed import MANIFEST
+from ims.feed import DELTAS, MANIFEST, SNAPSHOTS, Manifest, decode, parse_snapshot_name
 from ims.feed_proof import Proof, prove
 
 _FILE_MODE: Final = 0o640
 _DIRECTORY_MODE: Final = 0o750
-_FOLDERS: Final = ("deltas", "snapshots")
+_FOLDERS: Final = (DELTAS, SNAPSHOTS)
 _ORPHAN_SECONDS: Final = 3_600
 """How old an unrecorded file must be to be swept: one being written now is not recorded yet."""
 _BLOCK_CHARACTERS: Final = 1 << 18
@@ -37,15 +37,19 @@ class Written(msgspec.Struct, frozen=True):
 class FeedDirectory:
     """The folder of one target: ``feed/<orgnr>/<target>/``.
 
+    Args:
+        create: make the folder where it is not there. Not for one that files were published in: if that is missing, its
+            volume was lost or is not mounted, and another folder must not take its place.
+
     Raises:
         FeedError: organisation number or name would lead out of the feed directory.
     """
 
-    def __init__(self, root: Path, orgnr: str, name: str) -> None:
+    def __init__(self, root: Path, orgnr: str, name: str, *, create: bool = True) -> None:
         if not (orgnr.isascii() and orgnr.isalnum()):
             raise FeedError("the organisation number must be letters and digits, because a folder is named after it")
         self.path = root / orgnr / name
-        for folder in (root / orgnr, self.path, *(self.path / folder for folder in _FOLDERS)):
+        for folder in (root / orgnr, self.path, *(self.path / folder for folder in _FOLDERS)) if create else ():
             folder.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
 
     def link(self, name: str, content: bytes) -> None:
@@ -74,19 +78,58 @@ class FeedDirectory:
 
         Moodle reads a file again only if its mtime, in whole seconds, is later than the last one's.
         """
+        with self.prepared(name, parts) as put_in_place:
+            return put_in_place(now)
+
+    @contextlib.contextmanager
+    def prepared(self, name: str, parts: Iterable[str]) -> Iterator[Callable[[float], Written]]:
+        """Write a file beside the one called *name*; it takes its place when what is yielded is called with the time.
+
+        As :meth:`replace`; without the call nothing is replaced.
+        """
         target = self.path / name
         with self._temporary(name) as file:
             written = _write(file, parts)
-            file.flush()  # what is written later would move the mtime again
-            mtime = max(now, target.stat().st_mtime + 1) if target.exists() else now
-            os.utime(file.name, (mtime, mtime))
-            self._rename(file, target)
-        return written
 
-    def write_manifest(self, content: bytes) -> None:
-        """Replace the manifest."""
+            def put_in_place(now: float) -> Written:
+                file.flush()  # what is written later would move the mtime again
+                mtime = max(now, target.stat().st_mtime + 1) if target.exists() else now
+                os.utime(file.name, (mtime, mtime))
+                self._rename(file, target)
+                return written
+
+            yield put_in_place
+
+    def manifest(self) -> Manifest | None:
+        """The manifest that is there, or ``None``.
+
+        Raises:
+            FeedError: it cannot be read.
+        """
+        try:
+            return decode((self.path / MANIFEST).read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def highest_seq(self) -> int:
+        """The highest number that a file of the folder has, or its manifest if that can be read; 0 without any."""
+        deltas = [int(path.stem) for path in (self.path / DELTAS).glob("*.xml") if path.stem.isdecimal()]
+        names = filter(None, (parse_snapshot_name(path.name) for path in (self.path / SNAPSHOTS).glob("*.xml")))
+        with contextlib.suppress(FeedError):
+            if (manifest := self.manifest()) is not None:
+                deltas.append(manifest.head_seq)
+        return max([0, *deltas, *(name.seq for name in names)])
+
+    def write_manifest(self, content: bytes, still_ours: Callable[[], None] = lambda: None) -> None:
+        """Replace the manifest.
+
+        Args:
+            still_ours: called when only the replacing is left; raises if somebody else may write by now.
+        """
         with self._temporary(MANIFEST) as file:
             file.write(content)
+            _sync(file)
+            still_ours()
             self._rename(file, self.path / MANIFEST)
 
     def remove(self, names: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ exporters to look at; nothing is ever read back from there.
 
 from collections.abc import Iterable
 from typing import Any, Final
+from uuid import UUID
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -18,9 +19,16 @@ from ims.runtime.settings import Settings
 _FETCH_WAIT_MS: Final = 50
 """How long a broker holds an empty fetch; part of every change's way, and of the idle cost."""
 
+_METADATA_MS: Final = 5_000
+"""Age at which the client asks for the topic's partitions and id again; by default it would be five minutes."""
+_NO_ID: Final = UUID(int=0)
+"""What a broker says of a topic that is not there."""
+
+REMEDY: Final = "run `imsfeed setup state --forget-offsets`, start materialize again, then run `imsfeed resync all`"
+
 
 class OffsetLostError(ImsfeedError):
-    """The stored offset is outside what Kafka has: messages are gone or the topic is another one. Needs a resync."""
+    """The stored offset says nothing about what Kafka has: messages are gone or the topic is another one."""
 
 
 class KafkaSource:
@@ -38,11 +46,21 @@ class KafkaSource:
             max_poll_records=settings.batch_limit,
             max_partition_fetch_bytes=4 * 1024 * 1024,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
+            metadata_max_age_ms=_METADATA_MS,
         )
 
     def partitions(self) -> set[int]:
         """The topic's partitions; empty while it does not exist."""
         return set(self._consumer.partitions_for_topic(self._topic) or ())
+
+    def topic_id(self) -> UUID | None:
+        """Kafka's own id of the topic, another one once it was deleted and created anew.
+
+        As of the last look at the topic, some seconds ago at most. ``None`` while there is no topic, and from brokers
+        that give no ids (before Kafka 2.8).
+        """
+        found: UUID | None = self._consumer._cluster.topic_id(self._topic)  # noqa: SLF001 - the client keeps it nowhere else
+        return None if found == _NO_ID else found
 
     def first_offset(self, partition: int) -> int:
         """The oldest offset that Kafka still has."""
@@ -61,8 +79,8 @@ class KafkaSource:
             first, end = starts[self._at(partition)], ends[partition]
             if not first <= offset <= end:
                 raise OffsetLostError(
-                    f"{self._topic}[{partition}]: offset {offset} is outside {first}..{end}, what Kafka has;"
-                    " load the source anew with `imsfeed resync all`"
+                    f"{self._topic}[{partition}]: offset {offset} is outside {first}..{end}, what Kafka has: messages"
+                    f" were removed before they were applied, or the topic is another one; {REMEDY}"
                 )
             self._consumer.seek(self._at(partition), offset)
 

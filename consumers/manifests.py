@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from consumers import published_store
+from consumers import feed_check, published_store, sessions
 from consumers.sessions import Connection
 from consumers.snapshots import feed_directory
 from consumers.targets_table import TargetRow, lock_target
@@ -16,22 +16,31 @@ _EXPIRES_AFTER: Final = timedelta(minutes=10)
 """An importer that sees an older ``checked`` knows that nobody writes any more."""
 
 
-def write_manifest(connection: Connection, root: Path, target_id: int, now: datetime) -> bool:
+def write_manifest(connection: Connection, root: Path, target_id: int, now: datetime, *, wait: bool = False) -> bool:
     """Link what is recorded but not in the feed yet, then say in the manifest what is.
 
-    The target's row is locked meanwhile, so that of two processes the later one writes the newer manifest.
+    The target's row is locked meanwhile, so that of two processes the later one writes the newer manifest. The server
+    takes the lock from a process that was paused for long; so the lock is asked for once more before the manifest is
+    replaced. Should the process be paused just then, its older manifest stands until the next one: that of whoever goes
+    on, or its own, which is the first thing it writes after it has lost its session.
+
+    Args:
+        wait: wait for another process that works on the target, instead of giving up at once.
 
     Returns:
-        Whether it was written; not while another process works on the target or there is no snapshot yet.
+        Whether it was written; not while another process works on the target, there is no snapshot yet, or the files
+        contradict what was recorded (:mod:`consumers.feed_check`).
 
     Raises:
         FeedError: a file of the feed is not what was recorded.
     """
     with connection.transaction():
-        target = lock_target(connection, target_id)
+        target = lock_target(connection, target_id, wait=wait)
         if target is None or not target.has_snapshot:
             return False
         directory = feed_directory(root, target)
+        if feed_check.examine(connection, target, directory) is not None:
+            return False
         for seq, _, xml in published_store.unlinked_deltas(connection, target_id):
             directory.link(delta_path(seq), xml)
             published_store.mark_linked(connection, target_id, seq, now)
@@ -39,7 +48,10 @@ def write_manifest(connection: Connection, root: Path, target_id: int, now: date
         if latest is None:
             return False
         deltas = published_store.deltas(connection, target_id)
-        directory.write_manifest(encode(manifest_of(target, *latest, deltas, now)))
+        if not target.announced:
+            published_store.announced(connection, target_id, now)
+        content = encode(manifest_of(target, *latest, deltas, now))
+        directory.write_manifest(content, still_ours=lambda: sessions.see_that_it_lives(connection))
         return True
 
 
@@ -57,6 +69,7 @@ def manifest_of(
     return Manifest(
         target=settings.name,
         epoch=target.epoch,
+        epoch_seq=target.epoch_seq,
         head_seq=target.head_seq or 0,
         oldest_delta_seq=deltas[0].seq if deltas else None,
         generated=max(taken_at, target.head_at or taken_at),

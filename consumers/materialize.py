@@ -13,7 +13,7 @@ import psycopg
 from consumers import kafka_source, sessions
 from consumers.batch import Message, Outcome, Progress, Refused, read_batch
 from consumers.facts_store import FactsStore, FencedError
-from consumers.kafka_source import KafkaSource
+from consumers.kafka_source import REMEDY, KafkaSource, OffsetLostError
 from ims.errors import ImsfeedError
 from ims.mapping import SourceMapping
 from ims.runtime.lifecycle import Stop
@@ -49,7 +49,7 @@ def run(settings: Settings, stop: Stop, metrics: MaterializeMetrics, ready: Call
 
     Raises:
         InvalidSettingsError: the mapping file is wrong.
-        OffsetLostError: messages were lost between Kafka and the state database.
+        OffsetLostError: messages were lost between Kafka and the state database, or the topic is another one.
     """
     mapping = read_mapping(settings)
 
@@ -113,7 +113,7 @@ class _Session:
 
     def run(self, stop: Stop, ready: Callable[[bool], None]) -> None:
         settings = self._settings
-        with sessions.connect(settings.state(), "materialize") as connection:
+        with sessions.connect(settings.state(), "materialize", leasing=True) as connection:
             store = FactsStore(connection, settings.kafka_topic, settings.kafka_partitions)
             source = KafkaSource(settings)
             try:
@@ -143,7 +143,10 @@ class _Session:
         except FencedError:
             metrics.fencing_rejections.inc()
             log.warning("fenced", partition=partition, offset=self._progress[partition].next_offset)
-            self._progress[partition] = store.progress(partition) or self._progress[partition]
+            progress = store.progress(partition)
+            if progress is None:
+                raise  # its offset was forgotten on purpose: a new session begins where Kafka does
+            self._progress[partition] = progress
             source.seek(partition, self._progress[partition].next_offset)
             return
         self._progress[partition] = outcome.progress
@@ -163,6 +166,7 @@ class _Session:
             self._progress[partition] = store.progress(partition) or store.begin(
                 partition, source.first_offset(partition)
             )
+        self._see_that_the_topic_is_the_same(store, source)
         if found:
             source.assign(self._offsets())
             log.info("partitions taken", partitions=sorted(found), offsets=self._offsets())
@@ -175,6 +179,15 @@ class _Session:
         if now - self._counted >= _COUNT_SECONDS:
             self._metrics.unresolved_references.set(store.unresolved_references())
             self._counted = now
+
+    def _see_that_the_topic_is_the_same(self, store: FactsStore, source: KafkaSource) -> None:
+        topic_id = source.topic_id()
+        others = store.belong_to(topic_id, self._progress) if topic_id is not None else []
+        if others:
+            raise OffsetLostError(
+                f"{self._settings.kafka_topic} was deleted and created anew: the offsets of partitions"
+                f" {', '.join(map(str, sorted(others)))} are those of the former topic; {REMEDY}"
+            )
 
     def _see_that_it_moves(self, partition: int, lag: int, now: float) -> None:
         offset = self._progress[partition].next_offset
@@ -190,4 +203,5 @@ class _Session:
 
 
 def _is_transient(error: BaseException) -> bool:
-    return sessions.is_transient(error) or kafka_source.is_transient(error) or isinstance(error, ConsumerStalledError)
+    passing = isinstance(error, ConsumerStalledError | FencedError)
+    return passing or sessions.is_transient(error) or kafka_source.is_transient(error)

@@ -190,7 +190,7 @@ def deltas(connection: Connection, target_id: int) -> list[DeltaEntry]:
 
 
 def add_snapshot(connection: Connection, target_id: int, entry: SnapshotEntry, now: datetime) -> None:
-    """Record a snapshot that is in the feed. The last one before the first delta is where that one's chain starts."""
+    """Record a snapshot that is in the feed. The last one before the epoch's first delta is where its chain starts."""
     connection.execute(
         "insert into imsfeed.snapshot (target_id, path, seq, local_date, sha256, size, counts, created_at)"
         " values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
@@ -206,9 +206,27 @@ def add_snapshot(connection: Connection, target_id: int, entry: SnapshotEntry, n
         ),
     )
     connection.execute(
-        "update imsfeed.target set head_sha256 = %s where target_id = %s and head_seq = 0",
+        "update imsfeed.target set head_sha256 = %s where target_id = %s and head_seq = epoch_seq",
         (entry.sha256, target_id),
     )
+
+
+def announced(connection: Connection, target_id: int, now: datetime) -> None:
+    """Remember that a manifest names the target's files: from now on they must be there."""
+    connection.execute("update imsfeed.target set announced_at = %s where target_id = %s", (now, target_id))
+
+
+def exported(connection: Connection, target_id: int, seq: int) -> bool:
+    """Take the turn at the file at the fixed path, for what it shows at *seq*; in the transaction that replaces it.
+
+    Returns:
+        Whether it may be replaced; not if it shows something newer already.
+    """
+    taken = connection.execute(
+        "update imsfeed.target set exported_seq = %s where target_id = %s and coalesce(exported_seq, 0) <= %s",
+        (seq, target_id, seq),
+    )
+    return taken.rowcount == 1
 
 
 def latest_snapshot(connection: Connection, target_id: int) -> tuple[SnapshotEntry, datetime] | None:

@@ -1,22 +1,35 @@
 """Sessions on the state database that cannot block another process for ever.
 
-A process that is paused in the middle of a transaction holds its locks; the server's time-outs take them from it, so
-that whoever has taken over can go on. TCP's own probes find a peer that is gone without a word.
+A process that is paused in the middle of a transaction holds its locks, and one that is paused between two transactions
+holds its leases; the server's time-outs take both from it, so that another can go on. TCP's own probes, from both ends,
+find a peer that is gone without a word. What the DSN says in ``options`` comes after these and wins.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-_TIMEOUTS = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=15s -c statement_timeout=300s -c timezone=UTC"
+_OPTIONS: Final = (
+    "-c timezone=UTC -c lock_timeout=15s -c statement_timeout=300s"
+    # A cut of everything works out a large owner between two statements; nobody but its own target waits for it.
+    " -c idle_in_transaction_session_timeout=60s"
+    " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30s"
+    " -c client_connection_check_interval=5s"
+)
+_LEASING: Final = " -c idle_in_transaction_session_timeout=10s -c idle_session_timeout=60s"
+"""Of a session that holds leases, which it uses every few seconds: without a word from it others take them over."""
 
 
-def connect(dsn: str, name: str, *, autocommit: bool = True) -> Connection:
+def connect(dsn: str, name: str, *, autocommit: bool = True, leasing: bool = False) -> Connection:
     """Open a session named *name* (``application_name``) on the state database.
+
+    Args:
+        leasing: it keeps advisory locks that others wait for; the server ends it when nothing is heard for a minute.
 
     Raises:
         psycopg.OperationalError: the server cannot be reached or refuses.
@@ -25,13 +38,22 @@ def connect(dsn: str, name: str, *, autocommit: bool = True) -> Connection:
         dsn,
         autocommit=autocommit,
         application_name=f"imsfeed {name}",
-        options=_TIMEOUTS,
+        options=f"{_OPTIONS}{_LEASING if leasing else ''} {conninfo_to_dict(dsn).get('options') or ''}",
         connect_timeout=10,
         keepalives_idle=10,
         keepalives_interval=5,
         keepalives_count=3,
         tcp_user_timeout=30_000,
     )
+
+
+def see_that_it_lives(connection: Connection) -> None:
+    """Ask the server whether the session, and so the locks of its transaction, are still ours.
+
+    Raises:
+        psycopg.OperationalError: the server has ended it.
+    """
+    connection.execute("select")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ The file is in the feed before it is recorded: after a crash between the two the
 are found there and recorded. Deltas go on meanwhile; a snapshot shows the state at its sequence number.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
@@ -17,6 +18,7 @@ from ims.errors import FeedError
 from ims.feed import SnapshotEntry, Totals, snapshot_path
 from ims.records import RecordKey
 from ims.schedule import local_day
+from ims.standstill import text_of
 from ims.vocabulary import RecordKind
 from ims.xml_writer import Properties, snapshot_parts
 
@@ -30,12 +32,14 @@ def take_snapshot(
         scheduled: the local day whose hour this is, or ``None`` for a snapshot out of turn.
 
     Raises:
-        FeedError: the target was never published, or another file has the snapshot's name.
+        FeedError: the target was never published or stands still, or another file has the snapshot's name.
         psycopg.Error: the snapshot is not recorded; take it again.
     """
     kinds: Counter[RecordKind] = Counter()
     with one_view(connection):
         target = read_target(connection, target_id)
+        if target.standstill is not None:
+            raise FeedError(f"target {target.settings.name}: {text_of(target.standstill, target.settings.name)}")
         day = scheduled or local_day(now, target.settings.zone)
         path = snapshot_path(day, _published_seq(target))
         parts = document(target, _counted(published_store.stream(connection, target_id), kinds))
@@ -58,27 +62,35 @@ def take_snapshot(
 def write_export(connection: Connection, root: Path, target_id: int, now: datetime) -> int | None:
     """Replace the file at the target's fixed path by the full state; leavers are absent, or in it as gone.
 
+    The file is made beside it first, and takes its place only if another process has not put a newer one there. What
+    is said in :func:`consumers.manifests.write_manifest` of a process that is paused is true here as well.
+
     Returns:
         The sequence number that the file shows, or ``None`` when the target has no such path.
     """
-    with one_view(connection):
-        target = read_target(connection, target_id)
-        if target.settings.export_path is None:
-            return None
-        shape = target.settings.export_shape
-        rows = (
-            tombstones.stream(connection, target_id, now)
-            if shape == "tombstones"
-            else published_store.stream(connection, target_id)
-        )
-        parts = document(target, rows)
-        feed_directory(root, target).replace(target.settings.export_path, parts, now.timestamp())
+    with contextlib.ExitStack() as file:
+        with one_view(connection):
+            target = read_target(connection, target_id)
+            if target.settings.export_path is None:
+                return None
+            shape = target.settings.export_shape
+            rows = (
+                tombstones.stream(connection, target_id, now)
+                if shape == "tombstones"
+                else published_store.stream(connection, target_id)
+            )
+            directory = feed_directory(root, target)
+            prepared = directory.prepared(target.settings.export_path, document(target, rows))
+            put_in_place = file.enter_context(prepared)
+        with connection.transaction():
+            if published_store.exported(connection, target_id, _published_seq(target)):
+                put_in_place(now.timestamp())
     return _published_seq(target)
 
 
 def feed_directory(root: Path, target: TargetRow) -> FeedDirectory:
-    """The folder of a target that has been published."""
-    return FeedDirectory(root, target.orgnr or "", target.settings.name)
+    """The folder of a target that has been published; it is created until the first manifest names what is in it."""
+    return FeedDirectory(root, target.orgnr or "", target.settings.name, create=not target.announced)
 
 
 def document(target: TargetRow, rows: Iterable[tuple[RecordKey, str]]) -> Iterator[str]:

@@ -12,15 +12,19 @@ from consumers.sessions import Connection
 from consumers.suppressions import Suppression, all_in_force
 from consumers.targets_table import TargetRow, all_targets
 from ims.readiness import settings_warning
+from ims.standstill import text_of
 from ims.vocabulary import RecordKind
 
 
 class PartitionStatus(msgspec.Struct, frozen=True):
-    """How far a partition has been applied; ``heartbeat_at`` tells an idle one from one that is stuck."""
+    """How far a partition has been applied; ``heartbeat_at`` tells an idle one from one that is stuck.
+
+    ``next_offset`` is ``None`` while the offset is forgotten, until materialize begins the partition anew.
+    """
 
     topic: str
     partition: int
-    next_offset: int
+    next_offset: int | None
     heartbeat_at: datetime | None
     committed_at: datetime | None
     open_owners: list[int]
@@ -55,7 +59,8 @@ class IdChange(msgspec.Struct, frozen=True):
 class TargetStatus(msgspec.Struct, frozen=True):
     """Where a target's feed stands.
 
-    ``published`` counts persons, groups and memberships told; ``warning`` is about settings that are unwise.
+    ``published`` counts persons, groups and memberships told; ``warning`` is about settings that are unwise;
+    ``standstill`` says why nothing is written to the feed, and what to do.
     """
 
     owner: int
@@ -70,17 +75,23 @@ class TargetStatus(msgspec.Struct, frozen=True):
     remarks: list[Remarked]
     id_changes: list[IdChange]
     warning: str | None = None
+    standstill: str | None = None
 
 
 class Quarantined(msgspec.Struct, frozen=True):
-    """A message that could not be applied: where it lies, and why. Its content is not shown."""
+    """A message that could not be applied: where it lies, and why. Its content is not shown.
 
+    ``number`` is its name for `imsfeed quarantine`; ``healed_at`` is when its row was written since, or ``None``.
+    """
+
+    number: int
     topic: str
     partition: int
     offset: int
     reason: str
     detail: str
     quarantined_at: datetime
+    healed_at: datetime | None
 
 
 class StatusReport(msgspec.Struct, frozen=True):
@@ -99,8 +110,8 @@ def report(connection: Connection) -> StatusReport:
         " order by topic, partition"
     ).fetchall()
     quarantine = connection.execute(
-        "select topic, partition, message_offset, reason, detail, quarantined_at from imsfeed.quarantine"
-        " order by quarantined_at desc, topic, partition, message_offset"
+        "select quarantine_id, topic, partition, message_offset, reason, detail, quarantined_at, healed_at"
+        " from imsfeed.quarantine order by quarantined_at desc, topic, partition, message_offset"
     ).fetchall()
     return StatusReport(
         partitions=[PartitionStatus(*row) for row in partitions],
@@ -143,6 +154,7 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         remarks=[Remarked(_kind(kind), id_, remark, since) for kind, id_, remark, since in remarks],
         id_changes=[IdChange(*row) for row in id_changes],
         warning=settings_warning(target.settings),
+        standstill=None if target.standstill is None else text_of(target.standstill, target.settings.name),
     )
 
 

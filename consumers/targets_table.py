@@ -12,6 +12,7 @@ from consumers.sessions import Connection
 from ims.dialect import Dialect
 from ims.errors import InvalidSettingsError
 from ims.numbers import compact, organisation_number
+from ims.standstill import Standstill
 from ims.targets import TargetSettings, changed
 
 
@@ -24,6 +25,9 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
         dialect: what the published fragments are written in, as of the last cut.
         head_seq: number of the last delta, 0 after the first publication, ``None`` before it.
         head_sha256: its digest; of snapshot 0 while there is no delta.
+        epoch_seq: number of the epoch's first snapshot.
+        standstill: why nothing must be written to the feed until a person has looked, or ``None``.
+        announced: a manifest of the present files has been written.
         recompute: the settings have changed since the last cut.
         owner_orgnr: the owner's organisation number now, ``None`` if it has no valid one or has not arrived. A feed
             without one is not emptied but stands still: a mistake in one field must not lock out a whole owner.
@@ -38,6 +42,9 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
     settings: TargetSettings
     recompute: bool
     epoch: str
+    epoch_seq: int = 0
+    standstill: Standstill | None = None
+    announced: bool = False
     orgnr: str | None
     source: str | None
     dialect: Dialect = "ims"
@@ -60,12 +67,13 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
             return "disabled"
         if self.head_seq is None:
             return "waiting"
-        return "ok" if self.owner_orgnr == self.orgnr else "stale"
+        return "ok" if self.owner_orgnr == self.orgnr and self.standstill is None else "stale"
 
 
 _COLUMNS: Final = """
 select t.target_id, t.owner_id, t.settings, t.recompute, t.epoch, t.orgnr, t.source, t.dialect, t.head_seq,
        t.head_sha256, t.head_at, t.marks_through, t.dated_through, t.snapshot_through,
+       t.epoch_seq, t.standstill, t.announced_at is not null as announced,
        (select o.orgnr from imsfeed.owner o where o.owner_id = t.owner_id) as owner_orgnr,
        exists (select from imsfeed.topic_partition p where t.owner_id = any (p.open_owners)) as open,
        exists (select from imsfeed.snapshot s where s.target_id = t.target_id) as has_snapshot,
@@ -78,6 +86,7 @@ select t.target_id, t.owner_id, t.settings, t.recompute, t.epoch, t.orgnr, t.sou
 
 def _row(**columns: Any) -> TargetRow:  # noqa: ANN401 - a database's row
     settings = columns["settings"] = msgspec.convert(columns["settings"], TargetSettings)
+    columns["standstill"] = Standstill(columns["standstill"]) if columns["standstill"] else None
     columns["owner_orgnr"] = valid_orgnr(columns["owner_orgnr"], settings)
     return TargetRow(**columns)
 
@@ -108,9 +117,13 @@ def read_target(connection: Connection, target_id: int) -> TargetRow:
     return row
 
 
-def lock_target(connection: Connection, target_id: int) -> TargetRow | None:
-    """One target, locked until the transaction ends; ``None`` while another process works on it."""
-    query = _COLUMNS + "where t.target_id = %s for update of t skip locked"
+def lock_target(connection: Connection, target_id: int, *, wait: bool = False) -> TargetRow | None:
+    """One target, locked until the transaction ends; ``None`` while another process works on it.
+
+    Args:
+        wait: wait for the other process, as long as the session's ``lock_timeout`` allows.
+    """
+    query = _COLUMNS + "where t.target_id = %s for update of t" + ("" if wait else " skip locked")
     with connection.cursor(row_factory=kwargs_row(_row)) as cursor:
         return cursor.execute(query, (target_id,)).fetchone()
 

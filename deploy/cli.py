@@ -17,14 +17,33 @@ from deploy.commands import (
     feed,
     plan,
     processes,
+    quarantine,
     replay,
     report,
+    republish,
     resync,
     settings,
     setup,
     targets,
 )
 from ims.errors import ImsfeedError, InvalidSettingsError
+
+_MODULES = (
+    processes,
+    setup,
+    resync,
+    republish,
+    quarantine,
+    targets,
+    plan,
+    feed,
+    report,
+    emergency,
+    settings,
+    compare,
+    replay,
+    demo,
+)
 
 app = typer.Typer(
     name="imsfeed",
@@ -39,6 +58,8 @@ for module in (
     processes,
     setup,
     resync,
+    republish,
+    quarantine,
     targets,
     plan,
     feed,

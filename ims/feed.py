@@ -83,7 +83,8 @@ class DeltaEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One delta that can still be fetched.
 
     Attributes:
-        prev_sha256: digest of the delta before; of the first delta, that of the snapshot with seq 0 that it follows.
+        prev_sha256: digest of the delta before; of an epoch's first delta, that of the snapshot it follows, which has
+            the number ``epoch_seq``.
         created: when it was cut.
         oldest_event_at: when the source committed the oldest change in it; ``None`` if no change in the source made
             it, but a date that was reached or a setting.
@@ -106,6 +107,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         format: :data:`FORMAT`.
         target: the target's name.
         epoch: changes when the history was broken; an importer then takes the snapshot again.
+        epoch_seq: number of the epoch's first snapshot, 0 of a target's first epoch; files with a smaller one are
+            of an older epoch, and no longer count.
         head_seq: number of the last delta, or of the snapshot if there is none; 0 before the first delta.
         oldest_delta_seq: number of the oldest delta that can still be fetched, or ``None`` without any.
         generated: when this manifest was written.
@@ -121,6 +124,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     format: int = FORMAT
     target: str
     epoch: str
+    epoch_seq: Seq = 0
     head_seq: Seq
     oldest_delta_seq: DeltaSeq | None
     generated: Instant

@@ -4,7 +4,7 @@ The manifest names files that are there, whole and unchanged; the deltas are num
 file is valid; and **snapshot + deltas == next snapshot**, record by record, for every pair of snapshots kept. A problem
 names the file and the rule, and counts records; it never says whose they are.
 
-Files that the manifest does not announce yet are passed over: they are being published.
+Files that the manifest does not announce yet are passed over: they are being published. So are files of an older epoch.
 """
 
 from collections import Counter
@@ -68,9 +68,9 @@ def prove(read_file: Callable[[str], bytes], names: Callable[[str], list[str]]) 
     except FeedError as error:
         return Proof(0, 0, 0, [str(error)])
     proving = _Proving(read_file, manifest)
-    snapshots = _announced(names(SNAPSHOTS), manifest.snapshot)
+    snapshots = _announced(names(SNAPSHOTS), manifest)
     proving.check_manifest()
-    proving.check_chain([snapshot for snapshot in snapshots if snapshot.seq == 0])
+    proving.check_chain([snapshot for snapshot in snapshots if snapshot.seq == manifest.epoch_seq])
     proving.check_files()
     return proving.replay(snapshots)
 
@@ -119,12 +119,14 @@ class _Proving:
             self._problem(MANIFEST, f"oldest_delta_seq is not {oldest}, as its deltas say")
         if manifest.head_seq != head or head < manifest.snapshot.seq:
             self._problem(MANIFEST, f"head_seq {manifest.head_seq} is not that of its last delta or snapshot")
+        if manifest.epoch_seq > min([manifest.snapshot.seq, *(entry.seq - 1 for entry in entries[:1])]):
+            self._problem(MANIFEST, f"it names a file from before epoch_seq {manifest.epoch_seq}, of an older epoch")
         if manifest.snapshot.path != SnapshotName(manifest.snapshot.seq, manifest.snapshot.local_date).path:
             self._problem(MANIFEST, "the snapshot's path is not that of its seq and local_date")
 
     def check_chain(self, first_snapshots: list[SnapshotName]) -> None:
-        """See that the deltas are chained, from one of the snapshots without any delta (seq 0) if they are kept."""
-        entries = self._manifest.deltas
+        """See that the deltas are chained, from one of the snapshots that began the epoch if they are kept."""
+        entries, first = self._manifest.deltas, self._manifest.epoch_seq
         for entry in entries:
             if entry.path != delta_path(entry.seq):
                 self._problem(MANIFEST, f"the path of delta {entry.seq} is not that of its seq")
@@ -133,10 +135,10 @@ class _Proving:
                 self._problem(MANIFEST, f"delta {after.seq} follows delta {before.seq}: a gap or a wrong order")
             elif after.prev_sha256 != before.sha256:
                 self._problem(after.path, "prev_sha256 is not the digest of the delta before")
-        if entries and entries[0].seq == 1 and first_snapshots:
+        if entries and entries[0].seq == first + 1 and first_snapshots:
             digests = {sha256(self._bytes(snapshot.path) or b"").hexdigest() for snapshot in first_snapshots}
             if entries[0].prev_sha256 not in digests:
-                self._problem(entries[0].path, "prev_sha256 is not the digest of a snapshot with seq 0")
+                self._problem(entries[0].path, f"prev_sha256 is not the digest of a snapshot with seq {first}")
 
     def check_files(self) -> None:
         """See that the files which the manifest names are what it says, and every delta is valid."""
@@ -229,10 +231,11 @@ class _Proving:
         self._problems.append(f"{path}: {what}")
 
 
-def _announced(names: Iterable[str], latest: SnapshotEntry) -> list[SnapshotName]:
-    """The snapshots to look at, oldest first: those kept, up to the one that the manifest names."""
-    last = SnapshotName(latest.seq, latest.local_date)
-    return sorted(found for name in names if (found := parse_snapshot_name(name)) is not None and found <= last)
+def _announced(names: Iterable[str], manifest: Manifest) -> list[SnapshotName]:
+    """The epoch's snapshots to look at, oldest first: those kept, up to the one that the manifest names."""
+    last = SnapshotName(manifest.snapshot.seq, manifest.snapshot.local_date)
+    found = filter(None, map(parse_snapshot_name, names))
+    return sorted(name for name in found if name.seq >= manifest.epoch_seq and name <= last)
 
 
 def _records(data: bytes, kind: Literal["full", "delta"]) -> Iterable[ReadRecord]:

@@ -86,6 +86,8 @@ class Pipeline:
         self.compactor = Compactor(self.settings, self.metrics, self.connection, Immediately())
         self.now = NOON
         self.epoch = 1
+        self.key: bytes | None = None
+        """Kafka's key of the messages that arrive."""
         self._lsn = count(100)
         self._offset = count()
 
@@ -120,7 +122,7 @@ class Pipeline:
 
     def deliver(self, *values: bytes | None) -> tuple[Outcome, list[Refused]]:
         """Messages with these values arrive, and are applied as one batch."""
-        messages = [Message(next(self._offset), None, value) for value in values]
+        messages = [Message(next(self._offset), self.key, value) for value in values]
         outcome, refused = materialize_once(self.store, 0, messages, self.progress, REFERENCE_MAPPING, 0)
         self.progress = outcome.progress
         return outcome, refused

@@ -98,14 +98,19 @@ def _print(found: StatusReport) -> None:
     _print_exceptions(console, found.targets)
     partitions = Table("Topic", "Partition", "Next offset", "Heartbeat")
     for partition in found.partitions:
-        cells = (partition.partition, partition.next_offset, _moment(partition.heartbeat_at))
+        offset = "forgotten" if partition.next_offset is None else partition.next_offset
+        cells = (partition.partition, offset, _moment(partition.heartbeat_at))
         partitions.add_row(partition.topic, *map(str, cells))
     console.print(partitions)
     kinds = Counter(one.kind for one in found.suppressions)
     console.print(f"Suppressed: {kinds['suppressed']}; told to leave ahead of the source: {kinds['leave_now']}")
-    console.print(f"In quarantine: {len(found.quarantine)}")
-    for message in found.quarantine[:_SHOWN]:
-        console.print(f"  {message.topic}[{message.partition}]@{message.offset} {message.reason}: {message.detail}")
+    waiting = [message for message in found.quarantine if message.healed_at is None]
+    console.print(
+        f"In quarantine: {len(waiting)}, and {len(found.quarantine) - len(waiting)} whose row was written since"
+    )
+    for message in waiting[:_SHOWN]:
+        place = f"{message.topic}[{message.partition}]@{message.offset}"
+        console.print(f"  {message.number}: {place} {message.reason}: {message.detail}")
 
 
 def _print_targets(console: Console, found: Sequence[TargetStatus]) -> None:
@@ -117,6 +122,8 @@ def _print_targets(console: Console, found: Sequence[TargetStatus]) -> None:
         targets.add_row(name, target.state, seq, _moment(target.head_at), _moment(target.snapshot_at), *counts)
     console.print(targets)
     for target in found:
+        if target.standstill:
+            console.print(f"{_name(target)} stands still: {target.standstill}")
         if target.warning:
             console.print(f"Warning: {target.warning}")
 

@@ -5,7 +5,10 @@ from typing import Annotated
 import psycopg
 import typer
 
+from consumers import sessions
+from consumers.forgotten_offsets import forget_offsets
 from deploy import migrations
+from ims.errors import InvalidSettingsError
 from ims.runtime.settings import read_settings
 from producers import source_setup
 
@@ -34,11 +37,28 @@ def source(dry_run: DryRun = False) -> None:
         typer.echo("-- the source is set up already")
 
 
-def state(dry_run: DryRun = False) -> None:
+def state(
+    dry_run: DryRun = False,
+    forget: Annotated[
+        bool,
+        typer.Option(
+            "--forget-offsets",
+            help="Also forget how far the topic was read, when Kafka has lost messages or the topic is another one.",
+        ),
+    ] = False,
+) -> None:
     """Bring the state database's schema up to date.
 
     Example: [bold]STATE_DSN=postgresql://imsfeed@db/imsfeed imsfeed setup state[/bold]
     """
-    dsn = read_settings().state()
-    for name in migrations.pending(dsn) if dry_run else migrations.migrate(dsn):
+    if dry_run and forget:
+        raise InvalidSettingsError("--dry-run and --forget-offsets do not go together: forgetting has nothing to show")
+    settings = read_settings()
+    for name in migrations.pending(settings.state()) if dry_run else migrations.migrate(settings.state()):
         typer.echo(name)
+    if forget:
+        with sessions.connect(settings.state(), "setup") as connection:
+            forgotten = forget_offsets(connection, settings.kafka_topic)
+        typer.echo(f"offsets forgotten: {len(forgotten)} partitions of {settings.kafka_topic}")
+        typer.echo("materialize begins at the oldest message that Kafka has; what is lost between is not in the state:")
+        typer.echo("run `imsfeed resync all`")

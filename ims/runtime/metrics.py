@@ -147,7 +147,9 @@ class MaterializeMetrics(ProcessMetrics):
         self.consumer_stalls = self._counter(
             "consumer_stalls", "Times the Kafka consumer was made anew because it no longer delivered."
         )
-        self.quarantine_size = self._gauge("quarantine_size", "Messages in quarantine.")
+        self.quarantine_size = self._gauge(
+            "quarantine_size", "Messages in quarantine whose row has not been written since."
+        )
         self.unresolved_references = self._gauge(
             "unresolved_references", "Rows of the state that refer to a row which has not arrived."
         )

@@ -56,6 +56,7 @@ TEXT = """\
   "format": 1,
   "target": "lms",
   "epoch": "e7c1",
+  "epoch_seq": 0,
   "head_seq": 12,
   "oldest_delta_seq": 12,
   "generated": "2026-08-17T08:00:00Z",

@@ -1,0 +1,125 @@
+"""Messages that cannot be applied, in the state database: put aside, and healed by what comes after them.
+
+A message is healed once the row that it was about has been written since, by a later message with its key or by a load.
+It says nothing any more then, and applying it would take the row back to what it was.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, Final
+
+import psycopg
+
+from consumers.batch import Message, Refused
+from ims.errors import BadMessageError
+from ims.events import Change, decode
+
+Cursor = psycopg.Cursor[tuple[Any, ...]]
+
+_ROWS: Final = 500
+"""Messages of the quarantine held in memory at a time."""
+
+
+def put_aside(
+    cursor: Cursor, topic: str, partition: int, refused: Iterable[Refused], applied: Iterable[Message]
+) -> None:
+    """Put messages into quarantine, in their order.
+
+    Args:
+        applied: messages of the same batch that were applied; a refused one before them may be healed at once.
+    """
+    by_key = _by_key(applied)
+    cursor.executemany(
+        "insert into imsfeed.quarantine"
+        " (topic, partition, message_offset, message_key, message_value, reason, detail, healed_at)"
+        " values (%s, %s, %s, %s, %s, %s, %s, case when %s then now() end)",
+        [
+            (
+                topic,
+                partition,
+                one.message.offset,
+                one.message.key,
+                one.message.value,
+                one.reason,
+                one.detail,
+                any(
+                    after.offset > one.message.offset and _same_row(one.message, after)
+                    for after in by_key[one.message.key]
+                ),
+            )
+            for one in sorted(refused, key=lambda one: one.message.offset)
+        ],
+    )
+
+
+def heal(cursor: Cursor, topic: str, partition: int, applied: Iterable[Message], *, before: int | None = None) -> None:
+    """Note that *applied* have written the rows which messages in quarantine were about.
+
+    Args:
+        before: only messages in quarantine with a smaller number; ``None``: all, because all came earlier.
+    """
+    by_key = _by_key(applied)
+    cursor.execute(
+        "select quarantine_id, message_key, message_value from imsfeed.quarantine where topic = %s and partition = %s"
+        " and healed_at is null and message_key = any (%s) and (%s::bigint is null or quarantine_id < %s)",
+        (topic, partition, [key for key in by_key if key is not None], before, before),
+    )
+    healed = [
+        number
+        for number, key, value in cursor.fetchall()
+        if any(_same_row(Message(0, bytes(key), value), after) for after in by_key[bytes(key)])
+    ]
+    _note(cursor, healed)
+
+
+def heal_by_load(cursor: Cursor, topic: str, partition: int, epoch: int) -> None:
+    """Note that a load of *epoch* has written all there is in the partition: what an older epoch said is healed.
+
+    A message that cannot be read stays as it is, since nobody knows of when it is.
+    """
+    cursor.execute(
+        "select quarantine_id, message_value from imsfeed.quarantine"
+        " where topic = %s and partition = %s and healed_at is null",
+        (topic, partition),
+    )
+    healed: list[int] = []
+    while rows := cursor.fetchmany(_ROWS):
+        changes = [(number, _change(value)) for number, value in rows]
+        healed += [number for number, change in changes if change is not None and change.position.epoch < epoch]
+    _note(cursor, healed)
+
+
+def waiting(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
+    """How many messages wait in quarantine for a person; those that were healed do not."""
+    row = connection.execute("select count(*) from imsfeed.quarantine where healed_at is null").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _note(cursor: Cursor, healed: list[int]) -> None:
+    if healed:
+        cursor.execute("update imsfeed.quarantine set healed_at = now() where quarantine_id = any (%s)", (healed,))
+
+
+def _by_key(messages: Iterable[Message]) -> dict[bytes | None, list[Message]]:
+    by_key: dict[bytes | None, list[Message]] = defaultdict(list)
+    for message in messages:
+        by_key[message.key].append(message)
+    return by_key
+
+
+def _same_row(aside: Message, applied: Message) -> bool:
+    """Whether messages with one key bear on one row: a key names it in its table only.
+
+    One that cannot be read may be about any table.
+    """
+    if aside.key is None:
+        return False
+    one, other = _change(aside.value), _change(applied.value)
+    return one is None or other is None or (one.schema, one.table) == (other.schema, other.table)
+
+
+def _change(value: bytes | None) -> Change | None:
+    try:
+        return decode(None if value is None else bytes(value))
+    except BadMessageError:
+        return None

@@ -1,0 +1,155 @@
+"""`imsfeed quarantine`: look at the messages that could not be applied, apply them again, or discard them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from consumers import quarantine, sessions
+from consumers.quarantine import About, Aside, QuarantineError
+from deploy.commands.arguments import caller
+from ims.errors import InvalidSettingsError
+from ims.runtime.mapping_file import read_mapping
+from ims.runtime.settings import read_settings
+
+Number = Annotated[int, typer.Argument(help="The message's number, as `list` shows it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For scripts.")]
+Name = Annotated[str | None, typer.Option("--name", help="Who does it, for the audit; the user unless given.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add these commands to *app*."""
+    group = typer.Typer(help="Look at messages that could not be applied, and settle them.", no_args_is_help=True)
+    group.command(name="list")(list_)
+    for command in (show, replay, discard):
+        group.command()(command)
+    app.add_typer(group, name="quarantine")
+
+
+def list_(as_json: AsJson = False) -> None:
+    """List the messages in quarantine: where each lies, why, since when, and whether its row was written since.
+
+    Example: [bold]imsfeed quarantine list[/bold]
+    """
+    with sessions.connect(read_settings().state(), "quarantine") as connection:
+        found = quarantine.all_aside(connection)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    elif not found:
+        typer.echo("nothing is in quarantine")
+    else:
+        _print(found)
+
+
+def show(number: Number, as_json: AsJson = False) -> None:
+    """Show what a message is about: table, running numbers, columns, place in the source. Never what it says.
+
+    Example: [bold]imsfeed quarantine show 17[/bold]
+    """
+    settings = read_settings()
+    with sessions.connect(settings.state(), "quarantine") as connection:
+        aside = quarantine.find(connection, number)
+        about = quarantine.about(connection, number, read_mapping(settings), settings.source_epoch)
+    if as_json:
+        told = {**msgspec.to_builtins(aside), "about": msgspec.to_builtins(about)}
+        typer.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
+    else:
+        typer.echo("\n".join(f"{what}: {value}" for what, value in _told(aside, about)))
+
+
+def replay(
+    numbers: Annotated[list[int] | None, typer.Argument(help="The messages' numbers.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every message that waits, in order.")] = False,
+    name: Name = None,
+) -> None:
+    """Apply messages again by the mapping in force, once the mapping was mended or a newer imsfeed knows better.
+
+    A message whose row has been written since is refused: it would take the row back. Exits with 1 if one stays.
+
+    Example: [bold]imsfeed quarantine replay --all[/bold]
+    """
+    if bool(numbers) == everything:
+        raise InvalidSettingsError("say which messages to apply again, or --all")
+    settings = read_settings()
+    mapping, by = read_mapping(settings), name or caller()
+    stay = 0
+    with sessions.connect(settings.state(), "quarantine") as connection:
+        waiting = [aside.number for aside in quarantine.all_aside(connection) if aside.healed_at is None]
+        chosen = waiting if everything else numbers or []
+        for number in track(chosen, "applying", console=Console(stderr=True), transient=True):
+            try:
+                refused = quarantine.replay(
+                    connection, number, mapping, settings.kafka_partitions, settings.source_epoch, by
+                )
+            except QuarantineError as error:
+                typer.echo(str(error))
+                stay += 1
+                continue
+            stay += refused is not None
+            typer.echo(f"message {number}: {'applied' if refused is None else f'{refused.reason}: {refused.detail}'}")
+    if stay:
+        raise QuarantineError(f"{len(chosen) - stay} of {len(chosen)} messages were applied; {stay} stay in quarantine")
+
+
+def discard(
+    numbers: Annotated[list[int] | None, typer.Argument(help="The messages' numbers.")] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the audit. Write no personal data.")] = "",
+    healed: Annotated[
+        bool, typer.Option("--healed", help="Every message whose row has been written since, instead of NUMBERS.")
+    ] = False,
+    name: Name = None,
+) -> None:
+    """Remove messages from quarantine for good; the audit keeps who, why and where, not what they said.
+
+    Example: [bold]imsfeed quarantine discard 17 --reason "mended in the source"[/bold]
+    """
+    if bool(numbers) == healed:
+        raise InvalidSettingsError("say which messages to discard, or --healed")
+    if not reason.strip():
+        raise InvalidSettingsError("say why, with --reason TEXT")
+    with sessions.connect(read_settings().state(), "quarantine") as connection:
+        if healed:
+            numbers = [aside.number for aside in quarantine.all_aside(connection) if aside.healed_at is not None]
+        for number in numbers or ():
+            quarantine.discard(connection, number, reason, name or caller())
+            typer.echo(f"message {number}: discarded")
+
+
+def _print(found: Sequence[Aside]) -> None:
+    table = Table("Number", "Place", "Reason", "Detail", "Since", "Row written since")
+    for aside in found:
+        place = f"{aside.topic}[{aside.partition}]@{aside.offset}"
+        healed = "" if aside.healed_at is None else _moment(aside.healed_at)
+        table.add_row(str(aside.number), place, aside.reason, aside.detail, _moment(aside.quarantined_at), healed)
+    Console().print(table)
+
+
+def _told(aside: Aside, about: About) -> list[tuple[str, object]]:
+    told: list[tuple[str, object]] = [
+        ("message", aside.number),
+        ("place", f"{aside.topic}[{aside.partition}]@{aside.offset}, {about.size} bytes"),
+        ("reason", f"{aside.reason}: {aside.detail}"),
+        ("in quarantine since", _moment(aside.quarantined_at)),
+        ("row written since", "no" if aside.healed_at is None else _moment(aside.healed_at)),
+        ("key", "yes" if about.has_key else "none, so it cannot be applied again"),
+    ]
+    if about.table is not None:
+        told += [
+            ("table", about.table),
+            ("operation", about.op),
+            ("position (epoch, commit LSN, ordinal)", about.position),
+            ("owner", about.owner_id),
+            ("row", about.id),
+            ("columns", ", ".join(about.columns) or "none that are mapped"),
+            ("other columns", about.unmapped),
+        ]
+    return told
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone().isoformat(sep=" ", timespec="seconds")

@@ -1,0 +1,74 @@
+"""`imsfeed republish`: write feeds anew, after their volume was lost or the state database was set back."""
+
+import os
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from consumers import sessions
+from consumers.compact import UMASK
+from consumers.republish import begin_epoch, republish
+from consumers.sessions import Connection
+from consumers.targets_table import TargetRow, all_targets, find_target
+from deploy.commands.arguments import caller
+from ims.errors import FeedError
+from ims.runtime.settings import Settings, read_settings
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the command to *app*."""
+    app.command(name="republish")(republish_)
+
+
+def republish_(
+    target: Annotated[str, typer.Argument(help="The target's name, OWNER/NAME, or all.")],
+    new_epoch: Annotated[
+        bool,
+        typer.Option("--new-epoch", help="Begin a new history: every importer takes the snapshot again."),
+    ] = False,
+) -> None:
+    """Write a target's files anew from the state database: deltas as they were, a fresh snapshot, the manifest last.
+
+    For a lost volume. With --new-epoch for a state database that was restored from a backup, or made anew.
+
+    Example: [bold]imsfeed republish lms[/bold]
+    """
+    settings = read_settings()
+    os.umask(UMASK)
+    failed = 0
+    with sessions.connect(settings.state(), "republish") as connection:
+        for row in _chosen(connection, target):
+            try:
+                typer.echo(f"{row.owner_id}/{row.settings.name}: {_republished(connection, settings, row, new_epoch)}")
+            except FeedError as error:
+                if target != "all":
+                    raise
+                typer.echo(f"{row.owner_id}/{row.settings.name}: {error}")
+                failed += 1
+    if failed:
+        raise FeedError(f"{failed} targets were not written anew")
+
+
+def _chosen(connection: Connection, target: str) -> Iterable[TargetRow]:
+    if target != "all":
+        return [find_target(connection, target)]
+    return [row for row in all_targets(connection) if row.head_seq is not None and row.state != "disabled"]
+
+
+def _republished(connection: Connection, settings: Settings, row: TargetRow, new_epoch: bool) -> str:
+    root, now = settings.feed_directory, datetime.now(UTC)
+    if new_epoch:
+        done = begin_epoch(connection, root, row.target_id, now, caller())
+    else:
+        done = republish(connection, root, row.target_id, now, caller(), partial(_shown, row.settings.name))
+    snapshot = "the snapshot was there" if done.snapshot is None else f"fresh snapshot {done.snapshot}"
+    return f"epoch {done.epoch}, number {done.head_seq}, {done.deltas} deltas, {snapshot}"
+
+
+def _shown(name: str, numbers: Sequence[int]) -> Iterable[int]:
+    return track(numbers, f"deltas of {name}", console=Console(stderr=True), transient=True)
