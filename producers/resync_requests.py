@@ -1,7 +1,8 @@
 """The table ``imsfeed.resync`` of the source: which owners' rows somebody wants to be told anew.
 
 `imsfeed resync OWNER` writes a row, capture marks it as done when Kafka has all of the owner's rows. What is not done
-stays, whatever is killed.
+stays, whatever is killed. A row without ``slot_name`` is for whichever capture comes first: others than the command may
+ask for a resync by ``insert into imsfeed.resync (owner_id) values (...)``.
 """
 
 from collections.abc import Sequence
@@ -51,9 +52,9 @@ def standing(connection: Connection, resync_id: int) -> Standing:
 def oldest_open(connection: Connection, slot: str) -> Request | None:
     """The first request that is not done."""
     row = connection.execute(
-        "select resync_id, owner_id from imsfeed.resync where slot_name = %s and done_at is null"
+        "select resync_id, owner_id from imsfeed.resync where coalesce(slot_name, %s) = %s and done_at is null"
         " order by resync_id limit 1",
-        [slot],
+        [slot, slot],
     ).fetchone()
     return None if row is None else Request(*row)
 
@@ -77,8 +78,8 @@ def sent(connection: Connection, resync_id: int, rows: int, *, done: bool = Fals
 
 def all_open(connection: Connection, slot: str) -> Sequence[int]:
     """The numbers of the requests that are not done."""
-    query = "select resync_id from imsfeed.resync where slot_name = %s and done_at is null"
-    return [number for (number,) in connection.execute(query, [slot])]
+    query = "select resync_id from imsfeed.resync where coalesce(slot_name, %s) = %s and done_at is null"
+    return [number for (number,) in connection.execute(query, [slot, slot])]
 
 
 def done_by_load(connection: Connection, numbers: Sequence[int]) -> None:

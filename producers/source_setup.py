@@ -28,7 +28,7 @@ _EXTEND_CAPTURE = (
     "alter table imsfeed.capture add column loaded_rows bigint not null default 0, add column confirmable_lsn pg_lsn"
 )
 _CREATE_RESYNC = (
-    "create table imsfeed.resync (resync_id bigint generated always as identity primary key, slot_name text not null,"
+    "create table imsfeed.resync (resync_id bigint generated always as identity primary key, slot_name text,"
     " owner_id bigint not null, requested_at timestamptz not null default now(),"
     " requested_by text not null default session_user,"
     " began_at timestamptz, rows_sent bigint not null default 0, done_at timestamptz)"

@@ -37,7 +37,8 @@ class Settings(BaseSettings):
     source_epoch: int = _setting(
         0,
         "count",
-        "Epoch of events without one (Debezium's). Raise it when the source's history starts anew.",
+        "Epoch of events without one (Debezium's). Raise it when the source's history starts anew; capture's own epochs"
+        " are the seconds since 1970 at which its loads began.",
         ge=0,
     )
     mapping_file: Path | None = _setting(

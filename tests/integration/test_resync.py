@@ -49,6 +49,19 @@ def test_what_nobody_captured_is_found_and_other_owners_are_left_alone(
         same_as_the_source(source, told)
 
 
+def test_others_than_the_command_may_ask_for_it(source: Connection, settings: Settings) -> None:
+    with capturing(settings):
+        source.execute("insert into imsfeed.resync (owner_id, requested_at, requested_by) values (2, now(), 'proof')")
+        until(lambda: resync_requests.oldest_open(source, settings.source_slot) is None, what="it is done")
+
+
+def test_a_request_to_another_slot_is_left_to_its_capture(source: Connection, settings: Settings) -> None:
+    other = resync_requests.ask(source, "another", 1)
+    with capturing(settings):
+        done(source, ask(source, settings))
+    assert resync_requests.standing(source, other).began_at is None
+
+
 def test_an_owner_of_which_no_row_is_left_is_gone(source: Connection, settings: Settings, told: Topic) -> None:
     add_persons(source, 1)
     with capturing(settings):
@@ -210,10 +223,11 @@ def test_a_snapshot_that_comes_late_is_given_up_and_leaves_nothing_behind(
         add_persons(source, 2)
         until(lambda: (1, "c", 2) in told.rows(), what="others are told all the same")
         assert resync_requests.standing(source, request).done_at is None
-        long.commit()
-        done(source, request)
+        monkeypatch.undo()  # nothing is tried any more
         slots = "select count(*) from pg_replication_slots where database = current_database()"
         until(lambda: source.execute(slots).fetchone() == (1,), what="the temporary slots are gone")
+        long.commit()
+        done(source, request)
     same_as_the_source(source, told)
 
 
