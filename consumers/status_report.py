@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from consumers import proof_store
+from consumers.proof_store import ProofStatus
 from consumers.sessions import Connection
 from consumers.targets_table import TargetRow, all_targets
 from ims.readiness import settings_warning
@@ -54,7 +56,8 @@ class IdChange(msgspec.Struct, frozen=True):
 class TargetStatus(msgspec.Struct, frozen=True):
     """Where a target's feed stands.
 
-    ``published`` counts persons, groups and memberships told; ``warning`` is about settings that are unwise.
+    ``published`` counts persons, groups and memberships told; ``warning`` is about settings that are unwise; ``proof``
+    is what the last proof has found, by check.
     """
 
     owner: int
@@ -69,6 +72,7 @@ class TargetStatus(msgspec.Struct, frozen=True):
     remarks: list[Remarked]
     id_changes: list[IdChange]
     warning: str | None = None
+    proof: list[ProofStatus] = []
 
 
 class Quarantined(msgspec.Struct, frozen=True):
@@ -140,6 +144,7 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         remarks=[Remarked(_kind(kind), id_, remark, since) for kind, id_, remark, since in remarks],
         id_changes=[IdChange(*row) for row in id_changes],
         warning=settings_warning(target.settings),
+        proof=proof_store.latest(connection, target.target_id),
     )
 
 

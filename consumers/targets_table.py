@@ -25,6 +25,8 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
         head_seq: number of the last delta, 0 after the first publication, ``None`` before it.
         head_sha256: its digest; of snapshot 0 while there is no delta.
         recompute: the settings have changed since the last cut.
+        repair: a proof has found what was told to be wrong since the last cut.
+        proved_through: local date of the last scheduled snapshot that a proof has found in order.
         owner_orgnr: the owner's organisation number now, ``None`` if it has no valid one or has not arrived. A feed
             without one is not emptied but stands still: a mistake in one field must not lock out a whole owner.
         open: a source transaction has arrived in part for this owner.
@@ -50,6 +52,8 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
     open: bool
     has_snapshot: bool
     resting: float | None
+    repair: bool = False
+    proved_through: date | None = None
 
     @property
     def state(self) -> Literal["ok", "waiting", "stale", "disabled"]:
@@ -63,7 +67,7 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
 
 _COLUMNS: Final = """
 select t.target_id, t.owner_id, t.settings, t.recompute, t.epoch, t.orgnr, t.source, t.dialect, t.head_seq,
-       t.head_sha256, t.head_at, t.marks_through, t.dated_through, t.snapshot_through,
+       t.head_sha256, t.head_at, t.marks_through, t.dated_through, t.snapshot_through, t.repair, t.proved_through,
        (select o.orgnr from imsfeed.owner o where o.owner_id = t.owner_id) as owner_orgnr,
        exists (select from imsfeed.topic_partition p where t.owner_id = any (p.open_owners)) as open,
        exists (select from imsfeed.snapshot s where s.target_id = t.target_id) as has_snapshot,

@@ -117,6 +117,11 @@ def _print_targets(console: Console, found: Sequence[TargetStatus]) -> None:
     for target in found:
         if target.warning:
             console.print(f"Warning: {target.warning}")
+        for proof in target.proof:
+            count = "" if proof.differences is None else f" ({proof.differences})"
+            console.print(
+                f"Proof of {_name(target)}, {proof.check}: {proof.outcome}{count}, {_moment(proof.proved_at)}"
+            )
 
 
 def _print_exceptions(console: Console, found: Sequence[TargetStatus]) -> None:
