@@ -2,7 +2,7 @@
 
 Woken when marks are made, it lets them settle, cuts deltas, and writes the manifest last. Snapshots and the files at
 fixed paths are written beside it, in a thread of their own, so that a large one never keeps a leaver waiting; so are
-the mails to case workers, in another.
+the mails to case workers, in another, and the nightly proof, in a third.
 """
 
 import os
@@ -21,6 +21,7 @@ from consumers.facts_store import CHANNEL
 from consumers.feed_check import FeedCheck
 from consumers.mail import mail_server
 from consumers.manifests import write_manifest
+from consumers.nightly_proof import NightlyProof
 from consumers.notices import Notices
 from consumers.punctuality import lowest_margin
 from consumers.sessions import Connection
@@ -31,6 +32,7 @@ from ims.eligibility import Reason
 from ims.errors import FeedError
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
+from ims.runtime.mapping_file import read_mapping
 from ims.runtime.metrics import TARGET_STATES, CompactMetrics
 from ims.runtime.retries import patiently
 from ims.runtime.settings import Settings
@@ -66,17 +68,19 @@ def run(settings: Settings, stop: Stop, metrics: CompactMetrics, ready: Callable
         ready(False)
         log.warning("starting again", error=type(error).__name__, wait_seconds=round(wait, 1))
 
-    for attempt in patiently(_is_transient, stop=stop, on_retry=again):
-        with attempt, sessions.connect(settings.state(), "compact") as connection:
-            connection.execute(f"listen {CHANNEL}")
-            with ThreadPoolExecutor(1, "snapshot") as writer, ThreadPoolExecutor(1, "notices") as mailer:
-                notices = None if server is None else Notices(settings, server, mailer, metrics, stop)
-                compactor = Compactor(settings, metrics, connection, writer, notices)
-                ready(True)
-                while not stop:
-                    wait = compactor.step(datetime.now(UTC))
-                    metrics.alive(time.time())
-                    _wait(connection, stop, wait)
+    with ThreadPoolExecutor(1, "proof") as prover:
+        proof = NightlyProof(settings, read_mapping(settings), metrics, prover, stop)
+        for attempt in patiently(_is_transient, stop=stop, on_retry=again):
+            with attempt, sessions.connect(settings.state(), "compact") as connection:
+                connection.execute(f"listen {CHANNEL}")
+                with ThreadPoolExecutor(1, "snapshot") as writer, ThreadPoolExecutor(1, "notices") as mailer:
+                    notices = None if server is None else Notices(settings, server, mailer, metrics, stop)
+                    compactor = Compactor(settings, metrics, connection, writer, notices, proof)
+                    ready(True)
+                    while not stop:
+                        wait = compactor.step(datetime.now(UTC))
+                        metrics.alive(time.time())
+                        _wait(connection, stop, wait)
 
 
 class _Progress(msgspec.Struct):
@@ -100,12 +104,14 @@ class Compactor:
         connection: Connection,
         writer: Executor,
         notices: Notices | None = None,
+        proof: NightlyProof | None = None,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._connection = connection
         self._writer = writer
         self._notices = notices
+        self._proof = proof
         self._progress: dict[int, _Progress] = {}
         self._kept_house: datetime | None = None
         self._looked: datetime | None = None
@@ -128,6 +134,8 @@ class Compactor:
                 self._broken.add(target.target_id)
                 log.error("target failed", target=target.settings.name, owner=target.owner_id, error=str(error))  # noqa: TRY400 - the text says it all
         self._watch(targets)
+        if self._proof is not None:
+            self._proof.look(self._connection, targets, now)
         if _passed(self._looked, _LOOK_EVERY, now):
             self._count()
             self._look(now)
@@ -180,7 +188,7 @@ class Compactor:
         settle = self._settings.settle_seconds
         midnight = local_day(now, target.settings.zone) > (target.dated_through or date.min)
         rested = target.resting is not None and target.resting >= settle
-        if target.urgent or target.recompute or midnight or rested:
+        if target.urgent or target.recompute or target.repair or midnight or rested:
             self._tell(cut_once(self._connection, target.target_id, now, settle), target, progress, now)
 
     def _tell(self, cut: Cut | None, target: TargetRow, progress: _Progress, now: datetime) -> None:

@@ -60,7 +60,7 @@ def cut_once(connection: Connection, target_id: int, now: datetime, settle_secon
         today = max(local_day(now, target.settings.zone), target.dated_through or date.min)
         pending = settled(_marks(connection, target), settle_seconds, after=target.marks_through)
         pending = msgspec.structs.replace(pending, persons=pending.persons | suppressions.urgent(connection, target_id))
-        if target.recompute or pending.everything:
+        if target.recompute or target.repair or pending.everything:
             affected = facts_reader.everything(connection, target)
         else:
             told = target.dated_through or today
@@ -88,7 +88,7 @@ def publish_first(connection: Connection, target_id: int, now: datetime) -> bool
         zone = target.settings.zone
         today = local_day(now, zone)
         marks = list(_marks(connection, target))
-        for chunk in _chunks(connection, target):
+        for chunk in chunks(connection, target):
             roster = _roster(connection, target, chunk, today)
             fragments = {
                 key: fragment(record, dialect=target.settings.dialect) for key, record in sorted(roster.records.items())
@@ -96,7 +96,7 @@ def publish_first(connection: Connection, target_id: int, now: datetime) -> bool
             published_store.store_fragments(connection, target_id, fragments, roster.owners)
             outcomes_store.keep(connection, target_id, roster, chunk.persons, chunk.groups, now)
         connection.execute(
-            "update imsfeed.target set recompute = false, orgnr = %s, source = %s, dialect = %s,"
+            "update imsfeed.target set recompute = false, repair = false, orgnr = %s, source = %s, dialect = %s,"
             " head_seq = 0, head_at = %s, marks_through = %s, dated_through = %s, snapshot_through = %s"
             " where target_id = %s",
             (
@@ -129,7 +129,7 @@ def _compare(
     persons, groups = affected.persons, affected.groups
     told = published_store.published(connection, target.target_id, persons, groups)
     told_ids = published_store.person_ids(connection, target.target_id, persons)
-    delta = difference(target.settings, told, told_ids, roster, logins_to_spare(connection, target, told, roster))
+    delta = difference(target.settings, told, told_ids, roster, logins_taken(connection, target, told, roster))
     if target.dialect != target.settings.dialect:
         tombstones.forget(connection, target.target_id)
     outcomes_store.keep(connection, target.target_id, roster, persons, groups, now)
@@ -144,8 +144,8 @@ def _compare(
         )
     told_about.note(connection, target.target_id, roster.owners)
     connection.execute(
-        "update imsfeed.target set recompute = false, source = %s, dialect = %s, marks_through = %s, dated_through = %s"
-        " where target_id = %s",
+        "update imsfeed.target set recompute = false, repair = false, source = %s, dialect = %s, marks_through = %s,"
+        " dated_through = %s where target_id = %s",
         (source_of(target), target.settings.dialect, pending.through, today, target.target_id),
     )
     return Cut(entries, changed_ids)
@@ -172,7 +172,7 @@ def difference(
     return between(published, current, settings.dialect, taken)
 
 
-def logins_to_spare(
+def logins_taken(
     connection: Connection, target: TargetRow, told: Mapping[RecordKey, str], roster: Roster
 ) -> Collection[str]:
     """The logins of those who go that somebody has who is not looked at; most often nobody goes."""
@@ -275,6 +275,11 @@ def roster_today(target: TargetRow, facts: Facts, affected: Affected, today: dat
     )
 
 
+def unsettled(connection: Connection, target: TargetRow) -> Pending:
+    """All that the target has not been told yet, whether it has rested or not."""
+    return settled(_marks(connection, target), 0, after=target.marks_through)
+
+
 def _marks(connection: Connection, target: TargetRow) -> Sequence[Mark]:
     rows = connection.execute(
         "select mark_id, kind, id, committed_at, extract(epoch from clock_timestamp() - marked_at)::float8"
@@ -284,7 +289,7 @@ def _marks(connection: Connection, target: TargetRow) -> Sequence[Mark]:
     return [Mark(*row) for row in rows]
 
 
-def _chunks(connection: Connection, target: TargetRow) -> Iterator[Affected]:
+def chunks(connection: Connection, target: TargetRow) -> Iterator[Affected]:
     """All that the owner has, a part at a time; persons that share a national id are never apart."""
     everything = facts_reader.everything(connection, target)
     yield Affected([], everything.groups)

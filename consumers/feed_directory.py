@@ -9,15 +9,16 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Final
 
 import msgspec
 
 from ims.errors import FeedError
-from ims.feed import DELTAS, MANIFEST, SNAPSHOTS, Manifest, decode, parse_snapshot_name
+from ims.feed import DELTAS, MANIFEST, SNAPSHOTS, DeltaEntry, Manifest, SnapshotEntry, decode, parse_snapshot_name
 from ims.feed_proof import Proof, prove
+from ims.step_proof import StepProof, prove_step
 
 _FILE_MODE: Final = 0o640
 _DIRECTORY_MODE: Final = 0o750
@@ -191,6 +192,13 @@ def prove_folder(folder: Path) -> Proof:
         lambda name: (folder / name).read_bytes(),
         lambda name: sorted(path.name for path in (folder / name).glob("*")),
     )
+
+
+def prove_step_in(
+    folder: Path, earlier: SnapshotEntry | None, later: SnapshotEntry, deltas: Sequence[DeltaEntry]
+) -> StepProof:
+    """The proof of one step of the feed in a target's folder (:mod:`ims.step_proof`)."""
+    return prove_step(lambda path: (folder / path).open("rb"), earlier, later, deltas)
 
 
 def _write(file: IO[bytes], parts: Iterable[str]) -> Written:

@@ -3,7 +3,7 @@
 import contextlib
 import smtplib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from email import policy
 from email.message import EmailMessage
@@ -109,12 +109,32 @@ def send(server: MailServer, mail: Mail, recipients: Sequence[str], name: str, a
         raise MailError(f"{type(error).__name__} {code}".strip()) from None
 
 
+def greet(server: MailServer) -> None:
+    """Open a conversation as for a mail, with TLS and login, and end it without one.
+
+    Raises:
+        MailError: the server cannot be reached, or would take no mail at all.
+    """
+    try:
+        with _conversation(server) as smtp:
+            smtp.noop()
+    except (smtplib.SMTPException, OSError) as error:
+        code = getattr(error, "smtp_code", "")
+        raise MailError(f"{type(error).__name__} {code}".strip()) from None
+
+
 def _refused(error: smtplib.SMTPException, *codes: int) -> MailRefusedError:
     said = " ".join(map(str, sorted(codes)))
     return MailRefusedError(f"{type(error).__name__} {said}", for_good=min(codes) >= _FOR_GOOD)
 
 
 def _send(server: MailServer, message: EmailMessage) -> int:
+    with _conversation(server) as smtp:
+        return len(smtp.send_message(message))
+
+
+@contextlib.contextmanager
+def _conversation(server: MailServer) -> Iterator[smtplib.SMTP]:
     context = ssl.create_default_context()
     smtp = (
         smtplib.SMTP_SSL(server.host, server.port, timeout=_TIMEOUT_SECONDS, context=context)
@@ -126,10 +146,9 @@ def _send(server: MailServer, message: EmailMessage) -> int:
             smtp.starttls(context=context)
         if server.user is not None:
             smtp.login(server.user, server.password.get_secret_value())
-        refused = smtp.send_message(message)
-        # It has been taken; how the conversation ends changes nothing.
+        yield smtp
+        # What was sent has been taken; how the conversation ends changes nothing.
         with contextlib.suppress(smtplib.SMTPException, OSError):
             smtp.quit()
-        return len(refused)
     finally:
         smtp.close()

@@ -46,6 +46,20 @@ def person_ids(connection: Connection, target_id: int, persons: Collection[int])
     return dict(rows)
 
 
+def owners(
+    connection: Connection, target_id: int, keys: Collection[RecordKey]
+) -> dict[RecordKey, tuple[int | None, int | None]]:
+    """The running numbers of the person and the group that each of these was told about."""
+    kinds, ids, members = zip(*keys, strict=True)
+    rows = connection.execute(
+        "select kind, id, member, person_id, group_id from imsfeed.published"
+        " join unnest(%s::smallint[], %s::text[], %s::text[]) as k(kind, id, member) using (kind, id, member)"
+        " where target_id = %s",
+        ([int(kind) for kind in kinds], list(ids), list(members), target_id),
+    ).fetchall()
+    return {RecordKey(RecordKind(kind), id_, member): (person, group) for kind, id_, member, person, group in rows}
+
+
 def persons_once_called(connection: Connection, target_id: int, ids: Collection[str]) -> list[int]:
     """Running numbers of the persons that were told with one of these as their old ``sourcedid/id``."""
     rows = connection.execute(

@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from consumers import proof_store
+from consumers.proof_store import ProofStatus
 from consumers.sessions import Connection
 from consumers.suppressions import Suppression, all_in_force
 from consumers.targets_table import TargetRow, all_targets
@@ -60,7 +62,8 @@ class TargetStatus(msgspec.Struct, frozen=True):
     """Where a target's feed stands.
 
     ``published`` counts persons, groups and memberships told; ``warning`` is about settings that are unwise;
-    ``standstill`` says why nothing is written to the feed, and what to do.
+    ``standstill`` says why nothing is written to the feed, and what to do; ``proof`` is what the last proof has found,
+    by check.
     """
 
     owner: int
@@ -76,6 +79,7 @@ class TargetStatus(msgspec.Struct, frozen=True):
     id_changes: list[IdChange]
     warning: str | None = None
     standstill: str | None = None
+    proof: list[ProofStatus] = []
 
 
 class Quarantined(msgspec.Struct, frozen=True):
@@ -155,6 +159,7 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         id_changes=[IdChange(*row) for row in id_changes],
         warning=settings_warning(target.settings),
         standstill=None if target.standstill is None else text_of(target.standstill, target.settings.name),
+        proof=proof_store.latest(connection, target.target_id),
     )
 
 

@@ -29,6 +29,8 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
         standstill: why nothing must be written to the feed until a person has looked, or ``None``.
         announced: a manifest of the present files has been written.
         recompute: the settings have changed since the last cut.
+        repair: a proof has found what was told to be wrong since the last cut.
+        proved_through: local date of the last scheduled snapshot that a proof has found in order.
         owner_orgnr: the owner's organisation number now, ``None`` if it has no valid one or has not arrived. A feed
             without one is not emptied but stands still: a mistake in one field must not lock out a whole owner.
         open: a source transaction has arrived in part for this owner.
@@ -59,6 +61,8 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
     has_snapshot: bool
     resting: float | None
     urgent: bool = False
+    repair: bool = False
+    proved_through: date | None = None
 
     @property
     def state(self) -> Literal["ok", "waiting", "stale", "disabled"]:
@@ -72,7 +76,7 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
 
 _COLUMNS: Final = """
 select t.target_id, t.owner_id, t.settings, t.recompute, t.epoch, t.orgnr, t.source, t.dialect, t.head_seq,
-       t.head_sha256, t.head_at, t.marks_through, t.dated_through, t.snapshot_through,
+       t.head_sha256, t.head_at, t.marks_through, t.dated_through, t.snapshot_through, t.repair, t.proved_through,
        t.epoch_seq, t.standstill, t.announced_at is not null as announced,
        (select o.orgnr from imsfeed.owner o where o.owner_id = t.owner_id) as owner_orgnr,
        exists (select from imsfeed.topic_partition p where t.owner_id = any (p.open_owners)) as open,

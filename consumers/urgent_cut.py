@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from consumers import facts_reader, outcomes_store, published_store, suppressions, tombstones
-from consumers.cut import Cut, logins_to_spare, record, who
+from consumers.cut import Cut, logins_taken, record, who
 from consumers.sessions import Connection, one_view
 from consumers.targets_table import TargetRow, lock_target
 from ims.delta import between
@@ -43,7 +43,7 @@ def cut_urgently(connection: Connection, target_id: int, now: datetime) -> Cut |
             return Cut([], 0)
         target = _as_told(target)
         nothing = Roster({}, {}, {(RecordKind.PERSON, person): reason for person, reason in reasons.items()})
-        delta = between(told, {}, target.dialect, logins_to_spare(connection, target, told, nothing))
+        delta = between(told, {}, target.dialect, logins_taken(connection, target, told, nothing))
         told_ids = published_store.person_ids(connection, target_id, reasons)
         entries = record(connection, target, delta, who(told_ids), now, None)
         published_store.tell(connection, target_id, delta, {})

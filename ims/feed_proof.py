@@ -8,10 +8,10 @@ Files that the manifest does not announce yet are passed over: they are being pu
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from itertools import pairwise
-from typing import Final, Literal, NamedTuple
+from typing import BinaryIO, Final, Literal, NamedTuple
 
 from ims.errors import FeedError
 from ims.feed import (
@@ -86,20 +86,20 @@ def apply(state: State, delta: bytes) -> list[str]:
     wrong: Counter[str] = Counter()
     touched: list[RecordKey] = []
     orphaning = False
-    for record, recstatus in _records(delta, "delta"):
+    for record, recstatus in records_of(delta, "delta"):
         key = record.key
         touched.append(key)
         if recstatus is RecStatus.GONE:
             orphaning |= key.kind is not RecordKind.MEMBERSHIP
             if state.pop(key, None) is None:
-                wrong[f"a {_kind(key)} record is gone (3) that was not there"] += 1
+                wrong[f"a {kind_of(key)} record is gone (3) that was not there"] += 1
             continue
         if recstatus is RecStatus.NEW and key in state:
-            wrong[f"a {_kind(key)} record is new (1) that was there already"] += 1
+            wrong[f"a {kind_of(key)} record is new (1) that was there already"] += 1
         elif recstatus is RecStatus.CHANGED and key not in state:
-            wrong[f"a {_kind(key)} record is changed (2) that was not there"] += 1
+            wrong[f"a {kind_of(key)} record is changed (2) that was not there"] += 1
         state[key] = record
-    return _counted(wrong + _dangling(state, state if orphaning else touched))
+    return tallied(wrong + _dangling(state, state if orphaning else touched))
 
 
 class _Proving:
@@ -188,14 +188,14 @@ class _Proving:
             return None
         self._check_schema(snapshot.path, data)
         try:
-            records = [record for record, _ in _records(data, "full")]
+            records = [record for record, _ in records_of(data, "full")]
         except FeedError as error:
             self._problem(snapshot.path, str(error))
             return None
         state = {record.key: record for record in records}
         if len(state) != len(records):
             self._problem(snapshot.path, f"{len(records) - len(state)} x a record stands twice")
-        self._add(snapshot.path, _counted(_dangling(state, state)))
+        self._add(snapshot.path, tallied(_dangling(state, state)))
         entry = self._manifest.snapshot
         if entry.path == snapshot.path and entry.counts != _totals(state):
             self._problem(MANIFEST, "the snapshot's counts are not those of the file")
@@ -238,7 +238,12 @@ def _announced(names: Iterable[str], manifest: Manifest) -> list[SnapshotName]:
     return sorted(name for name in found if name.seq >= manifest.epoch_seq and name <= last)
 
 
-def _records(data: bytes, kind: Literal["full", "delta"]) -> Iterable[ReadRecord]:
+def records_of(data: bytes | BinaryIO, kind: Literal["full", "delta"]) -> Iterator[ReadRecord]:
+    """The records of a file.
+
+    Raises:
+        FeedError: the file cannot be read (:func:`ims.xml_reader.read`), or is not of this type.
+    """
     for item in read(data):
         if isinstance(item, ReadRecord):
             yield item
@@ -246,7 +251,8 @@ def _records(data: bytes, kind: Literal["full", "delta"]) -> Iterable[ReadRecord
             raise FeedError(f"its type is {item.type}, not {kind}")
 
 
-def _kind(key: RecordKey) -> str:
+def kind_of(key: RecordKey) -> str:
+    """What a problem's text calls such a record."""
     return key.kind.name.lower()
 
 
@@ -256,7 +262,7 @@ def _totals(keys: Iterable[RecordKey]) -> Totals:
 
 
 def _miscounted(entry: DeltaEntry, data: bytes) -> list[str]:
-    counted = Counter((record.key.kind, recstatus) for record, recstatus in _records(data, "delta"))
+    counted = Counter((record.key.kind, recstatus) for record, recstatus in records_of(data, "delta"))
     counts = Counts(*(KindCounts(*(counted[kind, status] for status in RecStatus)) for kind in RecordKind))
     return [] if counts == entry.counts else [f"its counts in {MANIFEST} are not those of the file"]
 
@@ -276,13 +282,14 @@ def _differences(expected: State, told: State) -> list[str]:
     wrong: Counter[str] = Counter()
     for key in expected.keys() | told.keys():
         if key not in told:
-            wrong[f"a {_kind(key)} record is missing that the snapshot and deltas before give"] += 1
+            wrong[f"a {kind_of(key)} record is missing that the snapshot and deltas before give"] += 1
         elif key not in expected:
-            wrong[f"a {_kind(key)} record is there that the snapshot and deltas before do not give"] += 1
+            wrong[f"a {kind_of(key)} record is there that the snapshot and deltas before do not give"] += 1
         elif expected[key] != told[key]:
-            wrong[f"a {_kind(key)} record is not as the snapshot and deltas before give it"] += 1
-    return _counted(wrong)
+            wrong[f"a {kind_of(key)} record is not as the snapshot and deltas before give it"] += 1
+    return tallied(wrong)
 
 
-def _counted(wrong: Counter[str]) -> list[str]:
+def tallied(wrong: Counter[str]) -> list[str]:
+    """Each problem once, with how often it is there."""
     return [f"{count} x {what}" for what, count in sorted(wrong.items()) if count]

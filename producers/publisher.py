@@ -27,7 +27,7 @@ _STALL_SECONDS: Final = 120.0
 """Silence of Kafka, with messages outstanding, after which another producer is tried."""
 _CLOSE_SECONDS: Final = 5.0
 _TURN_SECONDS: Final = 0.02
-_LARGEST_MESSAGE: Final = 16 * 1024 * 1024
+LARGEST_MESSAGE: Final = 16 * 1024 * 1024
 """Bytes of an event: a source may keep a long text in a column that we do not even read."""
 _DAY_MS: Final = 86_400_000
 
@@ -74,7 +74,7 @@ def _create_topic(admin: Any, settings: Settings) -> None:  # noqa: ANN401 - kaf
         "configs": {
             "cleanup.policy": "delete",
             "retention.ms": str(settings.kafka_retention_days * _DAY_MS),
-            "max.message.bytes": str(_LARGEST_MESSAGE),
+            "max.message.bytes": str(LARGEST_MESSAGE),
         },
     }
     with contextlib.suppress(TopicAlreadyExistsError):  # another capture was first
@@ -96,7 +96,7 @@ def connect(settings: Settings) -> Any:  # noqa: ANN401 - kafka-python is untype
         delivery_timeout_ms=math.inf,
         linger_ms=5,
         batch_size=256 * 1024,
-        max_request_size=_LARGEST_MESSAGE,
+        max_request_size=LARGEST_MESSAGE,
         compression_type="lz4",
         max_block_ms=5_000,
         bootstrap_timeout_ms=10_000,

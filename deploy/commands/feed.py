@@ -126,6 +126,11 @@ def _print_targets(console: Console, found: Sequence[TargetStatus]) -> None:
             console.print(f"{_name(target)} stands still: {target.standstill}")
         if target.warning:
             console.print(f"Warning: {target.warning}")
+        for proof in target.proof:
+            count = "" if proof.differences is None else f" ({proof.differences})"
+            console.print(
+                f"Proof of {_name(target)}, {proof.check}: {proof.outcome}{count}, {_moment(proof.proved_at)}"
+            )
 
 
 def _print_exceptions(console: Console, found: Sequence[TargetStatus]) -> None:

@@ -22,6 +22,7 @@ QUARANTINE_REASONS = (
     "impossible_value",
     "truncate",
 )
+PROOF_CHECKS = ("files", "rules", "source")
 TARGET_STATES = ("ok", "stale", "waiting", "disabled")
 END_TO_END_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
@@ -192,6 +193,17 @@ class CompactMetrics(ProcessMetrics):
             "ready_by_margin_seconds",
             "Time from a snapshot's being there to its importer's hour, the lowest of all targets, in seconds; below"
             " zero when too late, NaN when no target says when its importer reads.",
+        )
+        self.proof_attempts = self._counter("proof_attempts", "Proofs of targets begun.")
+        self.proof_differences = self._gauge(
+            "proof_differences",
+            "Differences that the last proofs of all targets have found, by check.",
+            ("check",),
+            zip(PROOF_CHECKS, strict=True),
+        )
+        self.proof_last_success_timestamp_seconds = self._gauge(
+            "proof_last_success_timestamp_seconds",
+            "When every target had last been proved to be in order, in seconds since 1970; 0 without any target.",
         )
         self.notice_attempts = self._counter("notice_attempts", "Mails to case workers begun.")
         self.notices_sent = self._counter("notices_sent", "Mails to case workers that the mail server has taken.")

@@ -63,6 +63,12 @@ class Settings(BaseSettings):
     )
     feed_directory: Path = _setting(Path("feed"), "path", "Where the importers' files are written.")
     manifest_seconds: float = _setting(30, "seconds", "Longest time between two writings of a manifest.", gt=0)
+    proof_source_dsn: SecretStr | None = _setting(
+        None,
+        "DSN",
+        "The administration system's PostgreSQL for the nightly proof: a role that may only read; unset: facts are not"
+        " compared with the source.",
+    )
     retention_days: int = _setting(14, "days", "How long deltas and snapshots are kept.", ge=1)
     smtp_host: str | None = _setting(
         None, "host", "Mail server through which case workers are told; unset: no mail is sent."

@@ -81,6 +81,8 @@ class Roster(RuleBasedStateMachine):
     def take_a_snapshot(self) -> None:
         xml = self.folder.snapshot()
         assert problems(xml) == []
+        step = self.folder.prove_step()
+        assert (step.damaged, step.differences) == ([], [])
         self.importer = so_now(*(item.record for item in read(xml) if isinstance(item, ReadRecord)))
 
     @invariant()

@@ -2,6 +2,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
+from io import BufferedReader, BytesIO
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from ims.feed import (
 )
 from ims.feed_proof import Proof, State, apply, prove
 from ims.records import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
+from ims.step_proof import StepProof, prove_step
 from ims.vocabulary import InstitutionRole, RecordKind, RecStatus, RoleType
 from ims.xml_writer import Properties, document_parts, fragment, snapshot_parts
 
@@ -43,6 +45,7 @@ class Folder:
         self.published: dict[RecordKey, str] = {}
         self.entries: list[DeltaEntry] = []
         self.latest: SnapshotEntry | None = None
+        self.snapshots: list[SnapshotEntry] = []
         self.days = 0
 
     @property
@@ -92,11 +95,20 @@ class Folder:
             counts=Totals(*(counted[kind] for kind in RecordKind)),
             local_date=day,
         )
+        self.snapshots.append(self.latest)
         self._write(self.latest.path, xml)
         return xml
 
     def prove(self) -> Proof:
         return prove(self.read, self.names)
+
+    def prove_step(self) -> StepProof:
+        """The proof of the step to the last snapshot."""
+        earlier, later = [None, *self.snapshots][-2:]
+        assert later is not None
+        seq = later.seq if earlier is None else earlier.seq
+        deltas = [entry for entry in self.entries if entry.seq > seq]
+        return prove_step(lambda path: BufferedReader(BytesIO(self.read(path))), earlier, later, deltas)
 
     def change_manifest(self, **changes: Any) -> None:
         self.files[MANIFEST] = encode(msgspec.structs.replace(decode(self.files[MANIFEST]), **changes))

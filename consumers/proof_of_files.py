@@ -1,0 +1,35 @@
+"""The first check of a proof: the last snapshot is the one before and the deltas between, by the files themselves."""
+
+from pathlib import Path
+
+import msgspec
+
+from consumers import proof_store, published_store
+from consumers.feed_directory import prove_step_in
+from consumers.proof_store import Checked, done
+from consumers.sessions import Connection
+from consumers.targets_table import TargetRow
+
+
+def check_files(connection: Connection, root: Path, target: TargetRow) -> Checked:
+    """Prove the last step of a target's feed.
+
+    A file that is not what was recorded cannot be mended from here: it is not touched, and a person must look. Where
+    all files are whole and yet do not add up, ``broken_at`` names the snapshot.
+    """
+    folder = root / (target.orgnr or "") / target.settings.name
+    while True:
+        earlier, later = proof_store.last_two_snapshots(connection, target.target_id)
+        if later is None:
+            return proof_store.not_done("files", "there is no snapshot yet", skipped=True)
+        after = (earlier or later).seq
+        deltas = [entry for entry in published_store.deltas(connection, target.target_id) if entry.seq > after]
+        proof = prove_step_in(folder, earlier, later, deltas)
+        # What is past its time is removed at any moment, and a snapshot may be added.
+        if (earlier, later) == proof_store.last_two_snapshots(connection, target.target_id):
+            break
+    if proof.damaged:
+        return done("files", proof.damaged)
+    return msgspec.structs.replace(
+        done("files", proof.differences), broken_at=later.path if proof.differences else None
+    )

@@ -1,0 +1,80 @@
+"""What the doctor looks at in either PostgreSQL: that it answers, over what, in which encoding, at which time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import psycopg
+
+from deploy.doctor.finding import Area, Findings
+from producers.catalog import Connection
+
+_OPTIONS: Final = "-c statement_timeout=5s -c lock_timeout=5s -c datestyle=ISO -c timezone=UTC"
+_CONNECT_SECONDS: Final = 5
+_SKEW_SECONDS: Final = 2.0
+"""Two clocks that differ by more make the order of events in logs and notices a guess."""
+
+
+@contextmanager
+def opened(dsn: str) -> Iterator[Connection]:
+    """A session that is never waited for long.
+
+    Raises:
+        psycopg.OperationalError: the server cannot be reached or refuses.
+    """
+    with psycopg.connect(
+        dsn, autocommit=True, connect_timeout=_CONNECT_SECONDS, application_name="imsfeed doctor", options=_OPTIONS
+    ) as connection:
+        yield connection
+
+
+def permitted(area: Area, check: str, findings: Findings) -> Findings:
+    """The findings, or a line that says what this role may not read."""
+    try:
+        yield from findings
+    except psycopg.errors.InsufficientPrivilege as error:
+        yield area.wrong(check, first_line(error), "grant it to this role, or give the DSN another one")
+
+
+def first_line(error: psycopg.Error) -> str:
+    """What a server or driver says of a failed connection: no values are in it."""
+    return (str(error).splitlines() or ["no more is known"])[0]
+
+
+def check_server(area: Area, connection: Connection, least_version: int) -> Findings:
+    """Version, TLS, encoding and clock."""
+    info = connection.info
+    yield area.ok("reachable", f"database {info.dbname}")
+    version = info.server_version // 10_000
+    yield area.judge(
+        "version",
+        version >= least_version,
+        f"PostgreSQL {version}",
+        f"imsfeed needs PostgreSQL {least_version} or newer",
+    )
+    local = (info.host or "/").startswith("/")
+    yield area.judge(
+        "TLS",
+        info.pgconn.ssl_in_use or local,
+        "in use" if info.pgconn.ssl_in_use else "a local socket" if local else "not in use",
+        "add sslmode=verify-full to the DSN: national ids cross the network",
+        otherwise="warning",
+    )
+    encoding = value(connection, "select current_setting('server_encoding')")
+    yield area.judge("encoding", encoding == "UTF8", encoding, "make the database anew with encoding UTF8")
+    there: datetime = value(connection, "select clock_timestamp()")
+    skew = abs((there - datetime.now(UTC)).total_seconds())
+    yield area.judge(
+        "clock",
+        skew <= _SKEW_SECONDS,
+        f"{skew:.1f} s from this machine's",
+        "let both machines take their time from the same server (chrony, NTP)",
+        otherwise="warning",
+    )
+
+
+def value(connection: Connection, query: str, parameters: Any = None) -> Any:  # noqa: ANN401 - what the query selects
+    """The first column of the first row, or ``None``."""
+    row = connection.execute(query.encode(), parameters).fetchone()
+    return None if row is None else row[0]

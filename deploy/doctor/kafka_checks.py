@@ -1,0 +1,155 @@
+"""Kafka: that it answers, and that the topic keeps every change event long enough and unchanged."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any, Final
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError
+
+from deploy.doctor.finding import Area, Findings
+from ims.errors import InvalidSettingsError
+from ims.runtime.settings import Settings
+from producers.publisher import LARGEST_MESSAGE, refuse_slow_crc
+
+_AREA: Final = Area("kafka")
+_DAY_MS: Final = 86_400_000
+_ANSWER_MS: Final = 5_000
+_MEND: Final = "check KAFKA_BOOTSTRAP_SERVERS, the network and Kafka"
+
+
+def check_kafka(settings: Settings) -> Findings:
+    """Everything about Kafka."""
+    yield _crc()
+    silent = [server for server in settings.bootstrap_servers if not _listens(server)]
+    if len(silent) == len(settings.bootstrap_servers):
+        yield _AREA.wrong("reachable", f"nobody answers at {', '.join(silent)}", _MEND)
+        yield _AREA.skipped("topic", "Kafka does not answer")
+        return
+    if silent:
+        yield _AREA.warning("bootstrap servers", f"nobody answers at {', '.join(silent)}", _MEND)
+    try:
+        with _admin(settings) as admin:
+            brokers = len(admin.describe_cluster()["brokers"])
+            yield _AREA.judge("reachable", brokers > 0, f"{brokers} brokers", "start Kafka")
+            if settings.kafka_topic not in admin.list_topics():
+                yield _AREA.warning(
+                    "topic", f"{settings.kafka_topic} does not exist", "start capture: it creates the topic"
+                )
+                return
+            (topic,) = admin.describe_topics([settings.kafka_topic])
+            config = _config(admin, settings.kafka_topic)
+            yield from check_topic(topic, config, settings, brokers)
+    except (KafkaError, OSError) as error:
+        yield _AREA.wrong("reachable", type(error).__name__, _MEND)
+        yield _AREA.skipped("topic", "Kafka does not answer")
+
+
+def check_topic(topic: dict[str, Any], config: dict[str, str], settings: Settings, brokers: int) -> Findings:
+    """What the topic is and how it is configured.
+
+    Args:
+        topic: as the admin client describes it.
+        config: its settings by name; those that the broker does not tell are passed over.
+        settings: what imsfeed counts on.
+        brokers: how many there are.
+    """
+    partitions = topic["partitions"]
+    yield _AREA.judge(
+        "partitions",
+        len(partitions) == settings.kafka_partitions,
+        f"{len(partitions)}, and KAFKA_PARTITIONS is {settings.kafka_partitions}",
+        f"set KAFKA_PARTITIONS to {len(partitions)}, or KAFKA_TOPIC to a new topic and reload the source",
+    )
+    replicas = min((len(_field(partition, "replicas", "replica_nodes")) for partition in partitions), default=0)
+    yield _AREA.judge(
+        "replicas",
+        replicas >= min(settings.kafka_replication_factor, 2) and (replicas > 1 or brokers == 1),
+        f"{replicas} on {brokers} brokers",
+        "give the topic three replicas: with one, a broker's disk is all there is",
+        otherwise="warning",
+    )
+    yield from _durability(config, replicas)
+    yield from _sizes(config, settings)
+
+
+def _durability(config: dict[str, str], replicas: int) -> Findings:
+    synced = config.get("min.insync.replicas")
+    if synced is not None:
+        enough = int(synced) >= min(2, replicas)
+        yield _AREA.judge(
+            "min.insync.replicas",
+            enough and int(synced) <= replicas,
+            synced,
+            f"set it to {max(1, min(2, replicas))}: what is acknowledged must be on two brokers, and can be",
+            otherwise="warning" if int(synced) <= replicas else "wrong",
+        )
+    policy = config.get("cleanup.policy")
+    if policy is not None:
+        fix = "set cleanup.policy to delete: a compacted topic forgets changes that were not applied"
+        yield _AREA.judge("cleanup.policy", policy == "delete", policy, fix)
+    kind = config.get("message.timestamp.type")
+    if kind is not None:
+        yield _AREA.ok("message.timestamp.type", f"{kind}; imsfeed uses the events' own times")
+
+
+def _sizes(config: dict[str, str], settings: Settings) -> Findings:
+    retention = config.get("retention.ms")
+    if retention is not None:
+        days = settings.kafka_retention_days
+        long_enough = int(retention) < 0 or int(retention) >= days * _DAY_MS
+        text = "without end" if int(retention) < 0 else f"{int(retention) / _DAY_MS:.1f} days"
+        fix = f"set retention.ms to {days * _DAY_MS}: what is removed before it is applied is lost"
+        yield _AREA.judge("retention.ms", long_enough, text, fix)
+    bytes_ = config.get("retention.bytes")
+    if bytes_ is not None:
+        fix = "set retention.bytes to -1: a busy day must not remove what was not applied"
+        yield _AREA.judge("retention.bytes", int(bytes_) < 0, bytes_, fix, otherwise="warning")
+    largest = config.get("max.message.bytes")
+    if largest is not None:
+        fix = f"set max.message.bytes to {LARGEST_MESSAGE}: a larger row stops capture"
+        yield _AREA.judge("max.message.bytes", int(largest) >= LARGEST_MESSAGE, largest, fix, otherwise="warning")
+
+
+def _crc() -> Any:  # noqa: ANN401 - a Finding
+    try:
+        refuse_slow_crc()
+    except InvalidSettingsError as error:
+        return _AREA.wrong("crc32c", str(error), "install kafka-python[crc32c]")
+    return _AREA.ok("crc32c", "compiled")
+
+
+def _listens(server: str) -> bool:
+    # kafka-python leaves the socket of a refused connection open: it is asked only where somebody listens.
+    host, _, port = server.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_MS / 1000):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+@contextlib.contextmanager
+def _admin(settings: Settings) -> Iterator[Any]:
+    admin = KafkaAdminClient(
+        bootstrap_servers=settings.bootstrap_servers,
+        client_id="imsfeed-doctor",
+        bootstrap_timeout_ms=_ANSWER_MS,
+        request_timeout_ms=_ANSWER_MS,
+    )
+    try:
+        yield admin
+    finally:
+        admin.close()
+
+
+def _config(admin: Any, topic: str) -> dict[str, str]:  # noqa: ANN401 - kafka-python is untyped
+    asked = [ConfigResource(ConfigResourceType.TOPIC, topic)]
+    answer = admin.describe_configs(asked, config_filter="all")
+    return {name: str(data["value"]) for by_topic in answer.values() for name, data in by_topic[topic].items()}
+
+
+def _field(partition: dict[str, Any], *names: str) -> Any:  # noqa: ANN401 - kafka-python is untyped
+    return next(partition[name] for name in names if name in partition)

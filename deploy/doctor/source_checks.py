@@ -1,0 +1,263 @@
+"""The source: what capture needs of it, and what would cost it its slot or its disk."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import psycopg
+
+from consumers.source_reader import SourceReader
+from deploy.doctor.databases import check_server, first_line, opened, permitted, value
+from deploy.doctor.finding import NOT_CONFIGURED, Area, Findings
+from ims.errors import InvalidSettingsError
+from ims.facts import Table
+from ims.runtime.mapping_file import read_mapping
+from ims.runtime.settings import Settings
+from producers import catalog
+from producers.captured_table import HEARTBEAT, OWNER_COLUMN, TableName, owner_columns
+from producers.catalog import Connection
+from producers.preflight import RELOAD, check_slot, identity_suffices, require_logical_wal
+
+_AREA: Final = Area("source")
+_SETUP: Final = "run `imsfeed setup source`"
+_LEAST_VERSION: Final = 15
+"""Publications tell their columns from here on (pg_publication_tables.attnames)."""
+_OPERATIONS: Final = ("insert", "update", "delete", "truncate")
+_HALF: Final = 0.5
+_LATE_HEARTBEATS: Final = 6
+_LEAST_IDLE_SECONDS: Final = 24 * 3600
+_LEAST_SENDER_SECONDS: Final = 10
+
+
+def check_source(settings: Settings) -> Findings:
+    """Everything about the source."""
+    if settings.source_dsn is None:
+        yield _AREA.skipped("reachable", f"SOURCE_DSN: {NOT_CONFIGURED}")
+        return
+    try:
+        with opened(settings.source()) as connection:
+            yield from check_server(_AREA, connection, _LEAST_VERSION)
+            for check, findings in _PARTS.items():
+                yield from permitted(_AREA, check, findings(connection, settings))
+    except psycopg.OperationalError as error:
+        yield _AREA.wrong("reachable", first_line(error), "check SOURCE_DSN, the network and the server")
+        yield _AREA.skipped("everything else", "the source does not answer")
+
+
+def check_proof_source(settings: Settings) -> Findings:
+    """The role under which the nightly proof reads the source."""
+    area = Area("proof source")
+    if settings.proof_source_dsn is None:
+        yield area.skipped(
+            "reachable", f"PROOF_SOURCE_DSN: {NOT_CONFIGURED}: the proof does not compare facts with the source"
+        )
+        return
+    try:
+        with opened(settings.proof_source_dsn.get_secret_value()) as connection:
+            reader = SourceReader(
+                connection, settings.source_schema, settings.source_publication, read_mapping(settings)
+            )
+            with reader.view():
+                for table in Table:
+                    next(reader.rows(table, -1), None)
+            yield area.ok("select", "every table may be read")
+            writes = value(connection, _WRITES, [settings.source_schema])
+            yield area.judge(
+                "rights",
+                not writes,
+                "may write the source's tables" if writes else "may only read",
+                "give PROOF_SOURCE_DSN a role that may only read",
+                otherwise="warning",
+            )
+    except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable) as error:
+        yield area.wrong("select", first_line(error), "grant this role select on the captured tables, or mend the DSN")
+
+
+def _server(connection: Connection, settings: Settings) -> Findings:
+    try:
+        require_logical_wal(connection)
+        yield _AREA.ok("wal_level", "logical")
+    except InvalidSettingsError as error:
+        yield _AREA.wrong("wal_level", str(error), "as it says")
+    has_slot = catalog.slot(connection, settings.source_slot) is not None
+    for setting, used in (
+        ("max_replication_slots", "select count(*) from pg_replication_slots"),
+        ("max_wal_senders", "select count(*) from pg_stat_replication"),
+    ):
+        limit, taken = int(catalog.current_setting(connection, setting)), value(connection, used)
+        free = limit - taken
+        yield _AREA.judge(
+            setting, has_slot or free > 0, f"{taken} of {limit} used", f"raise {setting} and restart PostgreSQL"
+        )
+    may = value(connection, "select rolreplication or rolsuper from pg_roles where rolname = current_user")
+    yield _AREA.judge(
+        "REPLICATION", bool(may), "the role has it" if may else "the role lacks it", "alter role … replication"
+    )
+    sender = _seconds(connection, "wal_sender_timeout")
+    yield _AREA.judge(
+        "wal_sender_timeout",
+        sender == 0 or sender >= _LEAST_SENDER_SECONDS,
+        f"{sender:g} s",
+        f"set it to {_LEAST_SENDER_SECONDS} s or more: capture's connection is cut at every pause",
+        otherwise="warning",
+    )
+    yield from _idle_timeout(connection)
+
+
+def _idle_timeout(connection: Connection) -> Findings:
+    """PostgreSQL 18 can give up a slot that nobody reads."""
+    idle = _seconds(connection, "idle_replication_slot_timeout")
+    if idle is not None:
+        yield _AREA.judge(
+            "idle_replication_slot_timeout",
+            idle == 0 or idle >= _LEAST_IDLE_SECONDS,
+            f"{idle:g} s",
+            "set it to 0 or a day at least: a capture that is away so long loses its slot",
+            otherwise="warning",
+        )
+
+
+def _publication(connection: Connection, settings: Settings) -> Findings:
+    name = settings.source_publication
+    found = catalog.publication(connection, name)
+    if found is None:
+        yield _AREA.wrong("publication", f"{name!r} does not exist", _SETUP)
+        return
+    lacking = [word for word in _OPERATIONS if not found[f"pub{word}"]]
+    text = f"{name!r} does not publish {', '.join(lacking)}" if lacking else f"{name!r} publishes every change"
+    yield _AREA.judge("publication", not lacking, text, _SETUP)
+
+
+def _tables(connection: Connection, settings: Settings) -> Findings:
+    owners, mapping = owner_columns(settings), read_mapping(settings)
+    wanted = {TableName(settings.source_schema, mapping.source_table(table)): mapping.columns(table) for table in Table}
+    found = catalog.tables(connection, owners)
+    published = catalog.published(connection, settings.source_publication)
+    for name, owner in owners.items():
+        fix = _SETUP if name == HEARTBEAT else "mend MAPPING_FILE or SOURCE_SCHEMA, or the source"
+        if name not in found:
+            yield _AREA.wrong(f"table {name}", "does not exist", fix)
+            continue
+        if name not in published:
+            yield _AREA.wrong(f"table {name}", "is not in the publication", _SETUP)
+            continue
+        lacking = set(wanted.get(name, {}).values()) - set(published[name])
+        if lacking:
+            text = f"without the columns {', '.join(sorted(lacking))}"
+            yield _AREA.wrong(f"table {name}", text, fix)
+        elif not identity_suffices(found[name], owner or OWNER_COLUMN):
+            yield _AREA.wrong(f"table {name}", f"its replica identity lacks {owner} or the primary key", _SETUP)
+        elif not value(connection, "select has_table_privilege(%s, 'select')", [_quoted(connection, name)]):
+            yield _AREA.wrong(f"table {name}", "may not be read", f"grant select on {name} to capture's role")
+        else:
+            yield _AREA.ok(f"table {name}", "captured, with all its columns")
+
+
+def _slot(connection: Connection, settings: Settings) -> Findings:
+    name = settings.source_slot
+    slot = catalog.slot(connection, name)
+    try:
+        check_slot(slot, name, catalog.database(connection), catalog.loaded(connection, name))
+    except InvalidSettingsError as error:
+        yield _AREA.wrong("slot", str(error), RELOAD)
+        return
+    if slot is None:
+        yield _AREA.wrong("slot", f"{name!r} does not exist", _SETUP)
+        return
+    yield _AREA.judge(
+        "slot",
+        bool(slot["active"]),
+        "is read" if slot["active"] else "nobody reads it",
+        "start capture: the source keeps its write-ahead log meanwhile",
+        otherwise="warning",
+    )
+    yield from _retained(connection, slot)
+
+
+def _retained(connection: Connection, slot: dict[str, Any]) -> Findings:
+    retained = int(
+        value(connection, "select pg_wal_lsn_diff(pg_current_wal_lsn(), %s::pg_lsn)", [slot["restart_lsn"]]) or 0
+    )
+    kept = int(value(connection, "select setting::bigint from pg_settings where name = 'max_slot_wal_keep_size'"))
+    if kept < 0:
+        yield _AREA.warning(
+            "retained WAL",
+            f"{_megabytes(retained)}, and max_slot_wal_keep_size has no limit",
+            "set max_slot_wal_keep_size, so that a capture that is away costs the slot and not the source's disk",
+        )
+        return
+    limit = kept * 1024 * 1024
+    text = f"{_megabytes(retained)} of {_megabytes(limit)}"
+    if retained > limit * _HALF:
+        yield _AREA.wrong("retained WAL", text, "see why capture does not go on, or raise max_slot_wal_keep_size")
+    else:
+        yield _AREA.ok("retained WAL", text)
+
+
+def _load(connection: Connection, settings: Settings) -> Findings:
+    loaded = catalog.loaded(connection, settings.source_slot)
+    if loaded is None:
+        yield _AREA.wrong("initial load", "imsfeed.capture has no row for the slot", _SETUP)
+    else:
+        done = loaded.loaded_at is not None
+        yield _AREA.judge(
+            "initial load",
+            done,
+            "complete" if done else "not complete",
+            "start capture, and let it finish",
+            otherwise="warning",
+        )
+
+
+def _heartbeat(connection: Connection, settings: Settings) -> Findings:
+    if not catalog.exists(connection, str(HEARTBEAT)):
+        yield _AREA.wrong("heartbeat", "imsfeed.heartbeat does not exist", _SETUP)
+        return
+    oldest = value(connection, "select min(beat_at) from imsfeed.heartbeat")
+    rows = value(connection, "select count(*) from imsfeed.heartbeat")
+    yield _AREA.judge(
+        "heartbeat rows",
+        rows == settings.kafka_partitions,
+        f"{rows}, and KAFKA_PARTITIONS is {settings.kafka_partitions}",
+        _SETUP,
+    )
+    age = (datetime.now(UTC) - oldest).total_seconds() if oldest is not None else float("inf")
+    yield _AREA.judge(
+        "heartbeat",
+        age <= _LATE_HEARTBEATS * settings.heartbeat_seconds,
+        f"written {age:.0f} s ago",
+        "start capture; if it runs, see its log",
+        otherwise="warning",
+    )
+
+
+def _quoted(connection: Connection, name: TableName) -> str:
+    return str(value(connection, "select format('%%I.%%I', %s::text, %s::text)", [name.schema, name.table]))
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1024 / 1024:,.0f} MiB"
+
+
+def _seconds(connection: Connection, name: str) -> Any:  # noqa: ANN401 - None where this version lacks the setting
+    return value(
+        connection,
+        "select extract(epoch from (setting || coalesce(unit, 's'))::interval)::float8 from pg_settings"
+        " where name = %s",
+        [name],
+    )
+
+
+_WRITES: Final = """
+select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+ where n.nspname = %s and c.relkind in ('r', 'p') and has_table_privilege(c.oid, 'insert, update, delete, truncate'))
+"""
+
+_PARTS: Final[dict[str, Callable[[Connection, Settings], Findings]]] = {
+    "server": _server,
+    "publication": _publication,
+    "tables": _tables,
+    "slot": _slot,
+    "initial load": _load,
+    "heartbeat": _heartbeat,
+}
