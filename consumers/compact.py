@@ -18,6 +18,7 @@ import msgspec
 from consumers import notice_store, outcomes_store, published_store, sessions, tombstones
 from consumers.cut import cut_once, publish_first
 from consumers.facts_store import CHANNEL
+from consumers.feed_modes import refuse_wide_feed
 from consumers.mail import mail_server
 from consumers.manifests import write_manifest
 from consumers.notices import Notices
@@ -56,8 +57,13 @@ UMASK: Final = 0o027
 
 
 def run(settings: Settings, stop: Stop, metrics: CompactMetrics, ready: Callable[[bool], None]) -> None:
-    """Compact until *stop*, through every outage of the state database."""
+    """Compact until *stop*, through every outage of the state database.
+
+    Raises:
+        InvalidSettingsError: the mail settings do not go together, or others may look into the feed directory.
+    """
     os.umask(UMASK)
+    refuse_wide_feed(settings.feed_directory)
     server = mail_server(settings)
 
     def again(error: BaseException, wait: float) -> None:

@@ -5,6 +5,7 @@ directory that ``SECRETS_DIRECTORY`` names (default ``/run/secrets``); the envir
 """
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -161,6 +162,17 @@ def read_settings() -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False))
         raise InvalidSettingsError(f"wrong settings: {wrong}") from None
+
+
+def loose_secrets() -> list[str]:
+    """The passwords and DSNs that are given in files which every user of the machine may read."""
+    directory = Path(os.environ.get("SECRETS_DIRECTORY", SECRETS_DIRECTORY))
+    files = [
+        directory / name.upper()
+        for name, field in Settings.model_fields.items()
+        if field.annotation == SecretStr | None
+    ]
+    return [file.name for file in files if file.is_file() and file.stat().st_mode & stat.S_IROTH]
 
 
 class Described(NamedTuple):

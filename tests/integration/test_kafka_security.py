@@ -1,9 +1,11 @@
 """The producer, the administration client and the consumer with TLS and a login, on Apache Kafka."""
 
 import base64
+import gc
 import json
 import time
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,8 +27,14 @@ from tests.fixture_secure_kafka import PASSWORD, REAUTHENTICATE_SECONDS, SecureK
 from tests.token_endpoint import TokenEndpoint, running_endpoint
 from tests.waiting import until
 
-# kafka-python leaves the socket of a TLS connection that is closed while it is being made to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+@pytest.fixture(autouse=True)
+def what_is_left_open_is_closed() -> Iterator[None]:
+    """kafka-python leaves some sockets of its TLS connections to the garbage collector, which may come much later."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture

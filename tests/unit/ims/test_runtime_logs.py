@@ -220,3 +220,18 @@ def test_a_warning_of_python_is_a_line_too() -> None:
     line = _stderr_of("warnings.warn('soon gone')")
     assert line["level"] == "warning"
     assert "soon gone" in line["event"]
+
+
+def test_an_error_of_a_connection_says_what_to_mend_in_one_line(lines: Lines) -> None:
+    text = 'connection failed: FATAL:  password authentication failed for user "imsfeed"\n\tIs it right?'
+    log.warning("starting again", error=psycopg.OperationalError(text))
+    (line,) = lines()
+    assert line["error"] == (
+        'OperationalError: connection failed: FATAL: password authentication failed for user "imsfeed" Is it right?'
+    )
+
+
+def test_an_error_of_a_statement_is_told_by_its_number_alone(lines: Lines) -> None:
+    log.warning("starting again", error=psycopg.errors.QueryCanceled(ROW))
+    log.warning("starting again", error=psycopg.ProgrammingError(f"missing = after {NATIONAL_ID} open-sesame"))
+    assert [line["error"] for line in lines()] == ["QueryCanceled (SQLSTATE 57014)", "ProgrammingError"]
