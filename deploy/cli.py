@@ -13,7 +13,7 @@ from kafka.errors import KafkaError
 from deploy.commands import compare, demo, feed, processes, replay, report, settings, setup, targets
 from ims.errors import ImsfeedError, InvalidSettingsError
 from ims.national_id import without_national_ids
-from ims.runtime.logs import configure
+from ims.runtime.logs import configure, get_logger
 
 app = typer.Typer(
     name="imsfeed",
@@ -36,7 +36,7 @@ def main() -> None:
         _fail(str(error), 2)
     except ImsfeedError as error:
         _fail(str(error), 1)
-    except psycopg.errors.InsufficientPrivilege as error:
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
         _fail(f"not allowed: {error.diag.message_primary}; docs/security.md says which role may do what", 1)
     except (psycopg.OperationalError, KafkaError, OSError) as error:
         # The first line of a driver's text says which server and why; a row's content is never in it.
@@ -52,7 +52,11 @@ def main() -> None:
 def run() -> None:
     """Run the command line as a program of its own: an error that nobody expects is a log line without any values."""
     configure("command", "warning")
-    main()
+    try:
+        main()
+    except Exception:  # noqa: BLE001 - typer would have Python show it, with the text in which PostgreSQL quotes a row
+        get_logger(__name__).critical("uncaught exception", exc_info=True)
+        sys.exit(1)
 
 
 def _fail(text: str, code: int) -> None:

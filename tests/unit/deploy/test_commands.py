@@ -1,6 +1,7 @@
 """The command line: every command explains itself, and errors say what is wrong and exit with their code."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -155,11 +156,19 @@ def test_what_is_no_dsn_is_not_shown(monkeypatch: pytest.MonkeyPatch, capsys: py
 def test_an_error_that_nobody_expects_is_a_log_line_without_any_values() -> None:
     """Python's own traceback would show the text, and PostgreSQL's text quotes the row."""
     program = (
-        "import psycopg; from deploy import cli\n"
-        "def fail(): raise psycopg.errors.UniqueViolation('Key (national_id)=(01810012345) exists')\n"
-        "cli.app = fail; cli.run()"
+        "import psycopg, sys; from consumers import sessions; from deploy import cli\n"
+        "def fail(*_): raise psycopg.errors.UniqueViolation('Key (national_id)=(01810012345) exists')\n"
+        "sessions.connect, sys.argv = fail, ['imsfeed', 'status']\n"
+        "cli.run()"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "STATE_DSN": SECRET},
+    )
     assert done.returncode == 1
     (line,) = map(json.loads, done.stderr.splitlines())
     assert line["exception"][0]["error"] == "UniqueViolation (SQLSTATE 23505)"
