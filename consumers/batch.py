@@ -15,6 +15,7 @@ from ims.errors import BadMessageError
 from ims.events import HEARTBEAT_TABLE, Change, Position, decode, is_news
 from ims.facts import Table
 from ims.mapping import FactChange, FactKey, SourceMapping
+from ims.national_id import without_national_ids
 
 HEARTBEAT_SCHEMA = "imsfeed"
 
@@ -146,7 +147,8 @@ class _Reading:
             self.heartbeat_at = change.committed_at or self.heartbeat_at
             return
         if change.op == "t":
-            raise BadMessageError("truncate", f"table {change.table[:63]!r} was truncated; run `imsfeed resync all`")
+            table = without_national_ids(change.table[:63])
+            raise BadMessageError("truncate", f"table {table!r} was truncated; run `imsfeed resync all`")
         key = old_row(message, change)
         fact = self.mapping.fact_change(change.table, after=change.after, key=key, sparse=self.sparse)
         self.rows[fact.table, fact.key] = _merged(self.rows.get((fact.table, fact.key)), fact, message, change)

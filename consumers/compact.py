@@ -19,6 +19,7 @@ from consumers import notice_store, outcomes_store, published_store, sessions, t
 from consumers.cut import Cut, cut_once, publish_first
 from consumers.facts_store import CHANNEL
 from consumers.feed_check import FeedCheck
+from consumers.feed_modes import refuse_wide_feed
 from consumers.mail import mail_server
 from consumers.manifests import write_manifest
 from consumers.nightly_proof import NightlyProof
@@ -60,13 +61,18 @@ UMASK: Final = 0o027
 
 
 def run(settings: Settings, stop: Stop, metrics: CompactMetrics, ready: Callable[[bool], None]) -> None:
-    """Compact until *stop*, through every outage of the state database."""
+    """Compact until *stop*, through every outage of the state database.
+
+    Raises:
+        InvalidSettingsError: the mail settings do not go together, or others may look into the feed directory.
+    """
     os.umask(UMASK)
+    refuse_wide_feed(settings.feed_directory)
     server = mail_server(settings)
 
     def again(error: BaseException, wait: float) -> None:
         ready(False)
-        log.warning("starting again", error=type(error).__name__, wait_seconds=round(wait, 1))
+        log.warning("starting again", error=error, wait_seconds=round(wait, 1))
 
     with ThreadPoolExecutor(1, "proof") as prover:
         proof = NightlyProof(settings, read_mapping(settings), metrics, prover, stop)

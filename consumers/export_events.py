@@ -19,6 +19,7 @@ from ims.errors import BadMessageError, ImsfeedError, InvalidSettingsError
 from ims.events import HEARTBEAT_TABLE, Change, Envelope, Row, Source, Transaction, decode, encode
 from ims.facts import Table
 from ims.mapping import SourceMapping
+from ims.national_id import without_national_ids
 
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """The time of messages before the first that says when it was committed."""
@@ -176,7 +177,9 @@ class Exporter:
         row = {} if table is None else self._row(table, given)
         if self._owner not in {None, row.get("owner_id")}:
             return change, None
-        return change, _envelope(change, f"unmapped {change.table}" if table is None else table.value, row)
+        return change, _envelope(
+            change, f"unmapped {without_national_ids(change.table)}" if table is None else table.value, row
+        )
 
     def _row(self, table: Table, given: Row) -> Row:
         columns = self._mapping.columns(table)

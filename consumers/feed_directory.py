@@ -43,15 +43,18 @@ class FeedDirectory:
             volume was lost or is not mounted, and another folder must not take its place.
 
     Raises:
-        FeedError: organisation number or name would lead out of the feed directory.
+        FeedError: organisation number or name would lead out of the feed directory, or a folder is a symbolic link.
     """
 
     def __init__(self, root: Path, orgnr: str, name: str, *, create: bool = True) -> None:
         if not (orgnr.isascii() and orgnr.isalnum()):
             raise FeedError("the organisation number must be letters and digits, because a folder is named after it")
-        self.path = root / orgnr / name
-        for folder in (root / orgnr, self.path, *(self.path / folder for folder in _FOLDERS)) if create else ():
-            folder.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+        self.path = root / orgnr / _plain(name)
+        for folder in (root / orgnr, self.path, *(self.path / folder for folder in _FOLDERS)):
+            if folder.is_symlink():
+                raise FeedError(f"{folder} is a symbolic link; nothing is written through it; see who made it")
+            if create:
+                folder.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
 
     def link(self, name: str, content: bytes) -> None:
         """Put an immutable file into the feed; nothing happens if it is there with the same content.
@@ -88,7 +91,7 @@ class FeedDirectory:
 
         As :meth:`replace`; without the call nothing is replaced.
         """
-        target = self.path / name
+        target = self._target(name)
         with self._temporary(name) as file:
             written = _write(file, parts)
 
@@ -136,7 +139,7 @@ class FeedDirectory:
     def remove(self, names: Iterable[str]) -> None:
         """Remove files that are past their time; those that are gone already are passed over."""
         for name in names:
-            (self.path / name).unlink(missing_ok=True)
+            self._target(name).unlink(missing_ok=True)
 
     def sweep(self, known: set[str], now: float) -> int:
         """Remove deltas and snapshots that are not among *known*, and temporary files left behind.
@@ -156,9 +159,16 @@ class FeedDirectory:
                 removed += 1
         return removed
 
+    def _target(self, name: str) -> Path:
+        """The path of a file of this folder, or of one of :data:`_FOLDERS` in it."""
+        folder, _, file = name.rpartition("/")
+        if folder not in {"", *_FOLDERS}:
+            raise FeedError(f"a feed has no folder {folder!r}; nothing is written there")
+        return self.path / folder / _plain(file)
+
     @contextlib.contextmanager
     def _temporary(self, name: str) -> Iterator[IO[bytes]]:
-        target = self.path / name
+        target = self._target(name)
         with tempfile.NamedTemporaryFile(
             prefix=f".{target.name}.", suffix=".part", dir=target.parent, delete=False
         ) as file:
@@ -169,14 +179,12 @@ class FeedDirectory:
                 Path(file.name).unlink(missing_ok=True)
 
     def _link(self, temporary: IO[bytes], name: str, sha256: str) -> None:
-        target = self.path / name
+        target = self._target(name)
         _sync(temporary)
         try:
             os.link(temporary.name, target)
         except FileExistsError:
-            with target.open("rb") as existing:
-                found = hashlib.file_digest(existing, "sha256").hexdigest()
-            if found != sha256:
+            if target.is_symlink() or _digest(target) != sha256:
                 raise FeedError(f"{target} is there with another content; it is not touched") from None
         _sync_directory(target.parent)
 
@@ -186,10 +194,22 @@ class FeedDirectory:
         _sync_directory(target.parent)
 
 
+def _plain(name: str) -> str:
+    """A name that is one step of a path and no more."""
+    if name in {"", ".", ".."} or "/" in name or "\0" in name:
+        raise FeedError("a name of a file or folder in the feed must be one step of a path")
+    return name
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as existing:
+        return hashlib.file_digest(existing, "sha256").hexdigest()
+
+
 def prove_folder(folder: Path) -> Proof:
     """The proof of the feed in a target's folder (:mod:`ims.feed_proof`)."""
     return prove(
-        lambda name: (folder / name).read_bytes(),
+        lambda name: _read(folder, name),
         lambda name: sorted(path.name for path in (folder / name).glob("*")),
     )
 
@@ -198,7 +218,19 @@ def prove_step_in(
     folder: Path, earlier: SnapshotEntry | None, later: SnapshotEntry, deltas: Sequence[DeltaEntry]
 ) -> StepProof:
     """The proof of one step of the feed in a target's folder (:mod:`ims.step_proof`)."""
-    return prove_step(lambda path: (folder / path).open("rb"), earlier, later, deltas)
+    return prove_step(lambda path: _inside(folder, path).open("rb"), earlier, later, deltas)
+
+
+def _read(folder: Path, name: str) -> bytes:
+    return _inside(folder, name).read_bytes()
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """A file that a manifest names, which may be anybody's: what lies elsewhere is not there."""
+    path = folder / name
+    if "\0" in name or not path.resolve().is_relative_to(folder.resolve()):
+        raise FileNotFoundError(name)
+    return path
 
 
 def _write(file: IO[bytes], parts: Iterable[str]) -> Written:

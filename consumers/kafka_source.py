@@ -9,15 +9,23 @@ from typing import Any, Final
 from uuid import UUID
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.net.sasl.oauth import AbstractTokenProvider
 from kafka.structs import OffsetAndMetadata
 
 from consumers.batch import Message
 from ims.errors import ImsfeedError
+from ims.runtime.bearer_token import EndpointToken, FileToken
+from ims.runtime.kafka_connection import KafkaUnreachableError, kafka_options, unreachable
 from ims.runtime.settings import Settings
 
 _FETCH_WAIT_MS: Final = 50
 """How long a broker holds an empty fetch; part of every change's way, and of the idle cost."""
+_BOOTSTRAP_MS: Final = 10_000
+"""How long brokers are looked for in one piece; whoever asks to stop meanwhile waits as long."""
+
+for provider in (FileToken, EndpointToken):
+    AbstractTokenProvider.register(provider)
 
 _METADATA_MS: Final = 5_000
 """Age at which the client asks for the topic's partitions and id again; by default it would be five minutes."""
@@ -32,22 +40,19 @@ class OffsetLostError(ImsfeedError):
 
 
 class KafkaSource:
-    """A consumer of some partitions of the topic, each read from a given offset on."""
+    """A consumer of some partitions of the topic, each read from a given offset on.
+
+    Raises:
+        InvalidSettingsError: the settings of the connection do not go together.
+        KafkaUnreachableError: no broker has let us in.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._topic = settings.kafka_topic
-        self._consumer = KafkaConsumer(
-            bootstrap_servers=settings.bootstrap_servers,
-            client_id="imsfeed-materialize",
-            group_id=settings.kafka_group,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            allow_auto_create_topics=False,
-            max_poll_records=settings.batch_limit,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
-            fetch_max_wait_ms=_FETCH_WAIT_MS,
-            metadata_max_age_ms=_METADATA_MS,
-        )
+        try:
+            self._consumer = _connect(settings)
+        except KafkaTimeoutError:
+            raise unreachable(settings) from None
 
     def partitions(self) -> set[int]:
         """The topic's partitions; empty while it does not exist."""
@@ -124,10 +129,26 @@ class KafkaSource:
         return TopicPartition(self._topic, partition)
 
 
+def _connect(settings: Settings) -> Any:  # noqa: ANN401 - kafka-python is untyped
+    return KafkaConsumer(
+        **kafka_options(settings),
+        client_id="imsfeed-materialize",
+        group_id=settings.kafka_group,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        allow_auto_create_topics=False,
+        bootstrap_timeout_ms=_BOOTSTRAP_MS,
+        max_poll_records=settings.batch_limit,
+        max_partition_fetch_bytes=4 * 1024 * 1024,
+        fetch_max_wait_ms=_FETCH_WAIT_MS,
+        metadata_max_age_ms=_METADATA_MS,
+    )
+
+
 def _ignore(*_: Any) -> None:  # noqa: ANN401 - kafka-python is untyped
     """A commit that failed is repeated by the next one."""
 
 
 def is_transient(error: BaseException) -> bool:
     """Whether Kafka may answer differently later: any answer of its may be another one after it was mended."""
-    return isinstance(error, KafkaError)
+    return isinstance(error, KafkaError | KafkaUnreachableError)

@@ -55,7 +55,7 @@ def run(settings: Settings, stop: Stop, metrics: MaterializeMetrics, ready: Call
 
     def again(error: BaseException, wait: float) -> None:
         ready(False)
-        log.warning("starting again", error=type(error).__name__, wait_seconds=round(wait, 1))
+        log.warning("starting again", error=error, wait_seconds=round(wait, 1))
 
     for attempt in patiently(_is_transient, stop=stop, on_retry=again):
         with attempt:

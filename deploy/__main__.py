@@ -1,5 +1,5 @@
 """`python -m deploy` is `imsfeed`."""
 
-from deploy.cli import main
+from deploy.cli import run
 
-main()
+run()

@@ -29,6 +29,8 @@ from deploy.commands import (
     targets,
 )
 from ims.errors import ImsfeedError, InvalidSettingsError
+from ims.national_id import without_national_ids
+from ims.runtime.logs import configure, get_logger
 
 _MODULES = (
     processes,
@@ -85,13 +87,29 @@ def main() -> None:
         _fail(str(error), 2)
     except ImsfeedError as error:
         _fail(str(error), 1)
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
+        _fail(f"not allowed: {error.diag.message_primary}; docs/security.md says which role may do what", 1)
     except (psycopg.OperationalError, KafkaError, OSError) as error:
         # The first line of a driver's text says which server and why; a row's content is never in it.
         _fail(f"{type(error).__name__}: {(str(error).splitlines() or ['no more is known'])[0]}", 1)
+    except psycopg.ProgrammingError as error:
+        if error.sqlstate is not None:
+            raise
+        _fail("SOURCE_DSN or STATE_DSN is no DSN; one looks like postgresql://imsfeed@db.example/imsfeed", 2)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
 
 
+def run() -> None:
+    """Run the command line as a program of its own: an error that nobody expects is a log line without any values."""
+    configure("command", "warning")
+    try:
+        main()
+    except Exception:  # noqa: BLE001 - typer would have Python show it, with the text in which PostgreSQL quotes a row
+        get_logger(__name__).critical("uncaught exception", exc_info=True)
+        sys.exit(1)
+
+
 def _fail(text: str, code: int) -> None:
-    sys.stderr.write(f"imsfeed: {text}\n")
+    sys.stderr.write(f"imsfeed: {without_national_ids(text)}\n")
     sys.exit(code)

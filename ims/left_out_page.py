@@ -9,6 +9,7 @@ from html import escape
 from typing import Final, NamedTuple
 
 from ims.left_out_report import LeftOut, Part, Report, local_time, parts
+from ims.national_id import without_national_ids
 from ims.reason_texts import USUALLY_RIGHT, Language, ReasonText, reason_text
 
 
@@ -130,7 +131,7 @@ def as_html(report: Report, language: Language) -> str:
         "<body>",
         "<main>",
         f"<h1>{title}</h1>",
-        f"<p>{escape(report.owner)}{' · ' if report.owner else ''}{made}</p>",
+        f"<p>{escape(without_national_ids(report.owner))}{' · ' if report.owner else ''}{made}</p>",
         *(_counts(found, language) if found else [f"<p>{words.nobody}</p>"]),
         *_section(words.to_mend, words.to_mend_why, _some(found, usually_right=False), report, language),
         *_section(words.usually_right, words.usually_right_why, _some(found, usually_right=True), report, language),

@@ -28,7 +28,7 @@ import msgspec
 from ims.errors import BadMessageError, InvalidSettingsError
 from ims.events import UNAVAILABLE, Row
 from ims.facts import FACT_TYPES, Table
-from ims.national_id import NationalId
+from ims.national_id import NationalId, without_national_ids
 
 _BIGINT: Final = range(-(2**63), 2**63)
 _EPOCH: Final = date(1970, 1, 1)
@@ -127,7 +127,7 @@ class SourceMapping:
         """
         table = self.table_of(source_table)
         if table is None:
-            raise BadMessageError("unknown_table", f"table {source_table[:63]!r} is not mapped")
+            raise BadMessageError("unknown_table", f"table {without_national_ids(source_table[:63])!r} is not mapped")
         row = key if after is None else after
         values = {
             name: read_value(table, name, row[column])

@@ -17,6 +17,7 @@ import msgspec
 import psycopg
 from kafka.errors import KafkaError
 
+from ims.runtime.kafka_connection import KafkaUnreachableError
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
 from ims.runtime.metrics import CaptureMetrics
@@ -82,7 +83,7 @@ def run(settings: Settings, stop: Stop, metrics: CaptureMetrics, ready: Callable
 
 def is_transient(error: BaseException) -> bool:
     """Whether beginning again from the slot may help: anything that the source's or Kafka's connection can do to us."""
-    return sessions.is_transient(error) or isinstance(error, KafkaError)
+    return sessions.is_transient(error) or isinstance(error, KafkaError | KafkaUnreachableError)
 
 
 class _Capture:

@@ -14,9 +14,12 @@ from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
+from kafka.net.sasl.oauth import AbstractTokenProvider
 from kafka.record import util as record_util
 
 from ims.errors import InvalidSettingsError
+from ims.runtime.bearer_token import EndpointToken, FileToken
+from ims.runtime.kafka_connection import kafka_options, unreachable
 from ims.runtime.lifecycle import Stop
 from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.settings import Settings
@@ -27,9 +30,14 @@ _STALL_SECONDS: Final = 120.0
 """Silence of Kafka, with messages outstanding, after which another producer is tried."""
 _CLOSE_SECONDS: Final = 5.0
 _TURN_SECONDS: Final = 0.02
+_BOOTSTRAP_MS: Final = 10_000
+"""How long brokers are looked for in one piece; whoever asks to stop meanwhile waits as long."""
 LARGEST_MESSAGE: Final = 16 * 1024 * 1024
 """Bytes of an event: a source may keep a long text in a column that we do not even read."""
 _DAY_MS: Final = 86_400_000
+
+for provider in (FileToken, EndpointToken):
+    AbstractTokenProvider.register(provider)
 
 
 def refuse_slow_crc() -> None:
@@ -46,12 +54,16 @@ def ensure_topic(settings: Settings) -> None:
     """Create the topic unless it is there.
 
     Raises:
-        InvalidSettingsError: it is there with another number of partitions; owners would move between them.
+        InvalidSettingsError: it is there with another number of partitions; owners would move between them. Or the
+            settings of the connection do not go together.
+        KafkaUnreachableError: no broker has let us in.
         kafka.errors.KafkaError: Kafka cannot be reached or refuses.
     """
-    admin = KafkaAdminClient(
-        bootstrap_servers=settings.bootstrap_servers, client_id="imsfeed-capture", bootstrap_timeout_ms=10_000
-    )
+    options = kafka_options(settings)
+    try:
+        admin = KafkaAdminClient(**options, client_id="imsfeed-capture", bootstrap_timeout_ms=_BOOTSTRAP_MS)
+    except KafkaTimeoutError:
+        raise unreachable(settings) from None
     try:
         if settings.kafka_topic not in admin.list_topics():
             _create_topic(admin, settings)
@@ -89,7 +101,7 @@ def connect(settings: Settings) -> Any:  # noqa: ANN401 - kafka-python is untype
         kafka.errors.KafkaError: Kafka cannot be reached or refuses.
     """
     producer = KafkaProducer(
-        bootstrap_servers=settings.bootstrap_servers,
+        **kafka_options(settings),
         client_id="imsfeed-capture",
         acks="all",
         enable_idempotence=True,
@@ -99,7 +111,7 @@ def connect(settings: Settings) -> Any:  # noqa: ANN401 - kafka-python is untype
         max_request_size=LARGEST_MESSAGE,
         compression_type="lz4",
         max_block_ms=5_000,
-        bootstrap_timeout_ms=10_000,
+        bootstrap_timeout_ms=_BOOTSTRAP_MS,
         allow_auto_create_topics=False,
     )
     try:

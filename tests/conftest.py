@@ -12,7 +12,13 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="(read|open)_text is deprecated", category=DeprecationWarning)
     import kafka  # noqa: F401 - imported here first, so that no other import warns
 
-pytest_plugins = ["tests.fixture_postgres", "tests.fixture_kafka", "tests.fixture_mail"]
+pytest_plugins = [
+    "tests.fixture_postgres",
+    "tests.fixture_kafka",
+    "tests.fixture_secure_kafka",
+    "tests.fixture_logs",
+    "tests.fixture_mail",
+]
 
 
 def pytest_configure() -> None:

@@ -1,7 +1,6 @@
 """`imsfeed compare`: what would change for an importer that has read another exporter's file until now."""
 
 import csv as csv_module
-import os
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +13,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from consumers import facts_reader, sessions, targets_table
-from consumers.compact import UMASK
 from consumers.targets_table import TargetRow
+from deploy.commands.private_file import private
 from ims.agreeing_settings import Step, agreeing, candidates, tally
 from ims.comparison import KINDS, Comparison, What, compare
 from ims.comparison_rows import Row, reasons, row_of, summary
@@ -132,8 +131,7 @@ def _value(value: Any) -> str:  # noqa: ANN401 - of whatever type the key has
 
 
 def _write(path: Path, rows: list[Row]) -> None:
-    os.umask(UMASK)
-    with path.open("w", encoding="utf-8-sig", newline="") as stream:
+    with open(path, "w", encoding="utf-8-sig", newline="", opener=private) as stream:
         writer = csv_module.writer(stream)
         writer.writerow(Row.__struct_fields__)
         for row in rows:

@@ -16,6 +16,7 @@ from rich.table import Table
 from consumers import sessions
 from consumers.compact import UMASK
 from consumers.feed_directory import prove_folder
+from consumers.feed_modes import refuse_wide_feed
 from consumers.manifests import write_manifest
 from consumers.snapshots import take_snapshot
 from consumers.status_report import StatusReport, TargetStatus, report
@@ -60,6 +61,7 @@ def snapshot(
         raise typer.BadParameter("snapshots come at their hour by themselves; say --now for one out of turn")
     settings = read_settings()
     os.umask(UMASK)
+    refuse_wide_feed(settings.feed_directory)
     moment = datetime.now(UTC)
     with sessions.connect(settings.state(), "snapshot") as connection:
         row = find_target(connection, target)

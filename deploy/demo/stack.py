@@ -20,7 +20,8 @@ from deploy.commands.processes import PROCESSES
 from deploy.local.broker import running_broker
 from deploy.local.postgres import LocalPostgres, running_postgres
 from deploy.local.process import LocalStackError, free_port, last_lines, running_process
-from ims.runtime.settings import Settings
+from ims.runtime.kafka_connection import kafka_options
+from ims.runtime.settings import Settings, read_settings
 
 MARKER: Final = "made-by-imsfeed-demo"
 """A file by which a demo's directory is known, so that nothing else is ever emptied."""
@@ -148,7 +149,7 @@ def _broker(directory: Path, topic: str) -> Iterator[str]:
     try:
         yield given
     finally:
-        admin = KafkaAdminClient(bootstrap_servers=given.split(","))
+        admin = KafkaAdminClient(**kafka_options(read_settings()))
         try:
             admin.delete_topics([topic])
         finally:

@@ -11,6 +11,7 @@ from kafka.errors import KafkaError
 
 from deploy.doctor.finding import Area, Findings
 from ims.errors import InvalidSettingsError
+from ims.runtime.kafka_connection import kafka_options
 from ims.runtime.settings import Settings
 from producers.publisher import LARGEST_MESSAGE, refuse_slow_crc
 
@@ -134,7 +135,7 @@ def _listens(server: str) -> bool:
 @contextlib.contextmanager
 def _admin(settings: Settings) -> Iterator[Any]:
     admin = KafkaAdminClient(
-        bootstrap_servers=settings.bootstrap_servers,
+        **kafka_options(settings),
         client_id="imsfeed-doctor",
         bootstrap_timeout_ms=_ANSWER_MS,
         request_timeout_ms=_ANSWER_MS,

@@ -4,7 +4,8 @@ An event is a short lower-case phrase with its figures as fields: ``log.info("sl
 logs a row's contents on purpose, but errors quote them: PostgreSQL says ``Key (national_id)=(...) already exists`` and
 ``Failing row contains (...)``, and a parser quotes what it could not read. Therefore, whoever logs:
 
-* of errors of those libraries only the type and the SQLSTATE are told, never the text;
+* of errors of those libraries only the type and the SQLSTATE are told, never the text; but libpq's own text of a
+  connection that cannot be made or is lost is told, since it is about the server and us, and says what to mend;
 * tracebacks name places, never local variables or source lines;
 * the part of a text from ``DETAIL:`` or ``CONTEXT:`` on is cut off;
 * any run of 11 or 12 digits in a text is masked: that long are national ids and DUF numbers.
@@ -138,7 +139,10 @@ def _summary(error: BaseException) -> str:
     if not quotes_values:
         return f"{name}: {_masked(str(error))}"
     sqlstate = getattr(error, "sqlstate", None)
-    return f"{name} (SQLSTATE {sqlstate})" if sqlstate else name
+    if sqlstate:
+        return f"{name} (SQLSTATE {sqlstate})"
+    # libpq's own errors have no SQLSTATE, which everything has that the server says of a statement.
+    return f"{name}: {_masked(' '.join(str(error).split()))}" if name == "OperationalError" else name
 
 
 def _without_personal_data(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -5,6 +5,7 @@ directory that ``SECRETS_DIRECTORY`` names (default ``/run/secrets``); the envir
 """
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -48,6 +49,33 @@ class Settings(BaseSettings):
         None, "DSN", "imsfeed's own PostgreSQL. Materialize, compact, `setup state` and `targets` need it."
     )
     kafka_bootstrap_servers: str = _setting("localhost:9092", "host:port, comma-separated", "Kafka's brokers.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = _setting(
+        "PLAINTEXT", "name", "How Kafka is spoken to: with TLS (`SSL`), with a login (`SASL_`), with both."
+    )
+    kafka_tls_ca_file: Path | None = _setting(
+        None, "path", "PEM file of who may certify Kafka's brokers; unset: whom the system trusts."
+    )
+    kafka_tls_certificate_file: Path | None = _setting(
+        None, "path", "PEM file of our own certificate, for brokers that ask for one."
+    )
+    kafka_tls_key_file: Path | None = _setting(None, "path", "PEM file of its private key.")
+    kafka_tls_key_password: SecretStr | None = _setting(None, "password", "Password of an encrypted private key.")
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = _setting(
+        None, "name", "How to log in at Kafka; needed with a `SASL_` protocol."
+    )
+    kafka_sasl_username: str | None = _setting(None, "name", "User name for PLAIN and SCRAM.")
+    kafka_sasl_password: SecretStr | None = _setting(None, "password", "The user's password.")
+    kafka_oauth_token_file: Path | None = _setting(
+        None, "path", "File of a bearer token for OAUTHBEARER, read anew at each login."
+    )
+    kafka_oauth_token_url: str | None = _setting(
+        None, "URL", "Token endpoint that gives tokens for OAUTHBEARER; https only, checked as the system trusts."
+    )
+    kafka_oauth_client_id: str | None = _setting(None, "name", "Our client id at the token endpoint.")
+    kafka_oauth_client_secret: SecretStr | None = _setting(None, "password", "Its secret.")
+    kafka_oauth_scope: str | None = _setting(
+        None, "scopes, by spaces", "Scope to ask for, where the endpoint wants one."
+    )
     kafka_topic: str = _setting("imsfeed.changes", "name", "The one topic of change events.")
     kafka_group: str = _setting("imsfeed-materialize", "name", "Consumer group under which offsets are shown to Kafka.")
     kafka_partitions: int = _setting(8, "count", "Partitions of the topic. An owner's is owner_id modulo this.", ge=1)
@@ -115,8 +143,13 @@ class Settings(BaseSettings):
         return [server.strip() for server in self.kafka_bootstrap_servers.split(",")]
 
 
+def secret_text(secret: SecretStr | None) -> str:
+    """A secret without the line end that a file has; empty if it is not set."""
+    return secret.get_secret_value().strip() if secret else ""
+
+
 def _needed(name: str, secret: SecretStr | None) -> str:
-    value = secret.get_secret_value().strip() if secret else ""
+    value = secret_text(secret)
     if not value:
         raise InvalidSettingsError(
             f"{name} is not set; give it as an environment variable, or as a file of that name in SECRETS_DIRECTORY"
@@ -136,6 +169,17 @@ def read_settings() -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False))
         raise InvalidSettingsError(f"wrong settings: {wrong}") from None
+
+
+def loose_secrets() -> list[str]:
+    """The passwords and DSNs that are given in files which every user of the machine may read."""
+    directory = Path(os.environ.get("SECRETS_DIRECTORY", SECRETS_DIRECTORY))
+    files = [
+        directory / name.upper()
+        for name, field in Settings.model_fields.items()
+        if field.annotation == SecretStr | None
+    ]
+    return [file.name for file in files if file.is_file() and file.stat().st_mode & stat.S_IROTH]
 
 
 class Described(NamedTuple):

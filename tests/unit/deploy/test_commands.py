@@ -1,5 +1,9 @@
 """The command line: every command explains itself, and errors say what is wrong and exit with their code."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +14,10 @@ from typer.testing import CliRunner
 
 from deploy import cli
 from deploy.cli import app, main
+from deploy.commands.private_file import private
 from ims.errors import FeedError
 from ims.runtime.settings import described, read_settings
+from tests.builders import a_birth_number
 
 SETTINGS_PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
 SECRET = "postgresql://imsfeed:correct-horse@localhost:1/none"
@@ -124,3 +130,60 @@ def test_settings_come_from_secret_files_and_the_environment_wins(
     assert settings.state() == SECRET
     assert settings.kafka_topic == "from.the.environment"
     assert "correct-horse" not in repr(settings)
+
+
+def test_a_national_id_that_somebody_types_is_not_said_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STATE_DSN", SECRET)
+    number = a_birth_number()
+    assert run(monkeypatch, "why", "lms", number) == 2
+    assert run(monkeypatch, "why", "lms", f"{number[:6]} {number[6:]}") == 2
+    assert run(monkeypatch, "replay", __file__, "--targets", __file__, "--out", "out", "--until", number) == 2
+    said = capsys.readouterr()
+    assert "a running number (løpenummer) is wanted" in said.err
+    assert number[6:] not in said.out + said.err
+
+
+def test_what_is_no_dsn_is_not_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("STATE_DSN", "postgresql//imsfeed:correct-horse@localhost/none")
+    assert run(monkeypatch, "status") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("imsfeed: SOURCE_DSN or STATE_DSN is no DSN")
+    assert "correct-horse" not in said
+
+
+def test_an_error_that_nobody_expects_is_a_log_line_without_any_values() -> None:
+    """Python's own traceback would show the text, and PostgreSQL's text quotes the row."""
+    program = (
+        "import psycopg, sys; from consumers import sessions; from deploy import cli\n"
+        "def fail(*_): raise psycopg.errors.UniqueViolation('Key (national_id)=(01810012345) exists')\n"
+        "sessions.connect, sys.argv = fail, ['imsfeed', 'status']\n"
+        "cli.run()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "STATE_DSN": SECRET},
+    )
+    assert done.returncode == 1
+    (line,) = map(json.loads, done.stderr.splitlines())
+    assert line["exception"][0]["error"] == "UniqueViolation (SQLSTATE 23505)"
+    assert "01810012345" not in done.stderr
+
+
+def test_a_file_that_is_there_already_is_made_private_before_anything_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.touch(mode=0o644)
+    with open(path, "wb", opener=private) as file:
+        assert path.stat().st_mode & 0o777 == 0o640
+        file.write(b"<html>")
+    assert path.read_bytes() == b"<html>"
+
+
+def test_it_may_be_a_device() -> None:
+    with open("/dev/null", "wb", opener=private) as file:
+        file.write(b"<html>")

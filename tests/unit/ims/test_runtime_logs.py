@@ -3,16 +3,15 @@ import json
 import logging
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
-import structlog
 
 from ims.runtime import logs
+from tests.fixture_logs import Lines
 
 # Month + 80: a number that no person has.
 NATIONAL_ID = "01810012345"
@@ -20,22 +19,7 @@ DUF_NUMBER = "190000000001"
 LEFT = f"person {NATIONAL_ID} left"
 ROW = f"duplicate key\nDETAIL:  Key (national_id, name)=({NATIONAL_ID}, Kari) already exists."
 
-Lines = Callable[[], list[dict[str, Any]]]
 log = logs.get_logger("tests.logs")
-
-
-@pytest.fixture
-def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
-    """Configured logs, and what they said; afterwards all is as it was."""
-    root, hooks = logging.root, (sys.excepthook, threading.excepthook)
-    former = root.handlers[:], root.level
-    logs.configure("capture", "info")
-    yield lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
-    root.handlers[:] = former[0]
-    root.setLevel(former[1])
-    sys.excepthook, threading.excepthook = hooks
 
 
 def _refused() -> psycopg.Error:
@@ -214,6 +198,7 @@ def _stderr_of(program: str) -> dict[str, Any]:
     program = f"""
 import threading, warnings
 from ims.runtime import logs
+from tests.fixture_logs import Lines
 logs.configure("compact", "info")
 def fail():
     raise ValueError("no such person: " + "0181001" + "2345")
@@ -235,3 +220,18 @@ def test_a_warning_of_python_is_a_line_too() -> None:
     line = _stderr_of("warnings.warn('soon gone')")
     assert line["level"] == "warning"
     assert "soon gone" in line["event"]
+
+
+def test_an_error_of_a_connection_says_what_to_mend_in_one_line(lines: Lines) -> None:
+    text = 'connection failed: FATAL:  password authentication failed for user "imsfeed"\n\tIs it right?'
+    log.warning("starting again", error=psycopg.OperationalError(text))
+    (line,) = lines()
+    assert line["error"] == (
+        'OperationalError: connection failed: FATAL: password authentication failed for user "imsfeed" Is it right?'
+    )
+
+
+def test_an_error_of_a_statement_is_told_by_its_number_alone(lines: Lines) -> None:
+    log.warning("starting again", error=psycopg.errors.QueryCanceled(ROW))
+    log.warning("starting again", error=psycopg.ProgrammingError(f"missing = after {NATIONAL_ID} open-sesame"))
+    assert [line["error"] for line in lines()] == ["QueryCanceled (SQLSTATE 57014)", "ProgrammingError"]

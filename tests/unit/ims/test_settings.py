@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from ims.errors import InvalidSettingsError
-from ims.runtime.settings import Settings, described, read_settings
+from ims.runtime.settings import Settings, described, loose_secrets, read_settings
 
 DSN = "postgresql://imsfeed:open-sesame@db/source"
 
@@ -117,3 +117,25 @@ def test_every_setting_is_described_with_its_unit_and_a_sentence() -> None:
     for setting in settings:
         assert setting.unit
         assert setting.meaning.endswith(".")
+
+
+def test_every_secret_is_masked_however_it_is_given_and_shown(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [name for name in Settings.model_fields if name.endswith(("dsn", "password", "secret"))]
+    assert len(names) == 6
+    for number, name in enumerate(names):
+        if number % 2:
+            (secrets / name.upper()).write_text("open-sesame")
+        else:
+            monkeypatch.setenv(name.upper(), "open-sesame")
+    settings = read_settings()
+    assert all(getattr(settings, name).get_secret_value() == "open-sesame" for name in names)
+    shown = f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()} {list(described())}"
+    assert "sesame" not in shown
+
+
+def test_secret_files_that_everybody_may_read_are_named(secrets: Path) -> None:
+    for name, mode in (("SOURCE_DSN", 0o644), ("STATE_DSN", 0o640), ("KAFKA_SASL_PASSWORD", 0o404), ("OTHER", 0o644)):
+        (secrets / name).write_text("open-sesame")
+        (secrets / name).chmod(mode)
+    (secrets / "LOG_LEVEL").write_text("info")
+    assert loose_secrets() == ["SOURCE_DSN", "KAFKA_SASL_PASSWORD"]

@@ -1,0 +1,58 @@
+-- The roles that imsfeed needs in the source: one for capture, one that only reads (for proving a feed against it).
+--
+-- Run it with psql in the source database, as a superuser or as a role that may create roles and grant what is granted
+-- here; before or after `imsfeed setup source`, and as often as you like:
+--
+--   psql "$ADMIN_DSN" -v owner=visma -f deploy/source/roles.sql
+--   psql "$ADMIN_DSN" -c '\password imsfeed_capture'      # without a password nobody logs in; it is never in a file
+--
+-- Variables (-v NAME=VALUE): owner: who runs `imsfeed setup source`, the tables' owner; schema and tables: those of
+-- MAPPING_FILE, if they are not the reference schema's; capture, reader: the roles' names.
+--
+-- A role with REPLICATION can read every change in the whole server. Let it in only from capture's address and only to
+-- this database (pg_hba.conf: hostssl school imsfeed_capture 10.1.2.3/32 scram-sha-256), and keep other databases elsewhere.
+
+\set ON_ERROR_STOP on
+\if :{?owner}
+\else
+    select current_user as owner \gset
+\endif
+\if :{?schema}
+\else
+    \set schema public
+\endif
+\if :{?tables}
+\else
+    \set tables 'owner, school, person, employee, course_group, enrolment'
+\endif
+\if :{?capture}
+\else
+    \set capture imsfeed_capture
+\endif
+\if :{?reader}
+\else
+    \set reader imsfeed_reader
+\endif
+
+select format('create role %I login', name)
+  from (values (:'capture'), (:'reader')) as wanted (name)
+ where not exists (select from pg_roles where rolname = name)
+\gexec
+alter role :"capture" with login replication nosuperuser nocreatedb nocreaterole;
+alter role :"reader" with login noreplication nosuperuser nocreatedb nocreaterole;
+alter role :"reader" set default_transaction_read_only = on;
+
+grant connect on database :"DBNAME" to :"capture", :"reader";
+grant usage on schema :"schema" to :"capture", :"reader";
+set search_path = :"schema";
+grant select on :tables to :"capture", :"reader";
+reset search_path;
+
+-- imsfeed's own tables: the heartbeat, and how far capture is.
+create schema if not exists imsfeed authorization :"owner";
+grant usage on schema imsfeed to :"capture", :"reader";
+grant select, insert, update, delete on all tables in schema imsfeed to :"capture";
+grant select on all tables in schema imsfeed to :"reader";
+alter default privileges for role :"owner" in schema imsfeed
+    grant select, insert, update, delete on tables to :"capture";
+alter default privileges for role :"owner" in schema imsfeed grant select on tables to :"reader";

@@ -1,0 +1,75 @@
+-- The roles of imsfeed's own database: for materialize, for compact, for those who operate it, and one that only looks.
+--
+-- Run it with psql in the state database, as the database's owner with the right to create roles: after
+-- `imsfeed setup state`, and again after each upgrade. It may be run as often as you like:
+--
+--   psql "$ADMIN_DSN" -f deploy/state/roles.sql
+--   psql "$ADMIN_DSN" -c '\password imsfeed_materialize'      # and the others; it is never in a file
+--
+-- Variables (-v NAME=VALUE): owner: who runs `imsfeed setup state`, if that is another role; materialize, compact,
+-- operator, status: the roles' names.
+
+\set ON_ERROR_STOP on
+\if :{?owner}
+\else
+    select current_user as owner \gset
+\endif
+\if :{?materialize}
+\else
+    \set materialize imsfeed_materialize
+\endif
+\if :{?compact}
+\else
+    \set compact imsfeed_compact
+\endif
+\if :{?operator}
+\else
+    \set operator imsfeed_operator
+\endif
+\if :{?status}
+\else
+    \set status imsfeed_status
+\endif
+
+select format('create role %I login', name)
+  from (values (:'materialize'), (:'compact'), (:'operator'), (:'status')) as wanted (name)
+ where not exists (select from pg_roles where rolname = name)
+\gexec
+select format('alter role %I with login noreplication nosuperuser nocreatedb nocreaterole', name)
+  from (values (:'materialize'), (:'compact'), (:'operator'), (:'status')) as wanted (name)
+\gexec
+alter role :"status" set default_transaction_read_only = on;
+
+-- Nobody else gets in, and nobody makes tables.
+revoke all on database :"DBNAME" from public;
+grant connect on database :"DBNAME" to :"materialize", :"compact", :"operator", :"status";
+revoke create on schema public from public;
+
+-- Rows, but no definitions. Tables of later versions too; what follows then takes away again what is not needed.
+grant usage on schema imsfeed to :"materialize", :"compact", :"operator", :"status";
+grant select, insert, update, delete on all tables in schema imsfeed to :"materialize", :"compact", :"operator";
+grant select on all tables in schema imsfeed to :"status";
+alter default privileges for role :"owner" in schema imsfeed
+    grant select, insert, update, delete on tables to :"materialize", :"compact", :"operator";
+alter default privileges for role :"owner" in schema imsfeed grant select on tables to :"status";
+
+-- What the source has said is materialize's to write, and what importers were told is compact's.
+revoke insert, update, delete on
+    imsfeed.target, imsfeed.target_audit, imsfeed.published, imsfeed.delta, imsfeed.snapshot, imsfeed.tombstone,
+    imsfeed.left_out, imsfeed.remark, imsfeed.id_change, imsfeed.notice, imsfeed.failure
+    from :"materialize";
+revoke insert, update, delete on
+    imsfeed.owner, imsfeed.school, imsfeed.person, imsfeed.employee, imsfeed.course_group, imsfeed.enrolment,
+    imsfeed.topic_partition, imsfeed.quarantine
+    from :"compact";
+revoke insert, update, delete on imsfeed.schema_migration from :"materialize", :"compact", :"operator";
+
+-- An audit is written and never changed.
+select format('revoke update, delete on imsfeed.%I from %I', tablename, name)
+  from pg_tables, (values (:'materialize'), (:'compact'), (:'operator')) as granted (name)
+ where schemaname = 'imsfeed' and tablename like '%audit'
+\gexec
+
+-- Whoever only looks sees that a message is in quarantine and why, but not what is in it.
+revoke select on imsfeed.quarantine from :"status";
+grant select (topic, partition, message_offset, reason, detail, quarantined_at) on imsfeed.quarantine to :"status";
