@@ -122,9 +122,8 @@ def _compare(
     connection: Connection, target: TargetRow, affected: Affected, pending: Pending, now: datetime, today: date
 ) -> Cut:
     roster = _roster(connection, target, affected, today)
-    once_called = persons_once_called(connection, target, affected, roster)
-    if once_called:
-        affected = Affected(facts_reader.with_twins(connection, target, once_called), affected.groups)
+    while others := connected(connection, target, affected, roster):
+        affected = Affected(facts_reader.with_twins(connection, target, others), affected.groups)
         roster = _roster(connection, target, affected, today)
     persons, groups = affected.persons, affected.groups
     told = published_store.published(connection, target.target_id, persons, groups)
@@ -183,12 +182,19 @@ def logins_taken(
     return published_store.logins_elsewhere(connection, target.target_id, gone, [key.id for key in persons])
 
 
-def persons_once_called(connection: Connection, target: TargetRow, affected: Affected, roster: Roster) -> list[int]:
-    """The affected persons and those whose old id is one of theirs now; none if there are no such others."""
-    if target.settings.dialect != "pifu":
-        return []
+def connected(connection: Connection, target: TargetRow, affected: Affected, roster: Roster) -> list[int]:
+    """The affected persons and those whose id is, or was told as, one of theirs; none if there are no such others.
+
+    An id may go from one running number to another, of which one has rested and the other not yet. Looked at alone, the
+    one would take everything from the person that the other still is.
+    """
     ids = list(roster.person_ids.values())
-    others = set(published_store.persons_once_called(connection, target.target_id, ids)) - set(affected.persons)
+    others = set(published_store.persons_called(connection, target.target_id, ids))
+    told = published_store.person_ids(connection, target.target_id, affected.persons)
+    others |= set(facts_reader.persons_called(connection, target, list(told.values())))
+    if target.settings.dialect == "pifu":
+        others |= set(published_store.persons_once_called(connection, target.target_id, ids))
+    others -= set(affected.persons)
     return [*affected.persons, *others] if others else []
 
 

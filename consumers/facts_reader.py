@@ -57,6 +57,11 @@ def with_twins(connection: Connection, target: TargetRow, persons: Collection[in
     return _ids(connection, _TWINS, {"owner": target.owner_id, "persons": list(persons)})
 
 
+def persons_called(connection: Connection, target: TargetRow, ids: Collection[str]) -> list[int]:
+    """The persons at the owner whose national id is one of these."""
+    return _ids(connection, _CALLED, {"owner": target.owner_id, "ids": list(ids)})
+
+
 def everything(connection: Connection, target: TargetRow) -> Affected:
     """Every person and group that the owner has, or that the target has been told of."""
     parameters = {"target": target.target_id, "owner": target.owner_id}
@@ -168,6 +173,12 @@ union select twin.id from imsfeed.person one
    and regexp_replace(twin.national_id, '\\D', '', 'g') = regexp_replace(one.national_id, '\\D', '', 'g')
  where one.owner_id = %(owner)s and one.id = any (%(persons)s::bigint[]) and one.national_id is not null
    and twin.national_id is not null
+"""
+
+_CALLED: Final = """
+select id from imsfeed.person
+ where owner_id = %(owner)s and national_id is not null
+   and regexp_replace(national_id, '\\D', '', 'g') = any (%(ids)s::text[])
 """
 
 _ALL_PERSONS: Final = """

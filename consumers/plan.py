@@ -12,7 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from consumers import facts_reader, published_store
-from consumers.cut import difference, persons_once_called, roster_today
+from consumers.cut import connected, difference, roster_today
 from consumers.facts_reader import Affected
 from consumers.sessions import Connection, reading
 from consumers.targets_table import TargetRow, valid_orgnr
@@ -174,7 +174,7 @@ def _chunks(connection: Connection, target: TargetRow) -> Iterator[tuple[Affecte
 
 def _work_out(connection: Connection, target: TargetRow, affected: Affected, today: date, found: _Found) -> None:
     roster = _roster(connection, target, affected, today)
-    also = persons_once_called(connection, target, affected, roster)
+    also = connected(connection, target, affected, roster)
     if also:
         affected = Affected(facts_reader.with_twins(connection, target, also), affected.groups)
         roster = _roster(connection, target, affected, today)

@@ -60,6 +60,15 @@ def owners(
     return {RecordKey(RecordKind(kind), id_, member): (person, group) for kind, id_, member, person, group in rows}
 
 
+def persons_called(connection: Connection, target_id: int, ids: Collection[str]) -> list[int]:
+    """Running numbers of the persons that were told with one of these as their ``sourcedid/id``."""
+    rows = connection.execute(
+        "select person_id from imsfeed.published where target_id = %s and kind = 1 and id = any (%s)",
+        (target_id, list(ids)),
+    ).fetchall()
+    return [person for (person,) in rows]
+
+
 def persons_once_called(connection: Connection, target_id: int, ids: Collection[str]) -> list[int]:
     """Running numbers of the persons that were told with one of these as their old ``sourcedid/id``."""
     rows = connection.execute(

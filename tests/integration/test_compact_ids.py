@@ -1,0 +1,70 @@
+"""An id that goes from one running number to another, of which one has rested and the other not yet."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from consumers.cut import Cut, cut_once
+from ims.vocabulary import RecStatus
+from tests.builders import a_birth_number, a_group, a_person, a_school, an_enrolment, an_owner
+from tests.feed_words import member, person
+from tests.pipeline import Pipeline
+
+SETTLE_SECONDS = 1_000.0
+RESTED_SECONDS = 1_500
+
+
+@pytest.fixture
+def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
+    pipeline = Pipeline(state_dsn, tmp_path)
+    pipeline.target()
+    yield pipeline
+    pipeline.close()
+
+
+def rested(pipeline: Pipeline) -> None:
+    """Let all that was committed so far rest for the settling time, but not for five of them."""
+    pipeline.connection.execute(
+        "update imsfeed.mark set marked_at = marked_at - make_interval(secs => %s)", (RESTED_SECONDS,)
+    )
+
+
+def cut(pipeline: Pipeline) -> Cut:
+    found = cut_once(pipeline.connection, 1, pipeline.now, SETTLE_SECONDS)
+    assert found is not None
+    return found
+
+
+def test_who_gets_another_running_number_is_not_taken_out_while_that_one_rests(pipeline: Pipeline) -> None:
+    told = a_person(1)
+    pipeline.commit(an_owner(), a_school(1), a_group(1), told, an_enrolment(1))
+    pipeline.compact(seconds=1)
+    renumbered = a_person(2, national_id=told.national_id, family_name=told.family_name)
+    pipeline.commit(told, gone=True, whole=False)
+    pipeline.commit(renumbered, an_enrolment(1, person=2))
+    rested(pipeline)
+    pipeline.commit(a_person(2, national_id=told.national_id, given_name="Berta"))
+    cut(pipeline)
+    pipeline.compact(minutes=2)
+    assert {(record.key, recstatus) for record, recstatus in pipeline.delta(1)} == {(person(1), RecStatus.CHANGED)}
+    assert pipeline.proof().problems == []
+
+
+def test_who_takes_over_an_id_is_not_new_while_the_one_who_had_it_rests(pipeline: Pipeline) -> None:
+    told = a_person(1)
+    pipeline.commit(an_owner(), a_school(1), a_group(1), a_group(2), told, an_enrolment(1))
+    pipeline.compact(seconds=1)
+    without = a_person(1, national_id=None)
+    taking_over = a_person(2, national_id=a_birth_number(1), family_name="Annesen")
+    pipeline.commit(without, taking_over, an_enrolment(2, person=2, group=2))
+    rested(pipeline)
+    pipeline.commit(without)
+    cut(pipeline)
+    pipeline.compact(minutes=2)
+    assert {(record.key, recstatus) for record, recstatus in pipeline.delta(1)} == {
+        (person(1), RecStatus.CHANGED),
+        (member("group-1", 1), RecStatus.GONE),
+        (member("group-2", 1), RecStatus.NEW),
+    }
+    assert pipeline.proof().problems == []
