@@ -27,6 +27,7 @@ from consumers.snapshots import feed_directory, take_snapshot, write_export
 from consumers.targets_table import TargetRow, all_targets
 from ims.eligibility import Reason
 from ims.errors import FeedError
+from ims.runtime.crash_points import crash_point
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
 from ims.runtime.metrics import TARGET_STATES, CompactMetrics
@@ -149,6 +150,7 @@ class Compactor:
         if target.head_seq is None:
             if not publish_first(self._connection, target.target_id, now):
                 return
+            crash_point("first.committed")
             log.info("first publication", target=target.settings.name, owner=target.owner_id)
         elif not target.has_snapshot:
             self._write(progress, self._snapshot, target, now, None)
@@ -178,6 +180,7 @@ class Compactor:
         cut = cut_once(self._connection, target.target_id, now, settle)
         if cut is None or not cut.entries:
             return
+        crash_point("cut.committed")
         self._manifest(target, progress, now)
         self._metrics.delta_published.inc(len(cut.entries))
         self._metrics.changed_ids.inc(cut.changed_ids)

@@ -16,6 +16,7 @@ from ims.errors import ImsfeedError
 from ims.events import Position
 from ims.facts import Table
 from ims.mapping import COLUMNS, FactKey
+from ims.runtime.crash_points import crash_point
 
 CHANNEL: Final = "imsfeed_marks"
 """Notified when marks have been made: there may be something to publish."""
@@ -90,6 +91,8 @@ class FactsStore:
                 self._sweep(cursor, partition, outcome.loaded_epoch, marks)
             self._quarantine(cursor, partition, refused)
             _insert_marks(cursor, marks)
+            crash_point("materialize.before_commit")
+        crash_point("materialize.committed")
         return refused
 
     def refuse(self, partition: int, start: int, outcome: Outcome, refused: Iterable[Refused]) -> None:

@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 it failed, the text says what and what to do; 2 wrong sett
 compared is not the same; 130 interrupted.
 """
 
+import os
 import sys
 
 import psycopg
@@ -12,6 +13,7 @@ from kafka.errors import KafkaError
 
 from deploy.commands import compare, demo, feed, processes, replay, report, settings, setup, targets
 from ims.errors import ImsfeedError, InvalidSettingsError
+from ims.runtime import crash_points
 
 app = typer.Typer(
     name="imsfeed",
@@ -29,6 +31,7 @@ for module in (processes, setup, targets, feed, report, settings, compare, repla
 def main() -> None:
     """Run the command line and exit."""
     try:
+        crash_points.arm(os.environ.get(crash_points.VARIABLE))
         app()
     except InvalidSettingsError as error:
         _fail(str(error), 2)

@@ -13,6 +13,7 @@ from typing import Final
 
 from kafka.errors import KafkaError
 
+from ims.runtime.crash_points import crash_point
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
 from ims.runtime.metrics import CaptureMetrics
@@ -182,7 +183,9 @@ class _Stream:
         self._tell_metrics()
         now = time.monotonic()
         if asked or now - self._reported >= _STATUS_SECONDS:
+            crash_point("capture.before_confirm")
             self._walsender.confirm(lsn, time.time())
+            crash_point("capture.confirmed")
             self._reported = now
         if full:
             self._walsender.wait(_BUSY_SECONDS, for_data=False)
@@ -222,7 +225,9 @@ class _Stream:
             if isinstance(item, Commit):
                 self._sender.commit_point(item.end_lsn)
             else:
+                crash_point("capture.before_send")
                 self._sender.send(item)
+                crash_point("capture.sent")
 
     def _tell_metrics(self) -> None:
         now, sender = time.time(), self._sender

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from ims.events import Row
+from ims.runtime.crash_points import crash_point
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
 from ims.runtime.metrics import CaptureMetrics
@@ -78,7 +79,9 @@ class InitialLoad:
             now_ms = int(time.time() * 1000)
             context = TransactionContext("load", snapshot.consistent_point - 1, now_ms, None, loading=True)
             events = OrderedEvents(Origin(checked.database, epoch), context)
+            crash_point("load.begun")
             self._publish(checked, snapshot.name, snapshot.consistent_point, events)
+            crash_point("load.acknowledged")
             control.execute(
                 "update imsfeed.capture set loaded_at = now(), loaded_lsn = %s::text::pg_lsn where slot_name = %s",
                 [lsn, slot],
@@ -130,6 +133,7 @@ class InitialLoad:
     def _send(self, message: KafkaMessage | None) -> None:
         if message is not None:
             self._publisher.send(message)
+            crash_point("load.sent")
 
     def _drain(self, limit: int) -> None:
         """Wait until at most *limit* messages are outstanding."""

@@ -16,6 +16,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
 from kafka.record import util as record_util
 
 from ims.errors import InvalidSettingsError
+from ims.runtime.crash_points import crash_point
 from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.settings import Settings
 from producers.ordered_events import KafkaMessage
@@ -166,6 +167,7 @@ class Publisher:
                 self.committed_ms = committed_ms
                 self._heard = time.monotonic()
                 self._metrics.events_published.labels(table, op).inc()
+                crash_point("capture.acknowledged")
             outstanding.popleft()
         if self.inflight and time.monotonic() - self._heard > _STALL_SECONDS:
             raise KafkaTimeoutError(f"no acknowledgement for {_STALL_SECONDS:g} seconds")
