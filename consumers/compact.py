@@ -31,6 +31,7 @@ from consumers.targets_table import TargetRow, all_targets
 from consumers.urgent_cut import cut_urgently
 from ims.eligibility import Reason
 from ims.errors import FeedError
+from ims.runtime.crash_points import crash_point
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
 from ims.runtime.mapping_file import read_mapping
@@ -167,6 +168,7 @@ class Compactor:
         if target.head_seq is None:
             if not publish_first(self._connection, target.target_id, now):
                 return
+            crash_point("first.committed")
             log.info("first publication", target=target.settings.name, owner=target.owner_id)
         elif self._check.stands_still(target, now):
             self._broken.add(target.target_id)
@@ -201,6 +203,7 @@ class Compactor:
         self._metrics.delta_attempts.inc()
         if cut is None or not cut.entries:
             return
+        crash_point("cut.committed")
         self._manifest(target, progress, now)
         self._metrics.delta_published.inc(len(cut.entries))
         self._metrics.changed_ids.inc(cut.changed_ids)

@@ -25,6 +25,7 @@ from ims.feed import DeltaEntry, delta_path
 from ims.old_ids import former_ids, with_old_ids
 from ims.records import Record, RecordKey
 from ims.roster import Roster, roster_of
+from ims.runtime.crash_points import crash_point
 from ims.schedule import due_snapshot, local_day
 from ims.targets import TargetSettings
 from ims.vocabulary import RecordKind
@@ -110,6 +111,7 @@ def publish_first(connection: Connection, target_id: int, now: datetime) -> bool
                 target_id,
             ),
         )
+        crash_point("first.before_commit")
         return True
 
 
@@ -147,6 +149,7 @@ def _compare(
         " dated_through = %s where target_id = %s",
         (source_of(target), target.settings.dialect, pending.through, today, target.target_id),
     )
+    crash_point("cut.before_commit")
     return Cut(entries, changed_ids)
 
 

@@ -16,6 +16,7 @@ from ims.errors import ImsfeedError
 from ims.events import Position
 from ims.facts import Table
 from ims.mapping import COLUMNS, FactKey
+from ims.runtime.crash_points import crash_point
 
 CHANNEL: Final = "imsfeed_marks"
 """Notified when marks have been made: there may be something to publish."""
@@ -126,6 +127,8 @@ class FactsStore:
             refused = [*outcome.refused, *self._apply_rows(cursor, outcome, marks)]
             quarantine_store.heal(cursor, self._topic, partition, _applied(outcome, refused), before=number)
             _insert_marks(cursor, marks)
+            crash_point("materialize.before_commit")
+        crash_point("materialize.committed")
         return refused
 
     def refuse(self, partition: int, start: int, outcome: Outcome, refused: Iterable[Refused]) -> None:

@@ -10,6 +10,7 @@ from consumers.snapshots import feed_directory
 from consumers.targets_table import TargetRow, lock_target
 from ims.feed import DeltaEntry, Manifest, SnapshotEntry, delta_path, encode
 from ims.readiness import ready_by
+from ims.runtime.crash_points import crash_point
 from ims.schedule import next_snapshot
 
 _EXPIRES_AFTER: Final = timedelta(minutes=10)
@@ -42,7 +43,9 @@ def write_manifest(connection: Connection, root: Path, target_id: int, now: date
         if feed_check.examine(connection, target, directory) is not None:
             return False
         for seq, _, xml in published_store.unlinked_deltas(connection, target_id):
+            crash_point("delta.before_link")
             directory.link(delta_path(seq), xml)
+            crash_point("delta.linked")
             published_store.mark_linked(connection, target_id, seq, now)
         latest = published_store.latest_snapshot(connection, target_id)
         if latest is None:
@@ -51,7 +54,9 @@ def write_manifest(connection: Connection, root: Path, target_id: int, now: date
         if not target.announced:
             published_store.announced(connection, target_id, now)
         content = encode(manifest_of(target, *latest, deltas, now))
+        crash_point("manifest.before_rename")
         directory.write_manifest(content, still_ours=lambda: sessions.see_that_it_lives(connection))
+        crash_point("manifest.renamed")
         return True
 
 

@@ -77,5 +77,9 @@ def one_view(connection: Connection) -> Iterator[None]:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same work may succeed later: the server is away, or another transaction was in the way."""
-    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    """Whether the same work may succeed later: the server is away, or another transaction was in the way.
+
+    A process that was paused for too long, and wakes up to find its transaction gone, is told so by an internal error.
+    """
+    lost = psycopg.errors.IdleInTransactionSessionTimeout
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | lost)

@@ -17,6 +17,7 @@ from consumers.targets_table import TargetRow, read_target
 from ims.errors import FeedError
 from ims.feed import SnapshotEntry, Totals, snapshot_path
 from ims.records import RecordKey
+from ims.runtime.crash_points import crash_point
 from ims.schedule import local_day
 from ims.standstill import text_of
 from ims.vocabulary import RecordKind
@@ -43,7 +44,9 @@ def take_snapshot(
         day = scheduled or local_day(now, target.settings.zone)
         path = snapshot_path(day, _published_seq(target))
         parts = document(target, _counted(published_store.stream(connection, target_id), kinds))
+        crash_point("snapshot.before_link")
         written = feed_directory(root, target).link_streamed(path, parts)
+        crash_point("snapshot.linked")
     entry = SnapshotEntry(
         seq=_published_seq(target),
         path=path,
@@ -56,6 +59,7 @@ def take_snapshot(
         published_store.add_snapshot(connection, target_id, entry, now)
         if scheduled is not None:
             published_store.scheduled_through(connection, target_id, scheduled)
+    crash_point("snapshot.recorded")
     return entry
 
 

@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 it failed, the text says what and what to do; 2 wrong sett
 compared is not the same; 130 interrupted.
 """
 
+import os
 import sys
 
 import psycopg
@@ -30,6 +31,7 @@ from deploy.commands import (
 )
 from ims.errors import ImsfeedError, InvalidSettingsError
 from ims.national_id import without_national_ids
+from ims.runtime import crash_points
 from ims.runtime.logs import configure, get_logger
 
 _MODULES = (
@@ -82,6 +84,7 @@ for module in (
 def main() -> None:
     """Run the command line and exit."""
     try:
+        crash_points.arm(os.environ.get(crash_points.VARIABLE))
         app()
     except InvalidSettingsError as error:
         _fail(str(error), 2)

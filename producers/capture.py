@@ -17,6 +17,7 @@ import msgspec
 import psycopg
 from kafka.errors import KafkaError
 
+from ims.runtime.crash_points import crash_point
 from ims.runtime.kafka_connection import KafkaUnreachableError
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
@@ -227,7 +228,9 @@ class _Stream:
         self._tell_metrics()
         now = time.monotonic()
         if asked or now - self._reported >= _STATUS_SECONDS:
+            crash_point("capture.before_confirm")
             self._walsender.confirm(lsn, time.time())
+            crash_point("capture.confirmed")
             self._reported = now
 
     @property
@@ -278,7 +281,9 @@ class _Stream:
             if isinstance(item, Commit):
                 self._sender.commit_point(item.end_lsn)
             else:
+                crash_point("capture.before_send")
                 self._sender.send(item)
+                crash_point("capture.sent")
         # After a Begin, and before any of its changes.
         self._reached(self._changes.commit_lsn or 0)
 

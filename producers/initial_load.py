@@ -11,6 +11,7 @@ from typing import Final
 
 import psycopg
 
+from ims.runtime.crash_points import crash_point
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
 from ims.runtime.metrics import CaptureMetrics
@@ -76,7 +77,9 @@ class InitialLoad:
             now_ms = int(time.time() * 1000)
             context = TransactionContext("load", snapshot.consistent_point - 1, now_ms, None, loading=True)
             events = OrderedEvents(Origin(checked.database, epoch), context)
+            crash_point("load.begun")
             self._publish(checked, snapshot.name, snapshot.consistent_point, events)
+            crash_point("load.acknowledged")
             self._complete(control, lsn)
             resync_requests.done_by_load(control, requests)
         log.info("initial load complete", epoch=epoch, rows=self._rows)
@@ -122,6 +125,7 @@ class InitialLoad:
     def _send(self, message: KafkaMessage | None) -> None:
         if message is not None:
             self._publisher.send(message)
+            crash_point("load.sent")
 
     def _report(self) -> None:
         self._metrics.alive(time.time())

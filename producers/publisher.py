@@ -19,6 +19,7 @@ from kafka.record import util as record_util
 
 from ims.errors import InvalidSettingsError
 from ims.runtime.bearer_token import EndpointToken, FileToken
+from ims.runtime.crash_points import crash_point
 from ims.runtime.kafka_connection import kafka_options, unreachable
 from ims.runtime.lifecycle import Stop
 from ims.runtime.metrics import CaptureMetrics
@@ -182,6 +183,7 @@ class Publisher:
                 self.committed_ms = committed_ms
                 self._heard = time.monotonic()
                 self._metrics.events_published.labels(table, op).inc()
+                crash_point("capture.acknowledged")
             outstanding.popleft()
         if self.inflight and time.monotonic() - self._heard > _STALL_SECONDS:
             raise KafkaTimeoutError(f"no acknowledgement for {_STALL_SECONDS:g} seconds")

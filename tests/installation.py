@@ -58,11 +58,11 @@ class Installation:
         self.ports: dict[str, int] = {}
         self.source = psycopg.connect(source_dsn, autocommit=True)
 
-    def imsfeed(self, *arguments: str, code: int = 0) -> str:
+    def imsfeed(self, *arguments: str, code: int = 0, **environment: str) -> str:
         """Run a command to its end and return what it printed; it must exit with *code*."""
         done = subprocess.run(
             [sys.executable, "-m", "deploy", *arguments],
-            env=self.environment,
+            env={**self.environment, **environment},
             capture_output=True,
             text=True,
             timeout=120,
@@ -80,17 +80,25 @@ class Installation:
         toml.write_text(to_toml([settings]))
         self.imsfeed("targets", "apply", str(toml))
 
-    def start(self, *names: str) -> None:
-        """Start these processes."""
+    def start(self, *names: str, **environment: str) -> None:
+        """Start these processes, with more environment variables if given."""
         for name in names or PROCESSES:
-            self.ports[name] = free_port()
-            with self.log(name).open("ab") as output:
-                self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", "deploy", name],
-                    env={**self.environment, "METRICS_PORT": str(self.ports[name])},
-                    stdout=output,
-                    stderr=output,
-                )
+            self.launch(name, name, "deploy", **environment)
+
+    def launch(self, name: str, command: str, *module: str, **environment: str) -> None:
+        """Start *command* as the process *name*, by another module than ours if need be (``python -m module ...``)."""
+        self.ports[name] = free_port()
+        with self.log(name).open("ab") as output:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", *module, command],
+                env={**self.environment, "METRICS_PORT": str(self.ports[name]), **environment},
+                stdout=output,
+                stderr=output,
+            )
+
+    def await_end(self, name: str) -> int:
+        """Wait until a process has ended by itself, and return its exit code."""
+        return self.processes.pop(name).wait(timeout=60)
 
     def stop(self, *names: str, by: signal.Signals = signal.SIGTERM) -> dict[str, int]:
         """Stop these processes by a signal, and return their exit codes."""

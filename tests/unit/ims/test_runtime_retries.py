@@ -1,5 +1,6 @@
 import pytest
 
+from ims.runtime import retries
 from ims.runtime.lifecycle import Stop
 from ims.runtime.retries import patiently
 
@@ -58,6 +59,20 @@ def test_pauses_grow_to_thirty_seconds_and_differ() -> None:
     assert stop.pauses[0] <= 1
     assert 20 < max(stop.pauses) <= 30
     assert len(set(stop.pauses)) > 400
+
+
+def test_after_a_good_while_an_error_is_the_first_of_another_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process lives for months: the outages of last week must not make it slow to come back from this one."""
+    stop, server, now = _NoTimeToWait(), _Away(refusals=200), 0.0
+    monkeypatch.setattr("ims.runtime.retries.time.monotonic", lambda: now)
+
+    def works_for_half_a_minute() -> str:
+        nonlocal now
+        now += retries.SETTLED_SECONDS
+        return server()
+
+    patiently(_passes, stop=stop, on_retry=_ignore)(works_for_half_a_minute)
+    assert max(stop.pauses) <= 1
 
 
 def test_every_retry_is_told_with_its_error_and_pause() -> None:

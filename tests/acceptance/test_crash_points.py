@@ -1,0 +1,208 @@
+"""A process dies at any boundary and comes back: nothing is lost, nothing comes twice, nothing stands half done."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from ims.runtime.crash_points import CODE, CRASH_POINTS
+from ims.runtime.settings import Settings
+from ims.vocabulary import RecStatus
+from producers import source_setup
+from tests.chaos.school_owner import SchoolOwner
+from tests.waiting import until
+
+HEAD = "select head_seq from imsfeed.target where owner_id = %s"
+UNLINKED = (
+    "select count(*) from imsfeed.delta join imsfeed.target using (target_id) where owner_id = %s and linked_at is null"
+)
+PENDING = (
+    "select count(*) from imsfeed.mark m join imsfeed.target t using (owner_id)"
+    " where owner_id = %s and m.mark_id > t.marks_through"
+)
+SNAPSHOTS = "select count(*) from imsfeed.snapshot join imsfeed.target using (target_id) where owner_id = %s"
+MOVED = 2
+"""The learner who is moved from group 1 to group 3 in the transaction after which a process dies."""
+
+
+def settings_of(owner: SchoolOwner) -> Settings:
+    return Settings.model_validate({name.lower(): value for name, value in owner.installation.environment.items()})
+
+
+def source(owner: SchoolOwner, query: str) -> object:
+    row = owner.installation.source.execute(query.encode(), [owner.installation.environment["SOURCE_SLOT"]]).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def slot_is_behind(owner: SchoolOwner) -> bool:
+    """Whether the slot still stands before the last commit."""
+    query = "select confirmed_flush_lsn < pg_current_wal_lsn() from pg_replication_slots where slot_name = %s"
+    return bool(source(owner, query))
+
+
+def not_loaded(owner: SchoolOwner) -> bool:
+    return source(owner, "select loaded_at is null from imsfeed.capture where slot_name = %s") is True
+
+
+def announced(owner: SchoolOwner) -> int:
+    manifest = owner.log.manifest()
+    assert manifest is not None
+    return manifest.head_seq
+
+
+def files(owner: SchoolOwner) -> tuple[int, int]:
+    """How many deltas and snapshots there are as files."""
+    folder = owner.log.folder
+    return len(list((folder / "deltas").glob("[!.]*"))), len(list((folder / "snapshots").glob("[!.]*")))
+
+
+def stands(owner: SchoolOwner) -> tuple[object, object, int, int]:
+    """Head in the state database, deltas there that are not linked, deltas as files, head in the manifest."""
+    return owner.state(HEAD), owner.state(UNLINKED), files(owner)[0], announced(owner)
+
+
+LEFT_BEHIND: dict[str, Callable[[SchoolOwner], bool]] = {
+    "load.begun": not_loaded,
+    "load.sent": not_loaded,
+    "load.acknowledged": not_loaded,
+    "capture.before_send": slot_is_behind,
+    "capture.sent": slot_is_behind,
+    "capture.acknowledged": slot_is_behind,
+    "capture.before_confirm": slot_is_behind,
+    "materialize.before_commit": lambda owner: owner.state(PENDING) == 0,
+    "materialize.committed": lambda owner: owner.state(PENDING) > 0,
+    "first.before_commit": lambda owner: owner.state(HEAD) is None,
+    "first.committed": lambda owner: (owner.state(HEAD), owner.state(SNAPSHOTS)) == (0, 0),
+    "snapshot.before_link": lambda owner: (files(owner)[1], owner.state(SNAPSHOTS)) == (1, 1),
+    "snapshot.linked": lambda owner: (files(owner)[1], owner.state(SNAPSHOTS)) == (2, 1),
+    "snapshot.recorded": lambda owner: (files(owner)[1], owner.state(SNAPSHOTS)) == (2, 2),
+    "cut.before_commit": lambda owner: stands(owner) == (0, 0, 0, 0),
+    "cut.committed": lambda owner: stands(owner) == (1, 1, 0, 0),
+    "delta.before_link": lambda owner: stands(owner) == (1, 1, 0, 0),
+    "delta.linked": lambda owner: stands(owner) == (1, 1, 1, 0),
+    "manifest.before_rename": lambda owner: stands(owner) == (1, 1, 1, 0),
+    "manifest.renamed": lambda owner: stands(owner) == (1, 1, 1, 1),
+}
+"""What stands at the moment of death, which shows that the crash point lies where its name says."""
+
+
+def die_and_come_back(owner: SchoolOwner, name: str, crash_at: str) -> None:
+    installation = owner.installation
+    installation.start(name, CRASH_AT=crash_at)
+    assert installation.await_end(name) == CODE, installation.last_lines()
+    point = crash_at.partition(":")[0]
+    if point in LEFT_BEHIND:
+        assert LEFT_BEHIND[point](owner), f"it died elsewhere: {stands(owner)}"
+    installation.start(name)
+
+
+def move_is_told_once(owner: SchoolOwner) -> None:
+    """Wait until the move is told, and see that the log says it exactly once, in one delta, and nothing else."""
+    owner.await_told(lambda: owner.is_member(MOVED, 3), "the move is told")
+    entries = [owner.log.entries(owner.membership(MOVED, group)) for group in (1, 3)]
+    assert entries == [[(1, RecStatus.GONE)], [(1, RecStatus.NEW)]]
+    assert owner.log.problems() == []
+    assert announced(owner) == 1
+
+
+@pytest.mark.parametrize(
+    "crash_at",
+    [
+        "capture.before_send",
+        "capture.before_send:2",
+        "capture.sent",
+        "capture.acknowledged",
+        "capture.before_confirm:2",
+        "capture.confirmed:2",
+    ],
+)
+def test_capture_dies_while_streaming(an_owner_of_its_own: SchoolOwner, crash_at: str) -> None:
+    owner = an_owner_of_its_own
+    owner.publish()
+    owner.installation.stop("capture")
+    owner.move(MOVED, 1, 3)
+    die_and_come_back(owner, "capture", crash_at)
+    move_is_told_once(owner)
+
+
+@pytest.mark.parametrize("crash_at", ["load.begun", "load.sent", "load.sent:9", "load.acknowledged"])
+def test_capture_dies_in_an_initial_load(an_owner_of_its_own: SchoolOwner, crash_at: str) -> None:
+    owner = an_owner_of_its_own
+    owner.publish()
+    owner.installation.stop("capture")
+    with psycopg.connect(owner.installation.environment["SOURCE_DSN"], autocommit=True) as connection:
+        source_setup.apply(connection, settings_of(owner), reload=True)
+    owner.move(MOVED, 1, 3)
+    die_and_come_back(owner, "capture", crash_at)
+    move_is_told_once(owner)
+
+
+@pytest.mark.parametrize("crash_at", ["materialize.before_commit", "materialize.committed"])
+def test_materialize_dies_around_its_commit(an_owner_of_its_own: SchoolOwner, crash_at: str) -> None:
+    owner = an_owner_of_its_own
+    owner.publish()
+    owner.installation.stop("compact", "materialize")
+    owner.move(MOVED, 1, 3)
+    die_and_come_back(owner, "materialize", crash_at)
+    owner.installation.start("compact")
+    move_is_told_once(owner)
+
+
+@pytest.mark.parametrize(
+    "crash_at",
+    [
+        "cut.before_commit",
+        "cut.committed",
+        "delta.before_link",
+        "delta.linked",
+        "manifest.before_rename",
+        "manifest.renamed",
+    ],
+)
+def test_compact_dies_on_a_deltas_way_to_the_manifest(an_owner_of_its_own: SchoolOwner, crash_at: str) -> None:
+    owner = an_owner_of_its_own
+    owner.publish()
+    owner.installation.stop("compact")
+    owner.move(MOVED, 1, 3)
+    until(lambda: owner.state(PENDING), what="the move waits to be told")
+    # When it starts it writes every target's manifest; this one's is the last.
+    times = owner.state("select count(*) from imsfeed.target") if crash_at.startswith("manifest") else 1
+    die_and_come_back(owner, "compact", f"{crash_at}:{times}")
+    move_is_told_once(owner)
+
+
+@pytest.mark.parametrize("crash_at", ["first.before_commit", "first.committed"])
+def test_compact_dies_at_a_first_publication(an_owner_of_its_own: SchoolOwner, crash_at: str) -> None:
+    owner = an_owner_of_its_own
+    owner.installation.stop("compact")
+    owner.write()
+    until(lambda: owner.state("select count(*) from imsfeed.enrolment where owner_id = %s") == 4, what="facts arrived")
+    die_and_come_back(owner, "compact", crash_at)
+    owner.await_manifest()
+    assert owner.log.memberships() == {owner.membership(person, 1) for person in range(1, 5)}
+    owner.move(MOVED, 1, 3)
+    move_is_told_once(owner)
+
+
+@pytest.mark.parametrize("crash_at", ["snapshot.before_link", "snapshot.linked", "snapshot.recorded"])
+def test_a_snapshot_is_broken_off(an_owner_of_its_own: SchoolOwner, crash_at: str) -> None:
+    owner = an_owner_of_its_own
+    owner.publish()
+    owner.move(MOVED, 1, 3)
+    move_is_told_once(owner)
+    target = f"{owner.owner_id}/lms"
+    owner.installation.imsfeed("snapshot", "--now", target, code=CODE, CRASH_AT=crash_at)
+    assert LEFT_BEHIND[crash_at](owner), f"it died elsewhere: {files(owner)}, {owner.state(SNAPSHOTS)}"
+    owner.installation.imsfeed("snapshot", "--now", target)
+    manifest = owner.log.manifest()
+    assert manifest is not None
+    assert manifest.snapshot.seq == 1
+    assert owner.log.problems() == []
+    assert files(owner) == (1, 2)
+
+
+def test_a_process_dies_at_every_crash_point_there_is() -> None:
+    tests = [value for name, value in globals().items() if name.startswith("test_") and hasattr(value, "pytestmark")]
+    tried = {value.partition(":")[0] for test in tests for value in test.pytestmark[0].args[1]}
+    assert tried == set(CRASH_POINTS)

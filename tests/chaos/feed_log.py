@@ -1,0 +1,116 @@
+"""What a feed has said from its first snapshot on: the log of its deltas, and what is wrong with it.
+
+Whoever writes into the source keeps three rules, by which the log alone can be judged:
+
+* a person is enrolled in a group at most once, and leaves it at most once;
+* a person's family name ends in a number, which grows with every change of it;
+* a person's id, once changed, never comes back.
+"""
+
+from collections import Counter
+from hashlib import sha256
+from pathlib import Path
+
+from consumers.feed_directory import prove_folder
+from ims.feed import Manifest, decode
+from ims.records import MemberRecord, PersonRecord, Record, RecordKey
+from ims.vocabulary import RecordKind, RecStatus
+from ims.xml_reader import ReadRecord, read
+
+Delta = list[ReadRecord]
+
+
+class FeedLog:
+    """The feed in *folder*, as an importer finds it that reads every file from the first on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def manifest(self) -> Manifest | None:
+        """The manifest, if there is one yet."""
+        try:
+            return decode((self.folder / "manifest.json").read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def first(self) -> dict[RecordKey, Record]:
+        """The records of the first snapshot."""
+        path = min((self.folder / "snapshots").glob("*-0.xml"))
+        return {item.record.key: item.record for item in read(path) if isinstance(item, ReadRecord)}
+
+    def deltas(self) -> list[Delta]:
+        """The records of every delta that the manifest names, in its order."""
+        manifest = self.manifest()
+        paths = [entry.path for entry in manifest.deltas] if manifest is not None else []
+        return [[item for item in read(self.folder / path) if isinstance(item, ReadRecord)] for path in paths]
+
+    def told(self) -> dict[RecordKey, Record]:
+        """What an importer knows that has taken the first snapshot and every delta."""
+        known = self.first()
+        for delta in self.deltas():
+            for item in delta:
+                known.pop(item.record.key, None)
+                if item.recstatus is not RecStatus.GONE:
+                    known[item.record.key] = item.record
+        return known
+
+    def memberships(self) -> set[RecordKey]:
+        """The memberships that such an importer knows; none before the first publication."""
+        return set() if self.manifest() is None else {key for key in self.told() if key.kind is RecordKind.MEMBERSHIP}
+
+    def entries(self, key: RecordKey) -> list[tuple[int, RecStatus]]:
+        """Every delta that says something of *key*: its place in the log, counted from 1, and what it says."""
+        return [
+            (seq, item.recstatus)
+            for seq, delta in enumerate(self.deltas(), 1)
+            for item in delta
+            if item.record.key == key and item.recstatus is not None
+        ]
+
+    def digests(self) -> dict[str, str]:
+        """The digest of every file that must never change, by its path."""
+        files = (path for folder in ("deltas", "snapshots") for path in (self.folder / folder).glob("[!.]*"))
+        return {path.relative_to(self.folder).as_posix(): sha256(path.read_bytes()).hexdigest() for path in files}
+
+    def problems(self) -> list[str]:
+        """What is wrong with the feed; nothing if every entry is there, once and in order."""
+        found = prove_folder(self.folder).problems
+        if found:
+            return found
+        return [*self._gaps(), *_wrong_entries(self.first(), self.deltas())]
+
+    def _gaps(self) -> list[str]:
+        manifest = self.manifest()
+        numbers = [entry.seq for entry in manifest.deltas] if manifest is not None else []
+        return [] if numbers == list(range(1, len(numbers) + 1)) else [f"the deltas are numbered {numbers}"]
+
+
+def version(record: Record) -> int:
+    """The number at the end of a person's family name; 0 for what has none."""
+    digits = record.family_name.rpartition(" ")[2] if isinstance(record, PersonRecord) else ""
+    return int(digits) if digits.isdigit() else 0
+
+
+def _wrong_entries(first: dict[RecordKey, Record], deltas: list[Delta]) -> list[str]:
+    """What the rules above say against the log, record by record.
+
+    That a record is new which is there, or gone which is not, is found by the proof (:mod:`ims.feed_proof`).
+    """
+    wrong: list[str] = []
+    known = dict(first)
+    versions = {key: version(record) for key, record in first.items()}
+    came = Counter(key for key in first if key.kind is RecordKind.MEMBERSHIP)
+    for seq, delta in enumerate(deltas, 1):
+        twice = [key for key, count in Counter(item.record.key for item in delta).items() if count > 1]
+        wrong += [f"delta {seq}: two entries for one {key.kind.name.lower()}" for key in twice]
+        for item in delta:
+            record, key = item.record, item.record.key
+            if item.recstatus is RecStatus.CHANGED and known.get(key) == record:
+                wrong.append(f"delta {seq}: a {key.kind.name.lower()} is changed and stays the same")
+            if version(record) < versions.get(key, 0):
+                wrong.append(f"delta {seq}: a name goes back from {versions[key]} to {version(record)}")
+            if isinstance(record, MemberRecord) and item.recstatus is RecStatus.NEW:
+                came[key] += 1
+            versions[key] = max(versions.get(key, 0), version(record))
+            known[key] = record
+    return wrong + [f"{count} entries say that a member is new in {key.id}" for key, count in came.items() if count > 1]
