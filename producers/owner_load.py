@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
+import psycopg
+
 from ims.events import Row
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
@@ -88,9 +90,16 @@ class OwnerLoad:
 
         Raises:
             StoppedError: asked to stop before the end.
-            psycopg.Error: the source's connection was lost; the request stays open.
+            psycopg.OperationalError: the source's connection was lost; the request stays open.
             kafka.errors.KafkaError: Kafka has not taken all of it; the request stays open.
         """
+        try:
+            self._send(sender, metrics)
+        except psycopg.ProgrammingError as error:
+            # A right that is missing, say. What was sent are rows as they are; without its end nothing is removed.
+            log.warning("the resync failed and is tried again", owner=self._request.owner_id, error=error)
+
+    def _send(self, sender: Publisher, metrics: CaptureMetrics) -> None:
         settings, owner = self._settings, self._request.owner_id
         now_ms = int(time.time() * 1000)
         context = TransactionContext("resync", self.point - 1, now_ms, None, loading=True, resync_owner=owner)

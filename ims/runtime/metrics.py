@@ -98,7 +98,7 @@ class CaptureMetrics(ProcessMetrics):
             product(TABLES, OPERATIONS),
         )
         self.initial_load_rows = self._counter(
-            "initial_load_rows", "Rows read from the source's tables by initial loads."
+            "initial_load_rows", "Rows read from the source's tables by loads and resyncs."
         )
         self.publish_inflight_messages = self._gauge(
             "publish_inflight_messages", "Messages sent to Kafka and not acknowledged yet."

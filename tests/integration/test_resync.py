@@ -11,7 +11,7 @@ from ims.events import Row
 from ims.facts import Table
 from ims.runtime.lifecycle import Stop
 from ims.runtime.settings import Settings
-from producers import heartbeat, owner_load, resync_requests, sessions, source_setup, table_rows
+from producers import heartbeat, owner_load, resync_requests, sessions, table_rows
 from producers.captured_table import CapturedTable
 from producers.catalog import Connection
 from tests.capturing import Topic, add_persons, apply, capturing, persons_of, persons_told
@@ -173,6 +173,24 @@ def test_one_that_broke_in_the_middle_is_done_anew_at_a_later_point(
     assert told.facts().open_owners() == frozenset()
 
 
+def test_a_table_that_may_not_be_read_does_not_stop_the_stream(
+    source: Connection, settings: Settings, told: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(_reader: Connection, _table: CapturedTable, _owner: int | None = None) -> Iterator[list[Row]]:
+        raise psycopg.errors.InsufficientPrivilege
+
+    with capturing(settings) as running:
+        with monkeypatch.context() as context:
+            context.setattr(owner_load, "rows_of", forbidden)
+            request = ask(source, settings)
+            until(lambda: resync_requests.standing(source, request).began_at, what="it is tried")
+            add_persons(source, 1)
+            until(lambda: told.rows() == [(1, "c", 1)], what="changes are told all the same")
+            assert resync_requests.standing(source, request).done_at is None
+        done(source, request)
+        assert running.value("replication_reconnects_total") == 0
+
+
 def test_what_was_asked_for_while_capture_was_away_is_done_when_it_comes(
     source: Connection, settings: Settings, told: Topic
 ) -> None:
@@ -229,56 +247,3 @@ def test_a_snapshot_that_comes_late_is_given_up_and_leaves_nothing_behind(
         long.commit()
         done(source, request)
     same_as_the_source(source, told)
-
-
-def test_a_slot_that_is_lost_is_recovered_from_by_a_resync_of_all(
-    source: Connection, settings: Settings, told: Topic
-) -> None:
-    add_persons(source, 1, 2)
-    with capturing(settings):
-        until(lambda: len(told.rows()) == 2, what="both are told")
-    source.execute("select pg_drop_replication_slot(%s)", [settings.source_slot])
-    source.execute("delete from person where id = 1")
-    source_setup.apply(source, settings, reload=True)
-    with capturing(settings):
-        same_as_the_source(source, told)
-
-
-def test_a_slot_that_the_source_has_given_up_is_recovered_from_by_a_resync_of_all(
-    source: Connection, settings: Settings, told: Topic
-) -> None:
-    add_persons(source, 1, 2)
-    with capturing(settings):
-        until(lambda: len(told.rows()) == 2, what="both are told")
-    source.execute("alter system set max_slot_wal_keep_size = '1MB'")
-    try:
-        source.execute("select pg_reload_conf()")
-        source.execute("delete from person where id = 1")
-        for _ in range(3):
-            source.execute("create table filling as select 1")
-            source.execute("select pg_switch_wal()")
-            source.execute("drop table filling")
-        source.execute("checkpoint")
-        lost = "select wal_status from pg_replication_slots where slot_name = %s"
-        until(lambda: source.execute(lost, [settings.source_slot]).fetchone() == ("lost",), what="the slot is lost")
-    finally:
-        source.execute("alter system reset max_slot_wal_keep_size")
-        source.execute("select pg_reload_conf()")
-    source_setup.apply(source, settings, reload=True)
-    with capturing(settings):
-        same_as_the_source(source, told)
-
-
-def test_a_heartbeat_that_loses_its_session_ends_the_stream_for_a_moment(
-    source: Connection, settings: Settings, told: Topic
-) -> None:
-    """A source that shuts down would wait for confirmations that cannot come any more."""
-    slow = settings.model_copy(update={"heartbeat_seconds": 1000})
-    with capturing(slow) as running:
-        kill = (
-            "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = %s and datname = %s"
-        )
-        source.execute(kill, ["imsfeed heartbeat", source.info.dbname])
-        until(lambda: running.value("replication_reconnects_total") >= 1, what="it begins again")
-        add_persons(source, 1)
-        until(lambda: told.rows() == [(1, "c", 1)], what="the person is told")
