@@ -28,11 +28,12 @@ test: setup lint ## Lint, then run every test with coverage.
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-lint: setup ## Ruff, mypy --strict and the direction of imports.
+lint: setup ## Ruff, mypy --strict, the direction of imports, and known vulnerabilities of the dependencies.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m deploy.audit
 
 format: setup ## Let ruff put the code in order.
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,35 @@
+"""What comes of an audit: only a finding is a failure, and what was not looked at is never said to be in order."""
+
+import json
+
+import pytest
+
+from deploy.audit import verdict
+
+CLEAN = {"name": "lxml", "version": "6.0.0", "vulns": []}
+SKIPPED = {"name": "tzdata", "skip_reason": "not found"}
+FOUND = {"name": "rich", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1"], "aliases": []}]}
+
+
+@pytest.mark.parametrize(
+    ("dependencies", "code", "text"),
+    [
+        ([CLEAN], 0, "dependencies audited: 1 packages"),
+        ([CLEAN, SKIPPED], 0, "not audited: the advisory service knows nothing of 1 of 2"),
+        ([CLEAN, SKIPPED, FOUND], 1, "rich 1.0: PYSEC-1, mended in 1.1"),
+    ],
+)
+def test_only_a_finding_fails_and_what_was_not_looked_at_is_told(
+    dependencies: list[object], code: int, text: str
+) -> None:
+    found, said = verdict(json.dumps({"dependencies": dependencies, "fixes": []}).encode())
+    assert found == code
+    assert text in said
+
+
+@pytest.mark.parametrize("output", [b"", b"Traceback (most recent call last):"])
+def test_a_service_that_cannot_be_reached_is_said_in_one_line_and_is_no_failure(output: bytes) -> None:
+    assert verdict(output, "ConnectionError: no such host") == (
+        0,
+        "dependencies not audited: no answer of the advisory service (ConnectionError: no such host)",
+    )
