@@ -15,9 +15,10 @@ from typing import Any, Final
 
 import msgspec
 
-from consumers import notice_store, outcomes_store, published_store, sessions, tombstones
-from consumers.cut import cut_once, publish_first
+from consumers import holds_store, notice_store, outcomes_store, published_store, sessions, tombstones
+from consumers.cut import cut_once
 from consumers.facts_store import CHANNEL
+from consumers.first_publication import publish_first
 from consumers.mail import mail_server
 from consumers.manifests import write_manifest
 from consumers.notices import Notices
@@ -27,6 +28,7 @@ from consumers.snapshots import feed_directory, take_snapshot, write_export
 from consumers.targets_table import TargetRow, all_targets
 from ims.eligibility import Reason
 from ims.errors import FeedError
+from ims.holds import Cause
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
 from ims.runtime.metrics import TARGET_STATES, CompactMetrics
@@ -158,7 +160,7 @@ class Compactor:
     def _published(self, target: TargetRow, progress: _Progress, now: datetime) -> None:
         self._cut(target, progress, now)
         every = timedelta(seconds=self._settings.manifest_seconds)
-        if progress.manifest_state != target.state or _passed(progress.manifest_at, every, now):
+        if progress.manifest_state != target.shown_state or _passed(progress.manifest_at, every, now):
             self._manifest(target, progress, now)
         settings = target.settings
         due = due_snapshot(now, settings.snapshot_hour, settings.zone, target.snapshot_through)
@@ -172,7 +174,7 @@ class Compactor:
         settle = self._settings.settle_seconds
         midnight = local_day(now, target.settings.zone) > (target.dated_through or date.min)
         rested = target.resting is not None and target.resting >= settle
-        if not (target.recompute or midnight or rested):
+        if not (target.recompute or target.review or midnight or rested):
             return
         self._metrics.delta_attempts.inc()
         cut = cut_once(self._connection, target.target_id, now, settle)
@@ -191,7 +193,7 @@ class Compactor:
         written = write_manifest(self._connection, self._settings.feed_directory, target.target_id, now)
         # If another process had the target just then, the next step tries again.
         progress.manifest_at = now if written else None
-        progress.manifest_state = target.state
+        progress.manifest_state = target.shown_state
         self._metrics.manifest_written.inc(int(written))
 
     def _write(
@@ -231,7 +233,7 @@ class Compactor:
 
     def _watch(self, targets: list[TargetRow]) -> None:
         for state in TARGET_STATES:
-            self._metrics.targets.labels(state).set(sum(target.state == state for target in targets))
+            self._metrics.targets.labels(state).set(sum(target.shown_state == state for target in targets))
         self._metrics.delta_seq.set(max((target.head_seq or 0 for target in targets), default=0))
 
     def _count(self) -> None:
@@ -239,6 +241,9 @@ class Compactor:
         counts = outcomes_store.left_out_counts(self._connection)
         for kind, reason in LEFT_OUT_SERIES:
             self._metrics.left_out.labels(kind, reason).set(counts.get((kind, reason), 0))
+        held = holds_store.counts(self._connection)
+        for cause in Cause:
+            self._metrics.held.labels(cause.value).set(held.get(cause, 0))
 
     def _look(self, now: datetime) -> None:
         """See whether the importers' hours are kept, and tell the case workers what they should know."""
@@ -254,6 +259,7 @@ class Compactor:
                 self._expire(target, before, now)
         published_store.forget_marks(self._connection)
         notice_store.forget(self._connection, before)
+        holds_store.forget_departures(self._connection, now)
 
     def _expire(self, target: TargetRow, before: datetime, now: datetime) -> None:
         root = self._settings.feed_directory

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from consumers.open_holds import Hold, open_holds
 from consumers.sessions import Connection
 from consumers.targets_table import TargetRow, all_targets
 from ims.readiness import settings_warning
@@ -54,7 +55,8 @@ class IdChange(msgspec.Struct, frozen=True):
 class TargetStatus(msgspec.Struct, frozen=True):
     """Where a target's feed stands.
 
-    ``published`` counts persons, groups and memberships told; ``warning`` is about settings that are unwise.
+    ``published`` counts persons, groups and memberships told; ``holds`` is what waits for an approval;
+    ``warning`` is about settings that are unwise.
     """
 
     owner: int
@@ -68,6 +70,7 @@ class TargetStatus(msgspec.Struct, frozen=True):
     left_out: list[LeftOut]
     remarks: list[Remarked]
     id_changes: list[IdChange]
+    holds: list[Hold]
     warning: str | None = None
 
 
@@ -130,7 +133,7 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
     return TargetStatus(
         owner=target.owner_id,
         name=target.settings.name,
-        state=target.state,
+        state=target.shown_state,
         orgnr=target.orgnr,
         head_seq=target.head_seq,
         head_at=target.head_at,
@@ -139,6 +142,7 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         left_out=[LeftOut(_kind(kind), id_, reason, since) for kind, id_, reason, since in left_out],
         remarks=[Remarked(_kind(kind), id_, remark, since) for kind, id_, remark, since in remarks],
         id_changes=[IdChange(*row) for row in id_changes],
+        holds=open_holds(connection, target.target_id),
         warning=settings_warning(target.settings),
     )
 

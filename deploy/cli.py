@@ -10,7 +10,7 @@ import psycopg
 import typer
 from kafka.errors import KafkaError
 
-from deploy.commands import compare, demo, feed, processes, replay, report, settings, setup, targets
+from deploy.commands import compare, demo, feed, holds, processes, replay, report, settings, setup, targets
 from ims.errors import ImsfeedError, InvalidSettingsError
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (processes, setup, targets, feed, report, settings, compare, replay, demo):
+for module in (processes, setup, targets, feed, holds, report, settings, compare, replay, demo):
     module.add_commands(app)
 
 

@@ -1,7 +1,5 @@
 """`imsfeed targets`: the settings of the importers, read and changed while everything runs."""
 
-import getpass
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +8,7 @@ import msgspec
 import typer
 
 from consumers import sessions, targets_table
+from deploy.commands.user import user_name
 from ims.errors import InvalidSettingsError
 from ims.readiness import settings_warning
 from ims.runtime.settings import read_settings
@@ -34,7 +33,7 @@ def apply(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help
     """
     targets = parse_toml(file.read_text(encoding="utf-8"))
     with sessions.connect(read_settings().state(), "targets") as connection:
-        said = targets_table.apply_settings(connection, targets, _who())
+        said = targets_table.apply_settings(connection, targets, user_name())
     typer.echo("\n".join(said) or "nothing to change")
     _warn(targets)
 
@@ -58,17 +57,9 @@ def set_(
     Example: [bold]imsfeed targets set lms enabled=true snapshot_hour=3[/bold]
     """
     with sessions.connect(read_settings().state(), "targets") as connection:
-        settings = targets_table.set_settings(connection, name, dict(map(_change, changes)), _who())
+        settings = targets_table.set_settings(connection, name, dict(map(_change, changes)), user_name())
     typer.echo(to_toml([settings]), nl=False)
     _warn([settings])
-
-
-def _who() -> str:
-    """Who changes a setting, for the audit; in a container a user may have a number and no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"
 
 
 def _warn(targets: Iterable[TargetSettings]) -> None:
