@@ -15,11 +15,12 @@ from typing import Any, Final
 
 import msgspec
 
-from consumers import notice_store, outcomes_store, published_store, sessions, tombstones
-from consumers.cut import Cut, cut_once, publish_first
+from consumers import holds_store, notice_store, outcomes_store, published_store, sessions, tombstones
+from consumers.cut import Cut, cut_once
 from consumers.facts_store import CHANNEL
 from consumers.feed_check import FeedCheck
 from consumers.feed_modes import refuse_wide_feed
+from consumers.first_publication import publish_first
 from consumers.mail import mail_server
 from consumers.manifests import write_manifest
 from consumers.nightly_proof import NightlyProof
@@ -31,6 +32,7 @@ from consumers.targets_table import TargetRow, all_targets
 from consumers.urgent_cut import cut_urgently
 from ims.eligibility import Reason
 from ims.errors import FeedError
+from ims.holds import Cause
 from ims.runtime.crash_points import crash_point
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
@@ -180,7 +182,7 @@ class Compactor:
     def _published(self, target: TargetRow, progress: _Progress, now: datetime) -> None:
         self._cut(target, progress, now)
         every = timedelta(seconds=self._settings.manifest_seconds)
-        if progress.manifest_state != target.state or _passed(progress.manifest_at, every, now):
+        if progress.manifest_state != target.shown_state or _passed(progress.manifest_at, every, now):
             self._manifest(target, progress, now)
         settings = target.settings
         due = due_snapshot(now, settings.snapshot_hour, settings.zone, target.snapshot_through)
@@ -196,7 +198,7 @@ class Compactor:
         settle = self._settings.settle_seconds
         midnight = local_day(now, target.settings.zone) > (target.dated_through or date.min)
         rested = target.resting is not None and target.resting >= settle
-        if target.urgent or target.recompute or target.repair or midnight or rested:
+        if target.urgent or target.recompute or target.review or target.repair or midnight or rested:
             self._tell(cut_once(self._connection, target.target_id, now, settle), target, progress, now)
 
     def _tell(self, cut: Cut | None, target: TargetRow, progress: _Progress, now: datetime) -> None:
@@ -217,7 +219,7 @@ class Compactor:
         written = write_manifest(self._connection, self._settings.feed_directory, target.target_id, now)
         # If another process had the target just then, the next step tries again.
         progress.manifest_at = now if written else None
-        progress.manifest_state = target.state
+        progress.manifest_state = target.shown_state
         self._metrics.manifest_written.inc(int(written))
 
     def _write(
@@ -257,7 +259,7 @@ class Compactor:
 
     def _watch(self, targets: list[TargetRow]) -> None:
         for state in TARGET_STATES:
-            self._metrics.targets.labels(state).set(sum(target.state == state for target in targets))
+            self._metrics.targets.labels(state).set(sum(target.shown_state == state for target in targets))
         self._metrics.delta_seq.set(max((target.head_seq or 0 for target in targets), default=0))
 
     def _count(self) -> None:
@@ -265,6 +267,9 @@ class Compactor:
         counts = outcomes_store.left_out_counts(self._connection)
         for kind, reason in LEFT_OUT_SERIES:
             self._metrics.left_out.labels(kind, reason).set(counts.get((kind, reason), 0))
+        held = holds_store.counts(self._connection)
+        for cause in Cause:
+            self._metrics.held.labels(cause.value).set(held.get(cause, 0))
 
     def _look(self, now: datetime) -> None:
         """See whether the importers' hours are kept, and tell the case workers what they should know."""
@@ -280,6 +285,7 @@ class Compactor:
                 self._expire(target, before, now)
         published_store.forget_marks(self._connection)
         notice_store.forget(self._connection, before)
+        holds_store.forget_departures(self._connection, now)
 
     def _expire(self, target: TargetRow, before: datetime, now: datetime) -> None:
         root = self._settings.feed_directory

@@ -4,35 +4,31 @@ One transaction takes the marks, works out the records, compares, gives the delt
 then is the file put into the feed. After a crash the same bytes are written again.
 """
 
-import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
-from typing import Final
 
 import msgspec
 
-from consumers import facts_reader, outcomes_store, published_store, suppressions, told_about, tombstones
+from consumers import facts_reader, holding, outcomes_store, published_store, suppressions, told_about, tombstones
 from consumers.agreement import end_what_the_source_agrees_with
+from consumers.delta_files import next_deltas, source_of, who
 from consumers.facts_reader import Affected
-from consumers.pending import Mark, Pending, settled
+from consumers.holding import LookedAt
+from consumers.pending import Mark, Pending, mentioned, settled
 from consumers.sessions import Connection, one_view
-from consumers.targets_table import TargetRow, lock_target
-from ims.delta import Delta, between, delta_document
-from ims.delta_split import split
-from ims.errors import FeedError
+from consumers.targets_table import TargetRow, as_json, lock_target
+from ims.delta import Delta, between
 from ims.facts import Facts
-from ims.feed import DeltaEntry, delta_path
+from ims.feed import DeltaEntry
+from ims.hold_decision import Compared
+from ims.holds import Cause
 from ims.old_ids import former_ids, with_old_ids
 from ims.records import Record, RecordKey
 from ims.roster import Roster, roster_of
 from ims.runtime.crash_points import crash_point
-from ims.schedule import due_snapshot, local_day
+from ims.schedule import local_day
 from ims.targets import TargetSettings
 from ims.vocabulary import RecordKind
-from ims.xml_writer import Properties, fragment
-
-_CHUNK: Final = 2_000
-"""Persons worked out at a time at the first publication."""
 
 
 class Cut(msgspec.Struct, frozen=True):
@@ -44,9 +40,16 @@ class Cut(msgspec.Struct, frozen=True):
     entries: list[DeltaEntry]
     changed_ids: int
 
+    def and_then(self, other: "Cut") -> "Cut":
+        """This cut and the one that follows it at once."""
+        return Cut([*self.entries, *other.entries], self.changed_ids + other.changed_ids)
+
 
 def cut_once(connection: Connection, target_id: int, now: datetime, settle_seconds: float) -> Cut | None:
     """Make the next delta of a target, if there is anything to tell.
+
+    When its settings have changed, what the source has changed is told first, as the settings were: so it is known
+    what the settings alone take away, which waits for an approval.
 
     Returns:
         ``None`` when another process works on the target, or its owner or marks are not ready.
@@ -58,99 +61,127 @@ def cut_once(connection: Connection, target_id: int, now: datetime, settle_secon
         target = lock_target(connection, target_id)
         if target is None or target.state != "ok" or target.open or not target.has_snapshot:
             return None
-        today = max(local_day(now, target.settings.zone), target.dated_through or date.min)
-        pending = settled(_marks(connection, target), settle_seconds, after=target.marks_through)
+        marks = marks_of(connection, target)
+        pending, explained = settled(marks, settle_seconds, after=target.marks_through), mentioned(marks)
         pending = msgspec.structs.replace(pending, persons=pending.persons | suppressions.urgent(connection, target_id))
-        if target.recompute or target.repair or pending.everything:
-            affected = facts_reader.everything(connection, target)
+        if not target.recompute or target.cut_settings in {None, target.settings}:
+            cut = _cut(connection, target, pending, explained, now, everybody=target.recompute or target.repair)
         else:
-            told = target.dated_through or today
-            days = (told, today) if told < today else None
-            if not pending and days is None:
-                return None
-            affected = facts_reader.affected(connection, target, pending, days)
-        cut = _compare(connection, target, affected, pending, now, today)
-        end_what_the_source_agrees_with(connection, target, affected.persons, pending.through, now)
+            cut = _cut_twice(connection, target, pending, explained, now)
         suppressions.looked_at(connection, target_id)
         return cut
 
 
-def publish_first(connection: Connection, target_id: int, now: datetime) -> bool:
-    """Work out everything for a target that was never published: sequence 0, told by the snapshot that follows.
+def _cut_twice(
+    connection: Connection, target: TargetRow, pending: Pending, explained: Pending, now: datetime
+) -> Cut | None:
+    """With the settings of the last cut, then with those in force."""
+    as_before = msgspec.structs.replace(target, settings=target.cut_settings)
+    first = _cut(connection, as_before, pending, explained, now, everybody=True)
+    target = lock_target(connection, target.target_id) or target
+    rest = settled((), 0, after=pending.through)
+    second = _cut(connection, target, rest, rest, now, everybody=True, cause=Cause.SETTING)
+    return first.and_then(second) if first and second else second
 
-    Returns:
-        Whether it was done; not while the owner's facts are arriving, or it has no organisation number.
+
+def _cut(
+    connection: Connection,
+    target: TargetRow,
+    pending: Pending,
+    explained: Pending,
+    now: datetime,
+    *,
+    everybody: bool = False,
+    cause: Cause | None = None,
+) -> Cut | None:
+    """One comparison, with the settings of *target*.
+
+    Args:
+        explained: all that is marked: what events have said, taken by this cut or not.
+        cause: ``SETTING`` if nothing but the settings has changed.
     """
-    with one_view(connection):
-        target = lock_target(connection, target_id)
-        if target is None or target.state != "waiting" or target.open or target.owner_orgnr is None:
-            return False
-        target = msgspec.structs.replace(target, orgnr=target.owner_orgnr)
-        zone = target.settings.zone
-        today = local_day(now, zone)
-        marks = list(_marks(connection, target))
-        for chunk in chunks(connection, target):
-            roster = _roster(connection, target, chunk, today)
-            fragments = {
-                key: fragment(record, dialect=target.settings.dialect) for key, record in sorted(roster.records.items())
-            }
-            published_store.store_fragments(connection, target_id, fragments, roster.owners)
-            outcomes_store.keep(connection, target_id, roster, chunk.persons, chunk.groups, now)
-        connection.execute(
-            "update imsfeed.target set recompute = false, repair = false, orgnr = %s, source = %s, dialect = %s,"
-            " head_seq = 0, head_at = %s, marks_through = %s, dated_through = %s, snapshot_through = %s"
-            " where target_id = %s",
-            (
-                target.orgnr,
-                source_of(target),
-                target.settings.dialect,
-                now,
-                marks[-1].mark_id if marks else target.marks_through,
-                today,
-                due_snapshot(now, target.settings.snapshot_hour, zone, None),
-                target_id,
-            ),
-        )
-        crash_point("first.before_commit")
-        return True
-
-
-def source_of(target: TargetRow) -> str:
-    """``sourcedid/source`` as the settings say now."""
-    return target.settings.source or f"imsfeed@{target.orgnr}"
+    today = max(local_day(now, target.settings.zone), target.dated_through or date.min)
+    told = target.dated_through or today
+    days = (told, today) if told < today else None
+    known = Affected([], [])
+    if pending.everything or target.repair:
+        cause, known = Cause.RESYNC, facts_reader.affected(connection, target, explained, days)
+    if everybody or pending.everything:
+        affected = facts_reader.everything(connection, target)
+    elif pending or days or target.review:
+        affected = facts_reader.affected(connection, target, pending, days)
+    else:
+        return None
+    cut = _compare(connection, target, affected, pending, now, today, cause, known)
+    end_what_the_source_agrees_with(connection, target, affected.persons, pending.through, now)
+    return cut
 
 
 def _compare(
-    connection: Connection, target: TargetRow, affected: Affected, pending: Pending, now: datetime, today: date
+    connection: Connection,
+    target: TargetRow,
+    affected: Affected,
+    pending: Pending,
+    now: datetime,
+    today: date,
+    cause: Cause | None,
+    explained: Affected,
 ) -> Cut:
-    roster = _roster(connection, target, affected, today)
-    while others := connected(connection, target, affected, roster):
-        affected = Affected(facts_reader.with_twins(connection, target, others), affected.groups)
-        roster = _roster(connection, target, affected, today)
+    target_id = target.target_id
+    affected, roster, looked_at = _looked_at(connection, target, affected, today)
     persons, groups = affected.persons, affected.groups
-    told = published_store.published(connection, target.target_id, persons, groups)
-    told_ids = published_store.person_ids(connection, target.target_id, persons)
-    delta = difference(target.settings, told, told_ids, roster, logins_taken(connection, target, told, roster))
+    told_ids = published_store.person_ids(connection, target_id, persons)
+    told = looked_at.of(published_store.published(connection, target_id, persons, groups))
+    compared = Compared(told, told_ids, roster)
+    decision = holding.hold_back(connection, target, compared, looked_at.waiting, cause, explained, now)
+    if (target.source, target.dialect) != (source_of(target), target.settings.dialect):
+        decision = holding.told_anew(connection, target, compared, decision)
+    roster = decision.roster
+    taken = logins_taken(connection, target, decision.told, roster)
+    delta = difference(target.settings, decision.told, told_ids, roster, taken)
     if target.dialect != target.settings.dialect:
-        tombstones.forget(connection, target.target_id)
-    outcomes_store.keep(connection, target.target_id, roster, persons, groups, now)
-    persons_by_id = who(told_ids) | who(roster.person_ids)
-    entries = record(connection, target, delta, persons_by_id, now, pending.oldest_event_at)
+        tombstones.forget(connection, target_id)
+    outcomes_store.keep(connection, target_id, roster, persons, groups, now)
+    numbers = who(told_ids) | who(roster.person_ids)
+    entries = record(connection, target, delta, numbers, now, pending.oldest_event_at)
     changed_ids = 0
     if entries:
-        published_store.tell(connection, target.target_id, delta, roster.owners)
+        published_store.tell(connection, target_id, delta, roster.owners)
         tombstones.keep(connection, target, delta, now)
         changed_ids = outcomes_store.keep_id_changes(
-            connection, target.target_id, told_ids, roster.person_ids, entries[-1].seq, now
+            connection, target_id, told_ids, roster.person_ids, entries[-1].seq, now
         )
-    told_about.note(connection, target.target_id, roster.owners)
+    told_about.note(connection, target_id, roster.owners)
     connection.execute(
-        "update imsfeed.target set recompute = false, repair = false, source = %s, dialect = %s, marks_through = %s,"
-        " dated_through = %s where target_id = %s",
-        (source_of(target), target.settings.dialect, pending.through, today, target.target_id),
+        "update imsfeed.target set recompute = false, review = false, repair = false, cut_settings = %s, source = %s,"
+        " dialect = %s, marks_through = %s, dated_through = %s where target_id = %s",
+        (as_json(target.settings), source_of(target), target.settings.dialect, pending.through, today, target_id),
     )
     crash_point("cut.before_commit")
     return Cut(entries, changed_ids)
+
+
+def _looked_at(
+    connection: Connection, target: TargetRow, affected: Affected, today: date
+) -> tuple[Affected, Roster, LookedAt]:
+    """All that a cut looks at, what is so of it, and who of it has waited until now."""
+    affected, roster = _with_connected(connection, target, affected, today)
+    looked_at = holding.looked_at(connection, target, affected, roster)
+    if looked_at.waiting:
+        everybody = holding.with_waiting(connection, target, affected, looked_at.waiting)
+        affected, roster = _with_connected(connection, target, everybody, today)
+    return affected, roster, looked_at
+
+
+def _with_connected(
+    connection: Connection, target: TargetRow, affected: Affected, today: date
+) -> tuple[Affected, Roster]:
+    """The affected persons and those connected with them by an id."""
+    roster = roster_of_affected(connection, target, affected, today)
+    while others := connected(connection, target, affected, roster):
+        affected = Affected(facts_reader.with_twins(connection, target, others), affected.groups)
+        roster = roster_of_affected(connection, target, affected, today)
+    return affected, roster
 
 
 def difference(
@@ -221,53 +252,8 @@ def record(
     return entries
 
 
-def who(ids: Mapping[int, str]) -> dict[str, int]:
-    """Running numbers by ``sourcedid/id``, from the other way round."""
-    return {id_: number for number, id_ in ids.items()}
-
-
-def next_deltas(
-    target: TargetRow, delta: Delta, persons: Mapping[str, int], now: datetime, oldest_event_at: datetime | None
-) -> Iterator[tuple[DeltaEntry, bytes]]:
-    """*delta* as the target's next one, or several if it is very large (:mod:`ims.delta_split`).
-
-    Args:
-        persons: running numbers by ``sourcedid/id``, as told before and as they are now.
-
-    Yields:
-        Each one's entry in the manifest, chained to the one before, and its bytes.
-
-    Raises:
-        FeedError: the target was never published.
-    """
-    for part in split(delta, persons):
-        entry, xml = _next_delta(target, part, now, oldest_event_at)
-        target = msgspec.structs.replace(target, head_seq=entry.seq, head_sha256=entry.sha256)
-        yield entry, xml
-
-
-def _next_delta(
-    target: TargetRow, delta: Delta, now: datetime, oldest_event_at: datetime | None
-) -> tuple[DeltaEntry, bytes]:
-    settings = target.settings
-    xml = delta_document(Properties(source_of(target), settings.name, "delta", now, settings.dialect), delta)
-    if target.head_seq is None or target.head_sha256 is None:
-        raise FeedError(f"target {settings.name} has no snapshot to which its first delta could be chained")
-    seq = target.head_seq + 1
-    entry = DeltaEntry(
-        seq=seq,
-        path=delta_path(seq),
-        sha256=hashlib.sha256(xml).hexdigest(),
-        prev_sha256=target.head_sha256,
-        size=len(xml),
-        created=now,
-        oldest_event_at=oldest_event_at,
-        counts=delta.counts(),
-    )
-    return entry, xml
-
-
-def _roster(connection: Connection, target: TargetRow, affected: Affected, today: date) -> Roster:
+def roster_of_affected(connection: Connection, target: TargetRow, affected: Affected, today: date) -> Roster:
+    """What the target's importer should know of these persons and groups, by the facts as they are."""
     facts = facts_reader.read_facts(connection, target, affected.persons, affected.groups)
     return roster_today(target, facts, affected, today)
 
@@ -286,22 +272,14 @@ def roster_today(target: TargetRow, facts: Facts, affected: Affected, today: dat
 
 def unsettled(connection: Connection, target: TargetRow) -> Pending:
     """All that the target has not been told yet, whether it has rested or not."""
-    return settled(_marks(connection, target), 0, after=target.marks_through)
+    return settled(marks_of(connection, target), 0, after=target.marks_through)
 
 
-def _marks(connection: Connection, target: TargetRow) -> Sequence[Mark]:
+def marks_of(connection: Connection, target: TargetRow) -> Sequence[Mark]:
+    """The marks that the target has not been told, in order."""
     rows = connection.execute(
         "select mark_id, kind, id, committed_at, extract(epoch from clock_timestamp() - marked_at)::float8"
         " from imsfeed.mark where owner_id = %s and mark_id > %s order by mark_id",
         (target.owner_id, target.marks_through),
     ).fetchall()
     return [Mark(*row) for row in rows]
-
-
-def chunks(connection: Connection, target: TargetRow) -> Iterator[Affected]:
-    """All that the owner has, a part at a time; persons that share a national id are never apart."""
-    everything = facts_reader.everything(connection, target)
-    yield Affected([], everything.groups)
-    for start in range(0, len(everything.persons), _CHUNK):
-        persons = everything.persons[start : start + _CHUNK]
-        yield Affected(facts_reader.with_twins(connection, target, persons), [])

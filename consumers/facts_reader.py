@@ -1,6 +1,6 @@
 """Facts as compact reads them: which persons and groups a cut must look at, and all facts that bear on those."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 from typing import Any, Final, TypeVar
 
@@ -16,6 +16,9 @@ from ims.mapping import COLUMNS
 from ims.national_id import NationalId
 
 T = TypeVar("T", bound=Fact)
+
+_CHUNK: Final = 2_000
+"""Persons worked out at a time where all are."""
 
 
 class Affected(msgspec.Struct, frozen=True):
@@ -66,6 +69,14 @@ def everything(connection: Connection, target: TargetRow) -> Affected:
     """Every person and group that the owner has, or that the target has been told of."""
     parameters = {"target": target.target_id, "owner": target.owner_id}
     return Affected(_ids(connection, _ALL_PERSONS, parameters), _ids(connection, _ALL_GROUPS, parameters))
+
+
+def chunks(connection: Connection, target: TargetRow) -> Iterator[Affected]:
+    """All that the owner has, a part at a time; persons that share a national id are never apart."""
+    all_ = everything(connection, target)
+    yield Affected([], all_.groups)
+    for start in range(0, len(all_.persons), _CHUNK):
+        yield Affected(with_twins(connection, target, all_.persons[start : start + _CHUNK]), [])
 
 
 def read_facts(connection: Connection, target: TargetRow, persons: Collection[int], groups: Collection[int]) -> Facts:

@@ -188,7 +188,7 @@ class FactsStore:
         fact_tables.delete(cursor, table, [key for key, row in rows.items() if row.values is None])
         fact_tables.upsert(cursor, table, {key: row for key, row in rows.items() if row.values is not None})
         for key, row in rows.items():
-            for mark in _marks_of(table, key, row, stored.get(key)):
+            for mark in marks_of(table, key, row, stored.get(key)):
                 known = marks.get(mark)
                 marks[mark] = min(filter(None, (known, row.committed_at)), default=None)
         return refused
@@ -241,7 +241,12 @@ def _complete(table: Table, rows: dict[FactKey, RowState], stored: Mapping[FactK
     return refused
 
 
-def _marks_of(table: Table, key: FactKey, row: RowState, stored: Mapping[str, Any] | None) -> Iterator[Mark]:
+def marks_of(table: Table, key: FactKey, row: RowState, stored: Mapping[str, Any] | None) -> Iterator[Mark]:
+    """Whom a row that is written or removed may bear on: owner, kind and id.
+
+    Args:
+        stored: the row before, if it is one that points to a person.
+    """
     if row.loading or table is Table.OWNER:
         yield key.owner_id, "owner", key.owner_id
     elif table in _REFERENCES:

@@ -80,7 +80,7 @@ def manifest_of(
         generated=max(taken_at, target.head_at or taken_at),
         checked=now,
         expires=now + _EXPIRES_AFTER,
-        state="ok" if target.state == "ok" else "stale",
+        state="stale" if target.state != "ok" else "held" if target.held else "ok",
         snapshot=snapshot,
         deltas=deltas,
         next_snapshot=next_at,

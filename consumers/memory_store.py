@@ -98,6 +98,11 @@ class MemoryFacts:
             for id_, stored in rows.items()
         }
 
+    def stored(self, table: Table, key: FactKey) -> dict[str, Any] | None:
+        """One row's values."""
+        row = self._rows[table, key.owner_id].get(key.id)
+        return None if row is None else row.values
+
     def facts(self, owner_id: int) -> Facts:
         """All facts of an owner."""
         return Facts(

@@ -6,6 +6,7 @@ next cut, which the newer mark leads to; but no longer than five settling times,
 """
 
 import itertools
+import math
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
@@ -66,3 +67,8 @@ def settled(marks: Iterable[Mark], settle_seconds: float, *, after: int) -> Pend
         groups=frozenset(mark.id for mark in taken if mark.kind == "group"),
         oldest_event_at=min((m.committed_at for m in taken if m.committed_at is not None), default=None),
     )
+
+
+def mentioned(marks: Iterable[Mark]) -> Pending:
+    """All that *marks* are about, rested or not: whatever is gone of it, an event has said so, and no load alone."""
+    return settled(marks, -math.inf, after=0)

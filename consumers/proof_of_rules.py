@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import date
 
 from consumers import facts_reader, published_store
-from consumers.cut import chunks, difference, logins_taken, roster_today, unsettled
+from consumers.cut import difference, logins_taken, roster_today, unsettled
 from consumers.facts_reader import Affected
 from consumers.proof_store import Checked, done, not_done
 from consumers.sessions import Connection, one_view
@@ -44,7 +44,7 @@ def check_rules(
         persons = set(beside.persons) | set(waiting)
         groups = set(beside.groups)
         found: set[tuple[int, int | str]] = set()
-        for chunk in chunks(connection, target):
+        for chunk in facts_reader.chunks(connection, target):
             if not proceed():
                 return not_done("rules", "interrupted")
             part = Affected(

@@ -19,6 +19,7 @@ import msgspec
 
 from consumers.batch import Message, Outcome, Refused, read_batch
 from consumers.events_file import EventsFileError, Line, MessageLine, SettingsLine
+from consumers.facts_store import marks_of
 from consumers.memory_store import MemoryFacts
 from consumers.pending import PATIENCE
 from consumers.replay_feed import Replayed, ReplayedFeed
@@ -62,10 +63,13 @@ class Replay:
         targets: the settings with which the replay starts.
         root: an empty feed directory.
         name: of the file of events, for errors.
+        holds: what would wait for an approval in life waits here, for ever; without, nothing does.
     """
 
-    def __init__(self, targets: Iterable[TargetSettings], root: Path, name: str = "events") -> None:
-        self._feeds = [ReplayedFeed(number, settings, root) for number, settings in enumerate(targets, 1)]
+    def __init__(
+        self, targets: Iterable[TargetSettings], root: Path, name: str = "events", *, holds: bool = True
+    ) -> None:
+        self._feeds = [ReplayedFeed(number, settings, root, holds=holds) for number, settings in enumerate(targets, 1)]
         self._name = name
         self._facts = MemoryFacts()
         self._unsettled: dict[int, _Unsettled] = {}
@@ -121,10 +125,21 @@ class Replay:
             self._end_load()
         self._advance(line.at)
         self._loaded = self._loaded or bool(outcome.rows)
+        self._mark(outcome)
         refused = self._facts.apply(line.partition, progress.next_offset, outcome)
         self._note(outcome, refused)
         finished = progress.open_owners - outcome.progress.open_owners
         self._rest({*finished, *(key.owner_id for _, key in outcome.rows)}, line.at)
+
+    def _mark(self, outcome: Outcome) -> None:
+        """Keep whom the rows bear on; what they say now is not applied yet."""
+        for (table, key), row in outcome.rows.items():
+            marks = list(marks_of(table, key, row, None if row.loading else self._facts.stored(table, key)))
+            for feed in self._of(key.owner_id):
+                feed.marks.add(marks)
+        for load in outcome.loads:
+            for feed in self._feeds if load.owner_id is None else self._of(load.owner_id):
+                feed.marks.everything = True
 
     def _note(self, outcome: Outcome, refused: Sequence[Refused]) -> None:
         self._messages += 1

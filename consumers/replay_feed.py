@@ -6,32 +6,42 @@ also checks what that leaves out.
 
 import uuid
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 
 import msgspec
 
 from consumers import tombstones
-from consumers.cut import difference, next_deltas, roster_today, source_of, who
+from consumers.cut import difference, roster_today
+from consumers.delta_files import next_deltas, source_of, who
 from consumers.facts_reader import Affected
 from consumers.feed_directory import FeedDirectory
 from consumers.manifests import manifest_of
+from consumers.replay_holds import ReplayedHolds, group_numbers
+from consumers.replay_marks import ReplayedMarks
 from consumers.snapshots import document, feed_directory
 from consumers.targets_table import TargetRow, valid_orgnr
 from ims.delta import Delta
 from ims.eligibility import Reason
 from ims.facts import Facts
 from ims.feed import DeltaEntry, SnapshotEntry, Totals, encode, snapshot_path
-from ims.records import RecordKey
+from ims.hold_decision import Compared, Waiting
+from ims.holds import Cause
+from ims.records import PersonRecord, RecordKey
 from ims.roster import Roster
 from ims.schedule import due_snapshot, local_day
 from ims.targets import TargetSettings
 from ims.vocabulary import RecordKind
+from ims.xml_reader import read_fragment
 from ims.xml_writer import fragment
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """What a replay has made of a target: files written, records told last, and who is left out for which reason."""
+    """What a replay has made of a target.
+
+    Files written, records told last, who is left out for which reason, and how many persons wait for which cause.
+    """
 
     owner: int
     name: str
@@ -40,6 +50,7 @@ class Replayed(msgspec.Struct, frozen=True):
     deltas: int
     told: dict[RecordKind, int]
     left_out: dict[tuple[RecordKind, Reason], int]
+    waiting: dict[Cause, int]
 
 
 class ReplayedFeed:
@@ -48,14 +59,20 @@ class ReplayedFeed:
     Attributes:
         row: where the target stands.
         asked: facts or settings have changed since the last cut.
+        marks: whom the changes bear on.
+
+    Args:
+        holds: whether anything waits for an approval, which nobody gives here.
     """
 
-    def __init__(self, number: int, settings: TargetSettings, root: Path) -> None:
+    def __init__(self, number: int, settings: TargetSettings, root: Path, *, holds: bool = True) -> None:
         self.row = _new_row(number, settings)
         self.asked = False
+        self.marks = ReplayedMarks()
+        self._holds = ReplayedHolds(on=holds)
         self._root = root
         self._told: dict[RecordKey, str] = {}
-        self._told_ids: dict[int, str] = {}
+        self._owners: dict[RecordKey, tuple[int | None, int | None]] = {}
         self._gone: dict[RecordKey, tuple[str, datetime]] = {}
         self._left_out: dict[tuple[RecordKind, int], Reason] = {}
         self._oldest_event_at: datetime | None = None
@@ -88,14 +105,18 @@ class ReplayedFeed:
     def publish_first(self, facts: Facts, now: datetime) -> None:
         """Sequence 0: all there is, as a snapshot. As :func:`consumers.cut.publish_first`."""
         settings = self.row.settings
-        self.change(orgnr=self.row.owner_orgnr)
+        if self._holds.keep_back_first(settings):
+            self.change(held=True)
+            return
+        self.change(orgnr=self.row.owner_orgnr, held=False)
         today = local_day(now, settings.zone)
         roster = self._roster(facts, today)
-        self._told_ids = roster.person_ids
+        self._owners = dict(roster.owners)
         self._told = {key: fragment(record, dialect=settings.dialect) for key, record in roster.records.items()}
         self.change(
             source=source_of(self.row),
             dialect=settings.dialect,
+            cut_settings=settings,
             head_seq=0,
             head_at=now,
             dated_through=today,
@@ -108,18 +129,66 @@ class ReplayedFeed:
 
     def cut(self, facts: Facts, now: datetime) -> None:
         """The next delta, if there is anything to tell. As :func:`consumers.cut.cut_once`."""
-        settings = self.row.settings
-        today = max(local_day(now, settings.zone), self.row.dated_through or date.min)
-        roster = self._roster(facts, today)
-        delta = difference(settings, self._told, self._told_ids, roster)
-        persons = who(self._told_ids) | who(roster.person_ids)
+        settings, before = self.row.settings, self.row.cut_settings
+        if before is None or before == settings:
+            self._compare(facts, now, Cause.RESYNC if self.marks.everything else None)
+        else:
+            self.change(settings=before)
+            self._compare(facts, now, Cause.RESYNC if self.marks.everything else None)
+            self.change(settings=settings)
+            self._cut_is_made()
+            self._compare(facts, now, Cause.SETTING)
+        self._cut_is_made()
+
+    def _compare(self, facts: Facts, now: datetime, cause: Cause | None) -> None:
+        settings, source = self.row.settings, source_of(self.row)
+        told = self.row.dated_through or date.min
+        today = max(local_day(now, settings.zone), told)
+        days = (told, today) if told < today else None
+        explained = self.marks.explained(facts, self._owners, self._left_out, settings, days)
+        compared = Compared(self._told, self.told_ids, self._roster(facts, today))
+        groups = group_numbers(self._owners)
+        decision = self._holds.hold_back(settings, compared, cause, explained, facts, groups, now)
+        if (self.row.source, self.row.dialect) != (source, settings.dialect):
+            decision = decision.with_all_told(self._told, self._owners, source)
+        roster = decision.roster
+        delta = difference(settings, decision.told, compared.told_ids, roster, self._logins_of_others(decision.told))
         if self.row.dialect != settings.dialect:
             self._gone.clear()
-        self._told_ids = roster.person_ids
-        self.change(source=source_of(self.row), dialect=settings.dialect, dated_through=today)
+        self.change(
+            source=source,
+            dialect=settings.dialect,
+            cut_settings=settings,
+            dated_through=today,
+            held=bool(self.waiting),
+        )
         if delta:
-            self._tell(delta, persons, now)
-        self._cut_is_made()
+            self._tell(delta, who(compared.told_ids) | who(roster.person_ids), now)
+        self._owners |= roster.owners
+        self._owners = {key: self._owners[key] for key in self._told}
+
+    @property
+    def waiting(self) -> Waiting:
+        """Who waits for an approval."""
+        return self._holds.waiting
+
+    @property
+    def told_ids(self) -> dict[int, str]:
+        """The ``sourcedid/id`` that each person was told under, by running number."""
+        return {
+            person: key.id
+            for key, (person, _) in self._owners.items()
+            if key.kind is RecordKind.PERSON and person is not None
+        }
+
+    def _logins_of_others(self, told: Mapping[RecordKey, str]) -> set[str]:
+        """The logins of those of whom nothing is told now."""
+        records = (
+            read_fragment(key, self._told[key])
+            for key in self._told.keys() - told.keys()
+            if key.kind is RecordKind.PERSON
+        )
+        return {one.login for one in records if isinstance(one, PersonRecord) and one.login is not None}
 
     def snapshot_if_due(self, now: datetime) -> None:
         """The day's snapshot, once its hour has been reached."""
@@ -144,11 +213,12 @@ class ReplayedFeed:
         return Replayed(
             owner=self.row.owner_id,
             name=self.row.settings.name,
-            state=self.row.state,
+            state=self.row.shown_state,
             snapshots=len(self._snapshots),
             deltas=len(self._deltas),
             told={kind: told[kind] for kind in RecordKind},
             left_out=dict(sorted(left_out.items())),
+            waiting=self._holds.persons(),
         )
 
     def _roster(self, facts: Facts, today: date) -> Roster:
@@ -170,7 +240,7 @@ class ReplayedFeed:
             self._gone = {key: one for key, one in self._gone.items() if key not in delta.upserts} | gone
 
     def _cut_is_made(self) -> None:
-        self.asked, self._oldest_event_at = False, None
+        self.asked, self._oldest_event_at, self.marks = False, None, ReplayedMarks()
 
     def _take_snapshot(self, now: datetime, day: date) -> None:
         seq = self.row.head_seq or 0

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from consumers import proof_store
+from consumers.open_holds import Hold, open_holds
 from consumers.proof_store import ProofStatus
 from consumers.sessions import Connection
 from consumers.suppressions import Suppression, all_in_force
@@ -61,9 +62,9 @@ class IdChange(msgspec.Struct, frozen=True):
 class TargetStatus(msgspec.Struct, frozen=True):
     """Where a target's feed stands.
 
-    ``published`` counts persons, groups and memberships told; ``warning`` is about settings that are unwise;
-    ``standstill`` says why nothing is written to the feed, and what to do; ``proof`` is what the last proof has found,
-    by check.
+    ``published`` counts persons, groups and memberships told; ``holds`` is what waits for an approval; ``warning`` is
+    about settings that are unwise; ``standstill`` says why nothing is written to the feed, and what to do; ``proof`` is
+    what the last proof has found, by check.
     """
 
     owner: int
@@ -77,6 +78,7 @@ class TargetStatus(msgspec.Struct, frozen=True):
     left_out: list[LeftOut]
     remarks: list[Remarked]
     id_changes: list[IdChange]
+    holds: list[Hold]
     warning: str | None = None
     standstill: str | None = None
     proof: list[ProofStatus] = []
@@ -148,7 +150,7 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
     return TargetStatus(
         owner=target.owner_id,
         name=target.settings.name,
-        state=target.state,
+        state=target.shown_state,
         orgnr=target.orgnr,
         head_seq=target.head_seq,
         head_at=target.head_at,
@@ -157,6 +159,7 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         left_out=[LeftOut(_kind(kind), id_, reason, since) for kind, id_, reason, since in left_out],
         remarks=[Remarked(_kind(kind), id_, remark, since) for kind, id_, remark, since in remarks],
         id_changes=[IdChange(*row) for row in id_changes],
+        holds=open_holds(connection, target.target_id),
         warning=settings_warning(target.settings),
         standstill=None if target.standstill is None else text_of(target.standstill, target.settings.name),
         proof=proof_store.latest(connection, target.target_id),

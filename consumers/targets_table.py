@@ -37,6 +37,9 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
         has_snapshot: at least one snapshot exists.
         resting: seconds that the oldest mark not yet told has rested, or ``None`` if all are told.
         urgent: a person must be looked at without waiting for anything.
+        cut_settings: the settings of the last cut.
+        held: something waits for an approval.
+        review: the next cut looks at all who wait.
     """
 
     target_id: int
@@ -63,6 +66,9 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
     urgent: bool = False
     repair: bool = False
     proved_through: date | None = None
+    cut_settings: TargetSettings | None = None
+    held: bool = False
+    review: bool = False
 
     @property
     def state(self) -> Literal["ok", "waiting", "stale", "disabled"]:
@@ -73,11 +79,17 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
             return "waiting"
         return "ok" if self.owner_orgnr == self.orgnr and self.standstill is None else "stale"
 
+    @property
+    def shown_state(self) -> Literal["ok", "held", "waiting", "stale", "disabled"]:
+        """The state as people see it: ``held`` while something waits for an approval, and all else goes on."""
+        return "held" if self.held and self.state in {"ok", "waiting"} else self.state
+
 
 _COLUMNS: Final = """
 select t.target_id, t.owner_id, t.settings, t.recompute, t.epoch, t.orgnr, t.source, t.dialect, t.head_seq,
        t.head_sha256, t.head_at, t.marks_through, t.dated_through, t.snapshot_through, t.repair, t.proved_through,
-       t.epoch_seq, t.standstill, t.announced_at is not null as announced,
+       t.epoch_seq, t.standstill, t.announced_at is not null as announced, t.cut_settings, t.review,
+       exists (select from imsfeed.hold h where h.target_id = t.target_id and h.ended_at is null) as held,
        (select o.orgnr from imsfeed.owner o where o.owner_id = t.owner_id) as owner_orgnr,
        exists (select from imsfeed.topic_partition p where t.owner_id = any (p.open_owners)) as open,
        exists (select from imsfeed.snapshot s where s.target_id = t.target_id) as has_snapshot,
@@ -91,6 +103,7 @@ select t.target_id, t.owner_id, t.settings, t.recompute, t.epoch, t.orgnr, t.sou
 def _row(**columns: Any) -> TargetRow:  # noqa: ANN401 - a database's row
     settings = columns["settings"] = msgspec.convert(columns["settings"], TargetSettings)
     columns["standstill"] = Standstill(columns["standstill"]) if columns["standstill"] else None
+    columns["cut_settings"] = msgspec.convert(columns["cut_settings"], TargetSettings | None)
     columns["owner_orgnr"] = valid_orgnr(columns["owner_orgnr"], settings)
     return TargetRow(**columns)
 
@@ -171,7 +184,7 @@ def apply_settings(connection: Connection, targets: Iterable[TargetSettings], ch
             if row is None:
                 connection.execute(
                     "insert into imsfeed.target (owner_id, name, settings) values (%s, %s, %s)",
-                    (settings.owner, settings.name, _json(settings)),
+                    (settings.owner, settings.name, as_json(settings)),
                 )
                 _audit(connection, None, settings, changed_by)
                 said.append(f"created {settings.owner}/{settings.name}")
@@ -198,7 +211,7 @@ def set_settings(connection: Connection, name: str, changes: dict[str, Any], cha
 def _replace(connection: Connection, row: TargetRow, settings: TargetSettings, changed_by: str) -> None:
     connection.execute(
         "update imsfeed.target set settings = %s, recompute = true where target_id = %s",
-        (_json(settings), row.target_id),
+        (as_json(settings), row.target_id),
     )
     _audit(connection, row.settings, settings, changed_by)
 
@@ -218,5 +231,6 @@ def _audit(connection: Connection, old: TargetSettings | None, new: TargetSettin
         )
 
 
-def _json(settings: TargetSettings) -> Jsonb:
+def as_json(settings: TargetSettings) -> Jsonb:
+    """The settings as they are kept."""
     return Jsonb(msgspec.to_builtins(settings))

@@ -10,7 +10,8 @@ from datetime import datetime
 import msgspec
 
 from consumers import facts_reader, outcomes_store, published_store, suppressions, tombstones
-from consumers.cut import Cut, logins_taken, record, who
+from consumers.cut import Cut, logins_taken, record
+from consumers.delta_files import who
 from consumers.sessions import Connection, one_view
 from consumers.targets_table import TargetRow, lock_target
 from ims.delta import between

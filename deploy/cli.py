@@ -17,6 +17,7 @@ from deploy.commands import (
     doctor,
     emergency,
     feed,
+    holds,
     plan,
     processes,
     prove,
@@ -43,6 +44,7 @@ _MODULES = (
     quarantine,
     targets,
     plan,
+    holds,
     feed,
     prove,
     report,
@@ -62,22 +64,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module in (
-    processes,
-    setup,
-    resync,
-    republish,
-    quarantine,
-    targets,
-    plan,
-    feed,
-    report,
-    emergency,
-    settings,
-    compare,
-    replay,
-    demo,
-):
+for module in _MODULES:
     module.add_commands(app)
 
 

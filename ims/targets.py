@@ -34,6 +34,9 @@ _TAKEN: Final = frozenset({"manifest.json", "snapshots", "deltas"})
 SOURCE_LIMIT: Final = 32
 """Characters that ``sourcedid/source`` may have (IMS Enterprise 1.1)."""
 
+Limit = Annotated[int, msgspec.Meta(ge=0)]
+"""How many, or what percentage, may be told to leave before the rest waits; 0 lets nobody go without an approval."""
+
 
 class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one importer is told, and when.
@@ -64,6 +67,18 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             last 30 days are in it, as gone.
         duf_check: ``warn``: a DUF number whose check digits are wrong is valid, and counted; ``refuse``: it is not.
         case_workers: e-mail addresses of those who are told what was left out.
+        accept_initial: the first publication needs nobody's approval.
+        hold_hour_persons: persons that may lose their last membership in an hour; more wait for approval, unless they
+            are no more than ``hold_hour_persons_percent`` of those told (:mod:`ims.hold_limits`).
+        hold_hour_persons_percent: see there; the larger of the two counts.
+        hold_hour_teachers: likewise of teachers alone.
+        hold_hour_teachers_percent: of the teachers told.
+        hold_hour_id_changes: persons whose ``sourcedid/id`` may change in an hour.
+        hold_day_persons: as ``hold_hour_persons``, in 24 hours.
+        hold_day_persons_percent: likewise.
+        hold_day_teachers: likewise.
+        hold_day_teachers_percent: likewise.
+        hold_day_id_changes: likewise.
         allow_test_numbers: accept national ids of the synthetic series.
     """
 
@@ -90,6 +105,17 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     export_shape: Literal["absent", "tombstones"] = "absent"
     duf_check: Literal["warn", "refuse"] = "warn"
     case_workers: tuple[str, ...] = ()
+    accept_initial: bool = False
+    hold_hour_persons: Limit = 10
+    hold_hour_persons_percent: Limit = 10
+    hold_hour_teachers: Limit = 3
+    hold_hour_teachers_percent: Limit = 20
+    hold_hour_id_changes: Limit = 5
+    hold_day_persons: Limit = 10
+    hold_day_persons_percent: Limit = 10
+    hold_day_teachers: Limit = 3
+    hold_day_teachers_percent: Limit = 20
+    hold_day_id_changes: Limit = 5
     allow_test_numbers: bool = False
 
     def __post_init__(self) -> None:

@@ -150,7 +150,13 @@ def facts_of(*facts: Fact) -> Facts:
 
 def a_target(**changes: Any) -> TargetSettings:
     """Settings of an enabled target that takes synthetic numbers."""
-    usual: dict[str, Any] = {"name": "lms", "owner": 1, "enabled": True, "allow_test_numbers": True}
+    usual: dict[str, Any] = {
+        "name": "lms",
+        "owner": 1,
+        "enabled": True,
+        "accept_initial": True,
+        "allow_test_numbers": True,
+    }
     return TargetSettings(**usual | changes)
 
 

@@ -76,10 +76,11 @@ class Replayer:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def replay(self, story: Story, *targets: TargetSettings, until: float | None = None) -> Result:
+    def replay(self, story: Story, *targets: TargetSettings, until: float | None = None, holds: bool = False) -> Result:
         """Replay for these targets, or for the usual one."""
         end = None if until is None else START + timedelta(seconds=until)
-        return Replay(targets or [builders.a_target()], self.root, "events.jsonl").run(story.lines(), end)
+        replay = Replay(targets or [builders.a_target()], self.root, "events.jsonl", holds=holds)
+        return replay.run(story.lines(), end)
 
     def folder(self, name: str = "lms") -> Path:
         """A target's folder."""

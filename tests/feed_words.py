@@ -30,6 +30,15 @@ def member(group_id: str, number: int) -> RecordKey:
     return RecordKey(RecordKind.MEMBERSHIP, group_id, id_of(number))
 
 
+def approved(pipeline: Pipeline) -> Said:
+    """What the only delta says that comes when all that waits is approved; nothing else was to be told."""
+    assert next_delta(pipeline) == set()
+    before = pipeline.manifest().head_seq
+    pipeline.approve()
+    assert pipeline.manifest().head_seq == before + 1
+    return {(record.key, recstatus) for record, recstatus in pipeline.delta(before + 1)}
+
+
 def next_delta(pipeline: Pipeline, **later: float) -> Said:
     """What the only delta says that comes when so much time has passed; nothing if none comes."""
     before = pipeline.manifest().head_seq

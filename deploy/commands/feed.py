@@ -23,6 +23,7 @@ from consumers.status_report import StatusReport, TargetStatus, report
 from consumers.targets_table import find_target
 from ims.errors import FeedError
 from ims.feed import MANIFEST
+from ims.holds import Cause
 from ims.runtime.settings import read_settings
 
 _SHOWN = 20
@@ -126,6 +127,10 @@ def _print_targets(console: Console, found: Sequence[TargetStatus]) -> None:
     for target in found:
         if target.standstill:
             console.print(f"{_name(target)} stands still: {target.standstill}")
+        for hold in target.holds:
+            who = "" if hold.cause is Cause.INITIAL else f": {hold.persons} persons, {hold.groups} groups"
+            since = _moment(hold.began_at)
+            console.print(f"{_name(target)} hold {hold.hold_id} {hold.state}: {hold.cause}, since {since}{who}")
         if target.warning:
             console.print(f"Warning: {target.warning}")
         for proof in target.proof:

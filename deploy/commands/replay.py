@@ -38,10 +38,12 @@ def replay(
     targets: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="A targets.toml.")],
     out: Annotated[Path, typer.Option(file_okay=False, help="Where the feeds are written; new or empty.")],
     until: Annotated[str | None, typer.Option(metavar="TIME", help="When it ends: 2026-10-15T12:00:00+02:00.")] = None,
+    no_holds: Annotated[bool, typer.Option("--no-holds", help="Let nothing wait for an approval.")] = False,
 ) -> None:
     """Write the feeds that a file of change events leads to; needs neither Kafka nor PostgreSQL.
 
-    The clock follows the file, so the same file always gives the same bytes.
+    The clock follows the file, so the same file always gives the same bytes. Nobody approves anything here: what waits
+    stays as it was told, a first publication too, unless its target accepts it.
 
     Example: [bold]imsfeed replay events.jsonl --targets targets.toml --out feed[/bold]
     """
@@ -53,7 +55,7 @@ def replay(
     with open_with_progress(
         events, "rb", description="replaying", console=Console(stderr=True), transient=True
     ) as lines:
-        result = Replay(settings, out, str(events)).run(events_file.read(lines, str(events)), end)
+        result = Replay(settings, out, str(events), holds=not no_holds).run(events_file.read(lines, str(events)), end)
     _print(result)
 
 
@@ -120,6 +122,8 @@ def _print(result: Result) -> None:
     for target in result.targets:
         for (kind, reason), number in target.left_out.items():
             console.print(f"{target.owner}/{target.name} left out: {kind.name.lower()} {reason.value} {number}")
+        for cause, number in target.waiting.items():
+            console.print(f"{target.owner}/{target.name} waiting for approval: {cause.value} {number} persons")
     console.print(f"{result.messages} messages, {result.duplicates} of them had been applied before")
     for why, number in result.refused.items():
         console.print(f"not applied, quarantined in life: {why} {number}")

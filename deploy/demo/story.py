@@ -29,6 +29,7 @@ TARGET = TargetSettings(
     name="lms",
     owner=OWNER,
     enabled=True,
+    accept_initial=True,
     include_without_national_id=True,
     allow_test_numbers=True,
     export_path="Eksport.xml",

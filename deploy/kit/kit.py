@@ -35,7 +35,7 @@ def write(folder: Path) -> None:
     lines = list(_lines())
     (folder / EVENTS).write_bytes(b"".join(lines))
     (folder / TARGETS_FILE).write_text(to_toml(TARGETS), encoding="utf-8")
-    Replay(TARGETS, folder / FEED, EVENTS).run(events_file.read(lines, EVENTS), END)
+    Replay(TARGETS, folder / FEED, EVENTS, holds=False).run(events_file.read(lines, EVENTS), END)
     (folder / PAGE).write_text(_page(folder / FEED), encoding="utf-8")
 
 
@@ -107,8 +107,8 @@ that come of them. Nobody in it exists. `make kit` writes all of it anew, this p
 
 - `events.jsonl`: what happens, in the [format of a replay](../../events-file.md)
 - `targets.toml`: the targets, as `imsfeed targets apply` reads them
-- `feed/`: what `imsfeed replay events.jsonl --targets targets.toml --out feed --until {end}` makes of
-  the two
+- `feed/`: what `imsfeed replay events.jsonl --targets targets.toml --out feed --until {end} --no-holds`
+  makes of the two; in life some of it would [wait for an approval](../../holds.md)
 
 An importer passes when, for each target, the first snapshot and then every delta in order leave it with what the last
 snapshot holds; when every delta applied twice changes nothing more; and when it takes the last snapshot alone for the

@@ -32,20 +32,30 @@ START: Final = datetime(2026, 8, 17, 6, tzinfo=UTC)
 END: Final = datetime(2026, 8, 21, 6, tzinfo=UTC)
 
 TARGETS: Final = (
-    TargetSettings(name="lms", owner=1, enabled=True, allow_test_numbers=True, export_path="Eksport.xml"),
+    TargetSettings(
+        name="lms", owner=1, enabled=True, accept_initial=True, allow_test_numbers=True, export_path="Eksport.xml"
+    ),
     TargetSettings(
         name="running",
         owner=1,
         enabled=True,
+        accept_initial=True,
         allow_test_numbers=True,
         person_id="running",
         include_without_national_id=True,
         group_id="{school_no}-{code}",
     ),
     TargetSettings(
-        name="pifu", owner=1, enabled=True, allow_test_numbers=True, dialect="pifu", org_groups=True, duf_check="refuse"
+        name="pifu",
+        owner=1,
+        enabled=True,
+        accept_initial=True,
+        allow_test_numbers=True,
+        dialect="pifu",
+        org_groups=True,
+        duf_check="refuse",
     ),
-    TargetSettings(name="lms", owner=2, enabled=True, allow_test_numbers=True),
+    TargetSettings(name="lms", owner=2, enabled=True, accept_initial=True, allow_test_numbers=True),
 )
 
 

@@ -23,7 +23,8 @@ QUARANTINE_REASONS = (
     "truncate",
 )
 PROOF_CHECKS = ("files", "rules", "source")
-TARGET_STATES = ("ok", "stale", "waiting", "disabled")
+TARGET_STATES = ("ok", "held", "stale", "waiting", "disabled")
+HOLD_CAUSES = ("persons", "teachers", "id_changes", "setting", "resync", "school_number", "initial")
 END_TO_END_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 Labels = Sequence[str]
@@ -209,6 +210,9 @@ class CompactMetrics(ProcessMetrics):
         self.notices_sent = self._counter("notices_sent", "Mails to case workers that the mail server has taken.")
         self.pending_marks = self._gauge("pending_marks", "Marks of changes that some target has not been told yet.")
         self.targets = self._gauge("targets", "Targets by state.", ("state",), zip(TARGET_STATES, strict=True))
+        self.held = self._gauge(
+            "held", "Persons who wait for an approval, by cause.", ("cause",), zip(HOLD_CAUSES, strict=True)
+        )
         self.left_out = self._gauge(
             "left_out", "Persons and groups that are not exported, by their first reason.", ("kind", "reason"), reasons
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from consumers import cut
+from consumers import delta_files
 from consumers.status_report import report
 from ims.delta_split import split
 from ims.records import MemberRecord, PersonRecord, RecordKey
@@ -180,6 +180,7 @@ def test_a_group_that_goes_takes_its_memberships_with_it(published: Pipeline) ->
 def test_a_school_that_loses_its_number_is_no_longer_exported(published: Pipeline) -> None:
     published.commit(a_school(1, school_no=None))
     published.compact(seconds=1)
+    published.approve()
     assert {recstatus for _, recstatus in said(published.delta(1))} == {RecStatus.GONE}
     assert len(published.delta(1)) == 9
 
@@ -281,18 +282,20 @@ def test_an_enrolment_may_arrive_before_its_person_and_its_group(published: Pipe
 def test_changed_settings_are_told_as_one_difference(published: Pipeline) -> None:
     published.target(group_id="g{id}")
     published.compact(seconds=1)
-    keys = said(published.delta(1))
-    assert (RecordKey(RecordKind.GROUP, "g1"), RecStatus.NEW) in keys
-    assert (RecordKey(RecordKind.GROUP, "group-1"), RecStatus.GONE) in keys
-    assert len(keys) == 12
+    published.approve()
+    added, removed = said(published.delta(1)), said(published.delta(2))
+    assert (RecordKey(RecordKind.GROUP, "g1"), RecStatus.NEW) in added
+    assert (RecordKey(RecordKind.GROUP, "group-1"), RecStatus.GONE) in removed
+    assert len(added) + len(removed) == 12
 
 
 def test_a_very_large_difference_is_told_in_several_deltas(
     published: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cut, "split", partial(split, limit=4))
+    monkeypatch.setattr(delta_files, "split", partial(split, limit=4))
     published.target(group_id="g{id}")
     published.compact(seconds=1)
+    published.approve()
     manifest = published.manifest()
     assert [delta.seq for delta in manifest.deltas] == [1, 2, 3, 4]
     assert sum(len(published.delta(delta.seq)) for delta in manifest.deltas) == 12

@@ -73,6 +73,7 @@ def test_the_snapshots_never_hold_a_leaver(pipeline: Pipeline) -> None:
 
 def test_nothing_is_kept_for_a_target_that_does_not_ask_for_it(pipeline: Pipeline) -> None:
     pipeline.target(export_path="Eksport.xml", export_shape="absent")
+    pipeline.compact(seconds=1)
     pipeline.commit(an_enrolment(2, person=2, group=1), gone=True)
     pipeline.compact(days=1)
     assert id_of(2) not in export(pipeline)

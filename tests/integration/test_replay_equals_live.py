@@ -14,8 +14,10 @@ import pytest
 
 from consumers import events_file
 from consumers.batch import Outcome, Refused
+from consumers.open_holds import open_holds
 from consumers.replay import Replay
-from ims.facts import Fact
+from ims.facts import Fact, Owner
+from ims.schedule import next_midnight
 from ims.targets import TargetSettings, changed
 from tests.builders import (
     ORGNR,
@@ -55,15 +57,66 @@ SETTINGS: tuple[dict[str, Any], ...] = (
 
 
 FIXED: dict[str, Any] = {"export_path": "Eksport.xml", "export_shape": "tombstones"}
+TIGHT: dict[str, Any] = {
+    "hold_hour_persons": 1,
+    "hold_hour_persons_percent": 0,
+    "hold_hour_teachers": 0,
+    "hold_hour_teachers_percent": 60,
+    "hold_hour_id_changes": 1,
+    "hold_day_persons": 2,
+    "hold_day_persons_percent": 20,
+    "hold_day_teachers": 1,
+    "hold_day_id_changes": 2,
+}
+"""Limits under which some of so few persons wait, and some go."""
 
 
 class RecordedPipeline(Pipeline):
     """Writes down what is delivered, and when, as lines of a file of events."""
 
-    def __init__(self, dsn: str, folder: Path, dialect: str) -> None:
+    def __init__(self, dsn: str, folder: Path, dialect: str, **settings: Any) -> None:
         super().__init__(dsn, folder)
         self.lines: list[bytes] = []
-        self.first = self.wanted = self.target(**FIXED, dialect=dialect)
+        self.first = self.wanted = self.target(**FIXED, dialect=dialect, **settings)
+        self.causes: set[str] = set()
+        self.rows: dict[tuple[type[Fact], int], Fact] = {}
+
+    def commit(
+        self, *facts: Fact, gone: bool = False, whole: bool = True, op: str = "c"
+    ) -> tuple[Outcome, list[Refused]]:
+        for fact in facts:
+            key = (type(fact), fact.owner_id if isinstance(fact, Owner) else fact.id)
+            if gone:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = fact
+        return super().commit(*facts, gone=gone, whole=whole, op=op)
+
+    def load_without(self, chance: random.Random) -> None:
+        """A load that has lost some rows, as when capture was away while they were deleted."""
+        lost = [key for key, fact in self.rows.items() if not isinstance(fact, Owner) and chance.random() < 0.1]
+        for key in lost:
+            del self.rows[key]
+        self.load(*self.rows.values())
+
+    def pass_time(self, hours: int) -> None:
+        """Let hours pass, with a cut before and at midnight, when a replay makes one: whoever leaves counts from then.
+
+        Not whole hours, or somebody would have left an hour or a day before, give or take the time that settles.
+        """
+        self.compact(seconds=1)
+        midnight = next_midnight(self.now, self.wanted.zone)
+        left = timedelta(hours=hours, minutes=7) - (midnight - self.now)
+        if left < timedelta():
+            self.compact(hours=hours, minutes=7)
+        else:
+            self.now = midnight
+            self.compact()
+            self.compact(seconds=left.total_seconds())
+
+    def compact(self, **later: float) -> None:
+        super().compact(**later)
+        self.causes |= {hold.cause.value for hold in open_holds(self.connection)}
 
     def deliver(self, *values: bytes | None) -> tuple[Outcome, list[Refused]]:
         self.lines += [events_file.message_line(self.now, value or b"null") for value in values]
@@ -139,8 +192,10 @@ def live(pipeline: RecordedPipeline, chance: random.Random) -> None:
         kind = chance.random()
         if kind < 0.05:
             pipeline.set(chance.choice(SETTINGS))
+        elif kind < 0.08:
+            pipeline.load_without(chance)
         elif kind < 0.35:
-            pipeline.compact(hours=chance.randint(6, 13))
+            pipeline.pass_time(chance.randint(6, 13))
         else:
             facts = [a_fact(chance, today) for _ in range(chance.randint(1, 4))]
             pipeline.commit(*facts, gone=chance.random() < 0.15, whole=chance.random() < 0.85)
@@ -148,8 +203,8 @@ def live(pipeline: RecordedPipeline, chance: random.Random) -> None:
             pipeline.compact(seconds=1)
     pipeline.commit(an_owner())
     pipeline.compact(seconds=1)
-    pipeline.compact(hours=13)
-    pipeline.compact(hours=13)
+    pipeline.pass_time(13)
+    pipeline.pass_time(13)
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -168,13 +223,14 @@ def compared(pipeline: RecordedPipeline, folder: Path) -> tuple[dict[str, str], 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_replay_gives_what_life_gave(state_dsn: str, tmp_path: Path, seed: int) -> None:
-    pipeline = RecordedPipeline(state_dsn, tmp_path / "live", "pifu" if seed % 2 else "ims")
+    pipeline = RecordedPipeline(state_dsn, tmp_path / "live", "pifu" if seed % 2 else "ims", **TIGHT)
     try:
         live(pipeline, random.Random(seed))
         lived, replayed = compared(pipeline, tmp_path / "replay")
     finally:
         pipeline.close()
     assert len(lived) > 5, "a history in which nothing happens shows nothing"
+    assert pipeline.causes, "nor does one in which nobody waits"
     assert replayed.keys() == lived.keys()
     assert [name for name in sorted(lived) if replayed[name] != lived[name]] == []
 

@@ -6,6 +6,7 @@ The files are the real ones. An importer reads them as the contract says; a naiv
 import tempfile
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from hypothesis import given, settings
@@ -64,7 +65,7 @@ def test_an_importer_knows_exactly_those_whom_the_rules_let_through(
     first: TargetSettings, steps: list[tuple[Facts, date, TargetSettings | None]]
 ) -> None:
     with tempfile.TemporaryDirectory() as root:
-        feed = ReplayedFeed(1, first, Path(root))
+        feed = ReplayedFeed(1, first, Path(root), holds=False)
         oracle: Oracle | None = None
         now = datetime.min.replace(tzinfo=UTC)
         for facts, day, changed in sorted(steps, key=lambda step: step[1]):
@@ -87,3 +88,43 @@ def test_an_importer_knows_exactly_those_whom_the_rules_let_through(
         proof = prove_folder(folder)
         assert proof.problems == [], "digests, chain, schema, and snapshot + deltas = next snapshot"
         assert known(folder) == should_be_known(oracle)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    first=TARGETS,
+    steps=st.lists(st.tuples(FACTS, DAYS, TARGETS | st.none()), min_size=2, max_size=4),
+)
+def test_with_holds_an_importer_knows_something_else_only_of_those_who_wait(
+    first: TargetSettings, steps: list[tuple[Facts, date, TargetSettings | None]]
+) -> None:
+    tight: dict[str, Any] = {"accept_initial": True, "hold_day_persons": 1, "hold_day_id_changes": 0}
+    with tempfile.TemporaryDirectory() as root:
+        feed = ReplayedFeed(1, msgspec.structs.replace(first, **tight), Path(root))
+        oracle: Oracle | None = None
+        now = datetime.min.replace(tzinfo=UTC)
+        for facts, day, changed in sorted(steps, key=lambda step: step[1]):
+            if changed is not None:
+                feed.change(settings=msgspec.structs.replace(changed, name=first.name, owner=first.owner, **tight))
+            feed.owner_has(facts.owner.orgnr if facts.owner is not None else None)
+            now = datetime.combine(day, time(10), UTC)
+            if feed.row.state == "waiting" and feed.row.owner_orgnr is not None:
+                feed.publish_first(facts, now)
+            elif feed.row.state == "ok":
+                feed.cut(facts, now)
+                feed.snapshot_if_due(now)
+            else:
+                continue
+            oracle = Oracle(facts, feed.row.settings, day)
+        if oracle is None:
+            return
+        feed.finish(now)
+        folder = Path(root) / "100000008" / first.name
+        assert prove_folder(folder).problems == [], "snapshot + deltas = next snapshot"
+        waiting = feed.waiting
+        ids = {feed.told_ids.get(number) for number in waiting.persons}
+        ids |= {oracle.person_id(person) for person in oracle.facts.persons.values() if person.id in waiting.persons}
+        told, right = known(folder), should_be_known(oracle)
+        assert told[0] ^ right[0] <= ids
+        assert told[1] ^ right[1] <= waiting.groups.keys()
+        assert {member for _, member in told[2] ^ right[2]} <= ids

@@ -9,6 +9,7 @@ import pytest
 from consumers import events_file
 from consumers.events_file import EventsFileError
 from ims.errors import FeedError
+from ims.holds import Cause
 from ims.records import RecordKey
 from ims.vocabulary import RecordKind, RecStatus
 from tests.builders import a_debezium_event, a_group, a_person, a_school, a_target, an_employee, an_enrolment, an_owner
@@ -264,3 +265,32 @@ def test_files_of_another_replay_are_not_touched(replayer: Replayer, story: Stor
     other.commit(0, an_owner(), op="r")
     with pytest.raises(FeedError, match="another content"):
         replayer.replay(other)
+
+
+def test_what_would_wait_for_an_approval_in_life_waits_for_ever(replayer: Replayer, story: Story) -> None:
+    story.settings(1, "lms", excluded_groups=[2])
+    story.commit(2, an_enrolment(1), op="d")
+    (target,) = replayer.replay(story, holds=True).targets
+    assert (target.state, target.waiting) == ("held", {Cause.SETTING: 1})
+    assert replayer.manifest().state == "held"
+    assert said(replayer, 1) == {(member(1, 1), RecStatus.GONE), (person(1), RecStatus.GONE)}
+
+
+def test_without_holds_nothing_waits(replayer: Replayer, story: Story) -> None:
+    story.settings(1, "lms", excluded_groups=[2])
+    (target,) = replayer.replay(story, a_target(accept_initial=False)).targets
+    assert (target.state, target.waiting, target.deltas) == ("ok", {}, 1)
+
+
+def test_a_first_publication_that_is_not_accepted_waits(replayer: Replayer, story: Story) -> None:
+    (target,) = replayer.replay(story, a_target(accept_initial=False), holds=True).targets
+    assert (target.state, target.snapshots) == ("held", 0)
+    assert not replayer.folder().exists()
+
+
+def test_leavers_are_counted_by_the_clock_of_the_events(replayer: Replayer, story: Story) -> None:
+    story.commit(1, *(a_person(n) for n in range(10, 22)), *(an_enrolment(n, person=n) for n in range(10, 22)))
+    for number in range(10, 22):
+        story.commit(2 + (number - 10) * 7000, an_enrolment(number, person=number), op="d")
+    (target,) = replayer.replay(story, holds=True).targets
+    assert target.waiting == {Cause.PERSONS: 2}, "ten in a day, and two hours between two of them"
