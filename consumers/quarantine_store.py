@@ -28,27 +28,30 @@ def put_aside(
     Args:
         applied: messages of the same batch that were applied; a refused one before them may be healed at once.
     """
+    aside = sorted(refused, key=lambda one: one.message.offset)
+    if not aside:
+        return
     by_key = _by_key(applied)
-    cursor.executemany(
+    healed = [
+        any(after.offset > one.message.offset and _same_row(one.message, after) for after in by_key[one.message.key])
+        for one in aside
+    ]
+    cursor.execute(
         "insert into imsfeed.quarantine"
         " (topic, partition, message_offset, message_key, message_value, reason, detail, healed_at)"
-        " values (%s, %s, %s, %s, %s, %s, %s, case when %s then now() end)",
-        [
-            (
-                topic,
-                partition,
-                one.message.offset,
-                one.message.key,
-                one.message.value,
-                one.reason,
-                one.detail,
-                any(
-                    after.offset > one.message.offset and _same_row(one.message, after)
-                    for after in by_key[one.message.key]
-                ),
-            )
-            for one in sorted(refused, key=lambda one: one.message.offset)
-        ],
+        " select %s, %s, place, key, value, reason, detail, case when healed then now() end"
+        " from unnest(%s::bigint[], %s::bytea[], %s::bytea[], %s::text[], %s::text[], %s::boolean[]) with ordinality"
+        " as aside(place, key, value, reason, detail, healed, number) order by number",
+        (
+            topic,
+            partition,
+            [one.message.offset for one in aside],
+            [one.message.key for one in aside],
+            [one.message.value for one in aside],
+            [one.reason for one in aside],
+            [one.detail for one in aside],
+            healed,
+        ),
     )
 
 

@@ -3,6 +3,9 @@
 A process that is paused in the middle of a transaction holds its locks, and one that is paused between two transactions
 holds its leases; the server's time-outs take both from it, so that another can go on. TCP's own probes, from both ends,
 find a peer that is gone without a word. What the DSN says in ``options`` comes after these and wins.
+
+Nothing here uses ``executemany``: it sends a pipeline, and from there to the next statement the server does not count
+for how long a transaction is idle.
 """
 
 from collections.abc import Iterator

@@ -219,16 +219,19 @@ def _replace(connection: Connection, row: TargetRow, settings: TargetSettings, c
 def _audit(connection: Connection, old: TargetSettings | None, new: TargetSettings, changed_by: str) -> None:
     before = {} if old is None else msgspec.to_builtins(old)
     after = msgspec.to_builtins(new)
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "insert into imsfeed.target_audit (changed_by, owner_id, name, setting, old_value, new_value)"
-            " values (%s, %s, %s, %s, %s, %s)",
-            [
-                (changed_by, new.owner, new.name, key, Jsonb(before.get(key)), Jsonb(value))
-                for key, value in after.items()
-                if old is None or before.get(key) != value
-            ],
-        )
+    keys = [key for key, value in after.items() if old is None or before.get(key) != value]
+    connection.execute(
+        "insert into imsfeed.target_audit (changed_by, owner_id, name, setting, old_value, new_value)"
+        " select %s, %s, %s, * from unnest(%s::text[], %s::jsonb[], %s::jsonb[])",
+        (
+            changed_by,
+            new.owner,
+            new.name,
+            keys,
+            [Jsonb(before.get(key)) for key in keys],
+            [Jsonb(after[key]) for key in keys],
+        ),
+    )
 
 
 def as_json(settings: TargetSettings) -> Jsonb:

@@ -28,11 +28,19 @@ def keep(connection: Connection, target: TargetRow, delta: Delta, now: datetime)
         return
     gone = texts(delta, target.settings.dialect)
     _remove(connection, target.target_id, [*delta.upserts, *gone])
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "insert into imsfeed.tombstone (target_id, kind, id, member, xml, gone_at) values (%s, %s, %s, %s, %s, %s)",
-            [(target.target_id, int(key.kind), key.id, key.member, text, now) for key, text in gone.items()],
-        )
+    connection.execute(
+        "insert into imsfeed.tombstone (target_id, kind, id, member, xml, gone_at)"
+        " select %s, kind, id, member, xml, %s"
+        " from unnest(%s::smallint[], %s::text[], %s::text[], %s::text[]) as gone(kind, id, member, xml)",
+        (
+            target.target_id,
+            now,
+            [int(key.kind) for key in gone],
+            [key.id for key in gone],
+            [key.member for key in gone],
+            list(gone.values()),
+        ),
+    )
 
 
 def texts(delta: Delta, dialect: Dialect) -> dict[RecordKey, str]:
