@@ -27,10 +27,13 @@ from tests.fixture_secure_kafka import PASSWORD, REAUTHENTICATE_SECONDS, SecureK
 from tests.token_endpoint import TokenEndpoint, running_endpoint
 from tests.waiting import until
 
+# kafka-python leaves some sockets of its TLS connections to the garbage collector, which may come at any time.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+
 
 @pytest.fixture(autouse=True)
 def what_is_left_open_is_closed() -> Iterator[None]:
-    """kafka-python leaves some sockets of its TLS connections to the garbage collector, which may come much later."""
+    """Otherwise the garbage collector might come in the middle of a test of another file."""
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
@@ -109,6 +112,16 @@ def test_a_token_endpoint_lets_us_in(secure_kafka: SecureKafka, endpoint: TokenE
     settings = secure_kafka.settings("OAUTH", **endpoint.settings)
     assert there_and_back(settings) == b"value"
     assert set(endpoint.asked) == {f"Basic {base64.b64encode(b'imsfeed:open%2Fsesame').decode()}"}
+
+
+def test_an_endpoint_that_gives_no_token_is_named_in_the_log(
+    secure_kafka: SecureKafka, endpoint: TokenEndpoint, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_source, "_BOOTSTRAP_MS", 500)
+    endpoint.status = 401
+    with pytest.raises(KafkaUnreachableError, match="the login is refused"):
+        KafkaSource(secure_kafka.settings("OAUTH", **endpoint.settings))
+    assert "TokenError: KAFKA_OAUTH_TOKEN_URL answered 401" in json.dumps(lines())
 
 
 WRONG = {
