@@ -66,11 +66,12 @@ def keep(connection: Connection, target_id: int, before: Waiting, after: Waiting
 
 def note_departures(connection: Connection, target_id: int, told_now: Iterable[Departure]) -> None:
     """Count these against the target's limits from now on."""
-    with connection.cursor() as cursor:
-        cursor.executemany(
+    rows = list(told_now)
+    if rows:
+        connection.execute(
             "insert into imsfeed.departure (target_id, person_id, left_at, teacher, id_change)"
-            " values (%s, %s, %s, %s, %s)",
-            [(target_id, *departure) for departure in told_now],
+            " select %s, * from unnest(%s::bigint[], %s::timestamptz[], %s::boolean[], %s::boolean[])",
+            (target_id, *map(list, zip(*rows, strict=True))),
         )
 
 
@@ -147,19 +148,26 @@ def _keep_one(
 ) -> None:
     known = entries_of(connection, hold_id)
     kept = ({} if whole else known) | {key: waits.loss for key, waits in entries.items()}
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "delete from imsfeed.held where hold_id = %s and kind = %s and id = %s",
-            [(hold_id, int(kind), id_) for kind, id_ in known.keys() - kept.keys()],
-        )
-        cursor.executemany(
-            "insert into imsfeed.held (hold_id, kind, id, own, since, goes) values (%s, %s, %s, %s, %s, %s)"
-            " on conflict (hold_id, kind, id) do update set own = excluded.own, goes = excluded.goes",
-            [
-                (hold_id, int(kind), id_, waits.own, now, Jsonb(msgspec.to_builtins(waits.loss)))
-                for (kind, id_), waits in entries.items()
-            ],
-        )
+    gone = list(known.keys() - kept.keys())
+    connection.execute(
+        "delete from imsfeed.held where hold_id = %s"
+        " and (kind, id) in (select * from unnest(%s::smallint[], %s::text[]))",
+        (hold_id, [int(kind) for kind, _ in gone], [id_ for _, id_ in gone]),
+    )
+    connection.execute(
+        "insert into imsfeed.held (hold_id, kind, id, own, since, goes)"
+        " select %s, k.kind, k.id, k.own, %s::timestamptz, k.goes"
+        " from unnest(%s::smallint[], %s::text[], %s::boolean[], %s::jsonb[]) as k(kind, id, own, goes)"
+        " on conflict (hold_id, kind, id) do update set own = excluded.own, goes = excluded.goes",
+        (
+            hold_id,
+            now,
+            [int(kind) for kind, _ in entries],
+            [id_ for _, id_ in entries],
+            [waits.own for waits in entries.values()],
+            [Jsonb(msgspec.to_builtins(waits.loss)) for waits in entries.values()],
+        ),
+    )
     if not kept:
         connection.execute(
             "update imsfeed.hold set ended_at = %s,"

@@ -68,15 +68,13 @@ def keep(connection: Connection, target_id: int, found: Sequence[Checked], throu
     Old ones are forgotten, but for what began an epoch: the step to that snapshot is never proved again.
     """
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.executemany(
-            "insert into imsfeed.proof"
-            " (target_id, proved_at, checked, outcome, differences, details, repair, broken_at)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                (target_id, now, one.check, one.outcome, one.differences, list(one.details), one.repair, one.broken_at)
-                for one in found
-            ],
-        )
+        for one in found:
+            cursor.execute(
+                "insert into imsfeed.proof"
+                " (target_id, proved_at, checked, outcome, differences, details, repair, broken_at)"
+                " values (%s, %s, %s, %s, %s, %s, %s, %s)",
+                (target_id, now, one.check, one.outcome, one.differences, list(one.details), one.repair, one.broken_at),
+            )
         cursor.execute(
             "delete from imsfeed.proof where target_id = %s and proved_at < %s and broken_at is null",
             (target_id, now - _KEPT),
