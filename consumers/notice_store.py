@@ -6,15 +6,17 @@ from typing import Final, Literal
 
 import msgspec
 
+from consumers.open_holds import Hold, open_holds
 from consumers.sessions import Connection
 from consumers.targets_table import TargetRow
 from ims.eligibility import Reason
 from ims.feed import Counts, KindCounts, Totals
+from ims.hold_texts import HeldFigure
 from ims.notice_texts import Failure, Figures, LeftOutCount
 from ims.readiness import is_short_notice
 from ims.vocabulary import RecordKind
 
-Kind = Literal["daily", "failure", "over"]
+Kind = Literal["daily", "failure", "over", "hold"]
 
 _RESTS: Final = timedelta(minutes=2)
 """How long no failure must have been seen before it is over: several processes look, and not all see the same."""
@@ -65,6 +67,16 @@ def claimed(connection: Connection, target_id: int) -> set[tuple[Kind, str]]:
     return {(kind, subject) for kind, subject in rows}
 
 
+def last_hold_mails(connection: Connection, target_id: int) -> dict[int, datetime]:
+    """When the last mail about each hold was sent, or begun, by the hold's number."""
+    rows = connection.execute(
+        "select split_part(subject, '.', 1)::bigint, max(claimed_at) from imsfeed.notice"
+        " where target_id = %s and kind = 'hold' and claimed_at is not null group by 1",
+        (target_id,),
+    ).fetchall()
+    return dict(rows)
+
+
 def claim(connection: Connection, target_id: int, kind: Kind, subject: str, now: datetime) -> bool:
     """Take it upon oneself to send a mail; of several who try one may."""
     taken = connection.execute(
@@ -94,7 +106,12 @@ def give_back(connection: Connection, target_id: int, kind: Kind, subject: str) 
 
 def forget(connection: Connection, before: datetime) -> None:
     """Remove what was told and what was over before *before*."""
-    connection.execute("delete from imsfeed.notice where claimed_at < %s", (before,))
+    connection.execute(
+        "delete from imsfeed.notice n where claimed_at < %s and not (kind = 'hold' and exists"
+        " (select from imsfeed.hold h where h.target_id = n.target_id and h.ended_at is null"
+        " and starts_with(n.subject, h.hold_id || '.')))",
+        (before,),
+    )
     connection.execute("delete from imsfeed.failure where ended_at < %s", (before,))
 
 
@@ -125,7 +142,7 @@ def figures(
     return Figures(
         target=target.settings.name,
         owner=owner_name(connection, target.owner_id),
-        waiting=target.state == "waiting",
+        waiting=target.state == "waiting" and not target.held,
         published=Totals(*(counts.get(kind, 0) for kind in RecordKind)),
         last_day=_added_up([msgspec.convert(row[0], Counts) for row in deltas]),
         left_out=tuple(
@@ -137,7 +154,15 @@ def figures(
         failures=failures,
         short_notice=is_short_notice(target.settings),
         link=link,
+        holds=tuple(
+            held_figure(hold, target) for hold in open_holds(connection, target.target_id) if hold.state == "waiting"
+        ),
     )
+
+
+def held_figure(hold: Hold, target: TargetRow) -> HeldFigure:
+    """A hold as mails tell it."""
+    return HeldFigure(hold.hold_id, hold.cause, hold.persons, hold.groups, hold.began_at, target.settings.zone)
 
 
 def _added_up(counts: list[Counts]) -> Counts:

@@ -5,17 +5,18 @@ and tried again at the next look. A process that dies between the two leaves the
 since nobody knows whether it was, and the next day's says the same.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Executor, Future
-from datetime import datetime
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 from consumers import notice_store, sessions
 from consumers.mail import MailError, MailRefusedError, MailServer, send
 from consumers.notice_store import FailureRow, Kind
+from consumers.open_holds import Hold, open_holds
 from consumers.sessions import Connection
 from consumers.targets_table import TargetRow, all_targets
-from ims.notice_texts import Failure, Mail, daily, failure_began, failure_over
+from ims.notice_texts import Failure, Mail, daily, failure_began, failure_over, hold_began, hold_changed
 from ims.readiness import snapshot_is_missing
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
@@ -24,13 +25,21 @@ from ims.runtime.settings import Settings
 
 log = get_logger(__name__)
 
+_BETWEEN: Final = timedelta(hours=1)
+"""Shortest time between two mails about one hold."""
+
 
 class _Due(NamedTuple):
-    """A mail that should have been sent by now; ``failure`` is the one that it is about, if it is about one."""
+    """A mail that should have been sent by now; ``failure`` or ``hold`` is what it is about, if it is about one.
+
+    ``first``: it is the first mail about its hold.
+    """
 
     kind: Kind
     subject: str
-    failure: FailureRow | None
+    failure: FailureRow | None = None
+    hold: Hold | None = None
+    first: bool = True
 
 
 class Notices:
@@ -83,7 +92,12 @@ class Notices:
         notice_store.note_failures(connection, target.target_id, failures_of(target, broken, now), now)
         failures = notice_store.recent_failures(connection, target.target_id, now)
         claimed = notice_store.claimed(connection, target.target_id)
-        for due in _due(target, failures, claimed, self._settings.notice_hour, now):
+        holds = open_holds(connection, target.target_id)
+        mailed = notice_store.last_hold_mails(connection, target.target_id)
+        for due in (
+            *_due(target, failures, claimed, self._settings.notice_hour, now),
+            *due_about_holds(holds, claimed, mailed, now),
+        ):
             mail = self._mail(connection, target, due, failures, now)
             if notice_store.claim(connection, target.target_id, due.kind, due.subject, now):
                 self._send(connection, target, due, mail, now)
@@ -92,6 +106,11 @@ class Notices:
         self, connection: Connection, target: TargetRow, due: _Due, failures: list[FailureRow], now: datetime
     ) -> Mail:
         link, zone, name = self._settings.report_url, target.settings.zone, target.settings.name
+        if due.hold is not None:
+            tell = hold_began if due.first else hold_changed
+            return tell(
+                name, notice_store.owner_name(connection, target.owner_id), notice_store.held_figure(due.hold, target)
+            )
         if due.failure is None:
             present = next((one.kinds for one in failures if one.ended_at is None), ())
             return daily(notice_store.figures(connection, target, present, link, now))
@@ -142,4 +161,19 @@ def _due(
     local = now.astimezone(target.settings.zone)
     today = local.date().isoformat()
     if local.hour >= hour and ("daily", today) not in claimed:
-        yield _Due("daily", today, None)
+        yield _Due("daily", today)
+
+
+def due_about_holds(
+    holds: list[Hold], claimed: set[tuple[Kind, str]], mailed: Mapping[int, datetime], now: datetime
+) -> Iterator[_Due]:
+    """A mail when a hold begins, and when it has become another set: at most one an hour, none once it is decided on.
+
+    Args:
+        mailed: when the last mail about each hold was claimed, by the hold's number.
+    """
+    for hold in holds:
+        subject = f"{hold.hold_id}.{hold.digest[:12]}"
+        last = mailed.get(hold.hold_id)
+        if hold.state == "waiting" and ("hold", subject) not in claimed and (last is None or now - last >= _BETWEEN):
+            yield _Due("hold", subject, hold=hold, first=last is None)

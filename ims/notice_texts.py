@@ -14,6 +14,8 @@ import msgspec
 
 from ims.eligibility import Reason
 from ims.feed import Counts, KindCounts, Totals
+from ims.hold_texts import HeldFigure, held_lines, kept_line
+from ims.holds import Cause
 from ims.left_out_report import local_time
 from ims.reason_texts import USUALLY_RIGHT, Language, reason_text
 
@@ -49,6 +51,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         failures: why the target fails now, if it does.
         short_notice: the snapshot is made less than an hour before the importer reads it.
         link: where the report is.
+        holds: what waits for an approval, but for what was rejected.
     """
 
     target: str
@@ -61,6 +64,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     failures: tuple[Failure, ...]
     short_notice: bool
     link: str | None
+    holds: tuple[HeldFigure, ...] = ()
 
 
 class Mail(NamedTuple):
@@ -139,6 +143,8 @@ def daily(figures: Figures) -> Mail:
     to_mend = sum(one.persons + one.groups for one in figures.left_out if one.reason not in USUALLY_RIGHT)
     if figures.failures:
         what = "feiler"
+    elif figures.holds:
+        what = "venter på godkjenning"
     elif to_mend:
         what = f"{to_mend} bør rettes"
     else:
@@ -173,13 +179,33 @@ def failure_over(target: str, owner: str, began: datetime, ended: datetime, zone
     return Mail(f"Eksporten {target}, {owner}: virker igjen", _both(text))
 
 
+def hold_began(target: str, owner: str, held: HeldFigure) -> Mail:
+    """The mail when something begins to wait for an approval."""
+    return Mail(f"Eksporten {target}, {owner}: venter på godkjenning", _hold(held))
+
+
+def hold_changed(target: str, owner: str, held: HeldFigure) -> Mail:
+    """The mail when something else waits than was told before."""
+    return Mail(f"Eksporten {target}, {owner}: noe annet venter på godkjenning", _hold(held))
+
+
+def _hold(held: HeldFigure) -> str:
+    def text(language: Language) -> Iterator[str]:
+        yield from held_lines(held, language)
+        if held.cause is not Cause.INITIAL:
+            yield kept_line(language)
+
+    return _both(text)
+
+
 def _both(text: Callable[[Language], Iterator[str]]) -> str:
     return "\n\n-- English --\n\n".join("\n".join(text(language)) for language in Language) + "\n"
 
 
 def _is_well(figures: Figures) -> bool:
     mended = all(one.reason in USUALLY_RIGHT for one in figures.left_out)
-    return mended and not (figures.waiting or figures.quarantined or figures.failures or figures.short_notice)
+    wrong = figures.waiting or figures.quarantined or figures.failures or figures.short_notice or figures.holds
+    return mended and not wrong
 
 
 def _daily(figures: Figures, language: Language) -> Iterator[str]:
@@ -190,6 +216,8 @@ def _daily(figures: Figures, language: Language) -> Iterator[str]:
         yield words.well.format(changes=changes, **named)
     else:
         yield from (words.failures[failure] for failure in figures.failures)
+        for held in figures.holds:
+            yield from held_lines(held, language)
         yield (words.waiting if figures.waiting else words.exported).format(**named)
         yield words.last_day.format(changes=changes)
         yield from _left_out(figures.left_out, language)

@@ -446,3 +446,24 @@ def test_departures_are_forgotten_after_a_day(told: Pipeline) -> None:
     told.compact(seconds=1)
     told.compact(days=1, minutes=1)
     assert told.connection.execute("select count(*) from imsfeed.departure").fetchone() == (0,)
+
+
+def test_the_group_of_a_school_stands_in_cuts_that_bear_on_nobody_who_waits(told: Pipeline) -> None:
+    told.target(org_groups=True)
+    told.compact(seconds=1)
+    told.target()
+    told.compact(seconds=1)
+    assert the_hold(told).cause is Cause.SETTING
+    told.commit(a_group(9))
+    assert next_delta(told) == {(group("group-9"), NEW)}
+    told.target(org_groups=True)
+    told.compact(seconds=1)
+    assert open_holds(told.connection) == []
+
+
+def test_a_move_between_two_groups_is_no_loss_of_the_last_membership(told: Pipeline) -> None:
+    told.commit(
+        *(an_enrolment(n, person=n, status="ended") for n in range(1, 12)),
+        *(an_enrolment(100 + n, person=n, group=2) for n in range(1, 12)),
+    )
+    assert len(next_delta(told)) == 22

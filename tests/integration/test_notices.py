@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 
 from consumers import notice_store
+from consumers.approvals import reject
+from consumers.open_holds import open_holds
 from deploy.local.process import free_port
 from ims.feed import delta_path
 from tests.builders import a_person, an_enrolment, an_owner
@@ -211,3 +213,77 @@ def test_the_manifest_and_the_metric_say_when_the_importer_reads(mailing: Pipeli
     assert manifest.ready_by is not None
     assert manifest.ready_by - manifest.next_snapshot == timedelta(minutes=90)
     assert mailing.metrics.ready_by_margin_seconds._value.get() == 89 * 60
+
+
+def leave(mailing: Pipeline, *numbers: int) -> None:
+    mailing.commit(*(an_enrolment(n, person=n) for n in numbers), gone=True)
+
+
+@pytest.fixture
+def holding(mailing: Pipeline, mails: MailServer) -> Pipeline:
+    """Thirty learners, of whom eleven have just left; mails from before are gone."""
+    mailing.compact()
+    people = range(101, 131)
+    mailing.commit(*(a_person(n) for n in people), *(an_enrolment(n, person=n) for n in people))
+    mailing.compact(minutes=1)
+    leave(mailing, *range(101, 112))
+    mails.arrived.clear()
+    mailing.compact(minutes=1)
+    return mailing
+
+
+def test_one_mail_says_that_something_waits_with_counts_and_the_command_and_nobodys_data(
+    holding: Pipeline, mails: MailServer
+) -> None:
+    holding.compact(minutes=1)
+    assert subjects(mails) == ["venter på godkjenning"]
+    said = text(mails)
+    assert "Uvanlig mange ville miste sitt siste medlemskap: 11 personer." in said
+    assert "Unusually many would lose their last membership: 11 persons." in said
+    assert said.count("imsfeed holds show 1") == 2
+    person = a_person(101)
+    assert person.national_id is not None
+    for secret in (person.given_name, person.family_name, person.feide_name, person.national_id.reveal()):
+        assert secret
+        assert secret not in str(mails.arrived[-1]) + said
+
+
+def test_a_hold_that_changes_is_told_again_but_not_within_the_hour(holding: Pipeline, mails: MailServer) -> None:
+    leave(holding, *range(112, 124))
+    holding.compact(minutes=5)
+    assert subjects(mails) == ["venter på godkjenning"]
+    holding.compact(hours=1)
+    assert subjects(mails) == ["venter på godkjenning", "noe annet venter på godkjenning"]
+    holding.compact(hours=2)
+    assert len(mails.arrived) == 2
+
+
+def test_the_daily_mail_says_what_waits_until_it_is_rejected(holding: Pipeline, mails: MailServer) -> None:
+    holding.compact(days=1)
+    assert subjects(mails)[-1] == "venter på godkjenning"
+    assert "Det venter på godkjenning siden 15.10.2026" in text(mails)
+    (hold,) = open_holds(holding.connection)
+    reject(holding.connection, hold.hold_id, "ada", "wrong import", holding.now)
+    holding.compact(days=1)
+    assert "godkjenning" not in subjects(mails)[-1] + text(mails)
+
+
+def test_a_hold_that_lasts_is_not_told_as_new_when_old_mails_are_forgotten(
+    holding: Pipeline, mails: MailServer
+) -> None:
+    for _ in range(16):
+        holding.compact(days=1)
+    holding.compact(minutes=11)
+    kinds = holding.connection.execute("select kind from imsfeed.notice where kind = 'hold'").fetchall()
+    assert kinds == [("hold",)]
+    assert mails.arrived
+
+
+def test_a_first_publication_that_waits_is_told(start_mailing: Callable[..., Pipeline], mails: MailServer) -> None:
+    pipeline = start_mailing()
+    pipeline.target(accept_initial=False, case_workers=WORKERS)
+    pipeline.commit(an_owner())
+    pipeline.compact()
+    pipeline.compact(minutes=1)
+    assert "venter på godkjenning" in subjects(mails)
+    assert "Nothing has been told yet" in text(mails)

@@ -8,7 +8,9 @@ import pytest
 
 from ims.eligibility import Reason
 from ims.feed import Counts, KindCounts, Totals
-from ims.notice_texts import Failure, Figures, LeftOutCount, Mail, daily, failure_began, failure_over
+from ims.hold_texts import HeldFigure
+from ims.holds import Cause
+from ims.notice_texts import Failure, Figures, LeftOutCount, Mail, daily, failure_began, failure_over, hold_began
 from ims.reason_texts import Language, reason_text
 
 OSLO = ZoneInfo("Europe/Oslo")
@@ -109,3 +111,19 @@ def test_the_end_of_a_failure_says_how_long_it_was() -> None:
     mail = failure_over("lms", "Fjordvik kommune", BEGAN, ENDED, OSLO)
     assert mail.subject.endswith("virker igjen")
     assert in_bokmal(mail) == ["Eksporten lms virker igjen. Den feilet fra 15.10.2026 02:16 til 15.10.2026 08:00."]
+
+
+@pytest.mark.parametrize("cause", Cause)
+def test_every_cause_of_a_hold_is_told_in_both_languages_with_its_command(cause: Cause) -> None:
+    mail = hold_began("lms", "Fjordvik kommune", HeldFigure(7, cause, 1, 2, BEGAN, OSLO))
+    assert mail.subject == "Eksporten lms, Fjordvik kommune: venter på godkjenning"
+    for lines in (in_bokmal(mail), in_english(mail)):
+        assert lines[1].endswith(": imsfeed holds show 7")
+        assert (len(lines) == 2) is (cause is Cause.INITIAL)
+    assert ("1 person, 2 grupper" in mail.text) is (cause is not Cause.INITIAL)
+
+
+def test_the_daily_mail_is_not_well_while_something_waits() -> None:
+    mail = daily(figures(holds=(HeldFigure(7, Cause.PERSONS, 11, 0, BEGAN, OSLO),)))
+    assert mail.subject.endswith(": venter på godkjenning")
+    assert in_english(mail)[0] == "Unusually many would lose their last membership: 11 persons."
