@@ -18,6 +18,9 @@ from ims.runtime.settings import Settings
 _FETCH_WAIT_MS: Final = 50
 """How long a broker holds an empty fetch; part of every change's way, and of the idle cost."""
 
+_RECONNECT_MS: Final = 1_000
+"""Longest pause before the next try to connect; the client's own 30 s would add to every outage of Kafka."""
+
 
 class OffsetLostError(ImsfeedError):
     """The stored offset is outside what Kafka has: messages are gone or the topic is another one. Needs a resync."""
@@ -38,6 +41,7 @@ class KafkaSource:
             max_poll_records=settings.batch_limit,
             max_partition_fetch_bytes=4 * 1024 * 1024,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
+            reconnect_backoff_max_ms=_RECONNECT_MS,
         )
 
     def partitions(self) -> set[int]:

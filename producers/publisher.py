@@ -24,6 +24,8 @@ from producers.ordered_events import KafkaMessage
 _STALL_SECONDS: Final = 120.0
 """Silence of Kafka, with messages outstanding, after which another producer is tried."""
 _CLOSE_SECONDS: Final = 5.0
+_RECONNECT_MS: Final = 1_000
+"""Longest pause before the next try to connect; the client's own 30 s would add to every outage of Kafka."""
 _LARGEST_MESSAGE: Final = 16 * 1024 * 1024
 """Bytes of an event: a source may keep a long text in a column that we do not even read."""
 _DAY_MS: Final = 86_400_000
@@ -96,6 +98,7 @@ def connect(settings: Settings) -> Any:  # noqa: ANN401 - kafka-python is untype
         max_request_size=_LARGEST_MESSAGE,
         compression_type="lz4",
         max_block_ms=5_000,
+        reconnect_backoff_max_ms=_RECONNECT_MS,
         bootstrap_timeout_ms=10_000,
         allow_auto_create_topics=False,
     )
