@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Final
 
@@ -83,10 +83,17 @@ class FeedDirectory:
             self._rename(file, target)
         return written
 
-    def write_manifest(self, content: bytes) -> None:
-        """Replace the manifest."""
+    def write_manifest(self, content: bytes, still_ours: Callable[[], object] = lambda: None) -> None:
+        """Replace the manifest.
+
+        Args:
+            still_ours: called when all is written but the renaming; raises if the target is another process's by now. A
+                process that was paused must not replace a newer manifest by its own.
+        """
         with self._temporary(MANIFEST) as file:
             file.write(content)
+            _sync(file)
+            still_ours()
             self._rename(file, self.path / MANIFEST)
 
     def remove(self, names: Iterable[str]) -> None:

@@ -43,7 +43,9 @@ def write_manifest(connection: Connection, root: Path, target_id: int, now: date
             return False
         deltas = published_store.deltas(connection, target_id)
         crash_point("manifest.before_rename")
-        directory.write_manifest(encode(manifest_of(target, *latest, deltas, now)))
+        # A session that has lost the lock, since it was silent for too long, fails here.
+        manifest = encode(manifest_of(target, *latest, deltas, now))
+        directory.write_manifest(manifest, still_ours=lambda: connection.execute("select"))
         crash_point("manifest.renamed")
         return True
 
