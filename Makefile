@@ -2,9 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LIVE ?=
+SEED ?=
+DURATION ?= 120
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format lock docs kit clean
+.PHONY: help setup demo test chaos lint format lock docs kit clean
 
 help: ## Show the tasks.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -27,6 +29,9 @@ test: setup lint ## Lint, then run every test with coverage.
 	$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+
+chaos: setup ## Break everything for DURATION seconds (SEED decides what), and see that nothing is lost or told twice.
+	@$(BIN)/python -W ignore -m tests.chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
 lint: setup ## Ruff, mypy --strict, the direction of imports, and known vulnerabilities of the dependencies.
 	$(BIN)/ruff check .

@@ -34,6 +34,9 @@ _NO_ID: Final = UUID(int=0)
 
 REMEDY: Final = "run `imsfeed setup state --forget-offsets`, start materialize again, then run `imsfeed resync all`"
 
+_RECONNECT_MS: Final = 1_000
+"""Longest pause before the next try to connect; the client's own 30 s would add to every outage of Kafka."""
+
 
 class OffsetLostError(ImsfeedError):
     """The stored offset says nothing about what Kafka has: messages are gone or the topic is another one."""
@@ -142,6 +145,7 @@ def _connect(settings: Settings) -> Any:  # noqa: ANN401 - kafka-python is untyp
         max_partition_fetch_bytes=4 * 1024 * 1024,
         fetch_max_wait_ms=_FETCH_WAIT_MS,
         metadata_max_age_ms=_METADATA_MS,
+        reconnect_backoff_max_ms=_RECONNECT_MS,
     )
 
 

@@ -5,7 +5,7 @@ resync, in order; and where two snapshots and the deltas between do not go toget
 take the snapshot. A file that was changed in place is left to a person.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -36,7 +36,6 @@ def prove(
     now: datetime,
     *,
     pause: Callable[[float], bool],
-    waiting: Collection[int] = frozenset(),
     begun: Callable[[Check], None] = lambda _check: None,
     again_seconds: float = AGAIN_SECONDS,
 ) -> list[Checked]:
@@ -45,7 +44,6 @@ def prove(
     Args:
         connection: to the state database, in autocommit mode.
         pause: waits so many seconds, and tells whether to stop.
-        waiting: running numbers of persons about whom something waits for approval.
         begun: told each check when it begins.
         again_seconds: time between two comparisons of what differs between facts and source.
 
@@ -56,7 +54,7 @@ def prove(
     begun("files")
     files = check_files(connection, settings.feed_directory, target)
     begun("rules")
-    rules = check_rules(connection, target_id, waiting, lambda: not pause(0))
+    rules = check_rules(connection, target_id, lambda: not pause(0))
     begun("source")
     source = _source(connection, settings, mapping, target, pause, again_seconds)
     if rules.outcome == "differs":

@@ -7,7 +7,7 @@ yet is left out: whom marks bear on that the target has not passed.
 from collections.abc import Callable, Collection, Iterator
 from datetime import date
 
-from consumers import facts_reader, published_store
+from consumers import facts_reader, holds_store, published_store
 from consumers.cut import difference, logins_taken, roster_today, unsettled
 from consumers.facts_reader import Affected
 from consumers.proof_store import Checked, done, not_done
@@ -21,7 +21,6 @@ from ims.vocabulary import RecordKind
 def check_rules(
     connection: Connection,
     target_id: int,
-    waiting: Collection[int] = frozenset(),
     proceed: Callable[[], bool] = lambda: True,
 ) -> Checked:
     """Compare what is told with the rules, the whole owner, some thousand persons at a time.
@@ -29,7 +28,6 @@ def check_rules(
     Args:
         connection: to the state database, in autocommit mode.
         target_id: whose feed.
-        waiting: running numbers of persons about whom something waits for approval: they are told what they were.
         proceed: asked before each part; the check ends unfinished when it says no.
     """
     with one_view(connection):
@@ -41,7 +39,9 @@ def check_rules(
         if target.open or target.recompute or target.repair or pending.everything or target.dated_through is None:
             return not_done("rules", "a change of the whole owner or of the settings is not told yet")
         beside = facts_reader.affected(connection, target, pending, None) if pending else Affected([], [])
-        persons = set(beside.persons) | set(waiting)
+        # About these something waits for approval: they are told what they were.
+        waiting = holds_store.waiting(connection, target_id)
+        persons = set(beside.persons) | waiting.persons.keys()
         groups = set(beside.groups)
         found: set[tuple[int, int | str]] = set()
         for chunk in facts_reader.chunks(connection, target):
@@ -52,7 +52,7 @@ def check_rules(
             )
             found |= {
                 (int(kind), about)
-                for kind, about in _different(connection, target, part, target.dated_through)
+                for kind, about in _different(connection, target, part, target.dated_through, waiting.groups.keys())
                 if not (kind is RecordKind.PERSON and about in persons)
                 and not (kind is RecordKind.GROUP and about in groups)
             }
@@ -61,15 +61,20 @@ def check_rules(
 
 
 def _different(
-    connection: Connection, target: TargetRow, part: Affected, today: date
+    connection: Connection, target: TargetRow, part: Affected, today: date, waiting: Collection[str]
 ) -> Iterator[tuple[RecordKind, int | str]]:
-    """The persons, groups, and groups of schools or the owner about which a cut would tell something now."""
+    """The persons, groups, and groups of schools or the owner about which a cut would tell something now.
+
+    Args:
+        waiting: ``sourcedid/id`` of the groups whose removal waits for approval.
+    """
     facts = facts_reader.read_facts(connection, target, part.persons, part.groups)
     roster = roster_today(target, facts, part, today)
     told = published_store.published(connection, target.target_id, part.persons, part.groups)
     told_ids = published_store.person_ids(connection, target.target_id, part.persons)
     delta = difference(target.settings, told, told_ids, roster, logins_taken(connection, target, told, roster))
     keys = {change.record.key for change in delta.changes}
+    keys -= {RecordKey(RecordKind.GROUP, id_) for id_ in waiting}
     if not keys:
         return
     owners = published_store.owners(connection, target.target_id, keys)

@@ -33,6 +33,8 @@ _CLOSE_SECONDS: Final = 5.0
 _TURN_SECONDS: Final = 0.02
 _BOOTSTRAP_MS: Final = 10_000
 """How long brokers are looked for in one piece; whoever asks to stop meanwhile waits as long."""
+_RECONNECT_MS: Final = 1_000
+"""Longest pause before the next try to connect; the client's own 30 s would add to every outage of Kafka."""
 LARGEST_MESSAGE: Final = 16 * 1024 * 1024
 """Bytes of an event: a source may keep a long text in a column that we do not even read."""
 _DAY_MS: Final = 86_400_000
@@ -112,6 +114,7 @@ def connect(settings: Settings) -> Any:  # noqa: ANN401 - kafka-python is untype
         max_request_size=LARGEST_MESSAGE,
         compression_type="lz4",
         max_block_ms=5_000,
+        reconnect_backoff_max_ms=_RECONNECT_MS,
         bootstrap_timeout_ms=_BOOTSTRAP_MS,
         allow_auto_create_topics=False,
     )

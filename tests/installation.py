@@ -83,14 +83,14 @@ class Installation:
     def start(self, *names: str, **environment: str) -> None:
         """Start these processes, with more environment variables if given."""
         for name in names or PROCESSES:
-            self.launch(name, name, "deploy", **environment)
+            self.launch(name, "deploy", name, **environment)
 
-    def launch(self, name: str, command: str, *module: str, **environment: str) -> None:
-        """Start *command* as the process *name*, by another module than ours if need be (``python -m module ...``)."""
+    def launch(self, name: str, *arguments: str, **environment: str) -> None:
+        """Start ``python -m`` with these arguments as the process *name*."""
         self.ports[name] = free_port()
         with self.log(name).open("ab") as output:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, "-m", *module, command],
+                [sys.executable, "-m", *arguments],
                 env={**self.environment, "METRICS_PORT": str(self.ports[name]), **environment},
                 stdout=output,
                 stderr=output,
@@ -132,22 +132,7 @@ class Installation:
 
     def write(self, *facts: Fact) -> None:
         """Insert rows into the source, or replace them, in one transaction."""
-        with self.source.transaction():
-            for fact in facts:
-                row = row_of(fact)
-                key = [column for column in ("owner_id", "id") if column in row]
-                statement = sql.SQL(
-                    "insert into {table} ({columns}) values ({values}) on conflict ({key}) do update set {changes}"
-                ).format(
-                    table=sql.Identifier(table_of(fact)),
-                    columns=_names(row),
-                    values=sql.SQL(", ").join(sql.Placeholder() for _ in row),
-                    key=_names(key),
-                    changes=sql.SQL(", ").join(
-                        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in row
-                    ),
-                )
-                self.source.execute(statement, list(row.values()))
+        insert(self.source, *facts)
 
     @property
     def target(self) -> Path:
@@ -200,6 +185,24 @@ class Installation:
         return "\n".join(
             f"{path.name}:\n" + "\n".join(path.read_text().splitlines()[-5:]) for path in self.folder.glob("*.log")
         )
+
+
+def insert(source: psycopg.Connection[tuple[Any, ...]], *facts: Fact) -> None:
+    """Insert rows into a source, or replace them, in one transaction."""
+    with source.transaction():
+        for fact in facts:
+            row = row_of(fact)
+            key = [column for column in ("owner_id", "id") if column in row]
+            statement = sql.SQL(
+                "insert into {table} ({columns}) values ({values}) on conflict ({key}) do update set {changes}"
+            ).format(
+                table=sql.Identifier(table_of(fact)),
+                columns=_names(row),
+                values=sql.SQL(", ").join(sql.Placeholder() for _ in row),
+                key=_names(key),
+                changes=sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in row),
+            )
+            source.execute(statement, list(row.values()))
 
 
 def _names(columns: Iterable[str]) -> sql.Composed:

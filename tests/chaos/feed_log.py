@@ -13,7 +13,7 @@ from pathlib import Path
 
 from consumers.feed_directory import prove_folder
 from ims.feed import Manifest, decode
-from ims.records import MemberRecord, PersonRecord, Record, RecordKey
+from ims.records import PersonRecord, Record, RecordKey
 from ims.vocabulary import RecordKind, RecStatus
 from ims.xml_reader import ReadRecord, read
 
@@ -85,10 +85,15 @@ class FeedLog:
         return [] if numbers == list(range(1, len(numbers) + 1)) else [f"the deltas are numbered {numbers}"]
 
 
-def version(record: Record) -> int:
+def version_of(record: Record | None) -> int:
     """The number at the end of a person's family name; 0 for what has none."""
     digits = record.family_name.rpartition(" ")[2] if isinstance(record, PersonRecord) else ""
     return int(digits) if digits.isdigit() else 0
+
+
+def _comes_once(key: RecordKey) -> bool:
+    """Whether it is a membership in a course group; that in a school's group may come again."""
+    return key.kind is RecordKind.MEMBERSHIP and key.id.startswith("group-")
 
 
 def _wrong_entries(first: dict[RecordKey, Record], deltas: list[Delta]) -> list[str]:
@@ -98,8 +103,8 @@ def _wrong_entries(first: dict[RecordKey, Record], deltas: list[Delta]) -> list[
     """
     wrong: list[str] = []
     known = dict(first)
-    versions = {key: version(record) for key, record in first.items()}
-    came = Counter(key for key in first if key.kind is RecordKind.MEMBERSHIP)
+    versions = {key: version_of(record) for key, record in first.items()}
+    came = Counter(key for key in first if _comes_once(key))
     for seq, delta in enumerate(deltas, 1):
         twice = [key for key, count in Counter(item.record.key for item in delta).items() if count > 1]
         wrong += [f"delta {seq}: two entries for one {key.kind.name.lower()}" for key in twice]
@@ -107,10 +112,10 @@ def _wrong_entries(first: dict[RecordKey, Record], deltas: list[Delta]) -> list[
             record, key = item.record, item.record.key
             if item.recstatus is RecStatus.CHANGED and known.get(key) == record:
                 wrong.append(f"delta {seq}: a {key.kind.name.lower()} is changed and stays the same")
-            if version(record) < versions.get(key, 0):
-                wrong.append(f"delta {seq}: a name goes back from {versions[key]} to {version(record)}")
-            if isinstance(record, MemberRecord) and item.recstatus is RecStatus.NEW:
+            if version_of(record) < versions.get(key, 0):
+                wrong.append(f"delta {seq}: a name goes back from {versions[key]} to {version_of(record)}")
+            if item.recstatus is RecStatus.NEW and _comes_once(key):
                 came[key] += 1
-            versions[key] = max(versions.get(key, 0), version(record))
+            versions[key] = max(versions.get(key, 0), version_of(record))
             known[key] = record
     return wrong + [f"{count} entries say that a member is new in {key.id}" for key, count in came.items() if count > 1]

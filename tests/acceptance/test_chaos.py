@@ -1,0 +1,18 @@
+"""Everything goes wrong at once, for a bounded time: `make chaos` does the same for as long as one likes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 30
+
+
+def test_nothing_is_lost_doubled_or_out_of_order_when_everything_breaks() -> None:
+    command = [sys.executable, "-m", "tests.chaos", "--seed", "5", "--duration", str(SECONDS)]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONWARNINGS": "ignore"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert "clean: nothing missing, nothing twice, nothing out of order" in done.stdout

@@ -1,0 +1,160 @@
+"""One run: break everything for a while, heal it, wait until all is told, and judge."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from tests.chaos import oracle
+from tests.chaos.driver import Change, Driver, enrol, leave
+from tests.chaos.faults import Faults
+from tests.chaos.importer import Importer
+from tests.chaos.oracle import Target
+from tests.chaos.plan import Fault, Kind, kinds, plan
+from tests.chaos.world import OWNERS, World
+from tests.waiting import until
+
+_TRIES = 3
+"""So often may a fault come to nothing because something else was broken just then."""
+_RECOVERED_SECONDS = 180.0
+"""The longest a healed installation may take until all is told. Processes pause for up to 30 s between two attempts."""
+
+
+class Verdict(NamedTuple):
+    """What was found.
+
+    Attributes:
+        problems: what is wrong; nothing if the run was clean.
+        begun: how often each kind of fault was begun.
+        happened: how often it really happened.
+    """
+
+    problems: list[str]
+    begun: Counter[str]
+    happened: Counter[str]
+
+
+class Run:
+    """A run in *world*, with what it says on *console*."""
+
+    def __init__(self, world: World, seed: int, console: Console) -> None:
+        self._world = world
+        self._seed = seed
+        self._console = console
+        self._driver = Driver(world.source.dsn(), seed, OWNERS)
+        self._begun = time.monotonic()
+        self._begun_of: Counter[str] = Counter()
+        self._happened: Counter[str] = Counter()
+
+    def run(self, seconds: float) -> Verdict:
+        """Break things for so many seconds, and judge."""
+        self._world.set_up()
+        self._world.fleet.start()
+        importer = Importer(self._world.feed)
+        until(lambda: all(target.log.manifest() for target in self._targets()), within=90, what="all is published")
+        self._say("[bold]everything is published[/bold]")
+        self._driver.start()
+        try:
+            self._break(seconds)
+            self._say("[bold]everything is healed; waiting until all is told[/bold]")
+        finally:
+            self._driver.stop()
+        problems = self._await_told() or self._calm()
+        problems += self._world.fleet.close()
+        importer.stop()
+        return Verdict([*problems, *self._judge(importer)], self._begun_of, self._happened)
+
+    def _break(self, seconds: float) -> None:
+        """Let the faults of the plan happen, one after the other at each place, and all of them be healed."""
+        faults, places = Faults(self._world), defaultdict[str, list[Kind]](list)
+        for kind in kinds(restartable=self._world.kafka.keeps_data):
+            places[kind.place].append(kind)
+        with ThreadPoolExecutor(len(places)) as pool:
+            under_way = [pool.submit(self._break_at, faults, plan(self._seed, *place)) for place in places.items()]
+            try:
+                self._world.over.wait(seconds)
+            finally:
+                self._world.over.set()
+        for future in under_way:
+            future.result()
+
+    def _break_at(self, faults: Faults, planned: Iterator[Fault]) -> None:
+        for fault in planned:
+            if self._world.over.wait(fault.pause):
+                return
+            name = fault.kind.name
+            self._say(f"{name} …")
+            happened = faults.perform(fault)
+            if happened or not self._world.over.is_set():
+                self._begun_of[name] += 1
+                self._happened[name] += happened
+            self._say(f"{name}: " + ("[green]happened, and is over" if happened else "[red]came to nothing"))
+
+    def _await_told(self) -> list[str]:
+        """Wait until every importer knows what the source says; what is still different when time is up."""
+        deadline = time.monotonic() + _RECOVERED_SECONDS
+        while wrong := [
+            one for target in self._targets() for one in oracle.differences(self._world.source.dsn(), target)
+        ]:
+            if time.monotonic() > deadline:
+                return wrong
+            time.sleep(0.2)
+        self._say("every importer knows what the source says")
+        return []
+
+    def _calm(self) -> list[str]:
+        """In the calm after it, everything that happens is told exactly once, however short it was."""
+        calm = Driver(self._world.source.dsn(), self._seed + 1, OWNERS)
+        calm._used, calm._serial, calm._version = self._driver._used, self._driver._serial, self._driver._version
+        came = self._step(calm, enrol)
+        problems = self._await_told()
+        self._step(calm, leave)
+        problems += self._await_told()
+        self._driver.pairs |= calm.pairs
+        self._driver.people |= calm.people
+        return problems if came else [*problems, "nothing could be changed in the calm"]
+
+    def _step(self, driver: Driver, kind: Change) -> int:
+        """A few changes of one kind for every owner."""
+        with psycopg.connect(self._world.source.dsn(), autocommit=True) as connection:
+            for owner in OWNERS:
+                for _ in range(3):
+                    driver.transaction(connection, kind, owner, rolled_back=False)
+                driver.view(connection, owner)
+        return driver.done.total()
+
+    def _judge(self, importer: Importer) -> Iterator[str]:
+        for target in self._targets():
+            yield from (f"{target.name}: {problem}" for problem in target.log.problems())
+            yield from oracle.untrue(target, self._driver)
+        yield from importer.problems
+        yield from self._world.fleet.unexpected
+        with psycopg.connect(self._world.state.dsn()) as connection:
+            for (reason,) in connection.execute("select reason from imsfeed.quarantine"):
+                yield f"a message is in quarantine: {reason}"
+        for name, begun in self._begun_of.items():
+            if begun >= _TRIES and not self._happened[name]:
+                yield f"begun {begun} times, and never really happened: {name}"
+
+    def _targets(self) -> list[Target]:
+        return oracle.targets(self._world.state.dsn(), self._world.feed)
+
+    def _say(self, text: str) -> None:
+        self._console.print(f"[dim]{time.monotonic() - self._begun:7.1f} s[/dim]  {text}", highlight=False)
+
+    def counts(self) -> Table:
+        """How often each kind of fault was begun, and how often it really happened; and what the driver did."""
+        table = Table("fault", "begun", "happened", title=f"seed {self._seed}")
+        for kind in kinds(restartable=self._world.kafka.keeps_data):
+            table.add_row(kind.name, str(self._begun_of[kind.name]), str(self._happened[kind.name]))
+        table.add_section()
+        for transaction, count in sorted(self._driver.done.items()):
+            table.add_row(f"transactions: {transaction}", "", str(count))
+        deltas = sum(len(target.log.deltas()) for target in self._targets() if target.log.manifest() is not None)
+        table.add_row("deltas", "", str(deltas))
+        return table

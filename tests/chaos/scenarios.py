@@ -1,0 +1,232 @@
+"""The situation in which each planted bug shows, as a scenario that leads real processes into it.
+
+A scenario tells what is wrong in the end: nothing without the bug, something with it.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from tests.chaos.scene import LEARNER, Scene
+from tests.waiting import until
+
+Scenario = Callable[[Scene], list[str]]
+
+_AS_IT_WAS: Final = "as importers have read it"
+
+
+def kafka_has_nothing_yet(scene: Scene) -> list[str]:
+    """Capture is killed when it has handed everything to Kafka's client, and Kafka has none of it."""
+    scene.stop("capture")
+    scene.owner.move(LEARNER, 1, 3)
+    scene.start_planted("capture", "no_heartbeat", "kafka_takes_its_time")
+    scene.await_metric("capture", "imsfeed_publish_attempts_total", 2)
+    scene.await_report()
+    scene.await_report()
+    scene.kill("capture")
+    scene.start("capture")
+    scene.all_is_told()
+    return scene.moved()
+
+
+def sent_again(scene: Scene) -> list[str]:
+    """Capture has sent everything and confirmed nothing; what it sends again is applied one message at a time."""
+    scene.stop("capture", "materialize")
+    scene.come_and_go()
+    scene.start("capture", CRASH_AT="capture.before_confirm:2")
+    scene.dies("capture")
+    scene.start("materialize")
+    scene.await_name(LEARNER, 2)
+    scene.stop("materialize")
+    end = scene.source("select pg_current_wal_lsn()::text from pg_replication_slots where slot_name = %s")
+    scene.start("capture")
+    until(lambda: scene.slot_has_passed(end), what=f"everything was sent again; {scene.owner.logs()}")
+    scene.start_planted("materialize", BATCH_LIMIT="1", CRASH_AT="materialize.committed")
+    scene.dies("materialize")
+    scene.await_marks_told()
+    scene.start("materialize")
+    scene.all_is_told()
+    return scene.never_seen()
+
+
+def two_at_once(scene: Scene) -> list[str]:
+    """A materialize wakes up in front of what another one has applied long ago."""
+    scene.stop("materialize")
+    scene.installation.write(scene.owner.named(4, 2))
+    scene.come_and_go()
+    pausing = {"PAUSE_AT": "materialize.committed", "CRASH_AT": "materialize.committed", "BATCH_LIMIT": "1"}
+    scene.start_planted("zombie", "no_leases", command=("materialize",), **pausing)
+    scene.pauses("zombie")
+    scene.start("materialize", "no_leases")
+    scene.all_is_told()
+    scene.wake("zombie")
+    scene.await_metric_or_end("zombie", "imsfeed_fencing_rejections_total", 1)
+    scene.await_marks_told()
+    scene.kill("zombie")
+    scene.all_is_told()
+    return scene.never_seen()
+
+
+def many_rows(scene: Scene) -> list[str]:
+    """A transaction has more than one row."""
+    scene.stop("materialize")
+    scene.owner.move(LEARNER, 1, 3)
+    scene.start_planted("materialize")
+    scene.all_is_told()
+    return scene.moved()
+
+
+def slot_lost(scene: Scene) -> list[str]:
+    """The slot was lost, and somebody was removed before everything was loaded anew."""
+    scene.stop("capture")
+    scene.source("select pg_drop_replication_slot(%s)::text")
+    scene.installation.source.execute(
+        "delete from enrolment where (owner_id, person_id) = (%s, %s)", [scene.owner.owner_id, LEARNER]
+    )
+    scene.order_a_load()
+    scene.start_planted("capture", "no_heartbeat")
+    scene.all_is_told()
+    left = scene.owner.state("select count(*) from imsfeed.enrolment where owner_id = %s and person_id = 2")
+    return [f"{left} enrolment is there that the source has not"] if left else []
+
+
+def load_broken_off(scene: Scene) -> list[str]:
+    """Capture dies in the middle of a load."""
+    scene.stop("capture")
+    scene.order_a_load()
+    scene.owner.move(LEARNER, 1, 3)
+    scene.start_planted("capture", "no_heartbeat", CRASH_AT="load.sent")
+    scene.dies("capture")
+    scene.start("capture")
+    scene.all_is_told()
+    return scene.moved()
+
+
+def first_half_applied(scene: Scene) -> list[str]:
+    """Compact looks when the first of two rows of a move has been applied."""
+    scene.stop("materialize", "compact")
+    scene.owner.move(LEARNER, 1, 3)
+    scene.start("materialize", BATCH_LIMIT="1", CRASH_AT="materialize.committed")
+    scene.dies("materialize")
+    checked = scene.checked_at()
+    scene.start_planted("compact")
+    until(lambda: scene.checked_at() > checked, what=f"compact has looked; {scene.owner.logs()}")
+    scene.start("materialize")
+    scene.all_is_told()
+    return scene.moved()
+
+
+def killed_in_a_cut(scene: Scene) -> list[str]:
+    """Compact dies before a cut is committed."""
+    scene.stop("compact")
+    scene.owner.move(LEARNER, 1, 3)
+    scene.await_marked()
+    scene.start_planted("compact", CRASH_AT="cut.before_commit")
+    scene.dies("compact")
+    scene.start("compact")
+    scene.all_is_told()
+    return scene.moved()
+
+
+def another_file_is_there(scene: Scene) -> list[str]:
+    """A file has the next delta's name that another life of the feed has left there, and that importers have read."""
+    scene.stop("compact")
+    file = scene.owner.log.folder / "deltas/1.xml"
+    file.write_text(_AS_IT_WAS)
+    scene.owner.move(LEARNER, 1, 3)
+    scene.await_marked()
+    log = scene.installation.log("compact")
+    before = log.read_text().count("target failed")
+    scene.start_planted("compact")
+    until(
+        lambda: log.read_text().count("target failed") > before or file.read_text() != _AS_IT_WAS,
+        what="compact comes across it",
+    )
+    scene.stop("compact")
+    if file.read_text() != _AS_IT_WAS:
+        return ["a file that was there has changed"]
+    file.unlink()
+    scene.start("compact")
+    scene.all_is_told()
+    return scene.moved()
+
+
+def killed_after_the_manifest(scene: Scene) -> list[str]:
+    """Compact dies when the manifest is there."""
+    scene.stop("compact")
+    scene.owner.move(LEARNER, 1, 3)
+    scene.await_marked()
+    scene.start_planted("compact", CRASH_AT=f"manifest.renamed:{scene.targets()}")
+    scene.dies("compact")
+    if found := scene.owner.log.problems():
+        return found
+    scene.start("compact")
+    scene.all_is_told()
+    return scene.moved()
+
+
+def overtaken_at_the_manifest(scene: Scene) -> list[str]:
+    """Compact is paused before it replaces the manifest, and wakes up when another one has written newer ones."""
+    scene.stop("compact")
+    pausing = {"PAUSE_AT": f"manifest.before_rename:{scene.targets()}", "CRASH_AT": "manifest.renamed"}
+    scene.start_planted("zombie", "short_timeouts", command=("compact",), **pausing)
+    scene.pauses("zombie")
+    scene.start("compact")
+    scene.owner.move(LEARNER, 1, 3)
+    scene.all_is_told()
+    head = scene.owner.state("select head_seq from imsfeed.target where owner_id = %s")
+    scene.wake("zombie")
+    scene.dies("zombie")  # after the first manifest that it writes: this one, or one of its next life
+    manifest = scene.owner.log.manifest()
+    found = [] if manifest is not None and manifest.head_seq == head else ["an older manifest took a newer one's place"]
+    scene.all_is_told()
+    return [*found, *scene.moved()]
+
+
+def change_in_a_snapshot(scene: Scene) -> list[str]:
+    """Something is told while a snapshot is being written."""
+    scene.all_is_told()  # or the snapshot would have the first one's name
+    command = ("snapshot", "--now", f"{scene.owner.owner_id}/lms")
+    scene.start_planted("snapshot", command=command, PAUSE_AT="snapshot.before_link")
+    scene.pauses("snapshot")
+    scene.owner.move(LEARNER, 1, 3)
+    scene.owner.await_told(lambda: scene.owner.is_member(LEARNER, 3), "the move")
+    scene.wake("snapshot")
+    assert scene.installation.await_end("snapshot") == 0, scene.owner.logs()
+    return scene.moved()
+
+
+def paused_in_a_transaction(scene: Scene) -> list[str]:
+    """A materialize is paused in the middle of a transaction, and another one stands by."""
+    scene.stop("materialize")
+    scene.owner.move(LEARNER, 1, 3)
+    scene.start_planted("zombie", "short_timeouts", command=("materialize",), PAUSE_AT="materialize.before_commit")
+    scene.pauses("zombie")
+    scene.start("materialize")
+    found = []
+    try:
+        until(lambda: scene.owner.is_member(LEARNER, 3), within=20, what="another one has taken over")
+    except AssertionError:
+        found = ["nobody could take over"]
+    scene.wake("zombie")
+    scene.all_is_told()
+    found += [] if scene.runs("zombie") else ["it did not survive the loss of its transaction"]
+    scene.kill("zombie")
+    return [*found, *scene.moved()]
+
+
+SCENARIOS: Final[dict[str, Scenario]] = {
+    "acknowledged_before_durable": kafka_has_nothing_yet,
+    "confirmed_as_received": kafka_has_nothing_yet,
+    "everything_is_news": sent_again,
+    "ordinal_forgotten": many_rows,
+    "offset_not_compared": two_at_once,
+    "epoch_not_raised": slot_lost,
+    "loaded_too_early": load_broken_off,
+    "half_a_transaction": first_half_applied,
+    "numbered_outside_the_transaction": killed_in_a_cut,
+    "renamed_instead_of_linked": another_file_is_there,
+    "manifest_before_its_files": killed_after_the_manifest,
+    "manifest_not_fenced": overtaken_at_the_manifest,
+    "snapshot_in_two_views": change_in_a_snapshot,
+    "no_timeouts": paused_in_a_transaction,
+}

