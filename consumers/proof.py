@@ -17,6 +17,7 @@ from consumers.proof_of_facts import AGAIN_SECONDS, FactsProof
 from consumers.proof_of_files import check_files
 from consumers.proof_of_rules import check_rules
 from consumers.proof_store import Check, Checked, not_done
+from consumers.republish import begin_epoch
 from consumers.sessions import Connection
 from consumers.source_reader import SourceReader
 from consumers.targets_table import TargetRow, read_target
@@ -61,8 +62,7 @@ def prove(
         proof_store.ask_for_repair(connection, target_id)
         rules = msgspec.structs.replace(rules, repair=_NEXT_CUT)
     if files.broken_at is not None:
-        # If what is told is right, then so is the snapshot, since it is just that; if not, the repair comes first.
-        proof_store.begin_epoch(connection, target_id, snapshot_again=rules.outcome == "differs")
+        begin_epoch(connection, settings.feed_directory, target_id, now, "the nightly proof")
         files = msgspec.structs.replace(files, repair=_NEW_EPOCH)
     found = [files, rules, source]
     proof_store.keep(connection, target_id, found, target.snapshot_through, now)

@@ -93,19 +93,6 @@ def ask_for_repair(connection: Connection, target_id: int) -> None:
     connection.execute("update imsfeed.target set repair = true where target_id = %s", (target_id,))
 
 
-def begin_epoch(connection: Connection, target_id: int, *, snapshot_again: bool) -> None:
-    """Give the target a new epoch, so that every importer takes the snapshot again.
-
-    Args:
-        snapshot_again: take the day's snapshot once more, after the next cut.
-    """
-    connection.execute(
-        "update imsfeed.target set epoch = substr(md5(random()::text), 1, 8),"
-        " snapshot_through = snapshot_through - %s where target_id = %s",
-        (int(snapshot_again), target_id),
-    )
-
-
 def last_two_snapshots(connection: Connection, target_id: int) -> tuple[SnapshotEntry | None, SnapshotEntry | None]:
     """The snapshot before the newest and the newest; the first is ``None`` where the step between began a new epoch."""
     rows = connection.execute(

@@ -171,7 +171,8 @@ def snapshot_in_two_views() -> None:
 
 def no_timeouts() -> None:
     """Whoever is silent in a transaction keeps its locks."""
-    _replace(sessions, "_TIMEOUTS", "-c timezone=UTC")
+    _replace(sessions, "_OPTIONS", "-c timezone=UTC")
+    _replace(sessions, "_LEASING", "")
 
 
 _CONDITIONS: Final[tuple[Callable[[], None], ...]] = (no_heartbeat, kafka_takes_its_time, no_leases, short_timeouts)

@@ -157,12 +157,15 @@ def test_a_published_record_changed_by_hand_is_told_right_by_the_next_cut(pipeli
     assert pipeline.differences("rules") == 0
 
 
-def test_a_published_record_that_the_rules_do_not_give_goes(pipeline: Proved) -> None:
+def test_a_published_record_that_the_rules_do_not_give_goes_once_it_is_approved(pipeline: Proved) -> None:
     pipeline.execute(
         "insert into imsfeed.published select target_id, kind, 'group-1', member, person_id, 1, xml"
         " from imsfeed.published where kind = 3 and person_id = 2"
     )
     assert pipeline.night()["rules"].details == ["person 2"]
+    assert pipeline.manifest().state == "held"
+    pipeline.approve()
+    pipeline.compact(minutes=1)
     gone = RecordKey(RecordKind.MEMBERSHIP, "group-1", id_of(2))
     delta = pipeline.delta(pipeline.manifest().head_seq)
     assert [(record.key, status) for record, status in delta] == [(gone, RecStatus.GONE)]
@@ -179,15 +182,19 @@ def test_a_snapshot_that_is_not_the_sum_begins_a_new_epoch_once(pipeline: Proved
     pipeline.compact(minutes=1)
     told = pipeline.manifest()
     assert told.epoch != epoch
-    assert told.snapshot.seq == told.head_seq == 1
-    assert RecordKey(RecordKind.MEMBERSHIP, "group-2", id_of(2)) in pipeline.snapshot()
+    assert (told.epoch_seq, told.snapshot.seq, told.head_seq) == (1, 1, 2)
+    (again,) = pipeline.delta(2)
+    assert (again.record.key, again.recstatus) == (
+        RecordKey(RecordKind.MEMBERSHIP, "group-2", id_of(2)),
+        RecStatus.NEW,
+    )
     pipeline.compact(hours=1)
     assert outcomes(pipeline.last()) == ALL_OK
     assert outcomes(pipeline.night()) == ALL_OK
     assert pipeline.manifest().epoch == told.epoch
 
 
-def test_where_what_is_told_is_right_the_snapshot_stays_and_the_step_is_not_proved_again(pipeline: Proved) -> None:
+def test_where_what_is_told_is_right_the_new_epoch_has_nothing_to_repair(pipeline: Proved) -> None:
     epoch = pipeline.manifest().epoch
     pipeline.execute("update imsfeed.published set xml = replace(xml, 'Ada', 'Eva') where kind = 1 and person_id = 1")
     pipeline.execute("update imsfeed.person set given_name = 'Eva' where id = 1")
@@ -195,7 +202,7 @@ def test_where_what_is_told_is_right_the_snapshot_stays_and_the_step_is_not_prov
     assert outcomes(pipeline.night()) == ALL_OK | {"files": ("differs", 1)}
     pipeline.compact(minutes=1)
     told = pipeline.manifest()
-    assert (told.epoch != epoch, told.head_seq) == (True, 0)
+    assert (told.epoch != epoch, told.snapshot.seq, told.head_seq) == (True, 1, 1)
     pipeline.compact(hours=1)
     assert outcomes(pipeline.last()) == ALL_OK
     assert pipeline.manifest().epoch == told.epoch
@@ -206,6 +213,8 @@ def test_a_file_that_was_changed_or_removed_is_left_to_a_person(
     pipeline: Proved, damage: Callable[[Path], object]
 ) -> None:
     pipeline.told(an_enrolment(1, person=1, group=1, status="withdrawn"))
+    pipeline.compact(minutes=5)
+    pipeline.told(a_group(2, name="Ny"))
     pipeline.compact(minutes=5)
     epoch = pipeline.manifest().epoch
     damage(pipeline.folder() / "deltas/1.xml")
