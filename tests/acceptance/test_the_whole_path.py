@@ -75,7 +75,7 @@ def test_a_move_in_one_transaction_is_one_delta(installation: Installation) -> N
     """However fast moves follow each other, no delta ever takes a group away without giving the next."""
     learners = 10
     installation.write(*a_school_owner(learners))
-    installation.set_up()
+    installation.set_up(hold_hour_persons=learners, hold_day_persons=learners)
     installation.start()
     installation.first_manifest()
     chance = random.Random(1)
@@ -106,7 +106,7 @@ def test_a_move_in_one_transaction_is_one_delta(installation: Installation) -> N
 def test_stopping_any_process_in_the_middle_loses_nothing(installation: Installation) -> None:
     learners = 30
     installation.write(*a_school_owner(learners))
-    installation.set_up()
+    installation.set_up(hold_hour_persons=learners, hold_day_persons=learners)
     installation.start()
     installation.first_manifest()
     chance = random.Random(2)
@@ -216,7 +216,7 @@ def test_one_container_runs_all_three(installation: Installation) -> None:
 
 
 def test_a_load_that_is_ordered_anew_finds_what_was_missed(installation: Installation) -> None:
-    """The slot is gone, and with it a leave that nobody captured: capture refuses, and a new load finds it."""
+    """The slot is gone, and with it a leave that nobody captured: a new load finds it, and somebody approves."""
     installation.write(*a_school_owner())
     installation.set_up()
     installation.start()
@@ -228,6 +228,10 @@ def test_a_load_that_is_ordered_anew_finds_what_was_missed(installation: Install
     assert "imsfeed resync all" in installation.imsfeed("capture", code=2)
     assert "asked for" in installation.imsfeed("resync", "all", "--no-wait")
     installation.start("capture")
+    (hold,) = until(lambda: installation.status()["targets"][0]["holds"], what=f"a hold; {installation.last_lines()}")
+    assert (hold["cause"], hold["persons"], installation.deltas()) == ("resync", 1, [])
+    decision = ("--digest", hold["digest"], "--reason", "the leave was missed")
+    installation.imsfeed("holds", "approve", str(hold["hold_id"]), *decision)
     (delta,) = until(installation.deltas, what=f"a delta; {installation.last_lines()}")
     assert {(record.key, recstatus) for record, recstatus in delta} == {
         (RecordKey(RecordKind.PERSON, id_of(1)), RecStatus.GONE),

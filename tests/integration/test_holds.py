@@ -319,6 +319,13 @@ def test_whoever_is_protected_goes_at_once_however_many_wait(told: Pipeline) -> 
     assert {(person(n), GONE) for n in range(1, 15)} <= next_delta(told)
 
 
+def test_whoever_is_protected_goes_even_if_somebody_who_waits_would_get_the_id(told: Pipeline) -> None:
+    others = [a_person(n, national_id=person(100 + n).id) for n in range(3, 8)]
+    told.commit(a_person(1, protected=True), a_person(2, national_id=person(1).id), *others)
+    assert next_delta(told) == gone(1)
+    assert held(told) == [*range(2, 8)]
+
+
 def test_whoever_waits_and_is_protected_goes_at_once(told: Pipeline) -> None:
     leave(told, *range(1, 13))
     told.compact(seconds=1)
