@@ -37,6 +37,7 @@ class Faults:
             "zombie": self._zombie,
             "server_crash": self._server_crash,
             "server_restart": self._server_restart,
+            "kill_without_kafka": self._kill_without_kafka,
             "network": self._network,
             "disk_full": self._disk_full,
             "clock_back": self._clock_back,
@@ -121,6 +122,15 @@ class Faults:
         server.start()
         return True
 
+    def _kill_without_kafka(self, fault: Fault) -> bool:
+        """What capture has read and Kafka has not must come again; it reports how far it is once a second."""
+        kafka = self._world.kafka
+        kafka.crash()
+        self._hold(2 + fault.seconds)
+        self._world.fleet.restart("capture")
+        kafka.start()
+        return True
+
     def _network(self, fault: Fault) -> bool:
         server, _, name = fault.where.partition(" ")
         proxy = self._world.servers[server].proxy
@@ -177,4 +187,6 @@ def _places(fault: Fault) -> list[str]:
     """What a fault needs for itself."""
     if fault.kind.what == "two_of_each":
         return [fault.kind.place, *PROCESSES]  # or the second one would do what the first is to die of
+    if fault.kind.what == "kill_without_kafka":
+        return [fault.kind.place, "capture"]
     return [fault.kind.place]

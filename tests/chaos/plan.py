@@ -77,10 +77,17 @@ def kinds(*, restartable: bool) -> list[Kind]:
     found += [Kind(f"paused at {point}", "zombie", point, role_of(point)) for point in ZOMBIES]
     for server in SERVERS if restartable else SERVERS[:-1]:
         found += [Kind(f"{server}: {what}", f"server_{what}", server, "servers") for what in ("crash", "restart")]
+    if restartable:
+        found.append(Kind("kill -9 of capture with Kafka away", "kill_without_kafka", "kafka", "servers"))
     for server in SERVERS:
         found += [Kind(f"{server}: {mode}", "network", f"{server} {mode}", "servers") for mode in NETWORK]
     found.append(Kind("disk full", "disk_full", "compact", "compact"))
     return [*found, Kind("clock set back", "clock_back", "", ALL), Kind("two of every process", "two_of_each", "", ALL)]
+
+
+def is_at_start(kind: Kind) -> bool:
+    """Whether it belongs to the beginning of a run: a load later on would make good whatever was lost before it."""
+    return kind.where.startswith("load.")
 
 
 def role_of(point: str) -> str:

@@ -1,5 +1,6 @@
 """One run: break everything for a while, heal it, wait until all is told, and judge."""
 
+import itertools
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from tests.chaos.driver import Change, Driver, enrol, leave
 from tests.chaos.faults import Faults
 from tests.chaos.importer import Importer
 from tests.chaos.oracle import Target
-from tests.chaos.plan import Fault, Kind, kinds, plan
+from tests.chaos.plan import Fault, Kind, is_at_start, kinds, plan
 from tests.chaos.world import OWNERS, World
 from tests.waiting import until
 
@@ -46,6 +47,8 @@ class Run:
         self._world = world
         self._seed = seed
         self._console = console
+        self._faults = Faults(world)
+        self._kinds = kinds(restartable=world.kafka.keeps_data)
         self._driver = Driver(world.source.dsn(), seed, OWNERS)
         self._begun = time.monotonic()
         self._begun_of: Counter[str] = Counter()
@@ -55,6 +58,9 @@ class Run:
         """Break things for so many seconds, and judge."""
         self._world.set_up()
         self._world.fleet.start()
+        at_start = [kind for kind in self._kinds if is_at_start(kind)]
+        for fault in itertools.islice(plan(self._seed, "start", at_start), len(at_start)):
+            self._perform(fault)
         importer = Importer(self._world.feed)
         until(lambda: all(target.log.manifest() for target in self._targets()), within=90, what="all is published")
         self._say("[bold]everything is published[/bold]")
@@ -71,11 +77,12 @@ class Run:
 
     def _break(self, seconds: float) -> None:
         """Let the faults of the plan happen, one after the other at each place, and all of them be healed."""
-        faults, places = Faults(self._world), defaultdict[str, list[Kind]](list)
-        for kind in kinds(restartable=self._world.kafka.keeps_data):
-            places[kind.place].append(kind)
+        places = defaultdict[str, list[Kind]](list)
+        for kind in self._kinds:
+            if not is_at_start(kind):
+                places[kind.place].append(kind)
         with ThreadPoolExecutor(len(places)) as pool:
-            under_way = [pool.submit(self._break_at, faults, plan(self._seed, *place)) for place in places.items()]
+            under_way = [pool.submit(self._break_at, plan(self._seed, *place)) for place in places.items()]
             try:
                 self._world.over.wait(seconds)
             finally:
@@ -83,17 +90,20 @@ class Run:
         for future in under_way:
             future.result()
 
-    def _break_at(self, faults: Faults, planned: Iterator[Fault]) -> None:
+    def _break_at(self, planned: Iterator[Fault]) -> None:
         for fault in planned:
             if self._world.over.wait(fault.pause):
                 return
-            name = fault.kind.name
-            self._say(f"{name} …")
-            happened = faults.perform(fault)
-            if happened or not self._world.over.is_set():
-                self._begun_of[name] += 1
-                self._happened[name] += happened
-            self._say(f"{name}: " + ("[green]happened, and is over" if happened else "[red]came to nothing"))
+            self._perform(fault)
+
+    def _perform(self, fault: Fault) -> None:
+        name = fault.kind.name
+        self._say(f"{name} …")
+        happened = self._faults.perform(fault)
+        if happened or not self._world.over.is_set():
+            self._begun_of[name] += 1
+            self._happened[name] += happened
+        self._say(f"{name}: " + ("[green]happened, and is over" if happened else "[red]came to nothing"))
 
     def _await_told(self) -> list[str]:
         """Wait until every importer knows what the source says; what is still different when time is up."""
@@ -150,7 +160,7 @@ class Run:
     def counts(self) -> Table:
         """How often each kind of fault was begun, and how often it really happened; and what the driver did."""
         table = Table("fault", "begun", "happened", title=f"seed {self._seed}")
-        for kind in kinds(restartable=self._world.kafka.keeps_data):
+        for kind in self._kinds:
             table.add_row(kind.name, str(self._begun_of[kind.name]), str(self._happened[kind.name]))
         table.add_section()
         for transaction, count in sorted(self._driver.done.items()):

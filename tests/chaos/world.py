@@ -53,6 +53,7 @@ class World:
             "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{kafka.proxy.port}",
             "KAFKA_PARTITIONS": "2",
             "HEARTBEAT_SECONDS": "1",
+            "BATCH_LIMIT": "4",  # so that most transactions come in several batches
             "FEED_DIRECTORY": str(self.feed),
             "METRICS_HOST": "127.0.0.1",
             "METRICS_PORT": "0",
