@@ -9,13 +9,11 @@ import os
 import select
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-import msgspec
-
-from consumers import holds_store, notice_store, outcomes_store, published_store, sessions, tombstones
+from consumers import holds_store, notice_store, outcomes_store, published_store, recorded_files, sessions, tombstones
 from consumers.cut import Cut, cut_once
 from consumers.facts_store import CHANNEL
 from consumers.feed_check import FeedCheck
@@ -28,6 +26,7 @@ from consumers.notices import Notices
 from consumers.punctuality import lowest_margin
 from consumers.sessions import Connection
 from consumers.snapshots import feed_directory, take_snapshot, write_export
+from consumers.target_progress import Progress, export_is_due, passed
 from consumers.targets_table import TargetRow, all_targets
 from consumers.urgent_cut import cut_urgently
 from ims.eligibility import Reason
@@ -48,8 +47,6 @@ log = get_logger(__name__)
 _IDLE_SECONDS: Final = 1.0
 """Longest wait: scheduled hours and midnights come without a notification."""
 _LEAST_SECONDS: Final = 0.005
-_EXPORT_EVERY: Final = timedelta(seconds=60)
-"""Shortest time between two writings of a file at a fixed path, which holds everything every time."""
 _KEEP_HOUSE_EVERY: Final = timedelta(minutes=10)
 _LOOK_EVERY: Final = timedelta(seconds=30)
 """Time between two looks at what is costly to count, and at what case workers should be told."""
@@ -92,17 +89,6 @@ def run(settings: Settings, stop: Stop, metrics: CompactMetrics, ready: Callable
                         _wait(connection, stop, wait)
 
 
-class _Progress(msgspec.Struct):
-    """What this process remembers of a target: the manifest and the file at the fixed path that it wrote last."""
-
-    manifest_at: datetime | None = None
-    manifest_state: str | None = None
-    exported_at: datetime | None = None
-    exported_seq: int | None = None
-    writing: Future[None] | None = None
-    failed_at: datetime | None = None
-
-
 class Compactor:
     """The targets' feeds, brought up to date one step at a time. Without *notices* no mail is sent."""
 
@@ -121,7 +107,7 @@ class Compactor:
         self._writer = writer
         self._notices = notices
         self._proof = proof
-        self._progress: dict[int, _Progress] = {}
+        self._progress: dict[int, Progress] = {}
         self._kept_house: datetime | None = None
         self._looked: datetime | None = None
         self._broken: set[int] = set()
@@ -145,11 +131,11 @@ class Compactor:
         self._watch(targets)
         if self._proof is not None:
             self._proof.look(self._connection, targets, now)
-        if _passed(self._looked, _LOOK_EVERY, now):
+        if passed(self._looked, _LOOK_EVERY, now):
             self._count()
             self._look(now)
             self._looked = now
-        if _passed(self._kept_house, _KEEP_HOUSE_EVERY, now):
+        if passed(self._kept_house, _KEEP_HOUSE_EVERY, now):
             self._keep_house(all_targets(self._connection), now)
             self._kept_house = now
         settle = self._settings.settle_seconds
@@ -161,7 +147,7 @@ class Compactor:
     def _target(self, target: TargetRow, now: datetime) -> None:
         if target.state == "disabled":
             return
-        progress = self._progress.setdefault(target.target_id, _Progress())
+        progress = self._progress.setdefault(target.target_id, Progress())
         if progress.writing is not None and progress.writing.done():
             writing, progress.writing = progress.writing, None
             progress.failed_at = now
@@ -179,20 +165,20 @@ class Compactor:
         else:
             self._published(target, progress, now)
 
-    def _published(self, target: TargetRow, progress: _Progress, now: datetime) -> None:
+    def _published(self, target: TargetRow, progress: Progress, now: datetime) -> None:
         self._cut(target, progress, now)
         every = timedelta(seconds=self._settings.manifest_seconds)
-        if progress.manifest_state != target.shown_state or _passed(progress.manifest_at, every, now):
+        if progress.manifest_state != target.shown_state or passed(progress.manifest_at, every, now):
             self._manifest(target, progress, now)
         settings = target.settings
         due = due_snapshot(now, settings.snapshot_hour, settings.zone, target.snapshot_through)
         if due is not None and target.state == "ok":
             self._write(progress, self._snapshot, target, now, due)
-        elif _export_is_due(target, progress, now):
+        elif export_is_due(target, progress, now):
             progress.exported_at = now
             self._write(progress, self._export, target, now)
 
-    def _cut(self, target: TargetRow, progress: _Progress, now: datetime) -> None:
+    def _cut(self, target: TargetRow, progress: Progress, now: datetime) -> None:
         if target.urgent:
             self._tell(cut_urgently(self._connection, target.target_id, now), target, progress, now)
         settle = self._settings.settle_seconds
@@ -201,7 +187,7 @@ class Compactor:
         if target.urgent or target.recompute or target.review or target.repair or midnight or rested:
             self._tell(cut_once(self._connection, target.target_id, now, settle), target, progress, now)
 
-    def _tell(self, cut: Cut | None, target: TargetRow, progress: _Progress, now: datetime) -> None:
+    def _tell(self, cut: Cut | None, target: TargetRow, progress: Progress, now: datetime) -> None:
         self._metrics.delta_attempts.inc()
         if cut is None or not cut.entries:
             return
@@ -215,7 +201,7 @@ class Compactor:
         for entry in cut.entries:
             log.info("delta", target=target.settings.name, owner=target.owner_id, seq=entry.seq, size=entry.size)
 
-    def _manifest(self, target: TargetRow, progress: _Progress, now: datetime) -> None:
+    def _manifest(self, target: TargetRow, progress: Progress, now: datetime) -> None:
         written = write_manifest(self._connection, self._settings.feed_directory, target.target_id, now)
         # If another process had the target just then, the next step tries again.
         progress.manifest_at = now if written else None
@@ -224,14 +210,14 @@ class Compactor:
 
     def _write(
         self,
-        progress: _Progress,
+        progress: Progress,
         task: Callable[..., None],
         target: TargetRow,
         now: datetime,
         *scheduled: date | None,
     ) -> None:
         """Start *task* in the writing thread with a session of its own, unless one is under way or has just failed."""
-        if progress.writing is None and _passed(progress.failed_at, _RETRY_AFTER, now):
+        if progress.writing is None and passed(progress.failed_at, _RETRY_AFTER, now):
             progress.writing = self._writer.submit(self._in_own_session, task, target, progress, now, *scheduled)
 
     def _in_own_session(self, task: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401 - the task's own
@@ -239,7 +225,7 @@ class Compactor:
             task(connection, *arguments)
 
     def _snapshot(
-        self, connection: Connection, target: TargetRow, progress: _Progress, now: datetime, scheduled: date | None
+        self, connection: Connection, target: TargetRow, progress: Progress, now: datetime, scheduled: date | None
     ) -> None:
         metrics = self._metrics
         metrics.snapshot_attempts.inc()
@@ -254,7 +240,7 @@ class Compactor:
         metrics.snapshot_last_success_timestamp_seconds.set(now.timestamp())
         log.info("snapshot", target=target.settings.name, owner=target.owner_id, seq=entry.seq, size=entry.size)
 
-    def _export(self, connection: Connection, target: TargetRow, progress: _Progress, now: datetime) -> None:
+    def _export(self, connection: Connection, target: TargetRow, progress: Progress, now: datetime) -> None:
         progress.exported_seq = write_export(connection, self._settings.feed_directory, target.target_id, now)
 
     def _watch(self, targets: list[TargetRow]) -> None:
@@ -290,25 +276,12 @@ class Compactor:
     def _expire(self, target: TargetRow, before: datetime, now: datetime) -> None:
         root = self._settings.feed_directory
         with self._connection.transaction():
-            expired = published_store.expire(self._connection, target.target_id, before)
+            expired = recorded_files.expire(self._connection, target.target_id, before)
             tombstones.expire(self._connection, target.target_id, now)
         if not expired or write_manifest(self._connection, root, target.target_id, now):
             directory = feed_directory(root, target)
             directory.remove(expired)
-            directory.sweep(published_store.known_files(self._connection, target.target_id), now.timestamp())
-
-
-def _passed(since: datetime | None, time: timedelta, now: datetime) -> bool:
-    """Whether so much time has passed; a clock that was set back counts as that, or nothing would happen for long."""
-    return since is None or now < since or now - since >= time
-
-
-def _export_is_due(target: TargetRow, progress: _Progress, now: datetime) -> bool:
-    return (
-        target.settings.export_path is not None
-        and target.head_seq != progress.exported_seq
-        and _passed(progress.exported_at, _EXPORT_EVERY, now)
-    )
+            directory.sweep(recorded_files.known_files(self._connection, target.target_id), now.timestamp())
 
 
 def _wait(connection: Connection, stop: Stop, seconds: float) -> None:

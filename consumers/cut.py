@@ -9,7 +9,16 @@ from datetime import date, datetime
 
 import msgspec
 
-from consumers import facts_reader, holding, outcomes_store, published_store, suppressions, told_about, tombstones
+from consumers import (
+    facts_reader,
+    holding,
+    outcomes_store,
+    published_store,
+    recorded_files,
+    suppressions,
+    told_about,
+    tombstones,
+)
 from consumers.agreement import end_what_the_source_agrees_with
 from consumers.delta_files import next_deltas, source_of, who
 from consumers.facts_reader import Affected
@@ -243,7 +252,7 @@ def record(
     """Keep *delta* as the target's next one, or several; its file is written afterwards. As :func:`next_deltas`."""
     entries = []
     for entry, xml in next_deltas(target, delta, persons, now, oldest_event_at):
-        published_store.add_delta(connection, target.target_id, entry, xml)
+        recorded_files.add_delta(connection, target.target_id, entry, xml)
         connection.execute(
             "update imsfeed.target set head_seq = %s, head_sha256 = %s, head_at = %s where target_id = %s",
             (entry.seq, entry.sha256, now, target.target_id),

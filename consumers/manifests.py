@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from consumers import feed_check, published_store, sessions
+from consumers import feed_check, recorded_files, sessions
 from consumers.sessions import Connection
 from consumers.snapshots import feed_directory
 from consumers.targets_table import TargetRow, lock_target
@@ -42,17 +42,17 @@ def write_manifest(connection: Connection, root: Path, target_id: int, now: date
         directory = feed_directory(root, target)
         if feed_check.examine(connection, target, directory) is not None:
             return False
-        for seq, _, xml in published_store.unlinked_deltas(connection, target_id):
+        for seq, _, xml in recorded_files.unlinked_deltas(connection, target_id):
             crash_point("delta.before_link")
             directory.link(delta_path(seq), xml)
             crash_point("delta.linked")
-            published_store.mark_linked(connection, target_id, seq, now)
-        latest = published_store.latest_snapshot(connection, target_id)
+            recorded_files.mark_linked(connection, target_id, seq, now)
+        latest = recorded_files.latest_snapshot(connection, target_id)
         if latest is None:
             return False
-        deltas = published_store.deltas(connection, target_id)
+        deltas = recorded_files.deltas(connection, target_id)
         if not target.announced:
-            published_store.announced(connection, target_id, now)
+            recorded_files.announced(connection, target_id, now)
         content = encode(manifest_of(target, *latest, deltas, now))
         crash_point("manifest.before_rename")
         directory.write_manifest(content, still_ours=lambda: sessions.see_that_it_lives(connection))

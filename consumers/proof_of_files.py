@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from consumers import proof_store, published_store
+from consumers import proof_store, recorded_files
 from consumers.feed_directory import prove_step_in
 from consumers.proof_store import Checked, done
 from consumers.sessions import Connection
@@ -23,7 +23,7 @@ def check_files(connection: Connection, root: Path, target: TargetRow) -> Checke
         if later is None:
             return proof_store.not_done("files", "there is no snapshot yet", skipped=True)
         after = (earlier or later).seq
-        deltas = [entry for entry in published_store.deltas(connection, target.target_id) if entry.seq > after]
+        deltas = [entry for entry in recorded_files.deltas(connection, target.target_id) if entry.seq > after]
         proof = prove_step_in(folder, earlier, later, deltas)
         # What is past its time is removed at any moment, and a snapshot may be added.
         if (earlier, later) == proof_store.last_two_snapshots(connection, target.target_id):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 
-from consumers import published_store, tombstones
+from consumers import published_store, recorded_files, tombstones
 from consumers.feed_directory import FeedDirectory
 from consumers.sessions import Connection, one_view
 from consumers.targets_table import TargetRow, read_target
@@ -56,9 +56,9 @@ def take_snapshot(
         local_date=day,
     )
     with connection.transaction():
-        published_store.add_snapshot(connection, target_id, entry, now)
+        recorded_files.add_snapshot(connection, target_id, entry, now)
         if scheduled is not None:
-            published_store.scheduled_through(connection, target_id, scheduled)
+            recorded_files.scheduled_through(connection, target_id, scheduled)
     crash_point("snapshot.recorded")
     return entry
 
@@ -87,7 +87,7 @@ def write_export(connection: Connection, root: Path, target_id: int, now: dateti
             prepared = directory.prepared(target.settings.export_path, document(target, rows))
             put_in_place = file.enter_context(prepared)
         with connection.transaction():
-            if published_store.exported(connection, target_id, _published_seq(target)):
+            if recorded_files.exported(connection, target_id, _published_seq(target)):
                 put_in_place(now.timestamp())
     return _published_seq(target)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from consumers import compact, facts_store, published_store, sessions
+from consumers import compact, facts_store, recorded_files, sessions
 from consumers.batch import Message
 from consumers.compact import LEFT_OUT_SERIES
 from consumers.cut import cut_once
@@ -75,7 +75,7 @@ def main(place: str, dsn: str, folder: Path) -> None:
         FactsStore.apply = stopping(FactsStore.apply)  # type: ignore[method-assign]
         materialize(dsn, value)
     elif place == "inside cut":
-        published_store.add_delta = stopping(published_store.add_delta)
+        recorded_files.add_delta = stopping(recorded_files.add_delta)
         on_target(cut_once, dsn, (NOON, 0))
     elif place == "inside manifest":
         FeedDirectory.write_manifest = stopping(FeedDirectory.write_manifest)  # type: ignore[method-assign]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Final
 
-from consumers import batch, published_store, sessions, snapshots, targets_table
+from consumers import batch, recorded_files, sessions, snapshots, targets_table
 from consumers.facts_store import FactsStore
 from consumers.feed_directory import FeedDirectory
 from ims.events import Change, Position
@@ -120,7 +120,7 @@ def half_a_transaction() -> None:
 
 def numbered_outside_the_transaction() -> None:
     """A delta's number is taken before, and apart from, the transaction that records it."""
-    add = published_store.add_delta
+    add = recorded_files.add_delta
 
     def added(connection: Any, target_id: int, entry: Any, xml: bytes) -> None:
         connection.execute("update imsfeed.target set head_seq = %s where target_id = %s", (entry.seq, target_id))
@@ -128,7 +128,7 @@ def numbered_outside_the_transaction() -> None:
         connection.execute("begin isolation level repeatable read")
         add(connection, target_id, entry, xml)
 
-    _replace(published_store, "add_delta", added)
+    _replace(recorded_files, "add_delta", added)
 
 
 def renamed_instead_of_linked() -> None:
