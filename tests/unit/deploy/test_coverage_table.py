@@ -1,4 +1,4 @@
-"""The table of what the user guide asks for names tests and files that exist."""
+"""The tables of what the user guide asks for, and of known traps, name tests and files that exist."""
 
 import re
 from pathlib import Path
@@ -35,6 +35,15 @@ def test_every_test_and_file_that_the_page_names_exists() -> None:
     files = [name for name in names if name.startswith(("ims/", "consumers/", "producers/", "deploy/", "docs/"))]
     assert files
     assert [name for name in files if not (ROOT / name).exists()] == []
+
+
+def test_every_trap_names_a_test_that_exists() -> None:
+    page = (ROOT / "docs" / "traps.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| the trap ")]
+    named = [re.findall(r"`([^`\s]+::[^`\s]+)`", row) for row in rows]
+    assert len(rows) > 30
+    assert all(named)
+    assert [name for names in named for name in names if not is_a_test(name)] == []
 
 
 @pytest.mark.parametrize("name", ["unit/ims/test_roster.py::test_nothing", "unit/ims/test_nowhere.py::test_it"])
