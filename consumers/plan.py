@@ -78,6 +78,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         persons: how many were looked at.
         losing_last_membership: running numbers of those who are members of something now and of nothing then.
         changed_ids: running numbers of those whose ``sourcedid/id`` would be another.
+        would_wait: what is taken away, or the first publication, would wait for an approval (:mod:`ims.holds`), because
+            these settings alone lead to it; removals that are too many for an hour or a day are not foreseen.
     """
 
     owner: int
@@ -91,6 +93,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     losing_last_membership: list[int]
     changed_ids: list[int]
     left_out: list[LeftOut]
+    would_wait: bool
 
 
 class _Found:
@@ -121,7 +124,7 @@ def plan(
     Raises:
         psycopg.Error: the state database is away.
     """
-    found = _Found()
+    found, in_force = _Found(), target.settings
     with reading(connection):
         registered = connection.execute(
             "select orgnr from imsfeed.owner where owner_id = %s", (target.owner_id,)
@@ -148,7 +151,21 @@ def plan(
         losing_last_membership=sorted(found.losing),
         changed_ids=sorted(found.changed_ids),
         left_out=_left_out(found),
+        would_wait=not settings.accept_initial
+        if target.head_seq is None
+        else settings != in_force and _takes_away(found),
     )
+
+
+def _would_wait(target: TargetRow, in_force: TargetSettings, found: _Found) -> bool:
+    if target.head_seq is None:
+        return not target.settings.accept_initial
+    return msgspec.structs.replace(in_force, enabled=True) != target.settings and _takes_away(found)
+
+
+def _takes_away(found: _Found) -> bool:
+    gone = any(keys for (_, recstatus), keys in found.changes.items() if recstatus is RecStatus.GONE)
+    return gone or bool(found.losing or found.changed_ids)
 
 
 def _with(target: TargetRow, settings: TargetSettings, registered: str | None) -> TargetRow:

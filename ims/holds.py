@@ -16,13 +16,13 @@ from typing import Final
 
 import msgspec
 
-from ims.eligibility import Reason
+from ims.eligibility import IMMEDIATE
 from ims.records import RecordKey
 from ims.roster import Roster
 from ims.vocabulary import InstitutionRole, RecordKind, RoleType
 
-NEVER_HELD: Final = frozenset({Reason.PERSON_PROTECTED})
-"""Persons left out for one of these reasons go at once, however many: a threatened person's safety comes first."""
+NEVER_HELD: Final = IMMEDIATE
+"""Reasons to be left out that wait for nobody: a threatened person's safety comes before everybody's access."""
 
 _STAFF: Final = f'institutionroletype="{InstitutionRole.STAFF.value}"'
 _INSTRUCTOR: Final = f'roletype="{RoleType.INSTRUCTOR.value}"'

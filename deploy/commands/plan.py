@@ -88,6 +88,9 @@ def _print(found: Plan, show: int) -> None:
     console.print(left_out)
     if not found.changes:
         typer.echo("Nothing would be told.")
+    elif found.would_wait:
+        what = "The first publication" if found.first else "What these settings take away"
+        typer.echo(f"{what} would wait for an approval: `imsfeed holds list`.")
 
 
 def _whose(line: Line) -> list[str] | list[int]:

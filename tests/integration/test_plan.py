@@ -82,6 +82,22 @@ def test_a_narrower_scope_takes_away_groups_members_and_persons(pipeline: Pipeli
     assert (found.state, found.worked_out, found.first, found.persons) == ("ok", True, False, 5)
 
 
+def test_what_a_setting_takes_away_would_wait_for_an_approval_and_what_the_source_takes_away_is_not_foreseen(
+    pipeline: Pipeline,
+) -> None:
+    assert planned(pipeline, scope="grunnskole").would_wait
+    assert not planned(pipeline, login="email").would_wait
+    pipeline.commit(an_enrolment(3, person=2, group=1, status="withdrawn"))
+    assert not planned(pipeline).would_wait
+    assert "would wait for an approval" in run("lms", "scope=grunnskole").stdout
+
+
+def test_a_first_publication_would_wait_unless_it_is_accepted(pipeline: Pipeline) -> None:
+    pipeline.target(name="other", accept_initial=False)
+    assert planned(pipeline, "other").would_wait
+    assert not planned(pipeline, "other", accept_initial=True).would_wait
+
+
 def test_whose_id_would_change_is_said(pipeline: Pipeline) -> None:
     found = planned(pipeline, person_id="running")
     assert found.changed_ids == [1, 2, 3, 4]
