@@ -66,3 +66,15 @@ def settled(marks: Iterable[Mark], settle_seconds: float, *, after: int) -> Pend
         groups=frozenset(mark.id for mark in taken if mark.kind == "group"),
         oldest_event_at=min((m.committed_at for m in taken if m.committed_at is not None), default=None),
     )
+
+
+def looking_at(persons: Iterable[int], groups: Iterable[int]) -> Pending:
+    """These persons and groups, whatever marks there are."""
+    return Pending(
+        through=0,
+        everything=False,
+        schools=frozenset(),
+        persons=frozenset(persons),
+        groups=frozenset(groups),
+        oldest_event_at=None,
+    )
