@@ -2,9 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LIVE ?=
+SEED ?=
+SCHEDULES ?= 3000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format lock docs kit clean
+.PHONY: help setup demo test simulate lint format lock docs kit clean
 
 help: ## Show the tasks.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -27,6 +29,9 @@ test: setup lint ## Lint, then run every test with coverage.
 	$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+
+simulate: setup ## Run SCHEDULES=3000 simulated schedules from SEED (any without it); a failing one says how to repeat it.
+	@$(BIN)/python -m tests.simulation --schedules $(SCHEDULES) $(if $(SEED),--seed $(SEED))
 
 lint: setup ## Ruff, mypy --strict and the direction of imports.
 	$(BIN)/ruff check .
