@@ -4,9 +4,10 @@ BIN := .venv/bin
 LIVE ?=
 SEED ?=
 DURATION ?= 120
+SCHEDULES ?= 3000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos lint format lock docs kit clean
+.PHONY: help setup demo test chaos simulate lint format lock docs kit clean
 
 help: ## Show the tasks.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -32,6 +33,9 @@ test: setup lint ## Lint, then run every test with coverage.
 
 chaos: setup ## Break everything for DURATION seconds (SEED decides what), and see that nothing is lost or told twice.
 	@$(BIN)/python -W ignore -m tests.chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED))
+
+simulate: setup ## Run SCHEDULES=3000 simulated schedules from SEED (any without it); a failing one says how to repeat it.
+	@$(BIN)/python -m tests.simulation --schedules $(SCHEDULES) $(if $(SEED),--seed $(SEED))
 
 lint: setup ## Ruff, mypy --strict, the direction of imports, and known vulnerabilities of the dependencies.
 	$(BIN)/ruff check .

@@ -23,7 +23,7 @@ from consumers.agreement import end_what_the_source_agrees_with
 from consumers.delta_files import next_deltas, source_of, who
 from consumers.facts_reader import Affected
 from consumers.holding import LookedAt
-from consumers.pending import Mark, Pending, mentioned, settled
+from consumers.pending import Mark, Pending, looking_at, mentioned, settled
 from consumers.sessions import Connection, one_view
 from consumers.targets_table import TargetRow, as_json, lock_target
 from ims.delta import Delta, between
@@ -185,10 +185,10 @@ def _looked_at(
 def _with_connected(
     connection: Connection, target: TargetRow, affected: Affected, today: date
 ) -> tuple[Affected, Roster]:
-    """The affected persons and those connected with them by an id."""
+    """The affected, and those who cannot be told without them."""
     roster = roster_of_affected(connection, target, affected, today)
-    while others := connected(connection, target, affected, roster):
-        affected = Affected(facts_reader.with_twins(connection, target, others), affected.groups)
+    while (together := connected(connection, target, affected, roster)) is not None:
+        affected = facts_reader.affected(connection, target, together, None)
         roster = roster_of_affected(connection, target, affected, today)
     return affected, roster
 
@@ -225,20 +225,25 @@ def logins_taken(
     return published_store.logins_elsewhere(connection, target.target_id, gone, [key.id for key in persons])
 
 
-def connected(connection: Connection, target: TargetRow, affected: Affected, roster: Roster) -> list[int]:
-    """The affected persons and those whose id is, or was told as, one of theirs; none if there are no such others.
+def connected(connection: Connection, target: TargetRow, affected: Affected, roster: Roster) -> Pending | None:
+    """The affected and those who cannot be told without them; ``None`` if there are no such others.
 
-    An id may go from one running number to another, of which one has rested and the other not yet. Looked at alone, the
-    one would take everything from the person that the other still is.
+    What has rested and what has not may be about one record: an id that goes from one running number to another, or a
+    group that comes and has members already. Looked at alone, the one would take everything from the person that the
+    other still is, or make somebody a member of a group of which the importer has not heard.
     """
     ids = list(roster.person_ids.values())
-    others = set(published_store.persons_called(connection, target.target_id, ids))
+    persons = set(published_store.persons_called(connection, target.target_id, ids))
     told = published_store.person_ids(connection, target.target_id, affected.persons)
-    others |= set(facts_reader.persons_called(connection, target, list(told.values())))
+    persons |= set(facts_reader.persons_called(connection, target, list(told.values())))
     if target.settings.dialect == "pifu":
-        others |= set(published_store.persons_once_called(connection, target.target_id, ids))
-    others -= set(affected.persons)
-    return [*affected.persons, *others] if others else []
+        persons |= set(published_store.persons_once_called(connection, target.target_id, ids))
+    joined = {group: key.id for key, (_, group) in roster.owners.items() if key.member and group is not None}
+    known = published_store.groups_called(connection, target.target_id, list(joined.values()))
+    groups = {group for group, id_ in joined.items() if id_ not in known}
+    if persons <= set(affected.persons) and groups <= set(affected.groups):
+        return None
+    return looking_at({*persons, *affected.persons}, {*groups, *affected.groups})
 
 
 def record(

@@ -72,3 +72,15 @@ def settled(marks: Iterable[Mark], settle_seconds: float, *, after: int) -> Pend
 def mentioned(marks: Iterable[Mark]) -> Pending:
     """All that *marks* are about, rested or not: whatever is gone of it, an event has said so, and no load alone."""
     return settled(marks, -math.inf, after=0)
+
+
+def looking_at(persons: Iterable[int], groups: Iterable[int]) -> Pending:
+    """These persons and groups, whatever marks there are."""
+    return Pending(
+        through=0,
+        everything=False,
+        schools=frozenset(),
+        persons=frozenset(persons),
+        groups=frozenset(groups),
+        oldest_event_at=None,
+    )

@@ -191,9 +191,8 @@ def _chunks(connection: Connection, target: TargetRow) -> Iterator[tuple[Affecte
 
 def _work_out(connection: Connection, target: TargetRow, affected: Affected, today: date, found: _Found) -> None:
     roster = _roster(connection, target, affected, today)
-    also = connected(connection, target, affected, roster)
-    if also:
-        affected = Affected(facts_reader.with_twins(connection, target, also), affected.groups)
+    while (together := connected(connection, target, affected, roster)) is not None:
+        affected = facts_reader.affected(connection, target, together, None)
         roster = _roster(connection, target, affected, today)
     told = published_store.published(connection, target.target_id, affected.persons, affected.groups)
     told_ids = published_store.person_ids(connection, target.target_id, affected.persons)

@@ -64,6 +64,14 @@ def persons_called(connection: Connection, target_id: int, ids: Collection[str])
     return [person for (person,) in rows]
 
 
+def groups_called(connection: Connection, target_id: int, ids: Collection[str]) -> set[str]:
+    """Those of the ``sourcedid/id`` that groups were told with."""
+    rows = connection.execute(
+        "select id from imsfeed.published where target_id = %s and kind = 2 and id = any (%s)", (target_id, list(ids))
+    ).fetchall()
+    return {id_ for (id_,) in rows}
+
+
 def persons_once_called(connection: Connection, target_id: int, ids: Collection[str]) -> list[int]:
     """Running numbers of the persons that were told with one of these as their old ``sourcedid/id``."""
     rows = connection.execute(

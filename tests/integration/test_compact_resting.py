@@ -1,4 +1,4 @@
-"""An id that goes from one running number to another, of which one has rested and the other not yet."""
+"""What cannot be told one without the other, of which one has rested and the other not yet."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from consumers.cut import Cut, cut_once
 from ims.vocabulary import RecStatus
 from tests.builders import a_birth_number, a_group, a_person, a_school, an_enrolment, an_owner
-from tests.feed_words import member, person
+from tests.feed_words import group, member, person
 from tests.pipeline import Pipeline
 
 SETTLE_SECONDS = 1_000.0
@@ -66,5 +66,25 @@ def test_who_takes_over_an_id_is_not_new_while_the_one_who_had_it_rests(pipeline
         (person(1), RecStatus.CHANGED),
         (member("group-1", 1), RecStatus.GONE),
         (member("group-2", 1), RecStatus.NEW),
+    }
+    assert pipeline.proof().problems == []
+
+
+def test_nobody_becomes_a_member_of_a_group_that_the_importer_has_not_heard_of(pipeline: Pipeline) -> None:
+    people = a_person(1), a_person(2)
+    pipeline.commit(an_owner(), a_school(1), a_group(1), a_group(2, active=False), *people)
+    pipeline.commit(*(an_enrolment(n, person=n, group=1) for n in (1, 2)))
+    pipeline.commit(*(an_enrolment(10 + n, person=n, group=2) for n in (1, 2)))
+    pipeline.compact(seconds=1)
+    pipeline.commit(a_person(1, given_name="Berta"))
+    rested(pipeline)
+    pipeline.commit(a_group(2))
+    cut(pipeline)
+    pipeline.compact(minutes=2)
+    assert {(record.key, recstatus) for record, recstatus in pipeline.delta(1)} == {
+        (person(1), RecStatus.CHANGED),
+        (group("group-2"), RecStatus.NEW),
+        (member("group-2", 1), RecStatus.NEW),
+        (member("group-2", 2), RecStatus.NEW),
     }
     assert pipeline.proof().problems == []

@@ -1,0 +1,164 @@
+"""The state database in memory does what PostgreSQL does: the same history through both, compared after every step."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consumers.batch import Message, Outcome, Refused
+from consumers.feed_directory import FeedDirectory
+from consumers.materialize import materialize_once
+from consumers.targets_table import TargetRow, read_target
+from ims.errors import FeedError
+from ims.mapping import REFERENCE_MAPPING
+from ims.records import RecordKey
+from ims.schedule import due_snapshot
+from ims.vocabulary import RecordKind
+from tests import memory_compact
+from tests.builders import ORGNR
+from tests.integration.test_replay_equals_live import RecordedPipeline, live
+from tests.memory_compact import Session, Steps
+from tests.memory_state import MemoryState
+from tests.simulation.feed_folder import FeedFolder
+
+Mark = tuple[int, str, int, Any]
+_COLUMNS = (
+    "recompute",
+    "orgnr",
+    "source",
+    "dialect",
+    "head_seq",
+    "head_sha256",
+    "head_at",
+    "dated_through",
+    "snapshot_through",
+    "owner_orgnr",
+    "open",
+    "has_snapshot",
+    "state",
+)
+
+
+class TwinPipeline(RecordedPipeline):
+    """Does everything in memory too, and compares."""
+
+    def __init__(self, dsn: str, folder: Path, dialect: str) -> None:
+        super().__init__(dsn, folder, dialect)
+        self.memory = MemoryState([self.first], lambda: self.now)
+        self.in_memory = self.memory.facts.begin(0, 0)
+        self.target_in_memory = self.memory.targets[0]
+        self.folder_in_memory = FeedFolder()
+        self.compared = 0
+
+    def deliver(self, *values: bytes | None) -> tuple[Outcome, list[Refused]]:
+        last = self._one("select coalesce(max(mark_id), 0) from imsfeed.mark")
+        known = len(self.memory.facts.marks)
+        real = super().deliver(*values)
+        messages = [Message(self.in_memory.next_offset + n, None, value) for n, value in enumerate(values)]
+        double = materialize_once(self.memory.facts, 0, messages, self.in_memory, REFERENCE_MAPPING, 0)
+        self.in_memory = double[0].progress
+        assert double == real
+        made = self.memory.facts.marks[known:]
+        assert sorted((m.owner_id, m.kind, m.id, m.committed_at) for m in made) == self._marks(last)
+        return real
+
+    def set(self, changes: dict[str, Any]) -> None:
+        before = self.wanted
+        super().set(changes)
+        if self.wanted != before:
+            self.memory.apply_settings(self.target_in_memory, self.wanted)
+
+    def compact(self, **later: float) -> None:
+        super().compact(**later)
+        for _ in range(3):
+            self._step()
+        self._compare()
+
+    def _step(self) -> None:
+        """As :meth:`consumers.compact.Compactor.step`."""
+        state, target, now = self.memory, self.target_in_memory, self.now
+        row = state.read(target)
+        settings = row.settings
+        if row.head_seq is None:
+            self._do(memory_compact.publish_first(state, target, Session(), now))
+        elif not row.has_snapshot:
+            self._do(memory_compact.snapshot(state, target, self.folder_in_memory, Session(), now, None))
+        else:
+            if memory_compact.is_due(row, now, 0):
+                self._do(memory_compact.cut(state, target, Session(), now, 0))
+            self._do(memory_compact.manifest(state, target, self.folder_in_memory, Session(), now))
+            due = due_snapshot(now, settings.snapshot_hour, settings.zone, row.snapshot_through)
+            if due is not None and row.state == "ok":
+                self._do(memory_compact.snapshot(state, target, self.folder_in_memory, Session(), now, due))
+
+    def _do(self, steps: Steps) -> None:
+        for _ in steps:
+            pass
+
+    def _compare(self) -> None:
+        target = self.target_in_memory
+        real, double = self._row(), self.memory.read(target)
+        assert {name: getattr(double, name) for name in _COLUMNS} == {name: getattr(real, name) for name in _COLUMNS}
+        assert (double.resting is None) is (real.resting is None)
+        told = {
+            RecordKey(RecordKind(kind), id_, member): (xml, (person, group))
+            for kind, id_, member, xml, person, group in self._all(
+                "select kind, id, member, xml, person_id, group_id from imsfeed.published"
+            )
+        }
+        assert {key: (xml, target.owners[key]) for key, xml in target.told.items()} == told
+        left_out = {(RecordKind(kind), id_): reason for kind, id_, reason in self._all(_LEFT_OUT)}
+        assert {key: reason.value for key, reason in target.left_out.items()} == left_out
+        deltas = [(delta.entry.sha256, delta.xml) for delta in target.deltas]
+        assert deltas == self._all("select sha256, xml from imsfeed.delta order by seq")
+        snapshots = sorted((entry.path, entry.sha256) for entry, _ in target.snapshots)
+        assert snapshots == sorted(self._all("select path, sha256 from imsfeed.snapshot"))
+        self.compared += 1
+
+    def _row(self) -> TargetRow:
+        return read_target(self.connection, 1)
+
+    def _marks(self, after: int) -> list[Mark]:
+        rows = self.connection.execute(
+            "select owner_id, kind, id, committed_at from imsfeed.mark where mark_id > %s", (after,)
+        ).fetchall()
+        return sorted(rows)
+
+    def _all(self, query: str) -> list[Any]:
+        return self.connection.execute(query.encode()).fetchall()
+
+    def _one(self, query: str) -> int:
+        (row,) = self._all(query)
+        return int(row[0])
+
+
+_LEFT_OUT = "select kind, id, reason from imsfeed.left_out"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_history_in_memory_is_the_same_as_on_postgresql(state_dsn: str, tmp_path: Path, seed: int) -> None:
+    pipeline = TwinPipeline(state_dsn, tmp_path, "pifu" if seed % 2 else "ims")
+    try:
+        live(pipeline, random.Random(seed))
+    finally:
+        pipeline.close()
+    assert pipeline.compared > 20
+    assert len(pipeline.target_in_memory.deltas) > 1
+
+
+Link = Callable[[str, bytes], None]
+
+
+@pytest.fixture(params=["double", "directory"])
+def link(request: pytest.FixtureRequest, tmp_path: Path) -> Link:
+    folder = FeedFolder() if request.param == "double" else FeedDirectory(tmp_path, ORGNR, "lms")
+    return folder.link
+
+
+def test_a_file_is_linked_once_and_never_replaced(link: Link) -> None:
+    link("deltas/1.xml", b"one")
+    link("deltas/1.xml", b"one")
+    with pytest.raises(FeedError, match="is there with another content"):
+        link("deltas/1.xml", b"two")

@@ -1,0 +1,200 @@
+"""What must hold: the feeds against the source's own rows, and the log of deltas against what has been lived."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from consumers.batch import Message
+from ims.dialect import Dialect
+from ims.facts import Table
+from ims.feed_proof import prove
+from ims.records import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
+from ims.roster import roster_of
+from ims.schedule import local_day
+from ims.vocabulary import RecordKind, RecStatus
+from ims.xml_reader import ReadRecord, read
+from ims.xml_writer import fragment
+from tests.memory_state import MemoryState, Target
+from tests.simulation.broker import Broker, seen_in
+from tests.simulation.feed_folder import FeedFolder
+from tests.simulation.source import HOME_GROUPS, Source
+from tests.simulation.violations import ViolationError
+
+_HOMES = {f"group-{number}": number for number in HOME_GROUPS}
+Lived = Mapping[tuple[int, str], list[object]]
+
+
+class Importer:
+    """Follows one target's deltas as they are numbered, and sees that each step is one that was lived.
+
+    Args:
+        lived: of every watched person and group, each state in order (:attr:`Source.lived`).
+    """
+
+    def __init__(self, target: Target, folder: FeedFolder, lived: Lived) -> None:
+        self._owner = target.row.owner_id
+        self._folder = folder
+        self._lived = lived
+        self._at: dict[tuple[int, str], int] = {}
+        self.state: dict[RecordKey, Record] = {}
+        self.seq: int | None = None
+        self._dialect: Dialect = "ims"
+        self._told_anew = False
+
+    def follow(self) -> None:
+        """Take in what the manifest announces: the first snapshot, then each delta; later snapshots say the same."""
+        manifest = self._folder.manifest
+        if manifest is None:
+            return
+        if self.seq is None:
+            first = min(name for name in self._folder.names("snapshots") if name.endswith("-0.xml"))
+            self.state = self._snapshot(f"snapshots/{first}")
+            self.seq = 0
+            self._was_lived("the first snapshot")
+        for entry in manifest.deltas[self.seq :]:
+            self._apply(entry.path)
+            self.seq = entry.seq
+            self._was_lived(entry.path)
+            for name in self._folder.names("snapshots"):
+                if name.endswith(f"-{self.seq}.xml") and self._snapshot(f"snapshots/{name}") != self.state:
+                    raise ViolationError(f"snapshots/{name} is not what the snapshot and deltas before it give")
+
+    def _snapshot(self, path: str) -> dict[RecordKey, Record]:
+        items = read(self._folder.read(path))
+        return {item.record.key: item.record for item in items if isinstance(item, ReadRecord)}
+
+    def _apply(self, path: str) -> None:
+        touched: set[RecordKey] = set()
+        for item in self._records(path):
+            key, known = item.record.key, self.state.get(item.record.key)
+            if item.recstatus is RecStatus.GONE:
+                if known is None:
+                    raise ViolationError(f"{path}: a {key.kind.name.lower()} is gone that was not there")
+                del self.state[key]
+            else:
+                if (item.recstatus is RecStatus.NEW) is not (known is None):
+                    raise ViolationError(f"{path}: a {key.kind.name.lower()} is new or changed, and is not")
+                if known == item.record and not self._told_anew:
+                    raise ViolationError(f"{path}: a {key.kind.name.lower()} is changed, and nothing of it is")
+                self.state[key] = item.record
+            touched.add(key)
+        if not touched:
+            raise ViolationError(f"{path}: says nothing")
+
+    def _records(self, path: str) -> list[ReadRecord]:
+        items = list(read(self._folder.read(path)))
+        records = [item for item in items if isinstance(item, ReadRecord)]
+        (properties,) = (item for item in items if not isinstance(item, ReadRecord))
+        self._told_anew, self._dialect = properties.dialect != self._dialect, properties.dialect
+        return records
+
+    def _was_lived(self, path: str) -> None:
+        """See that everybody who is watched is as they were at some time, not before what was told last."""
+        groups = {key.id for key in self.state if key.kind is RecordKind.GROUP}
+        if any(key.id not in groups for key in self.state if key.kind is RecordKind.MEMBERSHIP):
+            raise ViolationError(f"{path}: a membership of a group that is not there")
+        told = watched_in(self.state, path)
+        for key, lived in self._lived.items():
+            if key[0] != self._owner:
+                continue
+            state, at = told.get(key[1]), self._at.get(key, 0)
+            while at < len(lived) and lived[at] != state:
+                at += 1
+            if at == len(lived):
+                raise ViolationError(
+                    f"{path}: {key[1]} is told as {state}, which was not so after what was told before"
+                )
+            self._at[key] = at
+
+
+class FactsChecker:
+    """Sees that facts never go back.
+
+    Args:
+        lived: of every watched person's row, each version in order (:attr:`Source.versions`).
+    """
+
+    def __init__(self, state: MemoryState, lived: Mapping[tuple[int, int], list[str]]) -> None:
+        self._state = state
+        self._lived = lived
+        self._at: dict[tuple[int, int], int] = {}
+
+    def look(self) -> None:
+        """Look at the facts as they are now."""
+        for key, row in self._state.facts.rows(Table.PERSON).items():
+            version = row["family_name"]
+            if key not in self._lived:
+                continue
+            try:
+                self._at[key] = self._lived[key].index(version, self._at.get(key, 0))
+            except ValueError:
+                raise ViolationError(f"the facts of {row['given_name']} go back to {version}") from None
+
+
+def watched_in(state: Mapping[RecordKey, Record], path: str) -> dict[str, object]:
+    """The watched persons and groups as an importer has them, as :func:`tests.simulation.source.watched`."""
+    homes: dict[str, list[int]] = {}
+    for record in state.values():
+        if isinstance(record, MemberRecord) and record.group in _HOMES:
+            homes.setdefault(record.person, []).append(_HOMES[record.group])
+    told: dict[str, object] = {}
+    for record in state.values():
+        if isinstance(record, GroupRecord) and record.id in _HOMES:
+            told[record.id] = record.long
+        elif isinstance(record, PersonRecord) and record.given_name.startswith("P"):
+            home = homes.get(record.id, [])
+            if record.given_name in told or len(home) != 1:
+                raise ViolationError(f"{path}: {record.given_name} is told twice, or in {len(home)} home groups")
+            told[record.given_name] = (record.family_name, home[0])
+    return told
+
+
+def at_rest(source: Source, state: MemoryState, broker: Broker, now: datetime) -> None:
+    """See that everything has come to what the source's rows say now."""
+    for target in state.targets:
+        facts, row = source.facts(target.row.owner_id), target.row
+        if state.owner_facts(target) != facts:
+            raise ViolationError(f"the facts of owner {row.owner_id} are not the source's rows")
+        today = max(local_day(now, row.settings.zone), row.dated_through or local_day(now, row.settings.zone))
+        roster = roster_of(
+            facts, row.settings, orgnr=row.orgnr or "", today=today, persons=facts.persons, groups=facts.groups
+        )
+        expected = {key: fragment(record, dialect=row.settings.dialect) for key, record in roster.records.items()}
+        if row.settings.dialect == "ims" and target.told != expected:
+            raise ViolationError(f"{row.settings.name} is told {_difference(target.told, expected)}")
+        if target.told.keys() != expected.keys():
+            raise ViolationError(f"{row.settings.name} is told {_difference(target.told, expected)}")
+    if broker.truncates:
+        for partition, log in enumerate(broker.log):
+            _see_that_truncates_are_refused(partition, log, state)
+
+
+def _see_that_truncates_are_refused(partition: int, log: list[Message], state: MemoryState) -> None:
+    """See that whatever empties a table, and was not there before, has been put aside for a person to look at."""
+    newest = (0, 0, 0)
+    for message in log:
+        seen = seen_in(message.value)
+        if seen.op == "t" and seen.position > newest and (partition, message.offset) not in state.facts.refused:
+            raise ViolationError("a table was emptied at once and nobody was told")
+        newest = max(newest, seen.position)
+
+
+def importer_is_up_to_date(importer: Importer, target: Target) -> None:
+    """See that the files have led to what is recorded as told."""
+    if importer.seq != target.row.head_seq or importer.state.keys() != target.told.keys():
+        raise ViolationError(f"{target.row.settings.name}: the files lead elsewhere than to what is recorded as told")
+
+
+def folder_holds_together(folder: FeedFolder) -> None:
+    """See that the whole feed is proved by its files alone: snapshot + deltas = next snapshot."""
+    proof = prove(folder.read, folder.names)
+    if proof.problems:
+        raise ViolationError(proof.problems[0])
+
+
+def _difference(told: Mapping[RecordKey, str], expected: Mapping[RecordKey, str]) -> str:
+    kinds = dict.fromkeys(RecordKind, 0)
+    for key in told.keys() | expected.keys():
+        kinds[key.kind] += told.get(key) != expected.get(key)
+    return (
+        ", ".join(f"{count} x a {kind.name.lower()}" for kind, count in kinds.items() if count) + " otherwise than so"
+    )

@@ -1,0 +1,125 @@
+"""Compact in a schedule: a process that works on a target step by step, and may stand still or die at each of them."""
+
+import random
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from consumers.pending import settled
+from ims.schedule import due_snapshot, local_day
+from tests import memory_compact
+from tests.memory_compact import Session, SessionLostError, Steps
+from tests.memory_state import MemoryState, Target
+from tests.simulation.feed_folder import FeedFolder
+
+SETTLE_SECONDS = 0.5
+"""Longer than in life, so that more happens while a change rests."""
+_MANIFEST_EVERY = timedelta(seconds=60)
+
+
+class _Work(NamedTuple):
+    target: Target
+    steps: Steps
+
+
+class Compactor:
+    """Attributes: ``at``: where it stands in its work, or ``None`` while it has none."""
+
+    def __init__(self, state: MemoryState, folders: dict[int, FeedFolder], happened: Callable[[str], None]) -> None:
+        self._state, self._folders, self._happened = state, folders, happened
+        self._session = Session()
+        self._work: _Work | None = None
+        self._still = 0
+        self.at: str | None = None
+
+    def choices(self, now: datetime) -> list[tuple[str, Target]]:
+        """What there is to do for each target."""
+        return [(what, target) for target in self._state.targets for what in self._due(target, now)]
+
+    def begin(self, what: str, target: Target, now: datetime) -> None:
+        """Take up one of the choices."""
+        row, folder, session = target.row, self._folders[target.row.target_id], self._session
+        if what == "first publication":
+            steps = memory_compact.publish_first(self._state, target, session, now)
+        elif what == "cut":
+            self._notice_cut(target, now)
+            steps = memory_compact.cut(self._state, target, session, now, SETTLE_SECONDS)
+        elif what == "manifest":
+            steps = memory_compact.manifest(self._state, target, folder, session, now)
+        else:
+            settings = row.settings
+            day = due_snapshot(now, settings.snapshot_hour, settings.zone, row.snapshot_through)
+            scheduled = day if target.snapshots else None
+            steps = memory_compact.snapshot(self._state, target, folder, session, now, scheduled)
+        self._work = _Work(target, steps)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Do the next step."""
+        assert self._work is not None
+        try:
+            self.at = next(self._work.steps, None)
+        except SessionLostError:
+            self._happened("a compactor's transaction was ended by the server")
+            self._end()
+        if self.at is None:
+            self._end()
+        else:
+            self._happened(self.at)
+
+    def die(self) -> None:
+        """The process ends at once, and another one begins."""
+        if self.at is not None:
+            self._happened(f"a compactor died: {self.at}")
+        self._end()
+
+    def lose_session(self, steps: int) -> None:
+        """The process stands still for so many steps, in which the server ends its session."""
+        self._happened("a compactor stood still and lost its session")
+        self._session.end_by_server()
+        self._still = steps
+
+    def is_awake(self) -> bool:
+        """Whether it does not stand still; asked at every step."""
+        self._still = max(0, self._still - 1)
+        return not self._still
+
+    def _end(self) -> None:
+        self._session.end()
+        self._session = Session()
+        self._still = 0
+        self._work = self.at = None
+
+    def _due(self, target: Target, now: datetime) -> list[str]:
+        row = self._state.read(target)
+        if row.state == "waiting":
+            return [] if row.open or row.owner_orgnr is None else ["first publication"]
+        if not target.snapshots:
+            return ["snapshot"]
+        written = self._folders[row.target_id].manifest
+        due = ["manifest"] if memory_compact.expired_manifest(row, written, now, _MANIFEST_EVERY) else []
+        if memory_compact.is_due(row, now, SETTLE_SECONDS):
+            due.append("cut")
+        day = due_snapshot(now, row.settings.snapshot_hour, row.settings.zone, row.snapshot_through)
+        return [*due, "snapshot"] if day is not None and row.state == "ok" else due
+
+    def _notice_cut(self, target: Target, now: datetime) -> None:
+        row = self._state.read(target)
+        if row.open:
+            self._happened("a cut waits for the rest of a transaction")
+        if target.locked_by is not None:
+            self._happened("a target was locked by another compactor")
+        if local_day(now, row.settings.zone) > (row.dated_through or date.min):
+            self._happened("a day has ended")
+        marks = self._state.marks(target)
+        taken = settled(marks, SETTLE_SECONDS, after=row.marks_through)
+        if any(m.kind == "person" and m.mark_id <= taken.through and m.id not in taken.persons for m in marks):
+            self._happened("a person was left to the next cut")
+
+
+def choose(compactor: Compactor, now: datetime, chance: random.Random) -> bool:
+    """Take up something; tells whether there was anything."""
+    choices = compactor.choices(now)
+    if choices:
+        compactor.begin(*chance.choice(choices), now)
+    return bool(choices)

@@ -1,0 +1,78 @@
+"""A target's folder in memory, which sees to it that nothing in it ever changes but the manifest, and that forwards."""
+
+import hashlib
+from collections.abc import Iterable
+
+from ims.errors import FeedError
+from ims.feed import MANIFEST, Manifest, encode
+from tests.simulation.violations import ViolationError
+
+
+class FeedFolder:
+    """Stands in for :class:`consumers.feed_directory.FeedDirectory`.
+
+    Attributes:
+        files: by path.
+        written: how often each was put there.
+        manifest: as written last.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.written: dict[str, int] = {}
+        self.manifest: Manifest | None = None
+        self._digests: dict[str, str] = {}
+
+    def link(self, name: str, content: bytes) -> None:
+        """As the real one.
+
+        Raises:
+            FeedError: another file has the name.
+        """
+        if name not in self.files:
+            self.put(name, content)
+        elif self.files[name] != content:
+            raise FeedError(f"{name} is there with another content; it is not touched")
+
+    def link_parts(self, name: str, parts: Iterable[str]) -> tuple[str, int]:
+        """The same for a file that comes in parts; its digest and size."""
+        content = "".join(parts).encode()
+        self.link(name, content)
+        return hashlib.sha256(content).hexdigest(), len(content)
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file, whatever is there."""
+        self.written[name] = self.written.get(name, 0) + 1
+        self.files[name] = content
+        self._digests[name] = hashlib.sha256(content).hexdigest()
+        if self.written[name] > 1:
+            raise ViolationError(f"{name} has been written again after an importer may have read it")
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Replace the manifest, and see that an importer who reads just now finds all that it names."""
+        named = {manifest.snapshot.path: manifest.snapshot.sha256, **{d.path: d.sha256 for d in manifest.deltas}}
+        for path, sha256 in named.items():
+            if self._digests.get(path) != sha256:
+                raise ViolationError(f"the manifest names {path}, which is not there or has another digest")
+        numbers = [entry.seq for entry in manifest.deltas]
+        if numbers != list(range(1, len(numbers) + 1)) or manifest.head_seq != len(numbers):
+            raise ViolationError(f"the manifest's deltas are {numbers}, its head is {manifest.head_seq}")
+        if self.manifest is not None and manifest.head_seq < self.manifest.head_seq:
+            raise ViolationError(f"the manifest goes back from {self.manifest.head_seq} to {manifest.head_seq}")
+        self.manifest = manifest
+
+    def names(self, folder: str) -> list[str]:
+        """The files in a subfolder, as :func:`ims.feed_proof.prove` wants them."""
+        return sorted(path.rpartition("/")[2] for path in self.files if path.startswith(f"{folder}/"))
+
+    def read(self, name: str) -> bytes:
+        """A file.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+        if name == MANIFEST and self.manifest is not None:
+            return encode(self.manifest)
+        if name not in self.files:
+            raise FileNotFoundError(name)
+        return self.files[name]

@@ -1,0 +1,257 @@
+"""The source database of a schedule: tables, transactions that commit in order, the WAL, and one replication slot.
+
+What a transaction writes gets its LSNs when it is written, so that a long one's lie before the commits of others.
+A crash takes the slot back to what was last written to disk, a restore from a backup everything, LSNs too.
+"""
+
+import copy
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from ims.facts import FACT_TYPES, CourseGroup, Employee, Enrolment, Fact, Facts, Owner, Person, School, Table
+
+Key = tuple[Table, int, int]
+Tables = dict[Key, Fact]
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A row inserted (no *old*), deleted (no *new*) or updated; ``sparing``: what is unchanged is not sent (TOAST)."""
+
+    old: Fact | None
+    new: Fact | None
+    lsn: int = 0
+    sparing: bool = False
+
+    @property
+    def events(self) -> int:
+        """How many events it must become: a changed key is a delete and a create."""
+        return 1 if self.old is None or self.new is None or key_of(self.old) == key_of(self.new) else 2
+
+
+class Truncated(msgspec.Struct, frozen=True):
+    """A table emptied at once."""
+
+    table: Table
+    lsn: int = 0
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """The heartbeat's row of a partition."""
+
+    partition: int
+    lsn: int = 0
+
+
+Change = Written | Truncated | Beat
+
+
+class Transaction(msgspec.Struct, frozen=True):
+    """A committed transaction in the WAL."""
+
+    xid: int
+    commit_lsn: int
+    end_lsn: int
+    committed_at: datetime
+    changes: tuple[Change, ...]
+
+    def events(self, partitions: int) -> int:
+        """How many events it must become."""
+        return sum(
+            change.events if isinstance(change, Written) else partitions if isinstance(change, Truncated) else 1
+            for change in self.changes
+        )
+
+
+class Slot(msgspec.Struct):
+    """A replication slot: confirmed up to, and what of that a crash does not take back."""
+
+    confirmed: int
+    persisted: int
+
+
+class CaptureRow(msgspec.Struct):
+    """The slot's row of ``imsfeed.capture``."""
+
+    epoch: int = 0
+    loaded: bool = False
+
+
+class Backup(msgspec.Struct):
+    """All that a restore brings back."""
+
+    tables: Tables
+    wal: list[Transaction]
+    lsn: int
+    capture: CaptureRow
+
+
+class OpenTransaction(msgspec.Struct, frozen=True):
+    """A transaction that has written and not ended, and the rows it has locked."""
+
+    what: str
+    locks: frozenset[str]
+    changes: list[Change]
+
+
+class Source:
+    """The database.
+
+    Attributes:
+        starts: counts what ends every connection.
+        damaged: a table was emptied at once, which only a load tells a consumer.
+        lived: of everybody who is watched, each state in order.
+        versions: of every watched person's row, each version in order.
+    """
+
+    def __init__(self, partitions: int) -> None:
+        self.partitions = partitions
+        self.tables: Tables = {}
+        self.wal: list[Transaction] = []
+        self.lsn = 1_000
+        self.slot: Slot | None = None
+        self.capture = CaptureRow()
+        self.starts = 0
+        self.damaged = False
+        self.open_transactions: list[OpenTransaction] = []
+        self.backup: Backup | None = None
+        self.lived: dict[tuple[int, str], list[object]] = {}
+        self.versions: dict[tuple[int, int], list[str]] = {}
+        self._xid = 700
+
+    def write(self, changes: Iterable[Change], *, copied: bool = False) -> list[Change]:
+        """Give the changes of an open transaction their LSNs; rows *copied* in one go have one."""
+        self.lsn += 16
+        written = []
+        for change in changes:
+            if not copied:
+                self.lsn += 16
+            written.append(msgspec.structs.replace(change, lsn=self.lsn))
+        return written
+
+    def commit(self, changes: Iterable[Change], now: datetime) -> Transaction:
+        """End a transaction."""
+        self._xid += 1
+        commit_lsn = self.lsn
+        self.lsn += 48
+        transaction = Transaction(self._xid, commit_lsn, self.lsn, now, tuple(changes))
+        for change in transaction.changes:
+            self._apply(change)
+        self.wal.append(transaction)
+        self.note()
+        return transaction
+
+    def create_slot(self) -> tuple[int, Tables]:
+        """A new slot in the place of any other: its consistent point, and the rows as of there."""
+        self.slot = Slot(self.lsn, self.lsn)
+        self.damaged = False
+        return self.lsn, dict(self.tables)
+
+    def crash(self) -> bool:
+        """End every connection; tells whether the slot has forgotten what was confirmed."""
+        self.starts += 1
+        self.open_transactions.clear()
+        if self.slot is None:
+            return False
+        went_back = self.slot.persisted < self.slot.confirmed
+        self.slot.confirmed = self.slot.persisted
+        return went_back
+
+    def take_backup(self) -> None:
+        """Keep what there is."""
+        self.backup = Backup(dict(self.tables), list(self.wal), self.lsn, copy.copy(self.capture))
+
+    def restore(self) -> None:
+        """Bring back what was kept: the same LSNs will mean other changes, and the slot is gone."""
+        assert self.backup is not None
+        backup, self.backup = self.backup, None
+        self.tables, self.wal, self.lsn = dict(backup.tables), list(backup.wal), backup.lsn
+        self.capture = copy.copy(backup.capture)
+        self.slot = None
+        self.open_transactions.clear()
+        self.starts += 1
+        self.note()
+
+    def facts(self, owner: int) -> Facts:
+        """The owner's rows as they are, read independently of everything under test."""
+        return facts_of(self.tables.values(), owner)
+
+    def note(self) -> None:
+        """Write down what is so now of everybody whose history is watched, where it differs from before."""
+        now = watched(self.tables)
+        for key in self.lived.keys() | now.keys():
+            past = self.lived.setdefault(key, [None])
+            if past[-1] != now.get(key):
+                past.append(now.get(key))
+        for row, version in versions(self.tables.values()).items():
+            known = self.versions.setdefault(row, [])
+            if known[-1:] != [version]:
+                known.append(version)
+
+    def _apply(self, change: Change) -> None:
+        if isinstance(change, Written):
+            if change.old is not None:
+                del self.tables[key_of(change.old)]
+            if change.new is not None:
+                self.tables[key_of(change.new)] = change.new
+        elif isinstance(change, Truncated):
+            for key in [key for key in self.tables if key[0] is change.table]:
+                del self.tables[key]
+            self.damaged = True
+
+
+def table_of(fact: Fact) -> Table:
+    """The table that the row is of."""
+    return next(table for table, kind in FACT_TYPES.items() if isinstance(fact, kind))
+
+
+def key_of(fact: Fact) -> Key:
+    """The row's table and primary key."""
+    return table_of(fact), fact.owner_id, fact.owner_id if isinstance(fact, Owner) else fact.id
+
+
+def facts_of(rows: Iterable[Fact], owner: int) -> Facts:
+    """The rows of an owner in their tables."""
+    mine = [row for row in rows if row.owner_id == owner]
+    return Facts(
+        owner=next((row for row in mine if isinstance(row, Owner)), None),
+        schools={row.id: row for row in mine if isinstance(row, School)},
+        persons={row.id: row for row in mine if isinstance(row, Person)},
+        employees={row.id: row for row in mine if isinstance(row, Employee)},
+        groups={row.id: row for row in mine if isinstance(row, CourseGroup)},
+        enrolments={row.id: row for row in mine if isinstance(row, Enrolment)},
+    )
+
+
+HOME_GROUPS = (1, 2)
+"""Groups that are always there: a watched person is in exactly one of them, or is not there at all."""
+
+
+def watched(tables: Tables) -> dict[tuple[int, str], object]:
+    """Of each owner's watched persons (P1, P2 ...): version and home group; of those groups: the name.
+
+    Whatever an importer is told must have been so at some time, in this order.
+    """
+    now: dict[tuple[int, str], object] = {}
+    homes = Counter[tuple[int, int]]()
+    home: dict[tuple[int, int], int] = {}
+    for row in tables.values():
+        if isinstance(row, Enrolment) and row.group_id in HOME_GROUPS:
+            homes[row.owner_id, row.person_id] += 1
+            home[row.owner_id, row.person_id] = row.group_id
+    for row in tables.values():
+        if isinstance(row, CourseGroup) and row.id in HOME_GROUPS:
+            now[row.owner_id, f"group-{row.id}"] = row.name
+        elif isinstance(row, Person) and row.given_name[0] == "P" and (row.owner_id, row.id) in home:
+            assert homes[row.owner_id, row.id] == 1, "the simulated administration never has anybody in two home groups"
+            now[row.owner_id, row.given_name] = (row.family_name, home[row.owner_id, row.id])
+    return now
+
+
+def versions(rows: Iterable[Fact]) -> dict[tuple[int, int], str]:
+    """The version of each watched person's row, by owner and running number."""
+    return {
+        (row.owner_id, row.id): row.family_name for row in rows if isinstance(row, Person) and row.given_name[0] == "P"
+    }

@@ -1,0 +1,93 @@
+"""Many schedules of the whole path, in memory, with whatever can go wrong; and that it did go wrong."""
+
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from tests.simulation.__main__ import again
+from tests.simulation.schedule import Schedule
+
+SCHEDULES = 800
+SOMETIMES = (
+    "a batch ended inside a transaction",
+    "a batch was lost",
+    "a compactor died: cut committed",
+    "a compactor died: cut worked out",
+    "a compactor died: delta linked",
+    "a compactor died: first publication worked out",
+    "a compactor died: manifest begun",
+    "a compactor died: manifest written",
+    "a compactor died: snapshot linked",
+    "a compactor died: snapshot seen",
+    "a compactor stood still and lost its session",
+    "a compactor's transaction was ended by the server",
+    "a cut waits for the rest of a transaction",
+    "a day has ended",
+    "a load was broken off",
+    "a load was completed",
+    "a long transaction was committed",
+    "a long transaction was rolled back",
+    "a materializer died after its commit",
+    "a materializer died before its commit",
+    "a materializer was fenced",
+    "a message was quarantined",
+    "a person was left to the next cut",
+    "a table was emptied at once",
+    "a target was locked by another compactor",
+    "a transaction was committed while another was open",
+    "an acknowledgement was lost and a batch sent twice",
+    "capture died inside a transaction",
+    "capture lost its connection",
+    "capture stopped to load",
+    "capture was killed",
+    "cut without difference",
+    "duplicates were dropped",
+    "kafka gave a message up",
+    "messages of a dead producer arrived",
+    "settings were changed",
+    "snapshot waits to be recorded",
+    "the clock was set back",
+    "the slot was lost",
+    "the slot went back",
+    "the source was restored",
+)
+"""What must have happened in so many schedules, or they show less than they seem to."""
+
+
+def run(seed: int) -> Counter[str]:
+    try:
+        return Schedule(seed).run()
+    except Exception as error:
+        error.add_note(again(seed))
+        raise
+
+
+def test_whatever_happens_the_feeds_are_what_the_source_says_and_nothing_is_told_that_was_not_so() -> None:
+    happened: Counter[str] = Counter()
+    for seed in range(SCHEDULES):
+        happened += run(seed)
+    assert [what for what in SOMETIMES if not happened[what]] == []
+
+
+def test_a_schedule_that_nobody_has_run_before() -> None:
+    for _ in range(20):
+        run(random.randrange(1_000_000_000))
+
+
+@pytest.mark.parametrize("hashing", ["1", "2"])
+def test_the_same_seed_gives_the_same_schedule_in_every_process(hashing: str) -> None:
+    here: list[str] = []
+    Schedule(8, here.append).run()
+    told = subprocess.run(
+        [sys.executable, "-m", "tests.simulation", "--seed", "8", "-v"],
+        env={**os.environ, "PYTHONHASHSEED": hashing},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.splitlines() == here
+    assert len(here) > 50

@@ -1,0 +1,5 @@
+"""What a schedule must never show."""
+
+
+class ViolationError(AssertionError):
+    """What must never happen has happened; says what."""

@@ -1,0 +1,78 @@
+"""Everything there is in a schedule: source, Kafka, state database, processes, folders and the clock."""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from tests.builders import a_target
+from tests.memory_state import MemoryState
+from tests.simulation.administration import OWNERS, Administration
+from tests.simulation.broker import Broker, Producer
+from tests.simulation.capture import Capture
+from tests.simulation.checker import FactsChecker, Importer
+from tests.simulation.compactor import Compactor
+from tests.simulation.feed_folder import FeedFolder
+from tests.simulation.materializer import Materializer
+from tests.simulation.source import Source
+
+OSLO = ZoneInfo("Europe/Oslo")
+MOMENT = timedelta(milliseconds=100)
+"""Time between two steps of a schedule, unless more passes."""
+_START = datetime(2026, 10, 24, 17, tzinfo=UTC)
+"""Before the night in which the clocks are set back in Oslo, so that some schedules go through it."""
+
+
+class Action(NamedTuple):
+    """What may happen next: how likely, and whether it can just now."""
+
+    weight: float
+    can: Callable[[], bool]
+    do: Callable[[], None]
+
+
+class World:
+    """All the parts, each knowing only those that it knows in life.
+
+    Args:
+        chance: decides everything that is not decided otherwise.
+        say: told each thing that happens, for a person to read.
+
+    Attributes:
+        happened: how often each thing has happened.
+    """
+
+    def __init__(self, chance: random.Random, say: Callable[[str], None] | None) -> None:
+        self.chance, self._say = chance, say
+        self.happened: Counter[str] = Counter()
+        self.now = _START + timedelta(minutes=chance.randint(0, 300))
+        partitions = chance.choice((1, 2))
+        self.source, self.broker = Source(partitions), Broker(partitions)
+        self.administration = Administration(self.source, chance)
+        self.capture = Capture(self.source, self.broker, chance, self.note)
+        self.state = MemoryState([a_target(owner=owner, name=f"lms{owner}") for owner in OWNERS], lambda: self.now)
+        facts = FactsChecker(self.state, self.source.versions)
+        self.materializers = [Materializer(self.state, self.broker, facts, self.note) for _ in range(2)]
+        self.folders = {target.row.target_id: FeedFolder() for target in self.state.targets}
+        self.compactors = [Compactor(self.state, self.folders, self.note) for _ in range(2)]
+        self.importers = [
+            Importer(target, self.folders[target.row.target_id], self.source.lived) for target in self.state.targets
+        ]
+
+    def note(self, what: str) -> None:
+        """Something has happened that should happen in some schedules."""
+        self.happened[what] += 1
+        if self._say is not None:
+            self._say(f"{self.now:%d %H:%M:%S.%f}"[:-5] + f"  {what}")
+
+    def detail(self, what: str) -> None:
+        """More about what has just happened."""
+        if self._say is not None:
+            self._say(f"{'':15}{what}")
+
+    def producers(self) -> list[Producer]:
+        """The producers, living or dead, of which something is under way."""
+        living = [self.capture.producer] if self.capture.producer is not None else []
+        return [producer for producer in (*living, *self.capture.late) if producer.busy()]
