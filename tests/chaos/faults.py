@@ -19,7 +19,7 @@ from tests.chaos.proxy import Mode
 from tests.chaos.world import OWNERS, World
 from tests.installation import PROCESSES
 
-_EFFECT_SECONDS = 20.0
+_EFFECT_SECONDS = 30.0
 """How long an effect is waited for; the path may be broken elsewhere meanwhile."""
 _BACK_SECONDS = -7_200
 
