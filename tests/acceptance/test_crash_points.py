@@ -135,6 +135,7 @@ def test_capture_dies_in_an_initial_load(an_owner_of_its_own: SchoolOwner, crash
         source_setup.apply(connection, settings_of(owner), reload=True)
     owner.move(MOVED, 1, 3)
     die_and_come_back(owner, "capture", crash_at)
+    owner.approve()
     move_is_told_once(owner)
 
 
