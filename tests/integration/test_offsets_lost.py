@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
+from kafka.errors import TopicAlreadyExistsError
 from prometheus_client import CollectorRegistry
 from typer.testing import CliRunner
 
@@ -39,7 +40,14 @@ class Materializing:
         self.error: BaseException | None = None
 
     def create_topic(self) -> None:
-        self.admin.create_topics([NewTopic(self.settings.kafka_topic, num_partitions=1, replication_factor=1)])
+        until(self._is_created, what="the topic can be created, once one that was deleted is gone for good")
+
+    def _is_created(self) -> bool:
+        try:
+            self.admin.create_topics([NewTopic(self.settings.kafka_topic, num_partitions=1, replication_factor=1)])
+        except TopicAlreadyExistsError:
+            return False
+        return True
 
     def delete_topic(self) -> None:
         self.admin.delete_topics([self.settings.kafka_topic])
