@@ -11,7 +11,7 @@ import pytest
 from tests.simulation.__main__ import again
 from tests.simulation.schedule import Schedule
 
-SCHEDULES = 800
+SCHEDULES = 500
 SOMETIMES = (
     "a batch ended inside a transaction",
     "a batch was lost",
