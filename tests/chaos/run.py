@@ -62,18 +62,24 @@ class Run:
         for fault in itertools.islice(plan(self._seed, "start", at_start), len(at_start)):
             self._perform(fault)
         importer = Importer(self._world.feed)
-        until(lambda: all(target.log.manifest() for target in self._targets()), within=90, what="all is published")
-        self._say("[bold]everything is published[/bold]")
+        try:
+            until(lambda: all(target.log.manifest() for target in self._targets()), within=90, what="all is published")
+            self._say("[bold]everything is published[/bold]")
+            self._live(seconds)
+            problems = self._await_told() or self._calm()
+            problems += self._world.fleet.close()
+        finally:
+            importer.stop()
+        return Verdict([*problems, *self._judge(importer)], self._begun_of, self._happened)
+
+    def _live(self, seconds: float) -> None:
+        """Break things while the school owners go on with their lives."""
         self._driver.start()
         try:
             self._break(seconds)
             self._say("[bold]everything is healed; waiting until all is told[/bold]")
         finally:
             self._driver.stop()
-        problems = self._await_told() or self._calm()
-        problems += self._world.fleet.close()
-        importer.stop()
-        return Verdict([*problems, *self._judge(importer)], self._begun_of, self._happened)
 
     def _break(self, seconds: float) -> None:
         """Let the faults of the plan happen, one after the other at each place, and all of them be healed."""
