@@ -109,6 +109,8 @@ class FactsStore:
                     quarantine_store.heal_by_load(cursor, self._topic, partition, load.epoch)
             quarantine_store.put_aside(cursor, self._topic, partition, refused, applied)
             _insert_marks(cursor, marks)
+            crash_point("materialize.before_commit")
+        crash_point("materialize.committed")
         return refused
 
     def apply_again(self, partition: int, outcome: Outcome, number: int) -> list[Refused]:
@@ -127,8 +129,6 @@ class FactsStore:
             refused = [*outcome.refused, *self._apply_rows(cursor, outcome, marks)]
             quarantine_store.heal(cursor, self._topic, partition, _applied(outcome, refused), before=number)
             _insert_marks(cursor, marks)
-            crash_point("materialize.before_commit")
-        crash_point("materialize.committed")
         return refused
 
     def refuse(self, partition: int, start: int, outcome: Outcome, refused: Iterable[Refused]) -> None:
