@@ -93,7 +93,7 @@ def broken_messages() -> list[tuple[bytes | None, bytes]]:
         return json.dumps({
             "op": op,
             "after": row,
-            "source": {"schema": "public", "table": table, "epoch": 1},
+            "source": {"schema": "public", "table": table, "epoch": 1 << 40},
             "transaction": {"id": f"7:{next(lsn)}", "total_order": 1, "data_collection_order": 1, "last": True},
         }).encode()
 
