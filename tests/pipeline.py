@@ -75,7 +75,6 @@ class Pipeline:
     """
 
     def __init__(self, dsn: str, folder: Path) -> None:
-        folder.mkdir(mode=0o750, exist_ok=True)
         self.settings = Settings.model_validate({
             "state_dsn": dsn,
             "feed_directory": folder,
