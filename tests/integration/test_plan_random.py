@@ -63,7 +63,7 @@ def told(before: Published, after: Published) -> dict[tuple[str, str], int]:
 
 
 def role(xml: str) -> str | None:
-    found = re.search('roletype="([^"]*)"', xml)
+    found = re.search('<role roletype="([^"]*)"', xml)
     return found and found[1]
 
 
