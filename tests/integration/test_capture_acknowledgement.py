@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ims.runtime.settings import Settings
-from producers import capture
+from producers import stream
 from producers.catalog import Connection
 from tests.capturing import SilentKafka, Topic, add_persons, capturing
 from tests.waiting import until
@@ -85,7 +85,7 @@ def test_capture_stops_reading_while_too_much_is_outstanding(
 ) -> None:
     with capturing(settings):
         pass
-    monkeypatch.setattr(capture, "_READ_LIMIT", 10)
+    monkeypatch.setattr(stream, "_READ_LIMIT", 10)
     silent = SilentKafka(monkeypatch)
     with capturing(settings.model_copy(update={"inflight_limit": 20})) as running:
         add_persons(source, *range(200))

@@ -14,12 +14,12 @@ from prometheus_client import CollectorRegistry
 
 from ims.facts import FACT_TYPES, Table
 from ims.runtime.metrics import CaptureMetrics
-from producers.capture import _Stream
 from producers.captured_table import HEARTBEAT, OWNER_COLUMN, CapturedTable, TableName
 from producers.change_events import ChangeStream, loaded
 from producers.ordered_events import OrderedEvents, Origin, TransactionContext
 from producers.publisher import Publisher
 from producers.replication import Data, Keepalive
+from producers.stream import Stream
 from tests.pipeline import row_of
 from tests.simulation.broker import Broker, Producer
 from tests.simulation.source import Source, Transaction, key_of
@@ -209,7 +209,7 @@ class Capture:
         origin = Origin("adm", self._source.capture.epoch)
         self._changes = ChangeStream(origin, {**TABLES, HEARTBEAT: BEATING}, self._source.partitions)
         walsender, noted = cast("Any", self._walsender), cast("Any", NotedAtOnce())
-        self._stream = _Stream(walsender, publisher, self._changes, _INFLIGHT_LIMIT, METRICS, noted)
+        self._stream = Stream(walsender, publisher, self._changes, _INFLIGHT_LIMIT, METRICS, noted)
 
     def _loading(self, publisher: Publisher, now: datetime) -> Iterator[None]:
         """As :meth:`producers.initial_load.InitialLoad.run`."""

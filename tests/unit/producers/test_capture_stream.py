@@ -12,12 +12,13 @@ from ims.errors import InvalidSettingsError
 from ims.runtime.lifecycle import Stop
 from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.settings import Settings
-from producers.capture import _Stream, run
+from producers.capture import run
 from producers.captured_table import CapturedTable, TableName
 from producers.change_events import ChangeStream
 from producers.ordered_events import Origin
 from producers.publisher import Publisher
 from producers.replication import Data, Keepalive
+from producers.stream import Stream
 from tests.unit.producers import pgoutput_bytes as pg
 from tests.unit.producers.pgoutput_bytes import PERSON
 
@@ -106,7 +107,7 @@ class Rig:
         self.confirmation = Confirmation()
         sender = Publisher(self.producer, "changes", metrics)
         walsender, confirmation = cast("Any", self.walsender), cast("Any", self.confirmation)
-        self.stream = _Stream(walsender, sender, changes, 2, metrics, confirmation)
+        self.stream = Stream(walsender, sender, changes, 2, metrics, confirmation)
         self.load = Load(self)
 
     def turn(self, *arriving: bytes | Keepalive) -> None:
