@@ -195,6 +195,19 @@ class CompactMetrics(ProcessMetrics):
             "Time from a snapshot's being there to its importer's hour, the lowest of all targets, in seconds; below"
             " zero when too late, NaN when no target says when its importer reads.",
         )
+        self._define_proof()
+        self.notice_attempts = self._counter("notice_attempts", "Mails to case workers begun.")
+        self.notices_sent = self._counter("notices_sent", "Mails to case workers that the mail server has taken.")
+        self.pending_marks = self._gauge("pending_marks", "Marks of changes that some target has not been told yet.")
+        self.targets = self._gauge("targets", "Targets by state.", ("state",), zip(TARGET_STATES, strict=True))
+        self.held = self._gauge(
+            "held", "Persons who wait for an approval, by cause.", ("cause",), zip(HOLD_CAUSES, strict=True)
+        )
+        self.left_out = self._gauge(
+            "left_out", "Persons and groups that are not exported, by their first reason.", ("kind", "reason"), reasons
+        )
+
+    def _define_proof(self) -> None:
         self.proof_attempts = self._counter("proof_attempts", "Proofs of targets begun.")
         self.proof_differences = self._gauge(
             "proof_differences",
@@ -205,16 +218,6 @@ class CompactMetrics(ProcessMetrics):
         self.proof_last_success_timestamp_seconds = self._gauge(
             "proof_last_success_timestamp_seconds",
             "When every target had last been proved to be in order, in seconds since 1970; 0 without any target.",
-        )
-        self.notice_attempts = self._counter("notice_attempts", "Mails to case workers begun.")
-        self.notices_sent = self._counter("notices_sent", "Mails to case workers that the mail server has taken.")
-        self.pending_marks = self._gauge("pending_marks", "Marks of changes that some target has not been told yet.")
-        self.targets = self._gauge("targets", "Targets by state.", ("state",), zip(TARGET_STATES, strict=True))
-        self.held = self._gauge(
-            "held", "Persons who wait for an approval, by cause.", ("cause",), zip(HOLD_CAUSES, strict=True)
-        )
-        self.left_out = self._gauge(
-            "left_out", "Persons and groups that are not exported, by their first reason.", ("kind", "reason"), reasons
         )
 
 
