@@ -5,16 +5,16 @@ so is one without a key, which nothing can be compared with. It happens under th
 the marks it makes are numbered in the order of commits, as those of materialize are.
 """
 
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 import psycopg
 from psycopg.rows import class_row
 
-from consumers import fact_tables
+from consumers import fact_tables, quarantine_store
 from consumers.batch import Message, Outcome, Progress, Refused, old_row, read_batch
 from consumers.facts_store import FactsStore
+from consumers.quarantine_store import Aside
 from consumers.sessions import Connection
 from ims.errors import BadMessageError, ImsfeedError
 from ims.events import Change, decode
@@ -27,24 +27,6 @@ _LONGEST_RUNNING_NUMBER: Final = 10
 
 class QuarantineError(ImsfeedError):
     """What was asked for cannot be done with this message; the text says why, and what can."""
-
-
-class Aside(msgspec.Struct, frozen=True):
-    """A message in quarantine, without what it says.
-
-    Attributes:
-        number: its name here, in the order of arrival.
-        healed_at: when a later message or a load wrote the row that it was about; ``None`` while it waits.
-    """
-
-    number: int
-    topic: str
-    partition: int
-    offset: int
-    reason: str
-    detail: str
-    quarantined_at: datetime
-    healed_at: datetime | None
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,18 +53,6 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     unmapped: int = 0
 
 
-_COLUMNS: Final = (
-    'select quarantine_id as number, topic, partition, message_offset as "offset", reason, detail, quarantined_at,'
-    " healed_at from imsfeed.quarantine"
-)
-
-
-def all_aside(connection: Connection) -> list[Aside]:
-    """Every message in quarantine, in the order of arrival."""
-    with connection.cursor(row_factory=class_row(Aside)) as cursor:
-        return cursor.execute(_COLUMNS + " order by quarantine_id").fetchall()
-
-
 def find(connection: Connection, number: int) -> Aside:
     """The message *number*.
 
@@ -90,7 +60,7 @@ def find(connection: Connection, number: int) -> Aside:
         QuarantineError: there is none in quarantine.
     """
     with connection.cursor(row_factory=class_row(Aside)) as cursor:
-        found = cursor.execute(_COLUMNS + " where quarantine_id = %s", (number,)).fetchone()
+        found = cursor.execute(quarantine_store.COLUMNS + " where quarantine_id = %s", (number,)).fetchone()
     if found is None:
         raise QuarantineError(f"there is no message {number} in quarantine; `imsfeed quarantine list` shows all")
     return found

@@ -6,9 +6,12 @@ It says nothing any more then, and applying it would take the row back to what i
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 import psycopg
+from psycopg.rows import class_row
 
 from consumers.batch import Message, Refused
 from ims.errors import BadMessageError
@@ -18,6 +21,37 @@ Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 _ROWS: Final = 500
 """Messages of the quarantine held in memory at a time."""
+
+
+class Aside(msgspec.Struct, frozen=True):
+    """A message in quarantine, without what it says.
+
+    Attributes:
+        number: its name here, in the order of arrival.
+        healed_at: when a later message or a load wrote the row that it was about; ``None`` while it waits.
+    """
+
+    number: int
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    quarantined_at: datetime
+    healed_at: datetime | None
+
+
+COLUMNS: Final = (
+    'select quarantine_id as number, topic, partition, message_offset as "offset", reason, detail, quarantined_at,'
+    " healed_at from imsfeed.quarantine"
+)
+"""What an :class:`Aside` is made of."""
+
+
+def all_aside(connection: psycopg.Connection[tuple[Any, ...]]) -> list[Aside]:
+    """Every message in quarantine, in the order of arrival."""
+    with connection.cursor(row_factory=class_row(Aside)) as cursor:
+        return cursor.execute(COLUMNS + " order by quarantine_id").fetchall()
 
 
 def put_aside(

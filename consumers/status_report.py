@@ -11,6 +11,7 @@ import msgspec
 from consumers import proof_store
 from consumers.open_holds import Hold, open_holds
 from consumers.proof_store import ProofStatus
+from consumers.quarantine_store import Aside, all_aside
 from consumers.sessions import Connection
 from consumers.suppressions import Suppression, all_in_force
 from consumers.targets_table import TargetRow, all_targets
@@ -84,28 +85,12 @@ class TargetStatus(msgspec.Struct, frozen=True):
     proof: list[ProofStatus] = []
 
 
-class Quarantined(msgspec.Struct, frozen=True):
-    """A message that could not be applied: where it lies, and why. Its content is not shown.
-
-    ``number`` is its name for `imsfeed quarantine`; ``healed_at`` is when its row was written since, or ``None``.
-    """
-
-    number: int
-    topic: str
-    partition: int
-    offset: int
-    reason: str
-    detail: str
-    quarantined_at: datetime
-    healed_at: datetime | None
-
-
 class StatusReport(msgspec.Struct, frozen=True):
     """All of it. ``suppressions``: who is told to leave or suppressed, by running number."""
 
     partitions: list[PartitionStatus]
     targets: list[TargetStatus]
-    quarantine: list[Quarantined]
+    quarantine: list[Aside]
     suppressions: list[Suppression] = []
 
 
@@ -115,14 +100,11 @@ def report(connection: Connection) -> StatusReport:
         "select topic, partition, next_offset, heartbeat_at, committed_at, open_owners from imsfeed.topic_partition"
         " order by topic, partition"
     ).fetchall()
-    quarantine = connection.execute(
-        "select quarantine_id, topic, partition, message_offset, reason, detail, quarantined_at, healed_at"
-        " from imsfeed.quarantine order by quarantined_at desc, topic, partition, message_offset"
-    ).fetchall()
+    aside = sorted(all_aside(connection), key=lambda one: (one.topic, one.partition, one.offset))
     return StatusReport(
         partitions=[PartitionStatus(*row) for row in partitions],
         targets=[_target(connection, row) for row in all_targets(connection)],
-        quarantine=[Quarantined(*row) for row in quarantine],
+        quarantine=sorted(aside, key=lambda one: one.quarantined_at, reverse=True),
         suppressions=all_in_force(connection),
     )
 

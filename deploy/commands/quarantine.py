@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from consumers import quarantine, sessions
-from consumers.quarantine import About, Aside, QuarantineError
+from consumers import quarantine, quarantine_store, sessions
+from consumers.quarantine import About, QuarantineError
+from consumers.quarantine_store import Aside
 from deploy.commands.arguments import caller
 from ims.errors import InvalidSettingsError
 from ims.runtime.mapping_file import read_mapping
@@ -37,7 +38,7 @@ def list_(as_json: AsJson = False) -> None:
     Example: [bold]imsfeed quarantine list[/bold]
     """
     with sessions.connect(read_settings().state(), "quarantine") as connection:
-        found = quarantine.all_aside(connection)
+        found = quarantine_store.all_aside(connection)
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     elif not found:
@@ -79,7 +80,7 @@ def replay(
     mapping, by = read_mapping(settings), name or caller()
     stay = 0
     with sessions.connect(settings.state(), "quarantine") as connection:
-        waiting = [aside.number for aside in quarantine.all_aside(connection) if aside.healed_at is None]
+        waiting = [aside.number for aside in quarantine_store.all_aside(connection) if aside.healed_at is None]
         chosen = waiting if everything else numbers or []
         for number in track(chosen, "applying", console=Console(stderr=True), transient=True):
             try:
@@ -114,7 +115,7 @@ def discard(
         raise InvalidSettingsError("say why, with --reason TEXT")
     with sessions.connect(read_settings().state(), "quarantine") as connection:
         if healed:
-            numbers = [aside.number for aside in quarantine.all_aside(connection) if aside.healed_at is not None]
+            numbers = [aside.number for aside in quarantine_store.all_aside(connection) if aside.healed_at is not None]
         for number in numbers or ():
             quarantine.discard(connection, number, reason, name or caller())
             typer.echo(f"message {number}: discarded")

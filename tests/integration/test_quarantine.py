@@ -9,7 +9,7 @@ import pytest
 from psycopg import sql
 from typer.testing import CliRunner
 
-from consumers import quarantine
+from consumers import quarantine, quarantine_store
 from consumers.quarantine import QuarantineError
 from deploy.cli import app
 from ims.events import Envelope, Source, Transaction, encode
@@ -57,11 +57,11 @@ def replayed(pipeline: Pipeline, number: int, mapping: Any = REFERENCE_MAPPING) 
 
 
 def numbers(pipeline: Pipeline) -> list[int]:
-    return [aside.number for aside in quarantine.all_aside(pipeline.connection)]
+    return [aside.number for aside in quarantine_store.all_aside(pipeline.connection)]
 
 
 def healed(pipeline: Pipeline) -> list[bool]:
-    return [aside.healed_at is not None for aside in quarantine.all_aside(pipeline.connection)]
+    return [aside.healed_at is not None for aside in quarantine_store.all_aside(pipeline.connection)]
 
 
 def audit(pipeline: Pipeline) -> list[tuple[Any, ...]]:
@@ -87,7 +87,7 @@ def test_a_message_that_still_cannot_be_applied_stays_with_the_new_reason(pipeli
     (number,) = numbers(pipeline)
     refused = replayed(pipeline, number, parse_mapping('[person]\ntable = "elev"'))
     assert refused.reason == "impossible_value"
-    (aside,) = quarantine.all_aside(pipeline.connection)
+    (aside,) = quarantine_store.all_aside(pipeline.connection)
     assert (aside.reason, aside.detail) == ("impossible_value", "person.given_name is null")
     assert audit(pipeline) == []
 
