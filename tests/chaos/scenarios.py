@@ -98,6 +98,7 @@ def load_broken_off(scene: Scene) -> list[str]:
     scene.dies("capture")
     scene.start("capture")
     scene.all_is_told()
+    scene.approve()
     return scene.moved()
 
 
@@ -132,6 +133,7 @@ def another_file_is_there(scene: Scene) -> list[str]:
     scene.stop("compact")
     file = scene.owner.log.folder / "deltas/1.xml"
     file.write_text(_AS_IT_WAS)
+    file.chmod(0o640)
     scene.owner.move(LEARNER, 1, 3)
     scene.await_marked()
     log = scene.installation.log("compact")

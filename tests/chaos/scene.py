@@ -139,6 +139,11 @@ class Scene:
         said = until(lambda: self.source(_REPLY), what=f"capture reports; {self.owner.logs()}")
         until(lambda: (self.source(_REPLY) or said) > said, what=f"capture reports again; {self.owner.logs()}")
 
+    def approve(self) -> None:
+        """Approve what waits, if anything does, and see that it is told."""
+        self.owner.approve_what_waits()
+        self.all_is_told()
+
     def await_metric(self, name: str, sample: str, value: float) -> None:
         """Wait until a process's metric has reached a value."""
         until(lambda: self._metric(name, sample) >= value, what=f"{sample} is {value}; {self.owner.logs()}")

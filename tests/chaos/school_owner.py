@@ -60,15 +60,16 @@ class SchoolOwner:
 
     def approve(self) -> None:
         """Wait until something waits for approval, and approve it: what only a load has found does, however little."""
+        until(self.approve_what_waits, within=60, what="something waits for approval")
 
-        def waiting() -> list[dict[str, Any]]:
-            holds = msgspec.json.decode(self.installation.imsfeed("holds", "list", "--json"))
-            return [hold for hold in holds if hold["target"] == f"{self.owner_id}/lms"]
-
-        until(lambda: bool(waiting()), within=60, what="something waits for approval")
-        for hold in waiting():
+    def approve_what_waits(self) -> bool:
+        """Approve what waits now; tells whether anything did."""
+        holds = msgspec.json.decode(self.installation.imsfeed("holds", "list", "--json"))
+        own = [hold for hold in holds if hold["target"] == f"{self.owner_id}/lms"]
+        for hold in own:
             number, digest = str(hold["hold_id"]), hold["digest"]
             self.installation.imsfeed("holds", "approve", number, "--digest", digest, "--reason", "found by a load")
+        return bool(own)
 
     def write(self) -> None:
         """Write the owner into the source, with its target; nothing is published before capture has told of it."""
