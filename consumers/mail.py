@@ -13,6 +13,7 @@ import msgspec
 from pydantic import SecretStr
 
 from ims.errors import ImsfeedError, InvalidSettingsError
+from ims.national_id import without_national_ids
 from ims.notice_texts import Mail
 from ims.runtime.settings import Settings
 from ims.text import clean_text
@@ -75,7 +76,7 @@ def mail_server(settings: Settings) -> MailServer | None:
 
 
 def send(server: MailServer, mail: Mail, recipients: Sequence[str], name: str, at: datetime) -> int:
-    """Send a mail to all *recipients*.
+    """Send a mail to all *recipients*, with everything masked that has the shape of a national id.
 
     Args:
         name: of this mail among all of this sender: makes its ``Message-ID``, by which mail systems know one that
@@ -91,12 +92,12 @@ def send(server: MailServer, mail: Mail, recipients: Sequence[str], name: str, a
     message = EmailMessage(policy.SMTP)
     message["From"] = server.sender
     message["To"] = ", ".join(recipients)
-    message["Subject"] = clean_text(mail.subject)
+    message["Subject"] = clean_text(without_national_ids(mail.subject))
     message["Date"] = at
     message["Message-ID"] = f"<{name}@{server.sender.rpartition('@')[2].rstrip('>')}>"
     # No automatic answers to an automatic mail (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(mail.text)
+    message.set_content(without_national_ids(mail.text))
     try:
         return _send(server, message)
     except smtplib.SMTPRecipientsRefused as error:

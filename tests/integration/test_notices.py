@@ -10,7 +10,7 @@ from consumers.approvals import reject
 from consumers.open_holds import open_holds
 from deploy.local.process import free_port
 from ims.feed import delta_path
-from tests.builders import a_person, an_enrolment, an_owner
+from tests.builders import a_birth_number, a_person, an_enrolment, an_owner
 from tests.fixture_mail import LINK, WORKERS
 from tests.mail_server import MailServer
 from tests.pipeline import Pipeline
@@ -46,6 +46,15 @@ def test_the_daily_mail_arrives_once_over_tls_with_counts_and_link_and_nobodys_d
     national_id = a_person(1).national_id
     assert national_id is not None
     assert national_id.reveal() not in str(mail) + said
+
+
+def test_a_national_id_in_the_owners_name_is_masked_in_the_mail(mailing: Pipeline, mails: MailServer) -> None:
+    national_id = a_birth_number(9)
+    mailing.commit(an_owner(name=f"Fjordvik {national_id}"))
+    mailing.compact()
+    (mail,) = mails.arrived
+    assert mail["Subject"] == "Eksporten lms, Fjordvik ***********: 1 bør rettes"
+    assert national_id not in text(mails)
 
 
 def test_the_deltas_of_the_last_day_are_added_up(mailing: Pipeline, mails: MailServer) -> None:
