@@ -13,6 +13,7 @@ from consumers.facts_store import FactsStore
 from consumers.feed_directory import FeedDirectory
 from ims.events import Change, Position
 from producers import publisher
+from producers import sessions as producer_sessions
 from producers.heartbeat import Heartbeat
 from producers.initial_load import InitialLoad
 from producers.publisher import Publisher
@@ -27,8 +28,14 @@ def _replace(owner: Any, name: str, new: Any) -> None:
 
 
 def no_heartbeat() -> None:
-    """Condition: the source is so quiet that nothing but what the test does is in its log."""
-    _replace(Heartbeat, "_run", lambda _self: None)
+    """Condition: nothing changes in the source but by the test, and how far the slot may be confirmed."""
+
+    def run(self: Heartbeat) -> None:
+        with producer_sessions.connect(self._dsn, "heartbeat") as connection:
+            while not self._ended.wait(0.1):
+                self.confirmation.store(connection)
+
+    _replace(Heartbeat, "_run", run)
 
 
 def kafka_takes_its_time() -> None:
@@ -93,9 +100,10 @@ def epoch_not_raised() -> None:
     begin = InitialLoad._begin
 
     def begun(self: InitialLoad, control: Any) -> int:
-        epoch = begin(self, control) - 1
-        control.execute("update imsfeed.capture set epoch = %s", [epoch])
-        return epoch
+        before = control.execute("select epoch from imsfeed.capture").fetchone()[0]
+        begin(self, control)
+        control.execute("update imsfeed.capture set epoch = %s", [before])
+        return int(before)
 
     _replace(InitialLoad, "_begin", begun)
 

@@ -24,8 +24,7 @@ def kafka_has_nothing_yet(scene: Scene) -> list[str]:
     scene.await_report()
     scene.kill("capture")
     scene.start("capture")
-    scene.all_is_told()
-    return scene.moved()
+    return scene.capture_refuses() or scene.moved()
 
 
 def sent_again(scene: Scene) -> list[str]:
@@ -97,7 +96,8 @@ def load_broken_off(scene: Scene) -> list[str]:
     scene.start_planted("capture", "no_heartbeat", CRASH_AT="load.sent")
     scene.dies("capture")
     scene.start("capture")
-    scene.all_is_told()
+    if refused := scene.capture_refuses():
+        return refused
     scene.approve()
     return scene.moved()
 

@@ -96,15 +96,29 @@ class Scene:
 
     def await_name(self, person: int, version: int) -> None:
         """Wait until a person is told with this number in the name."""
-        key = RecordKey(RecordKind.PERSON, a_birth_number(person))
-        what = f"version {version} of {person} is told"
-        self.owner.await_told(lambda: version_of(self.owner.log.told().get(key)) == version, what)
+        self.owner.await_told(lambda: self._is_named(person, version), f"version {version} of {person} is told")
 
     def all_is_told(self) -> None:
         """See that a change made now is told, and with it everything before it."""
+        self.await_name(3, self._rename())
+
+    def capture_refuses(self) -> list[str]:
+        """See that a change made now is told, or that capture ends because it cannot rely on the slot."""
+        version = self._rename()
+        self.owner.await_told(lambda: self._is_named(3, version) or not self.runs("capture"), "told, or capture ends")
+        if self._is_named(3, version):
+            return []
+        self.order_a_load()  # for those who come after
+        return ["capture finds the slot where it did not leave it"]
+
+    def _rename(self) -> int:
         self._version += 1
         self.installation.write(self.owner.named(3, self._version))
-        self.await_name(3, self._version)
+        return self._version
+
+    def _is_named(self, person: int, version: int) -> bool:
+        key = RecordKey(RecordKind.PERSON, a_birth_number(person))
+        return version_of(self.owner.log.told().get(key)) == version
 
     def moved(self) -> list[str]:
         """What is wrong if the learner is to have been moved from group 1 to group 3."""
