@@ -33,6 +33,8 @@ _PAUSES: Final = {"servers": (0.5, 3.0), ALL: (4.0, 8.0), "snapshot": (1.0, 4.0)
 """Least and longest pause between two faults at a place, so that in between things can go on; seconds."""
 _LONG_SECONDS: Final = 11.0
 """Longer than a silent transaction is left to a process (10 s)."""
+_GONE_SECONDS: Final = 130.0
+"""Longer than Kafka's client tries to deliver a message (120 s)."""
 
 
 class Kind(NamedTuple):
@@ -67,7 +69,7 @@ class Fault(NamedTuple):
 
 
 def kinds(*, restartable: bool) -> list[Kind]:
-    """Every kind of fault there is.
+    """Every kind of fault that a plan has.
 
     Args:
         restartable: whether Kafka keeps its data when it is restarted.
@@ -83,6 +85,11 @@ def kinds(*, restartable: bool) -> list[Kind]:
         found += [Kind(f"{server}: {mode}", "network", f"{server} {mode}", "servers") for mode in NETWORK]
     found.append(Kind("disk full", "disk_full", "compact", "compact"))
     return [*found, Kind("clock set back", "clock_back", "", ALL), Kind("two of every process", "two_of_each", "", ALL)]
+
+
+def gone_for_minutes() -> Fault:
+    """Kafka is away until its clients have given up what they wanted to send."""
+    return Fault(Kind("kafka: gone for minutes", "server_crash", "kafka", "servers"), "kafka", _GONE_SECONDS, 0)
 
 
 def is_at_start(kind: Kind) -> bool:

@@ -16,10 +16,12 @@ from tests.chaos.driver import Change, Driver, enrol, leave
 from tests.chaos.faults import Faults
 from tests.chaos.importer import Importer
 from tests.chaos.oracle import Target
-from tests.chaos.plan import Fault, Kind, is_at_start, kinds, plan
+from tests.chaos.plan import Fault, Kind, gone_for_minutes, is_at_start, kinds, plan
 from tests.chaos.world import OWNERS, World
 from tests.waiting import until
 
+_LONG_RUN_SECONDS = 240.0
+"""In a run that is as long as this, Kafka is gone for minutes at its end."""
 _TRIES = 3
 """So often may a fault come to nothing because something else was broken just then."""
 _RECOVERED_SECONDS = 180.0
@@ -49,6 +51,7 @@ class Run:
         self._console = console
         self._faults = Faults(world)
         self._kinds = kinds(restartable=world.kafka.keeps_data)
+        self._last: list[Fault] = []
         self._driver = Driver(world.source.dsn(), seed, OWNERS)
         self._begun = time.monotonic()
         self._begun_of: Counter[str] = Counter()
@@ -56,6 +59,8 @@ class Run:
 
     def run(self, seconds: float) -> Verdict:
         """Break things for so many seconds, and judge."""
+        if seconds >= _LONG_RUN_SECONDS and self._world.kafka.keeps_data:
+            self._last = [gone_for_minutes()]
         self._world.set_up()
         self._world.fleet.start()
         at_start = [kind for kind in self._kinds if is_at_start(kind)]
@@ -91,6 +96,8 @@ class Run:
             under_way = [pool.submit(self._break_at, plan(self._seed, *place)) for place in places.items()]
             try:
                 self._world.over.wait(seconds)
+                for fault in self._last:  # while others go on at other places
+                    self._perform(fault)
             finally:
                 self._world.over.set()
         for future in under_way:
@@ -166,7 +173,7 @@ class Run:
     def counts(self) -> Table:
         """How often each kind of fault was begun, and how often it really happened; and what the driver did."""
         table = Table("fault", "begun", "happened", title=f"seed {self._seed}")
-        for kind in self._kinds:
+        for kind in (*self._kinds, *(fault.kind for fault in self._last)):
             table.add_row(kind.name, str(self._begun_of[kind.name]), str(self._happened[kind.name]))
         table.add_section()
         for transaction, count in sorted(self._driver.done.items()):
