@@ -34,7 +34,7 @@ _PAUSES: Final = {"servers": (0.5, 3.0), ALL: (4.0, 8.0), "snapshot": (1.0, 4.0)
 _LONG_SECONDS: Final = 11.0
 """Longer than a silent transaction is left to a process (10 s)."""
 _GONE_SECONDS: Final = 130.0
-"""Longer than Kafka's client tries to deliver a message (120 s)."""
+"""Longer than kafka-python tries to deliver a message if it is not told otherwise (120 s)."""
 
 
 class Kind(NamedTuple):
