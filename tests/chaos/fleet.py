@@ -45,7 +45,8 @@ class Life:
                 file.write(line)
                 file.flush()
                 with contextlib.suppress(ValueError):
-                    self.errors[str(json.loads(line).get("error"))] += 1
+                    # The error's name comes first, its text after it.
+                    self.errors[str(json.loads(line).get("error")).partition(":")[0]] += 1
 
     def limit_files(self, size: int) -> None:
         """Let every write beyond *size* bytes of a file fail, as on a full disk (OSError); -1: no limit."""

@@ -21,9 +21,9 @@ from tests.chaos.world import OWNERS, World
 from tests.waiting import until
 
 _LONG_RUN_SECONDS = 240.0
-"""In a run that is as long as this, Kafka is gone for minutes at its end."""
+"""In a run that is as long as this every kind of fault must happen, and Kafka is gone for minutes at its end."""
 _TRIES = 3
-"""So often may a fault come to nothing because something else was broken just then."""
+"""So often may a fault come to nothing in a shorter run, because something else was broken just then."""
 _RECOVERED_SECONDS = 180.0
 """The longest a healed installation may take until all is told. Processes pause for up to 30 s between two attempts."""
 
@@ -51,6 +51,7 @@ class Run:
         self._console = console
         self._faults = Faults(world)
         self._kinds = kinds(restartable=world.kafka.keeps_data)
+        self._tries = _TRIES
         self._last: list[Fault] = []
         self._driver = Driver(world.source.dsn(), seed, OWNERS)
         self._begun = time.monotonic()
@@ -59,8 +60,9 @@ class Run:
 
     def run(self, seconds: float) -> Verdict:
         """Break things for so many seconds, and judge."""
-        if seconds >= _LONG_RUN_SECONDS and self._world.kafka.keeps_data:
-            self._last = [gone_for_minutes()]
+        if seconds >= _LONG_RUN_SECONDS:
+            self._tries = 0
+            self._last = [gone_for_minutes()] if self._world.kafka.keeps_data else []
         self._world.set_up()
         self._world.fleet.start()
         at_start = [kind for kind in self._kinds if is_at_start(kind)]
@@ -160,9 +162,12 @@ class Run:
         with psycopg.connect(self._world.state.dsn()) as connection:
             for (reason,) in connection.execute("select reason from imsfeed.quarantine"):
                 yield f"a message is in quarantine: {reason}"
-        for name, begun in self._begun_of.items():
-            if begun >= _TRIES and not self._happened[name]:
-                yield f"begun {begun} times, and never really happened: {name}"
+        for kind in self._all_kinds():
+            if (begun := self._begun_of[kind.name]) >= self._tries and not self._happened[kind.name]:
+                yield f"begun {begun} times, and never really happened: {kind.name}"
+
+    def _all_kinds(self) -> list[Kind]:
+        return [*self._kinds, *(fault.kind for fault in self._last)]
 
     def _targets(self) -> list[Target]:
         return oracle.targets(self._world.state.dsn(), self._world.feed)
@@ -173,7 +178,7 @@ class Run:
     def counts(self) -> Table:
         """How often each kind of fault was begun, and how often it really happened; and what the driver did."""
         table = Table("fault", "begun", "happened", title=f"seed {self._seed}")
-        for kind in (*self._kinds, *(fault.kind for fault in self._last)):
+        for kind in self._all_kinds():
             table.add_row(kind.name, str(self._begun_of[kind.name]), str(self._happened[kind.name]))
         table.add_section()
         for transaction, count in sorted(self._driver.done.items()):
