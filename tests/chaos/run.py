@@ -70,6 +70,8 @@ class Run:
             self._perform(fault)
         importer = Importer(self._world.feed)
         try:
+            # Otherwise what goes before the load ends would be found gone by the load alone, and wait for an approval.
+            until(self._world.is_loaded, within=90, what="everything is loaded")
             until(lambda: all(target.log.manifest() for target in self._targets()), within=90, what="all is published")
             self._say("[bold]everything is published[/bold]")
             self._live(seconds)

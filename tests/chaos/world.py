@@ -79,6 +79,11 @@ class World:
         with psycopg.connect(self.source.dsn(), autocommit=True, connect_timeout=5) as connection:
             source_setup.apply(connection, Settings.model_validate(values), reload=reload)
 
+    def is_loaded(self) -> bool:
+        """Whether no load is under way or to come."""
+        with psycopg.connect(self.source.dsn(), autocommit=True) as connection:
+            return connection.execute("select from imsfeed.capture where loaded_at is null").fetchone() is None
+
     def add_target(self, owner: int, name: str, **settings: object) -> None:
         """Give an owner a target."""
         with sessions.connect(self.state.dsn(), "chaos") as connection:
