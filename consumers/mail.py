@@ -92,7 +92,8 @@ def send(server: MailServer, mail: Mail, recipients: Sequence[str], name: str, a
     message = EmailMessage(policy.SMTP)
     message["From"] = server.sender
     message["To"] = ", ".join(recipients)
-    message["Subject"] = clean_text(without_national_ids(mail.subject))
+    # Masked last: what is cleaned away may have stood between the digits.
+    message["Subject"] = without_national_ids(clean_text(mail.subject))
     message["Date"] = at
     message["Message-ID"] = f"<{name}@{server.sender.rpartition('@')[2].rstrip('>')}>"
     # No automatic answers to an automatic mail (RFC 3834).

@@ -57,6 +57,16 @@ def test_a_national_id_in_the_owners_name_is_masked_in_the_mail(mailing: Pipelin
     assert national_id not in text(mails)
 
 
+def test_a_control_character_in_a_national_id_does_not_carry_it_into_a_subject(
+    mailing: Pipeline, mails: MailServer
+) -> None:
+    national_id = a_birth_number(9)
+    mailing.commit(an_owner(name=f"Fjordvik {national_id[:6]}\x01{national_id[6:]}"))
+    mailing.compact()
+    (mail,) = mails.arrived
+    assert mail["Subject"] == "Eksporten lms, Fjordvik ***********: 1 bør rettes"
+
+
 def test_the_deltas_of_the_last_day_are_added_up(mailing: Pipeline, mails: MailServer) -> None:
     mailing.compact()
     for name in ("Ny", "Nyere"):
