@@ -39,8 +39,8 @@ def main() -> int:
 def _run(console: Console, folder: Path, seed: int, duration: float) -> int:
     console.print(f"seed {seed}, {duration:g} seconds: starting two PostgreSQL and Kafka")
     with a_world(folder) as world:
-        run = Run(world, seed, console)
-        verdict = run.run(duration)
+        run = Run(world, seed, duration, console)
+        verdict = run.run()
         console.print(run.counts())
     for problem in verdict.problems:
         console.print(f"[red]wrong:[/red] {problem}", highlight=False, markup=True)

@@ -88,7 +88,7 @@ def kinds(*, restartable: bool) -> list[Kind]:
 
 
 def gone_for_minutes() -> Fault:
-    """Kafka is away until its clients have given up what they wanted to send."""
+    """Kafka is away for so long that its client, were it not told otherwise, would give up what it is to send."""
     return Fault(Kind("kafka: gone for minutes", "server_crash", "kafka", "servers"), "kafka", _GONE_SECONDS, 0)
 
 

@@ -43,26 +43,25 @@ class Verdict(NamedTuple):
 
 
 class Run:
-    """A run in *world*, with what it says on *console*."""
+    """A run in *world* that breaks things for so many *seconds*, with what it says on *console*."""
 
-    def __init__(self, world: World, seed: int, console: Console) -> None:
+    def __init__(self, world: World, seed: int, seconds: float, console: Console) -> None:
+        long = seconds >= _LONG_RUN_SECONDS
         self._world = world
         self._seed = seed
+        self._seconds = seconds
         self._console = console
         self._faults = Faults(world)
         self._kinds = kinds(restartable=world.kafka.keeps_data)
-        self._tries = _TRIES
-        self._last: list[Fault] = []
+        self._tries = 0 if long else _TRIES
+        self._last = [gone_for_minutes()] if long and world.kafka.keeps_data else []
         self._driver = Driver(world.source.dsn(), seed, OWNERS)
         self._begun = time.monotonic()
         self._begun_of: Counter[str] = Counter()
         self._happened: Counter[str] = Counter()
 
-    def run(self, seconds: float) -> Verdict:
-        """Break things for so many seconds, and judge."""
-        if seconds >= _LONG_RUN_SECONDS:
-            self._tries = 0
-            self._last = [gone_for_minutes()] if self._world.kafka.keeps_data else []
+    def run(self) -> Verdict:
+        """Break things, and judge."""
         self._world.set_up()
         self._world.fleet.start()
         at_start = [kind for kind in self._kinds if is_at_start(kind)]
@@ -74,23 +73,23 @@ class Run:
             until(self._world.is_loaded, within=90, what="everything is loaded")
             until(lambda: all(target.log.manifest() for target in self._targets()), within=90, what="all is published")
             self._say("[bold]everything is published[/bold]")
-            self._live(seconds)
+            self._live()
             problems = self._await_told() or self._calm()
             problems += self._world.fleet.close()
         finally:
             importer.stop()
         return Verdict([*problems, *self._judge(importer)], self._begun_of, self._happened)
 
-    def _live(self, seconds: float) -> None:
+    def _live(self) -> None:
         """Break things while the school owners go on with their lives."""
         self._driver.start()
         try:
-            self._break(seconds)
+            self._break()
             self._say("[bold]everything is healed; waiting until all is told[/bold]")
         finally:
             self._driver.stop()
 
-    def _break(self, seconds: float) -> None:
+    def _break(self) -> None:
         """Let the faults of the plan happen, one after the other at each place, and all of them be healed."""
         places = defaultdict[str, list[Kind]](list)
         for kind in self._kinds:
@@ -99,7 +98,7 @@ class Run:
         with ThreadPoolExecutor(len(places)) as pool:
             under_way = [pool.submit(self._break_at, plan(self._seed, *place)) for place in places.items()]
             try:
-                self._world.over.wait(seconds)
+                self._world.over.wait(self._seconds)
                 for fault in self._last:  # while others go on at other places
                     self._perform(fault)
             finally:

@@ -13,7 +13,7 @@ from consumers import sessions, targets_table
 from deploy.migrations import migrate
 from ims.facts import Fact
 from ims.runtime.settings import Settings
-from producers import source_setup
+from producers import catalog, source_setup
 from tests.builders import a_birth_number, a_group, a_person, a_school, an_employee, an_owner
 from tests.chaos.driver import TEACHER
 from tests.chaos.fleet import Fleet
@@ -75,14 +75,19 @@ class World:
 
     def order_load(self, *, reload: bool = True) -> None:
         """Have capture load everything anew."""
-        values = {name.lower(): value for name, value in self.environment.items()} | {"source_dsn": self.source.dsn()}
         with psycopg.connect(self.source.dsn(), autocommit=True, connect_timeout=5) as connection:
-            source_setup.apply(connection, Settings.model_validate(values), reload=reload)
+            source_setup.apply(connection, self._settings(), reload=reload)
 
     def is_loaded(self) -> bool:
         """Whether no load is under way or to come."""
-        with psycopg.connect(self.source.dsn(), autocommit=True) as connection:
-            return connection.execute("select from imsfeed.capture where loaded_at is null").fetchone() is None
+        with psycopg.connect(self.source.dsn(), autocommit=True, connect_timeout=5) as connection:
+            loaded = catalog.loaded(connection, self._settings().source_slot)
+        return loaded is not None and loaded.loaded_at is not None
+
+    def _settings(self) -> Settings:
+        """As the processes have them, but by the source's own port."""
+        values = {name.lower(): value for name, value in self.environment.items()}
+        return Settings.model_validate(values | {"source_dsn": self.source.dsn()})
 
     def add_target(self, owner: int, name: str, **settings: object) -> None:
         """Give an owner a target."""
