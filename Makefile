@@ -56,8 +56,8 @@ kit: setup ## Write the conformance kit in docs/importers/kit anew.
 
 lock: setup ## Choose the exact versions anew.
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml -o deploy/lock/production.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml --extra local --extra development -o deploy/lock/development.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml -o deploy/lock/production.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-strip-extras --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml --extra local --extra development -o deploy/lock/development.txt
 
 clean: ## Remove what setup, demo and test have made.
 	rm -rf .venv .imsfeed-demo .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
