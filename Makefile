@@ -5,9 +5,11 @@ LIVE ?=
 SEED ?=
 DURATION ?= 120
 SCHEDULES ?= 3000
+ONLY ?=
+SIZE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos simulate lint format lock docs kit clean
+.PHONY: help setup demo test chaos simulate bench lint format lock docs kit clean
 
 help: ## Show the tasks.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -36,6 +38,9 @@ chaos: setup ## Break everything for DURATION seconds (SEED decides what), and s
 
 simulate: setup ## Run SCHEDULES=3000 simulated schedules from SEED (any without it); a failing one says how to repeat it.
 	@$(BIN)/python -m tests.simulation --schedules $(SCHEDULES) $(if $(SEED),--seed $(SEED))
+
+bench: setup ## Measure imsfeed beside what it stands on (ONLY=names, SIZE="--size persons=100000"); writes bench.json.
+	@$(BIN)/python -W ignore -m tests.benchmarks $(if $(ONLY),--only $(ONLY)) $(SIZE)
 
 lint: setup ## Ruff, mypy --strict, the direction of imports, and known vulnerabilities of the dependencies.
 	$(BIN)/ruff check .

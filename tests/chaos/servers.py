@@ -32,6 +32,9 @@ _TCP_ONLY = """
 listen_addresses = '127.0.0.1'
 port = {port}
 unix_socket_directories = ''
+"""
+
+_CRASHES_ONLY = """
 # What is simulated is the crash of a process, not a power cut: what was written is in the system's memory.
 fsync = off
 """
@@ -101,18 +104,22 @@ class Server:
 
 
 class Postgres(Server):
-    """A PostgreSQL of its own; a crash is what ``pg_ctl stop -m immediate`` does."""
+    """A PostgreSQL of its own; a crash is what ``pg_ctl stop -m immediate`` does.
+
+    Args:
+        fsync: whether it waits for the disk, as in production.
+    """
 
     crash_signal = signal.SIGQUIT
     stop_signal = signal.SIGINT
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fsync: bool) -> None:
         super().__init__(folder)
         self._data = folder / "data"
         with get_server(self._data):
             pass  # makes the cluster
         with (self._data / "postgresql.conf").open("a") as configuration:
-            configuration.write(SETTINGS + _TCP_ONLY.format(port=self.port))
+            configuration.write(SETTINGS + _TCP_ONLY.format(port=self.port) + ("" if fsync else _CRASHES_ONLY))
 
     def dsn(self, port: int | None = None) -> str:
         """Its DSN as a superuser: direct, or by the proxy's port."""
@@ -170,12 +177,12 @@ class EmbeddedBroker(Kafka):
 
 
 @contextlib.contextmanager
-def a_postgres() -> Iterator[Postgres]:
+def a_postgres(*, fsync: bool = False) -> Iterator[Postgres]:
     """A PostgreSQL that runs, until the block is left."""
     # Not in the caller's folder, which may be closed to the user as whom it runs.
     with tempfile.TemporaryDirectory(prefix="chaos-postgres-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
-        with _running(Postgres(Path(folder))) as server:
+        with _running(Postgres(Path(folder), fsync=fsync)) as server:
             yield server
 
 
