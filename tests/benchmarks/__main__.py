@@ -46,7 +46,6 @@ def main() -> int:
         sizes = changed(TINY if given.tiny else Sizes(), given.size)
     except ValueError as error:
         parser.error(str(error))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(width=None if sys.stdout.isatty() else 140)
     try:
         results = [result for result in _run(console, names, sizes, given.minutes * 60) if result.name in names]
@@ -127,4 +126,5 @@ def _number(value: float) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())
