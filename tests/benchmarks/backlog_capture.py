@@ -1,0 +1,185 @@
+"""The real `imsfeed capture` as a process, as often as wanted on the same backlog, each time into a fresh topic."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+
+from tests.benchmarks import backlog
+from tests.benchmarks.backlog import Backlog
+from tests.installation import Installation, installed
+from tests.waiting import until
+
+PARTITIONS: Final = 8
+_ENVIRONMENT: Final = {"KAFKA_PARTITIONS": str(PARTITIONS), "HEARTBEAT_SECONDS": "1"}
+_BASE: Final = "_base"
+_LONGEST_SECONDS: Final = 600
+_POLL_SECONDS: Final = 0.02
+
+
+class Caught(msgspec.Struct, frozen=True):
+    """How long capture took from the begin of its stream until Kafka had everything.
+
+    Attributes:
+        topic: where everything is now.
+        seconds: by the clock.
+        cpu_seconds: that its process used meanwhile.
+    """
+
+    topic: str
+    seconds: float
+    cpu_seconds: float
+
+
+class BacklogCapture:
+    """A source with a backlog, of which a slot that nobody reads remembers the begin.
+
+    Args:
+        installation: with a source that holds nothing yet.
+        rows: of the backlog.
+    """
+
+    def __init__(self, installation: Installation, rows: Backlog) -> None:
+        self._installation = installation
+        self._slot = installation.environment["SOURCE_SLOT"]
+        self._kafka = installation.environment["KAFKA_BOOTSTRAP_SERVERS"]
+        source = self._source = installation.source
+        backlog.prepare(source)
+        installation.imsfeed("setup", "source")
+        self._load()
+        source.execute("select pg_copy_logical_replication_slot(%s, %s)", [self._slot, self._slot + _BASE])
+        source.execute("select pg_replication_slot_advance(%s, pg_current_wal_lsn())", [self._slot + _BASE])
+        backlog.commit(source, rows)
+        self._end = self._one("select pg_current_wal_lsn()")
+        self.expected = backlog.events_by_partition(source, PARTITIONS)
+        """Events by partition."""
+
+    def catch_up(self, topic: str) -> Caught:
+        """Let capture read the backlog from its begin into a topic that does not exist.
+
+        Everything has arrived when the topic says so; after that it is asserted that capture counts every event as
+        acknowledged and that the source's slot is confirmed beyond the backlog.
+        """
+        installation = self._installation
+        self._rewind()
+        log = installation.log("capture")
+        log.unlink()
+        installation.start("capture", KAFKA_TOPIC=topic)
+        until(lambda: _streaming_since(log), within=60, what=f"capture streams; {installation.last_lines()}")
+        cpu = installation.metric("capture", "process_cpu_seconds_total")
+        with topic_ends(self._kafka, topic) as ends:
+            arrived = _await(ends, self.expected)
+        cpu = installation.metric("capture", "process_cpu_seconds_total") - cpu
+        until(self._is_confirmed, what="the slot is confirmed beyond the backlog")
+        assert self._published() == sum(self.expected.values())
+        installation.stop("capture")
+        return Caught(topic, arrived - _streaming_since(log), cpu)
+
+    def _load(self) -> None:
+        installation = self._installation
+        installation.start("capture")
+        log = installation.log("capture")
+        until(lambda: _streaming_since(log), within=60, what=f"capture streams; {installation.last_lines()}")
+        installation.stop("capture")
+
+    def _rewind(self) -> None:
+        source = self._source
+        source.execute("select pg_drop_replication_slot(%s)", [self._slot])
+        source.execute("select pg_copy_logical_replication_slot(%s, %s)", [self._slot + _BASE, self._slot])
+        # It was confirmed by hand, which capture would refuse to go on from.
+        source.execute(
+            "update imsfeed.capture set confirmable_lsn ="
+            " (select confirmed_flush_lsn from pg_replication_slots where slot_name = %(slot)s)"
+            " where slot_name = %(slot)s",
+            {"slot": self._slot},
+        )
+
+    def _is_confirmed(self) -> bool:
+        return bool(
+            self._one(
+                "select confirmed_flush_lsn >= %s::pg_lsn from pg_replication_slots where slot_name = %s",
+                self._end,
+                self._slot,
+            )
+        )
+
+    def _published(self) -> float:
+        """Events that capture has heard to be acknowledged, without heartbeats."""
+        lines = self._installation.get("capture")[1].splitlines()
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in lines
+            if line.startswith("imsfeed_events_published_total{") and "heartbeat" not in line
+        )
+
+    def _one(self, query: str, *parameters: Any) -> Any:
+        row = self._source.execute(query.encode(), parameters).fetchone()
+        return None if row is None else row[0]
+
+
+@contextlib.contextmanager
+def backlog_capture(source_dsn: str, kafka: str, topic: str, folder: Path, rows: Backlog) -> Iterator[BacklogCapture]:
+    """A backlog in that source; *topic* is for what is there before it. Ends every process."""
+    with installed(source_dsn, "", kafka, topic, folder) as installation:
+        installation.environment |= _ENVIRONMENT
+        yield BacklogCapture(installation, rows)
+
+
+@contextlib.contextmanager
+def topic_ends(kafka: str, topic: str) -> Iterator[Any]:
+    """Asks for the number of messages in each partition of a topic."""
+    consumer: Any = KafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
+    at = [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+    try:
+        yield lambda: {one.partition: end for one, end in consumer.end_offsets(at).items()}
+    finally:
+        consumer.close()
+
+
+def messages_of(kafka: str, topic: str, expected: Mapping[int, int]) -> list[tuple[int, bytes, bytes]]:
+    """Partition, key and value of as many messages of each partition, in the order in which they were made."""
+    consumer: Any = KafkaConsumer(
+        bootstrap_servers=kafka,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_poll_records=5_000,
+        max_partition_fetch_bytes=8_000_000,
+    )
+    consumer.assign([TopicPartition(topic, partition) for partition in expected])
+    found: list[tuple[int, int, bytes, bytes]] = []
+    try:
+        while len(found) < sum(expected.values()):
+            for at, records in consumer.poll(timeout_ms=1_000).items():
+                found += [
+                    (record.timestamp, at.partition, record.key, record.value)
+                    for record in records
+                    if record.offset < expected[at.partition]
+                ]
+    finally:
+        consumer.close()
+    found.sort(key=lambda message: message[0])  # stable: within a partition it is the order of the offsets
+    return [message[1:] for message in found]
+
+
+def _await(ends: Any, expected: Mapping[int, int]) -> float:
+    """When every partition has as many messages, in seconds since 1970."""
+    deadline = time.monotonic() + _LONGEST_SECONDS
+    while any(ends().get(partition, 0) < count for partition, count in expected.items()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not everything has arrived within {_LONGEST_SECONDS} s")
+        time.sleep(_POLL_SECONDS)
+    return time.time()
+
+
+def _streaming_since(log: Path) -> float:
+    """When capture's stream began, in seconds since 1970; 0: not yet."""
+    for line in log.read_bytes().splitlines():
+        event = msgspec.json.decode(line, type=dict[str, Any])
+        if event["event"] == "streaming":
+            return datetime.fromisoformat(event["timestamp"]).timestamp()
+    return 0

@@ -1,0 +1,50 @@
+"""`python -m tests.benchmarks.producing FILE`: kafka-python alone sends ready messages, and says how long it took.
+
+The reference for capture: the same bytes to the same partitions with the same settings of the same client, from memory.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from ims.runtime.settings import Settings
+from producers import publisher
+
+
+class ReadyMessages(msgspec.Struct, frozen=True):
+    """What to send and where to.
+
+    Attributes:
+        messages: partition, key and value of each, in order.
+    """
+
+    bootstrap_servers: str
+    topic: str
+    messages: list[tuple[int, bytes, bytes]]
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """How long it took until Kafka had acknowledged everything, in seconds by the clock and of the processor."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+def send(ready: ReadyMessages) -> Sent:
+    """Send everything and wait for the last acknowledgement."""
+    producer = publisher.connect(Settings(kafka_bootstrap_servers=ready.bootstrap_servers, kafka_topic=ready.topic))
+    topic, messages = ready.topic, ready.messages
+    began, cpu = time.perf_counter(), time.process_time()
+    for partition, key, value in messages:
+        producer.send(topic, value=value, key=key, partition=partition)
+    producer.flush()
+    sent = Sent(time.perf_counter() - began, time.process_time() - cpu)
+    producer.close()
+    return sent
+
+
+if __name__ == "__main__":
+    given = msgspec.msgpack.decode(Path(sys.argv[1]).read_bytes(), type=ReadyMessages)
+    sys.stdout.buffer.write(msgspec.json.encode(send(given)))
