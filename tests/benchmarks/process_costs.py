@@ -1,0 +1,53 @@
+"""What processes have cost so far, as the kernel counts it: seconds of CPU, and the most memory they have had."""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_PARENT: Final = 1
+_TIMES: Final = slice(11, 15)
+"""Where they are in /proc/PID/stat, counted from the field after the name; see proc(5)."""
+
+
+def cpu_seconds(pid: int) -> float:
+    """Seconds of CPU of a process, in user space and in the kernel."""
+    return sum(_times(pid)[:2])
+
+
+def cpu_seconds_of_all(parent: int) -> float:
+    """Seconds of CPU of a process, of its children that run, and of those that have ended."""
+    seconds = 0.0
+    for child in _children(parent):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # ended: its parent counts it then
+            seconds += cpu_seconds(child)
+    return seconds + sum(_times(parent))
+
+
+def peak_memory_mb(pid: int) -> float:
+    """The most memory that a process has had resident, in MB of 1,000,000 bytes."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024 / 1e6
+
+
+def postmaster(dsn: str) -> int:
+    """The process of a PostgreSQL server on this machine that is the parent of all its others."""
+    with psycopg.connect(dsn) as connection:
+        return int(_fields(connection.info.backend_pid)[_PARENT])
+
+
+def _times(pid: int) -> list[float]:
+    """Of the process itself in user space and in the kernel, and the same of its children that have ended."""
+    return [int(field) / _TICKS for field in _fields(pid)[_TIMES]]
+
+
+def _fields(pid: int) -> list[str]:
+    """The fields after the name, which may itself hold spaces and brackets."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _children(parent: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
