@@ -19,7 +19,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import capture_beside_debezium, capture_producer, first_load
+from tests.benchmarks import capture_beside_debezium, capture_producer, first_load, materialize_speed
 from tests.benchmarks.figure import WANTED, Figure, NotMeasured
 from tests.benchmarks.servers import Servers
 from tests.benchmarks.sizes import TINY, Sizes, changed
@@ -31,6 +31,7 @@ BENCHMARKS: Final[Sequence[tuple[tuple[str, ...], Benchmark]]] = (
     (capture_producer.NAMES, capture_producer.figures),
     (capture_beside_debezium.FIGURES, capture_beside_debezium.figures),
     (first_load.FIGURES, first_load.figures),
+    ((materialize_speed.NAME,), materialize_speed.figures),
 )
 """Which figures each benchmark measures; it is asked for some of them, and may yield others too."""
 
