@@ -19,7 +19,14 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import capture_beside_debezium, capture_producer, first_load, materialize_speed
+from tests.benchmarks import (
+    at_rest_and_in_use,
+    capture_beside_debezium,
+    capture_producer,
+    first_load,
+    materialize_speed,
+    two_vs_one,
+)
 from tests.benchmarks.figure import WANTED, Figure, NotMeasured
 from tests.benchmarks.servers import Servers
 from tests.benchmarks.sizes import TINY, Sizes, changed
@@ -32,6 +39,8 @@ BENCHMARKS: Final[Sequence[tuple[tuple[str, ...], Benchmark]]] = (
     (capture_beside_debezium.FIGURES, capture_beside_debezium.figures),
     (first_load.FIGURES, first_load.figures),
     ((materialize_speed.NAME,), materialize_speed.figures),
+    (at_rest_and_in_use.FIGURES, at_rest_and_in_use.figures),
+    (two_vs_one.FIGURES, two_vs_one.figures),
 )
 """Which figures each benchmark measures; it is asked for some of them, and may yield others too."""
 

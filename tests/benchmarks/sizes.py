@@ -19,6 +19,8 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
         load_persons: of the first load; each has three enrolments.
         seconds: of changes for the latency, and of rest for what idling costs.
         rate: changes a second.
+        targets: of the school owner whose changes and rest are measured.
+        shared_backlog: changes of two owners that one of each process, and then two, have to catch up with.
     """
 
     backlog: int = 200_000
@@ -31,6 +33,8 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     load_persons: int = 100_000
     seconds: int = 30
     rate: int = 100
+    targets: int = 1
+    shared_backlog: int = 20_000
 
 
 TINY = Sizes(
@@ -44,6 +48,7 @@ TINY = Sizes(
     load_persons=500,
     seconds=2,
     rate=20,
+    shared_backlog=400,
 )
 """Large enough to see that every benchmark works, and nothing else."""
 

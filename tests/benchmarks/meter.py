@@ -1,0 +1,34 @@
+"""How busy each of our processes and each server is over a time."""
+
+import time
+from collections.abc import Mapping
+
+from tests.benchmarks import use
+from tests.benchmarks.servers import Servers
+
+
+class Meter:
+    """Processor time of our processes (id by name) and of the servers from now on."""
+
+    def __init__(self, servers: Servers, processes: Mapping[str, int]) -> None:
+        self._processes = processes
+        self._servers = use.server_processes(servers.postgres)
+        self._began, self._before = time.monotonic(), self._now()
+
+    def percent(self) -> dict[str, float]:
+        """What each has used since then, in percent of one core."""
+        seconds = time.monotonic() - self._began
+        return {name: (value - self._before[name]) / seconds * 100 for name, value in self._now().items()}
+
+    def _now(self) -> dict[str, float]:
+        own = {name: use.processor_seconds(pid) for name, pid in self._processes.items()}
+        return own | use.server_seconds(self._servers)
+
+
+def shares(percent: Mapping[str, float]) -> str:
+    """The same in one line.
+
+    >>> shares({"capture": 12.34, "Kafka": 5})
+    'CPU capture 12.3 %, Kafka 5.0 %'
+    """
+    return "CPU " + ", ".join(f"{name} {value:.1f} %" for name, value in percent.items())

@@ -1,0 +1,112 @@
+"""Two materializers and two compactors against one of each, on a backlog of changes of two owners.
+
+The owners' changes are in different partitions. Everything runs and has its partitions before it begins; the
+materializers are paused while capture brings the backlog to Kafka, so that all of it lies there when they go on. The
+time ends when an importer of each owner sees the last change. Kafka and PostgreSQL share the machine.
+"""
+
+import itertools
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+from ims.feed import delta_path
+from tests.benchmarks.figure import Figure
+from tests.benchmarks.importer import Importer
+from tests.benchmarks.installed import folders, process_ids, published
+from tests.benchmarks.meter import Meter, shares
+from tests.benchmarks.school import Change, School
+from tests.benchmarks.servers import Servers
+from tests.benchmarks.sizes import Sizes
+from tests.installation import Installation
+from tests.waiting import until
+
+FIGURES: Final = ("two_vs_one",)
+_TOGETHER: Final = 20
+"""Changes in one transaction of the source."""
+_SECOND: Final = ("materialize-2", "compact-2")
+_OWNERS: Final = (1, 2)
+
+Backlog = Mapping[School, Sequence[Change]]
+
+
+def figures(sizes: Sizes, servers: Servers, wanted: frozenset[str]) -> Iterator[Figure]:
+    """The changes per second of two by those of one."""
+    del wanted
+    each = max(1, sizes.shared_backlog // len(_OWNERS))
+    schools = [School(owner, 2 * each) for owner in _OWNERS]
+    changes = {school: school.changes() for school in schools}
+
+    def backlog() -> Backlog:
+        return {school: list(itertools.islice(changes[school], each)) for school in schools}
+
+    with published(servers, schools) as installation:
+        one, busy_one = _rate(installation, servers, backlog())
+        for name in _SECOND:
+            installation.launch(name, "deploy", name.partition("-")[0])
+        until(lambda: _shared(installation), within=60, what="the second has its share of the partitions")
+        two, busy_two = _rate(installation, servers, backlog())
+    note = f"{sizes.shared_backlog} changes of two owners; one: {busy_one}; two: {busy_two}"
+    yield Figure("two_vs_one", two, one, "changes/s", note)
+
+
+def _rate(installation: Installation, servers: Servers, backlog: Backlog) -> tuple[float, str]:
+    """Changes per second from the source's topic to the importers, and how busy everybody was."""
+    materializers = [process for name, process in installation.processes.items() if name.startswith("materialize")]
+    targets = {school: folders(installation, school)[0] for school in backlog}
+    for process in materializers:
+        process.send_signal(signal.SIGSTOP)
+    published_before = _published(installation)
+    _commit(installation, backlog)
+    count = sum(map(len, backlog.values()))
+    until(lambda: _published(installation) >= published_before + count, within=50, what="Kafka has the backlog")
+    with Importer(list(targets.values())) as importer:
+        last = [_Last(importer, targets[school], changes[-1]) for school, changes in backlog.items()]
+        meter, began = Meter(servers, process_ids(installation)), time.monotonic()
+        for process in materializers:
+            process.send_signal(signal.SIGCONT)
+        until(lambda: all(one.is_seen() for one in last), within=300, what="the last change of each is told")
+        busy = shares(meter.percent())
+    seen = {(school, key): at for school, folder in targets.items() for at, key in importer.changes(folder)}
+    ended = max(seen[school, change.key] for school, changes in backlog.items() for change in changes)
+    return count / (ended - began), busy
+
+
+def _commit(installation: Installation, backlog: Backlog) -> None:
+    changes = list(itertools.chain.from_iterable(zip(*backlog.values(), strict=True)))
+    for first in range(0, len(changes), _TOGETHER):
+        with installation.source.transaction(), installation.source.pipeline():
+            for change in changes[first : first + _TOGETHER]:
+                installation.source.execute(change.statement.encode(), change.values)
+
+
+def _published(installation: Installation) -> float:
+    """How many changes of the owners Kafka has acknowledged."""
+    lines = installation.get("capture")[1].splitlines()
+    samples = (line for line in lines if line.startswith("imsfeed_events_published_total") and "heartbeat" not in line)
+    return sum(float(line.rpartition(" ")[2]) for line in samples)
+
+
+class _Last:
+    """Whether an importer has seen the last change: looks at each new delta once, and only for the person's id."""
+
+    def __init__(self, importer: Importer, folder: Path, change: Change) -> None:
+        self._importer = importer
+        self._folder = folder
+        self._text = (change.key.member or change.key.id).encode()
+        self._looked_through = importer.head(folder)
+        self._seen = False
+
+    def is_seen(self) -> bool:
+        head = self._importer.head(self._folder)
+        for seq in range(self._looked_through + 1, head + 1):
+            self._seen = self._seen or self._text in (self._folder / delta_path(seq)).read_bytes()
+        self._looked_through = head
+        return self._seen
+
+
+def _shared(installation: Installation) -> bool:
+    return installation.get("materialize-2", "/readyz")[0] == HTTPStatus.OK
