@@ -88,8 +88,8 @@ def _note(sizes: Sizes, best: Applied, reading: list[float], writing: list[float
         f"{events:,} events; kafka-python reads {events / min(reading):,.0f}/s, psycopg writes"
         f" {events / min(writing):,.0f}/s in {commits} commits, ours were {best.commits};"
         f" of ours {best.own_seconds / events * 1e6:.0f} s CPU per million events, and"
-        f" {best.server_seconds / events * 1e6:.0f} s in PostgreSQL; {best.wal_bytes / events:,.0f} bytes of WAL an event;"
-        f" peak {best.peak_bytes / 1e6:.0f} MB"
+        f" {best.server_seconds / events * 1e6:.0f} s in PostgreSQL; {best.wal_bytes / events:,.0f} bytes of WAL an"
+        f" event; peak {best.peak_bytes / 1e6:.0f} MB"
     )
 
 
