@@ -24,6 +24,7 @@ from tests.benchmarks import (
     capture_beside_debezium,
     capture_producer,
     first_load,
+    large_feed,
     materialize_speed,
     two_vs_one,
 )
@@ -37,6 +38,7 @@ Benchmark = Callable[[Sizes, Servers, frozenset[str]], Iterator[Measured]]
 BENCHMARKS: Final[Sequence[tuple[tuple[str, ...], Benchmark]]] = (
     (capture_producer.NAMES, capture_producer.figures),
     (capture_beside_debezium.FIGURES, capture_beside_debezium.figures),
+    (large_feed.FIGURES, large_feed.figures),
     (first_load.FIGURES, first_load.figures),
     ((materialize_speed.NAME,), materialize_speed.figures),
     (at_rest_and_in_use.FIGURES, at_rest_and_in_use.figures),

@@ -1,0 +1,141 @@
+"""A cut of very many changes beside lxml, which writes the elements of its deltas and does nothing else."""
+
+import random
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, NoReturn
+
+import msgspec
+
+from consumers import facts_reader, published_store
+from consumers.cut import cut_once, difference, roster_today
+from consumers.delta_files import next_deltas, source_of, who
+from consumers.facts_reader import Affected
+from consumers.manifests import write_manifest
+from consumers.pending import looking_at
+from consumers.sessions import Connection
+from consumers.snapshots import feed_directory
+from consumers.targets_table import TargetRow, all_targets
+from ims.delta import Delta
+from ims.delta_split import split
+from ims.facts import Facts
+from ims.hold_decision import Compared, Origin, Waiting, decide
+from ims.hold_limits import Limits, Told
+from ims.holds import gone_groups, losses
+from ims.records import RecordKey
+from ims.xml_writer import Properties
+from tests.benchmarks import lxml_writer
+from tests.benchmarks.cuts import records_of
+from tests.benchmarks.figure import Figure
+from tests.benchmarks.large_state import MEMBERS, NOW, TODAY, Published, mark
+
+_ROUNDS: Final = 3
+_RECORDS_PER_PERSON: Final = 3.4
+_LIMITS: Final = ("hour_persons", "hour_teachers", "day_persons", "day_teachers")
+
+
+class _Read(NamedTuple):
+    """What a cut reads from the state database."""
+
+    target: TargetRow
+    affected: Affected
+    facts: Facts
+    told: dict[RecordKey, str]
+    told_ids: dict[int, str]
+
+
+def large_cut(published: Published, changes: int) -> Figure:
+    """The rate of a cut as when a term begins, from facts in memory to synced files, and lxml's.
+
+    Two persons in five are new, two are gone, and one has another name: each of the former makes four records, and of
+    the latter three memberships have to be compared as well.
+    """
+    connection = published.connection
+    persons = _new_term(connection, published.persons, changes)
+    read = _read(connection, persons)
+    root = published.root / "aside"
+    took, lxml, delta = [], [], Delta(())
+    for number in range(_ROUNDS):
+        began = time.perf_counter()
+        delta = _cut(read, root / str(number))
+        took.append(time.perf_counter() - began)
+        lxml.append(_lxml(read, delta, root / f"lxml-{number}"))
+    first = feed_directory(root / "0", read.target).path / "deltas" / f"{(read.target.head_seq or 0) + 1}.xml"
+    assert lxml_writer.canonical(first) == lxml_writer.canonical(root / "lxml-0" / "0.xml")
+    began = time.perf_counter()
+    mark(connection, "person", persons)
+    cut = cut_once(connection, read.target.target_id, NOW, 0)
+    assert cut is not None
+    assert records_of(cut.entries) == len(delta.changes)
+    assert write_manifest(connection, published.root, read.target.target_id, NOW)
+    whole = time.perf_counter() - began
+    ours, reference = (len(delta.changes) / statistics.median(one) for one in (took, lxml))
+    note = f"{len(delta.changes):,} records in {len(cut.entries)} deltas; the whole cut with the database {whole:.1f} s"
+    return Figure("cut_100k_vs_lxml", ours, reference, "records/s", note)
+
+
+def _new_term(connection: Connection, published: int, changes: int) -> list[int]:
+    """Change as many persons' facts as make *changes* records, and return who they are."""
+    learners = published // MEMBERS * (MEMBERS - 1)
+    size = min(int(changes / _RECORDS_PER_PERSON), learners)
+    found = random.Random(2).sample(range(learners), size)
+    persons = [n // (MEMBERS - 1) * MEMBERS + n % (MEMBERS - 1) + 1 for n in found]
+    new, gone, renamed = persons[: size * 2 // 5], persons[size * 2 // 5 : size * 4 // 5], persons[size * 4 // 5 :]
+    with connection.transaction():
+        connection.execute("delete from imsfeed.published where person_id = any (%s)", (new,))
+        connection.execute("update imsfeed.enrolment set status = 'withdrawn' where person_id = any (%s)", (gone,))
+        connection.execute("update imsfeed.person set given_name = 'Åse' where id = any (%s)", (renamed,))
+        # So many are gone that they would wait for an approval.
+        limits = {f"hold_{limit}": 1_000_000_000 for limit in _LIMITS}
+        connection.execute(
+            "update imsfeed.target set settings = settings || %(limits)s, cut_settings = settings || %(limits)s",
+            {"limits": msgspec.json.encode(limits).decode()},
+        )
+    return persons
+
+
+def _read(connection: Connection, persons: Sequence[int]) -> _Read:
+    target = msgspec.structs.replace(all_targets(connection)[0], announced=False)
+    affected = facts_reader.affected(connection, target, looking_at(persons, ()), None)
+    return _Read(
+        target,
+        affected,
+        facts_reader.read_facts(connection, target, affected.persons, affected.groups),
+        published_store.published(connection, target.target_id, affected.persons, affected.groups),
+        published_store.person_ids(connection, target.target_id, affected.persons),
+    )
+
+
+def _cut(read: _Read, root: Path) -> Delta:
+    """What :func:`consumers.cut.cut_once` does between reading the database and writing to it, and the files."""
+    target = read.target
+    roster = roster_today(target, read.facts, read.affected, TODAY)
+    lost, gone = losses(read.told, read.told_ids, roster), gone_groups(read.told, roster)
+    limits = Limits(target.settings, [], Told(_never_asked, _never_asked), NOW)
+    compared = Compared(read.told, read.told_ids, roster)
+    decision = decide(compared, lost, gone, Origin(), Waiting(), limits, NOW)
+    delta = difference(target.settings, decision.told, read.told_ids, decision.roster)
+    directory = feed_directory(root, target)
+    for entry, xml in next_deltas(target, delta, who(read.told_ids) | who(roster.person_ids), NOW, None):
+        directory.link(entry.path, xml)
+    return delta
+
+
+def _never_asked() -> NoReturn:
+    raise AssertionError("no cut of this size is held with these limits")
+
+
+def _lxml(read: _Read, delta: Delta, folder: Path) -> float:
+    """The seconds that lxml needs for the elements of the same deltas."""
+    ids: Mapping[int, str] = read.told_ids | {
+        number: person.national_id.reveal() for number, person in read.facts.persons.items() if person.national_id
+    }
+    parts = [[(change.record, change.recstatus) for change in part.changes] for part in split(delta, who(ids))]
+    properties = Properties(source_of(read.target), read.target.settings.name, "delta", NOW)
+    folder.mkdir()
+    began = time.perf_counter()
+    for number, part in enumerate(parts):
+        lxml_writer.write_tree(folder / f"{number}.xml", properties, part)
+    return time.perf_counter() - began
