@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import sql
 
+from consumers.array_literals import array_literal
 from consumers.batch import Load, RowState
 from consumers.sessions import Connection
 from ims.facts import Table
@@ -14,21 +16,7 @@ from ims.mapping import COLUMNS, FactKey
 
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
-_ARRAYS: Final = {int: "bigint[]", str: "text[]", bool: "boolean[]", date: "date[]"}
-
-
-def _key_columns(table: Table) -> list[str]:
-    return ["owner_id"] if table is Table.OWNER else ["owner_id", "id"]
-
-
-def _key_arrays(table: Table, keys: Iterable[FactKey]) -> tuple[sql.Composable, list[list[int]]]:
-    """``unnest`` of the keys as rows, and its parameters."""
-    columns = _key_columns(table)
-    arrays = sql.SQL(", ").join(sql.SQL("%s::bigint[]") for _ in columns)
-    names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    return sql.SQL("unnest({}) as k({})").format(arrays, names), [list(c) for c in zip(*keys, strict=True)][
-        : len(columns)
-    ]
+_ARRAYS: Final[Mapping[type, LiteralString]] = {int: "bigint[]", str: "text[]", bool: "boolean[]", date: "date[]"}
 
 
 def stored(cursor: Cursor, table: Table, keys: list[FactKey]) -> dict[FactKey, dict[str, Any]]:
@@ -36,40 +24,24 @@ def stored(cursor: Cursor, table: Table, keys: list[FactKey]) -> dict[FactKey, d
     if not keys:
         return {}
     columns = list(COLUMNS[table])
-    given, parameters = _key_arrays(table, keys)
-    cursor.execute(
-        sql.SQL("select {columns} from imsfeed.{table} join {given} using ({key})").format(
-            columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
-            table=sql.Identifier(table.value),
-            given=given,
-            key=sql.SQL(", ").join(map(sql.Identifier, _key_columns(table))),
-        ),
-        parameters,
-    )
+    cursor.execute(_select_statement(table), _key_arrays(table, keys))
     rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
     return {FactKey(row["owner_id"], row.get("id", row["owner_id"])): row for row in rows}
 
 
 def delete(cursor: Cursor, table: Table, keys: list[FactKey]) -> None:
     """Remove the rows of *keys*."""
-    if not keys:
-        return
-    given, parameters = _key_arrays(table, keys)
-    matches = sql.SQL(" and ").join(sql.SQL("t.{0} = k.{0}").format(sql.Identifier(c)) for c in _key_columns(table))
-    cursor.execute(
-        sql.SQL("delete from imsfeed.{} t using {} where {}").format(sql.Identifier(table.value), given, matches),
-        parameters,
-    )
+    if keys:
+        cursor.execute(_delete_statement(table), _key_arrays(table, keys))
 
 
 def upsert(cursor: Cursor, table: Table, rows: Mapping[FactKey, RowState]) -> None:
     """Make the rows what *rows* says, whether they are there or not."""
     if not rows:
         return
-    columns = list(COLUMNS[table])
-    arrays = [[(row.values or {}).get(name) for row in rows.values()] for name in columns]
-    seen = [[row.epoch for row in rows.values()], [row.lsn for row in rows.values()]]
-    cursor.execute(_upsert_statement(table), [*arrays, *seen])
+    columns = [[(row.values or {}).get(name) for row in rows.values()] for name in COLUMNS[table]]
+    columns += [[row.epoch for row in rows.values()], [row.lsn for row in rows.values()]]
+    cursor.execute(_upsert_statement(table), [array_literal(column) for column in columns])
 
 
 def keep(cursor: Cursor, table: Table, seen: Mapping[FactKey, tuple[int, int]]) -> None:
@@ -88,7 +60,7 @@ def keep(cursor: Cursor, table: Table, seen: Mapping[FactKey, tuple[int, int]]) 
             names=sql.SQL(", ").join(map(sql.Identifier, (*key, "epoch", "lsn"))),
             matches=sql.SQL(" and ").join(sql.SQL("t.{0} = k.{0}").format(sql.Identifier(c)) for c in key),
         ),
-        [*[list(column) for column in zip(*seen, strict=True)][: len(key)], list(epochs), list(lsns)],
+        [*_key_arrays(table, seen), array_literal(epochs), array_literal(lsns)],
     )
 
 
@@ -130,11 +102,46 @@ def all_seen_after(connection: Connection, owner_id: int, epoch: int, lsn: int) 
     return any(rows for rows, _ in seen) and not any(older for _, older in seen)
 
 
-def _upsert_statement(table: Table) -> sql.Composed:
+def _key_columns(table: Table) -> list[str]:
+    return ["owner_id"] if table is Table.OWNER else ["owner_id", "id"]
+
+
+def _key_arrays(table: Table, keys: Iterable[FactKey]) -> list[str]:
+    """The parameters of :func:`_given_keys`."""
+    return [array_literal(column) for column in zip(*keys, strict=True)][: len(_key_columns(table))]
+
+
+def _given_keys(table: Table) -> sql.Composed:
+    """``unnest`` of keys as rows."""
+    columns = _key_columns(table)
+    arrays = sql.SQL(", ").join(sql.SQL("%s::bigint[]") for _ in columns)
+    return sql.SQL("unnest({}) as k({})").format(arrays, sql.SQL(", ").join(map(sql.Identifier, columns)))
+
+
+@cache
+def _select_statement(table: Table) -> bytes:
+    statement = sql.SQL("select {columns} from imsfeed.{table} join {given} using ({key})").format(
+        columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS[table])),
+        table=sql.Identifier(table.value),
+        given=_given_keys(table),
+        key=sql.SQL(", ").join(map(sql.Identifier, _key_columns(table))),
+    )
+    return statement.as_bytes()
+
+
+@cache
+def _delete_statement(table: Table) -> bytes:
+    matches = sql.SQL(" and ").join(sql.SQL("t.{0} = k.{0}").format(sql.Identifier(c)) for c in _key_columns(table))
+    statement = sql.SQL("delete from imsfeed.{} t using {} where {}")
+    return statement.format(sql.Identifier(table.value), _given_keys(table), matches).as_bytes()
+
+
+@cache
+def _upsert_statement(table: Table) -> bytes:
     columns = [*COLUMNS[table], "source_epoch", "commit_lsn"]
     kinds = [*(_ARRAYS[column.type] for column in COLUMNS[table].values()), "bigint[]", "bigint[]"]
     key = _key_columns(table)
-    return sql.SQL(
+    statement = sql.SQL(
         "insert into imsfeed.{table} ({columns}) select * from unnest({arrays})"
         " on conflict ({key}) do update set {changes}"
     ).format(
@@ -146,3 +153,4 @@ def _upsert_statement(table: Table) -> sql.Composed:
             sql.SQL("{0} = excluded.{0}").format(sql.Identifier(c)) for c in columns if c not in key
         ),
     )
+    return statement.as_bytes()

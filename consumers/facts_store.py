@@ -10,6 +10,7 @@ import msgspec
 import psycopg
 
 from consumers import fact_tables, quarantine_store
+from consumers.array_literals import array_literal
 from consumers.batch import Load, Message, Outcome, Progress, Refused, RowState
 from consumers.fact_tables import Cursor
 from ims.errors import ImsfeedError
@@ -264,7 +265,7 @@ def _insert_marks(cursor: Cursor, marks: Marks) -> None:
     cursor.execute(
         "insert into imsfeed.mark (owner_id, kind, id, committed_at)"
         " select * from unnest(%s::bigint[], %s::text[], %s::bigint[], %s::timestamptz[])",
-        (list(owners), list(kinds), list(ids), list(marks.values())),
+        [array_literal(column) for column in (owners, kinds, ids, list(marks.values()))],
     )
     cursor.execute(f"notify {CHANNEL}")
 
