@@ -15,6 +15,7 @@ True
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
@@ -132,6 +133,8 @@ _OUTER = msgspec.json.Decoder(_Outer)
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 _ENCODER = msgspec.json.Encoder()
 _ROW_OPS: Final = frozenset("cudrt")
+_KEPT: Final = 1024
+"""Transactions and commit times that are not worked out again for each of their events."""
 
 
 def encode(envelope: Envelope) -> bytes:
@@ -153,15 +156,26 @@ def decode(value: bytes | None, *, default_epoch: int = 0) -> Change | None:
     Raises:
         BadMessageError: it is no JSON, no envelope, or has an unknown ``op``.
     """
+    if value is None:
+        return None
+    envelope: Envelope | None
     try:
-        value = None if value is None else _unwrapped(value)
-        envelope = None if value is None else _ENVELOPE.decode(value)
+        envelope = _ENVELOPE.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        envelope = _unusual(value)
+    return None if envelope is None or envelope.op == "m" else _change(envelope, default_epoch)
+
+
+def _unusual(value: bytes) -> Envelope | None:
+    """The envelope of a message that is not one by itself: wrapped, saying nothing about rows, or wrong."""
+    try:
+        own = _unwrapped(value)
+        return None if own is None else _ENVELOPE.decode(own)
     except msgspec.ValidationError as error:
         # msgspec names the place and the type expected there, never the value, nor a key of a row.
         raise BadMessageError("not_an_envelope", str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadMessageError("not_json", "the message's value is not JSON, or nested too deep to read") from None
-    return None if envelope is None else _change(envelope, default_epoch)
 
 
 def _unwrapped(value: bytes) -> bytes | None:
@@ -200,6 +214,7 @@ def _change(envelope: Envelope, default_epoch: int) -> Change:
     )
 
 
+@lru_cache(maxsize=_KEPT)
 def _commit_lsn(transaction_id: str) -> int:
     try:
         return _lsn(transaction_id.rpartition(":")[2])
@@ -231,6 +246,7 @@ def _lsn(text: str) -> int:
     return int(text)
 
 
+@lru_cache(maxsize=_KEPT)
 def _instant(ts_ms: int | None) -> datetime | None:
     if ts_ms is None:
         return None

@@ -15,26 +15,20 @@ An optional column that the source does not have is given the empty name; it is 
 names and a row lacks is never taken for null: it was renamed or dropped, and nobody knows what it holds.
 """
 
-import re
 import tomllib
 import types
 import typing
 from collections.abc import Callable, Mapping
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Final
 
 import msgspec
 
+from ims.column_values import READERS, plain_reader, unlimited
 from ims.errors import BadMessageError, InvalidSettingsError
 from ims.events import UNAVAILABLE, Row
 from ims.facts import FACT_TYPES, Table
 from ims.national_id import NationalId, without_national_ids
-
-_BIGINT: Final = range(-(2**63), 2**63)
-_EPOCH: Final = date(1970, 1, 1)
-_DATE: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[T Z].*)?")
-_TRUE: Final = frozenset({"t", "true", "1"})
-_FALSE: Final = frozenset({"f", "false", "0"})
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -88,6 +82,7 @@ class SourceMapping:
 
     def __init__(self, tables: Mapping[Table, _TableMapping]) -> None:
         self._columns: dict[Table, dict[str, str]] = {}
+        self._readers: dict[Table, list[tuple[str, str, bool, Callable[[Any], Any]]]] = {}
         self._tables: dict[str, Table] = {}
         for table in Table:
             given = tables.get(table, _TableMapping())
@@ -96,6 +91,10 @@ class SourceMapping:
                 raise InvalidSettingsError(f"mapping: {table.value} has no column {', '.join(sorted(unknown))}")
             named = {name: given.columns.get(name, name) for name in COLUMNS[table]}
             self._columns[table] = {name: column for name, column in named.items() if column or _needed(table, name)}
+            self._readers[table] = [
+                (name, column, COLUMNS[table][name].optional, _plain(table, name))
+                for name, column in self._columns[table].items()
+            ]
             self._tables[given.table or table.value] = table
         if len(self._tables) != len(Table):
             raise InvalidSettingsError("mapping: two of our tables are mapped to the same source table")
@@ -128,12 +127,7 @@ class SourceMapping:
         table = self.table_of(source_table)
         if table is None:
             raise BadMessageError("unknown_table", f"table {without_national_ids(source_table[:63])!r} is not mapped")
-        row = key if after is None else after
-        values = {
-            name: read_value(table, name, row[column])
-            for name, column in self._columns[table].items()
-            if column in row and row[column] != UNAVAILABLE
-        }
+        values = self._values(table, key if after is None else after)
         owner_id = values.get("owner_id")
         row_id = owner_id if table is Table.OWNER else values.get("id")
         if owner_id is None or row_id is None:
@@ -154,6 +148,20 @@ class SourceMapping:
             return None
         return table, FactKey(owner_id, row_id)
 
+    def _values(self, table: Table, row: Row) -> Row:
+        """What the row gives of the table's columns, by our names; a value that was not sent is left out."""
+        try:
+            return {
+                name: None if optional and row[column] is None else read(row[column])
+                for name, column, optional, read in self._readers[table]
+            }
+        except (KeyError, ValueError):  # a column is missing, a value not sent, wrong, or written in another way
+            return {
+                name: read_value(table, name, row[column])
+                for name, column in self._columns[table].items()
+                if column in row and row[column] != UNAVAILABLE
+            }
+
     def _require_columns(self, table: Table, source_table: str, row: Row) -> None:
         for name, column in self._columns[table].items():
             if column not in row:
@@ -162,6 +170,11 @@ class SourceMapping:
                     f"table {source_table[:63]!r} has no column {column[:63]!r} ({table.value}.{name});"
                     " mend MAPPING_FILE, then `imsfeed resync all`",
                 )
+
+
+def _plain(table: Table, name: str) -> Callable[[Any], Any]:
+    column = COLUMNS[table][name]
+    return plain_reader(column.type, name if column.optional else None)
 
 
 def _needed(table: Table, name: str) -> bool:
@@ -206,61 +219,7 @@ def read_value(table: Table, name: str, value: Any) -> Any:  # noqa: ANN401 - JS
             return None
         raise BadMessageError("impossible_value", f"{table.value}.{name} is null")
     try:
-        read = _READERS[column.type](value)
+        read = READERS[column.type](value)
     except (ValueError, OverflowError, TypeError):
         raise BadMessageError("impossible_value", f"{table.value}.{name} is not a {column.type.__name__}") from None
-    return _unlimited(name, read) if column.type is date and column.optional else read
-
-
-def _unlimited(name: str, day: date) -> date | None:
-    """``None`` for a limit that limits nothing: an infinite end, a start before all time."""
-    limitless = date.max if name.startswith("ends") else date.min
-    return None if day == limitless else day
-
-
-def _read_int(value: Any) -> int:  # noqa: ANN401 - JSON
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise TypeError
-    number = int(value)
-    if number not in _BIGINT:
-        raise ValueError
-    return number
-
-
-def _read_str(value: Any) -> str:  # noqa: ANN401 - JSON
-    if isinstance(value, bool) or not isinstance(value, int | str) or "\0" in (text := str(value)):
-        raise ValueError
-    return text
-
-
-def _read_bool(value: Any) -> bool:  # noqa: ANN401 - JSON
-    text = str(value).lower()
-    if text not in _TRUE | _FALSE:
-        raise ValueError
-    return text in _TRUE
-
-
-def _read_date(value: Any) -> date:  # noqa: ANN401 - JSON
-    """A date as ISO text (Debezium adds a ``Z``), with or without a time, or as days since 1970-01-01.
-
-    PostgreSQL's infinities are texts, or far out of range as days; they become the last and the first day there is.
-    """
-    if isinstance(value, int) and not isinstance(value, bool):
-        days = value
-        if abs(days) > 2_000_000_000:  # noqa: PLR2004 - only an infinity: PostgreSQL's dates end at 2,145,031,948 days
-            return date.max if days > 0 else date.min
-        return _EPOCH + timedelta(days=days)
-    if value in {"infinity", "-infinity"}:
-        return date.max if value == "infinity" else date.min
-    parts = _DATE.fullmatch(value)
-    if parts is None or value.endswith(" BC"):
-        raise ValueError
-    return date(int(parts[1]), int(parts[2]), int(parts[3]))
-
-
-_READERS: Final[Mapping[type, Callable[[Any], Any]]] = {
-    int: _read_int,
-    str: _read_str,
-    bool: _read_bool,
-    date: _read_date,
-}
+    return unlimited(name, read) if column.type is date and column.optional else read

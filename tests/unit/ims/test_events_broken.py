@@ -1,6 +1,7 @@
 """Messages that are no change event: each is refused with one of a few reasons, and nothing of it is repeated."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ims.errors import BadMessageError
-from ims.events import decode
+from ims.events import Change, _change, _unusual, decode
 from tests.builders import a_debezium_event
 
 SECRET = "01819012284"  # stands for a synthetic national id that no error may repeat
@@ -137,3 +138,36 @@ def test_any_json_is_a_change_nothing_or_a_bad_message(value: Any) -> None:
 )
 def test_an_envelope_with_one_odd_value_is_a_change_or_a_bad_message(place: str, value: Any) -> None:
     assert reason_of_refusal(a_debezium_event("c", after=ROW, source={place: value})) in OUTCOMES
+
+
+def outcome(read: Callable[[bytes], Change | None], value: bytes) -> Any:
+    try:
+        return read(value)
+    except BadMessageError as error:
+        return error.reason, error.detail
+
+
+def looked_at_closely(value: bytes) -> Change | None:
+    envelope = _unusual(value)
+    return None if envelope is None else _change(envelope, 0)
+
+
+ROWS = st.none() | st.fixed_dictionaries({"owner_id": st.integers(0, 3), "name": st.text(max_size=3)})
+ENVELOPES = st.fixed_dictionaries(
+    {},
+    optional={
+        "op": st.sampled_from(["c", "u", "d", "r", "t", "m", "x", None, 1]),
+        "before": ROWS,
+        "after": ROWS | st.integers(),
+        "source": st.none() | st.fixed_dictionaries({"schema": st.just("public"), "table": st.text(max_size=3)}),
+        "payload": st.none() | st.integers(),
+        "ts_ms": st.none() | st.integers(0, 9) | st.text(max_size=1),
+    },
+)
+
+
+@given(value=ENVELOPES | ENVELOPES.map(lambda inner: {"payload": inner}), cut=st.integers(0, 3))
+def test_one_look_at_a_message_finds_what_a_close_one_finds(value: dict[str, Any], cut: int) -> None:
+    message = json.dumps(value).encode()
+    message = message[: len(message) - (cut if cut > 1 else 0)]
+    assert outcome(decode, message) == outcome(looked_at_closely, message)
