@@ -20,7 +20,7 @@ from ims.national_id import without_national_ids
 HEARTBEAT_SCHEMA = "imsfeed"
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """A Kafka message as it lies in its partition."""
 
     offset: int
@@ -46,7 +46,7 @@ class Progress(msgspec.Struct, frozen=True):
     committed_at: datetime | None = None
 
 
-class RowState(msgspec.Struct, frozen=True):
+class RowState(msgspec.Struct, frozen=True, gc=False):
     """What a batch makes of one row.
 
     Attributes:
@@ -143,7 +143,7 @@ class _Reading:
                     self.loads.append(_load(change))
 
     def _apply(self, message: Message, change: Change) -> None:
-        if (change.schema, change.table) == (HEARTBEAT_SCHEMA, HEARTBEAT_TABLE):
+        if change.table == HEARTBEAT_TABLE and change.schema == HEARTBEAT_SCHEMA:
             self.heartbeat_at = change.committed_at or self.heartbeat_at
             return
         if change.op == "t":
@@ -151,7 +151,8 @@ class _Reading:
             raise BadMessageError("truncate", f"table {table!r} was truncated; run `imsfeed resync all`")
         key = old_row(message, change)
         fact = self.mapping.fact_change(change.table, after=change.after, key=key, sparse=self.sparse)
-        self.rows[fact.table, fact.key] = _merged(self.rows.get((fact.table, fact.key)), fact, message, change)
+        row = fact.table, fact.key
+        self.rows[row] = _merged(self.rows.get(row), fact, message, change)
         if not change.ends_transaction:
             self.open_owners.add(fact.key.owner_id)
 
@@ -219,17 +220,28 @@ def old_row(message: Message, change: Change) -> dict[str, Any]:
 
 
 def _merged(known: RowState | None, fact: FactChange, message: Message, change: Change) -> RowState:
-    values = fact.values
-    whole = change.op in "cr" or (known is not None and (known.whole or known.values is None))
-    if values is not None and known is not None and known.values is not None and change.op == "u":
-        values = {**known.values, **values}
-    times = [at for at in (known.committed_at if known else None, change.committed_at) if at is not None]
+    values, committed_at = fact.values, change.committed_at
+    whole, loading = change.op in "cr", change.loading
+    if known is not None:
+        whole = whole or known.whole or known.values is None
+        loading = loading and known.loading
+        committed_at = earliest(known.committed_at, committed_at)
+        if values is not None and known.values is not None and change.op == "u":
+            values = {**known.values, **values}
+    position = change.position
     return RowState(
         values=values,
         message=message,
         whole=whole and values is not None,
-        epoch=change.position.epoch,
-        lsn=change.position.lsn,
-        committed_at=min(times, default=None),
-        loading=change.loading and (known is None or known.loading),
+        epoch=position.epoch,
+        lsn=position.lsn,
+        committed_at=committed_at,
+        loading=loading,
     )
+
+
+def earliest(one: datetime | None, other: datetime | None) -> datetime | None:
+    """The earlier of two times, of which either may not be known."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

@@ -1,8 +1,9 @@
 """The tables of facts as SQL: read, write and remove rows by key, many at a time, whatever the table."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from functools import cache
+from operator import itemgetter
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -19,12 +20,18 @@ Cursor = psycopg.Cursor[tuple[Any, ...]]
 _ARRAYS: Final[Mapping[type, LiteralString]] = {int: "bigint[]", str: "text[]", bool: "boolean[]", date: "date[]"}
 
 
-def stored(cursor: Cursor, table: Table, keys: list[FactKey]) -> dict[FactKey, dict[str, Any]]:
-    """The rows of *keys* as they are stored, each by our column names; those that are not there are left out."""
+def stored(
+    cursor: Cursor, table: Table, keys: list[FactKey], columns: tuple[str, ...] | None = None
+) -> dict[FactKey, dict[str, Any]]:
+    """The rows of *keys* as they are stored, each by our column names; those that are not there are left out.
+
+    Args:
+        columns: which ones, with those of the key; all if ``None``.
+    """
     if not keys:
         return {}
-    columns = list(COLUMNS[table])
-    cursor.execute(_select_statement(table), _key_arrays(table, keys))
+    columns = columns or tuple(COLUMNS[table])
+    cursor.execute(_select_statement(table, columns), _key_arrays(table, keys))
     rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
     return {FactKey(row["owner_id"], row.get("id", row["owner_id"])): row for row in rows}
 
@@ -35,13 +42,17 @@ def delete(cursor: Cursor, table: Table, keys: list[FactKey]) -> None:
         cursor.execute(_delete_statement(table), _key_arrays(table, keys))
 
 
-def upsert(cursor: Cursor, table: Table, rows: Mapping[FactKey, RowState]) -> None:
-    """Make the rows what *rows* says, whether they are there or not."""
+def upsert(cursor: Cursor, table: Table, rows: Sequence[RowState]) -> None:
+    """Make the rows, each with its key among its values, what they say, whether they are there or not."""
     if not rows:
         return
-    columns = [[(row.values or {}).get(name) for row in rows.values()] for name in COLUMNS[table]]
-    columns += [[row.epoch for row in rows.values()], [row.lsn for row in rows.values()]]
-    cursor.execute(_upsert_statement(table), [array_literal(column) for column in columns])
+    names, seen = tuple(COLUMNS[table]), [[row.epoch for row in rows], [row.lsn for row in rows]]
+    nothing = dict.fromkeys(names)
+    pick = itemgetter(*names)
+    values = [
+        pick(row.values if len(row.values) == len(names) else {**nothing, **row.values}) for row in rows if row.values
+    ]
+    cursor.execute(_upsert_statement(table), [array_literal(column) for column in (*zip(*values, strict=True), *seen)])
 
 
 def keep(cursor: Cursor, table: Table, seen: Mapping[FactKey, tuple[int, int]]) -> None:
@@ -119,9 +130,9 @@ def _given_keys(table: Table) -> sql.Composed:
 
 
 @cache
-def _select_statement(table: Table) -> bytes:
+def _select_statement(table: Table, columns: tuple[str, ...]) -> bytes:
     statement = sql.SQL("select {columns} from imsfeed.{table} join {given} using ({key})").format(
-        columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS[table])),
+        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
         table=sql.Identifier(table.value),
         given=_given_keys(table),
         key=sql.SQL(", ").join(map(sql.Identifier, _key_columns(table))),

@@ -11,12 +11,12 @@ import psycopg
 
 from consumers import fact_tables, quarantine_store
 from consumers.array_literals import array_literal
-from consumers.batch import Load, Message, Outcome, Progress, Refused, RowState
+from consumers.batch import Load, Message, Outcome, Progress, Refused, RowState, earliest
 from consumers.fact_tables import Cursor
 from ims.errors import ImsfeedError
 from ims.events import Position
 from ims.facts import Table
-from ims.mapping import COLUMNS, FactKey
+from ims.mapping import COLUMNS, FactKey, missing_columns
 from ims.runtime.crash_points import crash_point
 
 CHANNEL: Final = "imsfeed_marks"
@@ -100,7 +100,7 @@ class FactsStore:
             waiting = self._move(cursor, partition, start, outcome.progress)
             marks: Marks = {}
             refused = [*outcome.refused, *self._apply_rows(cursor, outcome, marks)]
-            applied = _applied(outcome, refused)
+            applied = _applied(outcome, refused) if waiting or refused else []
             if waiting:
                 quarantine_store.heal(cursor, self._topic, partition, applied)
             _keep(cursor, outcome.unread)
@@ -184,14 +184,13 @@ class FactsStore:
         return refused
 
     def _apply_table(self, cursor: Cursor, table: Table, rows: dict[FactKey, RowState], marks: Marks) -> list[Refused]:
-        stored = fact_tables.stored(cursor, table, [key for key, row in rows.items() if _needs_stored(table, row)])
+        stored = _stored(cursor, table, rows)
         refused = _complete(table, rows, stored)
         fact_tables.delete(cursor, table, [key for key, row in rows.items() if row.values is None])
-        fact_tables.upsert(cursor, table, {key: row for key, row in rows.items() if row.values is not None})
+        fact_tables.upsert(cursor, table, [row for row in rows.values() if row.values is not None])
         for key, row in rows.items():
             for mark in marks_of(table, key, row, stored.get(key)):
-                known = marks.get(mark)
-                marks[mark] = min(filter(None, (known, row.committed_at)), default=None)
+                marks[mark] = earliest(marks.get(mark), row.committed_at)
         return refused
 
     def _sweep(self, cursor: Cursor, partition: int, load: Load, marks: Marks) -> None:
@@ -219,21 +218,31 @@ def _by_table(rows: Mapping[tuple[Table, FactKey], RowState]) -> dict[Table, dic
     return tables
 
 
-def _needs_stored(table: Table, row: RowState) -> bool:
-    """Whether the row as stored matters: for the columns the event left out, or for whom it pointed to."""
-    if not row.whole and row.values is not None and row.values.keys() != COLUMNS[table].keys():
-        return True
-    return table in _REFERENCES and not row.loading
+def _stored(cursor: Cursor, table: Table, rows: Mapping[FactKey, RowState]) -> Mapping[FactKey, Mapping[str, Any]]:
+    """What matters of the rows as stored: the columns that events left out, and to whom they pointed."""
+    incomplete = [key for key, row in rows.items() if not _is_complete(table, row)]
+    pointing = _REFERENCES.get(table)
+    if pointing is None:
+        return fact_tables.stored(cursor, table, incomplete)
+    keys = [key for key, row in rows.items() if not row.loading or not _is_complete(table, row)]
+    return fact_tables.stored(cursor, table, keys, None if incomplete else ("owner_id", "id", pointing))
 
 
-def _complete(table: Table, rows: dict[FactKey, RowState], stored: Mapping[FactKey, dict[str, Any]]) -> list[Refused]:
+def _is_complete(table: Table, row: RowState) -> bool:
+    """Whether nothing that is stored of the row stays."""
+    return row.whole or row.values is None or len(row.values) == len(COLUMNS[table])
+
+
+def _complete(
+    table: Table, rows: dict[FactKey, RowState], stored: Mapping[FactKey, Mapping[str, Any]]
+) -> list[Refused]:
     """Fill in the columns that events left out; take out, and return, the rows that stay without a needed one."""
     refused = []
     for key, row in list(rows.items()):
-        if row.values is None:
+        if row.values is None or len(row.values) == len(COLUMNS[table]):
             continue
         values = row.values if row.whole else {**stored.get(key, {}), **row.values}
-        lacking = [name for name, column in COLUMNS[table].items() if not column.optional and name not in values]
+        lacking = missing_columns(table, values)
         if lacking:
             refused.append(Refused(row.message, "missing_column", f"{table.value} without {', '.join(lacking)}"))
             del rows[key]

@@ -52,7 +52,7 @@ class Position(NamedTuple):
     ordinal: int
 
 
-class Source(msgspec.Struct, kw_only=True):
+class Source(msgspec.Struct, kw_only=True, gc=False):
     """Debezium's ``source`` block. ``lsn`` is the row's position in the WAL, ``ts_ms`` the commit's time."""
 
     version: str = ""
@@ -70,7 +70,7 @@ class Source(msgspec.Struct, kw_only=True):
     resync_owner: Annotated[int, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)] | msgspec.UnsetType | None = msgspec.UNSET
 
 
-class Transaction(msgspec.Struct, omit_defaults=True):
+class Transaction(msgspec.Struct, omit_defaults=True, gc=False):
     """Debezium's ``transaction`` block: ``id`` is "txid:commit LSN", ``total_order`` counts from 1."""
 
     id: str
@@ -79,7 +79,7 @@ class Transaction(msgspec.Struct, omit_defaults=True):
     last: bool | None = None
 
 
-class Envelope(msgspec.Struct, omit_defaults=False, kw_only=True):
+class Envelope(msgspec.Struct, omit_defaults=False, kw_only=True, gc=False):
     """One change event as JSON: Debezium's ``before``, ``after``, ``source``, ``op``, ``ts_ms``, ``transaction``."""
 
     before: Row | None = None
@@ -90,7 +90,7 @@ class Envelope(msgspec.Struct, omit_defaults=False, kw_only=True):
     transaction: Transaction | None = None
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A change event as the consumer understands it.
 
     Attributes:

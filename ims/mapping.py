@@ -59,7 +59,7 @@ class FactKey(typing.NamedTuple):
     id: int
 
 
-class FactChange(msgspec.Struct, frozen=True):
+class FactChange(msgspec.Struct, frozen=True, gc=False):
     """What a change event says of one row.
 
     Attributes:
