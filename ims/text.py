@@ -22,8 +22,8 @@ def clean_text(text: str) -> str:
     >>> clean_text(" Ka\x00ri\tA\u030asen ")
     'Kari Åsen'
     """
-    if text.isascii() and text.isprintable():
-        return text.strip()
+    if text.isprintable():  # so nothing has to go: all but the shape of its letters is right
+        return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
     return unicodedata.normalize("NFC", _UNWRITABLE.sub("", _WHITE_SPACE.sub(" ", text))).strip()
 
 

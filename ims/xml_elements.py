@@ -9,11 +9,12 @@ publication and a snapshot are millions of them.
   </name>
 """
 
+import functools
 from typing import Final
 
 from ims.records import GroupRecord
 from ims.text import clean_text
-from ims.vocabulary import GroupLevel, RecStatus
+from ims.vocabulary import IDTYPE_PERSON, GroupLevel, RecStatus, RoleType
 
 _ABOVE: Final = {GroupLevel.OWNER: "skoleeier", GroupLevel.SCHOOL: "skoleeier", GroupLevel.GROUP: "skole"}
 """``relationship/label`` by the group's own level: what the group above it is (PIFU-IMS 1.3)."""
@@ -26,12 +27,13 @@ def line(depth: int, tag: str, text: str, attributes: str = "") -> str:
     Args:
         attributes: as they stand after the tag, each with a space before it.
     """
-    return f"{_INDENT[depth]}<{tag}{attributes}>{escaped(clean_text(text))}</{tag}>\n"
+    return f"{_INDENT[depth]}<{tag}{attributes}>{written(text)}</{tag}>\n"
 
 
 def filled(depth: int, tag: str, text: str | None, attributes: str = "") -> str:
     """The same if there is any text, else nothing."""
-    return line(depth, tag, text, attributes) if text and clean_text(text) else ""
+    as_written = written(text) if text else ""
+    return f"{_INDENT[depth]}<{tag}{attributes}>{as_written}</{tag}>\n" if as_written else ""
 
 
 def block(depth: int, tag: str, content: str, attributes: str = "") -> str:
@@ -49,7 +51,14 @@ def recstatus_attribute(recstatus: RecStatus | None) -> str:
 
 def sourcedid(depth: int, source: str, id_: str, attributes: str = "") -> str:
     """A ``sourcedid``."""
-    return block(depth, "sourcedid", line(depth + 1, "source", source) + line(depth + 1, "id", id_), attributes)
+    before, after = _around_id(depth, source, attributes)
+    return f"{before}{written(id_)}{after}"
+
+
+def member(source: str, person: str, role: RoleType, recstatus: RecStatus | None, subrole: str | None = None) -> str:
+    """A member of a group; of the million that there may be, all but the person's id is the same again and again."""
+    before, after = _around_person(source, role, recstatus, subrole)
+    return f"{before}{written(person)}{after}"
 
 
 def timeframe(depth: int, begin: str | None, end: str | None) -> str:
@@ -67,6 +76,27 @@ def relationship(depth: int, group: GroupRecord) -> str:
     return block(depth, "relationship", content, ' relation="1"')
 
 
-def escaped(text: str) -> str:
-    """The text as it stands between two tags (XML 1.0, section 2.4)."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def written(text: str) -> str:
+    """The text, cleaned, as it stands between two tags (XML 1.0, section 2.4)."""
+    if text.isalnum() and text.isascii():
+        return text  # as ids are
+    return clean_text(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+@functools.lru_cache
+def _around_id(depth: int, source: str, attributes: str) -> tuple[str, str]:
+    """What stands before and after the id in a ``sourcedid``."""
+    whole = block(depth, "sourcedid", line(depth + 1, "source", source) + line(depth + 1, "id", ""), attributes)
+    before, tag, after = whole.rpartition("</id>")
+    return before, tag + after
+
+
+@functools.lru_cache
+def _around_person(source: str, role: RoleType, recstatus: RecStatus | None, subrole: str | None) -> tuple[str, str]:
+    """What stands before and after the person's id in a member."""
+    content = "" if subrole is None else line(4, "subrole", subrole)
+    content += line(4, "status", "0" if recstatus is RecStatus.GONE else "1")
+    content = block(3, "role", content, f' roletype="{role.value}"{recstatus_attribute(recstatus)}')
+    content = sourcedid(3, source, "") + line(3, "idtype", IDTYPE_PERSON) + content
+    before, tag, after = block(2, "member", content).partition("</id>")
+    return before, tag + after

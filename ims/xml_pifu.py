@@ -9,10 +9,10 @@ Sources: PIFU-IMS 1.3, specification and schema; the order New before Old so tha
 
 import re
 
-from ims import pifu
+from ims import pifu, xml_elements
 from ims.records import GroupRecord, MemberRecord, PersonRecord, UserId
 from ims.text import clean_text, cut_text
-from ims.vocabulary import IDTYPE_PERSON, GroupLevel, RecStatus, RoleType
+from ims.vocabulary import GroupLevel, RecStatus, RoleType
 from ims.xml_elements import block, filled, line, recstatus_attribute, relationship, sourcedid, timeframe
 
 
@@ -57,11 +57,8 @@ def group(record: GroupRecord, recstatus: RecStatus | None) -> str:
 
 def member(record: MemberRecord, recstatus: RecStatus | None) -> str:
     """A person's role in a group."""
-    role = line(4, "subrole", pifu.SUBROLE_ADULT) if record.role is RoleType.LEARNER else ""
-    role += line(4, "status", "0" if recstatus is RecStatus.GONE else "1")
-    attributes = f' roletype="{record.role.value}"{recstatus_attribute(recstatus)}'
-    content = sourcedid(3, record.source, record.person) + line(3, "idtype", IDTYPE_PERSON)
-    return block(2, "member", content + block(3, "role", role, attributes))
+    subrole = pifu.SUBROLE_ADULT if record.role is RoleType.LEARNER else None
+    return xml_elements.member(record.source, record.person, record.role, recstatus, subrole)
 
 
 def _userids(person: PersonRecord) -> list[UserId]:

@@ -22,6 +22,7 @@ from ims.errors import FeedError
 from ims.records import MemberRecord, Record, RecordKey
 from ims.text import clean_text
 from ims.vocabulary import RecordKind
+from ims.xml_fragments import read_as_written
 from ims.xml_records import ReadRecord, record_of, sourcedid_of, text_at
 from ims.xml_shapes import SHAPES, check, error_at, tag_of
 from ims.xml_writer import SCHEME, Properties
@@ -83,6 +84,11 @@ def read_fragment(key: RecordKey, xml: str) -> Record:
     Raises:
         FeedError: the text is no such record, or that of another key.
     """
+    return read_as_written(key, xml) or parse_fragment(key, xml)
+
+
+def parse_fragment(key: RecordKey, xml: str) -> Record:
+    """As :func:`read_fragment`, of whatever text, by the parser."""
     try:
         element = etree.fromstring(xml, _PARSER)
     except etree.XMLSyntaxError as error:

@@ -21,6 +21,7 @@ so that the same state gives the same bytes.
     </member>
 """
 
+import functools
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -32,8 +33,18 @@ from ims.dialect import NAMESPACES, Dialect
 from ims.errors import FeedError
 from ims.records import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
 from ims.text import clean_text
-from ims.vocabulary import IDTYPE_PERSON, RecordKind, RecStatus
-from ims.xml_elements import block, filled, line, recstatus_attribute, relationship, sourcedid, timeframe
+from ims.vocabulary import InstitutionRole, RecordKind, RecStatus
+from ims.xml_elements import (
+    block,
+    filled,
+    line,
+    member,
+    recstatus_attribute,
+    relationship,
+    sourcedid,
+    timeframe,
+    written,
+)
 
 SCHEME: Final = "imsfeed"
 """``grouptype/scheme``: whose words the type of a group is in."""
@@ -78,7 +89,9 @@ def fragment(record: Record, recstatus: RecStatus | None = None, dialect: Dialec
         case GroupRecord():
             return xml_pifu.group(record, recstatus) if dialect == "pifu" else _group(record, recstatus)
         case MemberRecord():
-            return xml_pifu.member(record, recstatus) if dialect == "pifu" else _member(record, recstatus)
+            if dialect == "pifu":
+                return xml_pifu.member(record, recstatus)
+            return member(record.source, record.person, record.role, recstatus)
 
 
 def document_head(properties: Properties) -> str:
@@ -147,19 +160,29 @@ def _in_order(rows: Iterable[tuple[RecordKey, str]]) -> Iterator[tuple[RecordKey
 
 
 def _person(person: PersonRecord, recstatus: RecStatus | None) -> str:
-    full_name = f"{clean_text(person.given_name)} {clean_text(person.family_name)}"
-    parts = filled(4, "family", person.family_name) + filled(4, "given", person.given_name)
-    content = (
-        sourcedid(2, person.source, person.id)
-        + filled(2, "userid", person.login, ' useridtype="username"')
-        + block(2, "name", line(3, "fn", full_name) + block(3, "n", parts))
+    gone = recstatus is RecStatus.GONE
+    given, family = written(person.given_name), written(person.family_name)
+    login, email = written(person.login or ""), "" if gone else written(person.email or "")
+    parts = (f"        <family>{family}</family>\n" if family else "") + (
+        f"        <given>{given}</given>\n" if given else ""
     )
-    if recstatus is not RecStatus.GONE:
-        content += filled(2, "email", person.email)
-        for number, role in enumerate(person.roles):
-            primary = "No" if number else "Yes"
-            content += f'    <institutionrole primaryrole="{primary}" institutionroletype="{role.value}"/>\n'
-    return block(1, "person", content, recstatus_attribute(recstatus))
+    return (
+        f"  <person{recstatus_attribute(recstatus)}>\n"
+        + sourcedid(2, person.source, person.id)
+        + (f'    <userid useridtype="username">{login}</userid>\n' if login else "")
+        + f"    <name>\n      <fn>{f'{given} {family}'.strip()}</fn>\n{block(3, 'n', parts)}    </name>\n"
+        + (f"    <email>{email}</email>\n" if email else "")
+        + ("" if gone else _institution_roles(person.roles))
+        + "  </person>\n"
+    )
+
+
+@functools.lru_cache
+def _institution_roles(roles: tuple[InstitutionRole, ...]) -> str:
+    return "".join(
+        f'    <institutionrole primaryrole="{"No" if number else "Yes"}" institutionroletype="{role.value}"/>\n'
+        for number, role in enumerate(roles)
+    )
 
 
 def _group(group: GroupRecord, recstatus: RecStatus | None) -> str:
@@ -179,10 +202,3 @@ def _group(group: GroupRecord, recstatus: RecStatus | None) -> str:
         # itslearning builds its hierarchy from it, and Fronter its structure.
         content += relationship(2, group)
     return block(1, "group", content, recstatus_attribute(recstatus))
-
-
-def _member(member: MemberRecord, recstatus: RecStatus | None) -> str:
-    status = line(4, "status", "0" if recstatus is RecStatus.GONE else "1")
-    role = block(3, "role", status, f' roletype="{member.role.value}"{recstatus_attribute(recstatus)}')
-    content = sourcedid(3, member.source, member.person) + line(3, "idtype", IDTYPE_PERSON) + role
-    return block(2, "member", content)
