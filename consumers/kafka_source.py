@@ -67,6 +67,7 @@ class KafkaSource:
         As of the last look at the topic, some seconds ago at most. ``None`` while there is no topic, and from brokers
         that give no ids (before Kafka 2.8).
         """
+        self.partitions()  # asks anew: while none of them is assigned, the client forgets the topic with each refresh
         found: UUID | None = self._consumer._cluster.topic_id(self._topic)  # noqa: SLF001 - the client keeps it nowhere else
         return None if found == _NO_ID else found
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,8 @@ from prometheus_client import CollectorRegistry
 from typer.testing import CliRunner
 
 from consumers import kafka_source, materialize, sessions
+from consumers.batch import Progress
+from consumers.facts_store import FactsStore
 from consumers.kafka_source import OffsetLostError
 from deploy.cli import app
 from ims.events import Envelope, Source, Transaction, encode
@@ -154,6 +157,24 @@ def test_a_topic_that_is_created_anew_while_materialize_runs_is_noticed(
     materializing.create_topic()
     materializing.send(an_event(1, 1), an_event(2, 2), an_event(3, 3))
     assert "anew" in materializing.refusal()
+
+
+def test_the_topics_id_is_known_before_the_first_message_is_applied_however_long_the_first_look_takes(
+    materializing: Materializing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = FactsStore.begin
+
+    def begin_slowly(store: FactsStore, partition: int, next_offset: int) -> Progress:
+        time.sleep(0.5)
+        return begin(store, partition, next_offset)
+
+    monkeypatch.setattr(FactsStore, "begin", begin_slowly)
+    monkeypatch.setattr(kafka_source, "_METADATA_MS", 100)
+    materializing.send(an_event(1, 1))
+    materializing.start()
+    until(lambda: materializing.persons() == {1}, what="the first person is applied")
+    (row,) = materializing.connection.execute("select topic_id from imsfeed.topic_partition").fetchall()
+    assert row[0] is not None
 
 
 def test_messages_that_were_removed_before_they_were_applied_are_noticed_and_the_way_out_leads_out(
