@@ -21,7 +21,7 @@ _SHORTENED: Final = ("KAFKA_PARTITIONS", "HEARTBEAT_SECONDS")
 
 @contextlib.contextmanager
 def published(servers: Servers, schools: Sequence[School], targets: int = 1) -> Iterator[Installation]:
-    """The three processes at rest, each school published to so many targets.
+    """The three processes at rest, each school published to so many targets and proved.
 
     Args:
         targets: of each school, with equal settings.
@@ -62,6 +62,12 @@ def _publish(installation: Installation, schools: Sequence[School], targets: int
     feed = installation.folder / "feed"
     manifests = [feed / school.orgnr / name / MANIFEST for school in schools for name in names]
     until(lambda: all(map(Path.exists, manifests)), within=300, what="everything is published")
+    until(lambda: _proved(installation) == len(manifests), within=300, what="everything is proved")
+
+
+def _proved(installation: Installation) -> int:
+    """How many proofs have ended: one follows each scheduled snapshot, the first too."""
+    return installation.log("compact").read_text().count('"check": "source"')
 
 
 def _forget(kafka: str, topic: str) -> None:
