@@ -41,13 +41,6 @@ class FactsStore:
         self._topic = topic
         self._partitions = partitions
 
-    def lease(self, partition: int) -> bool:
-        """Take *partition* for this session, unless another one has it; a session that ends gives back its own."""
-        row = self._connection.execute(
-            "select pg_try_advisory_lock(hashtext(%s), %s)", (f"imsfeed {self._topic}", partition)
-        ).fetchone()
-        return bool(row and row[0])
-
     def progress(self, partition: int) -> Progress | None:
         """How far *partition* has been applied, or ``None`` if nothing ever was or its offset was forgotten."""
         row = self._connection.execute(

@@ -14,6 +14,8 @@ from consumers import kafka_source, sessions
 from consumers.batch import Message, Outcome, Progress, Refused, read_batch
 from consumers.facts_store import FactsStore, FencedError
 from consumers.kafka_source import REMEDY, KafkaSource, OffsetLostError
+from consumers.leases import Leases
+from consumers.partition_share import missing, share_of, surplus
 from ims.errors import ImsfeedError
 from ims.mapping import SourceMapping
 from ims.runtime.lifecycle import Stop
@@ -27,7 +29,9 @@ log = get_logger(__name__)
 
 _POLL_SECONDS = 0.5
 _LOOK_ROUND_SECONDS = 5.0
-"""Time between two looks at what is not in the messages: free partitions, lag, the quarantine's size."""
+"""Time between two looks at what is not in the messages: who shares the partitions, lag, the quarantine's size."""
+_LOOK_FOR_SHARE_SECONDS = 0.5
+"""The same while partitions are lacking that another one is about to give up."""
 _STALL_SECONDS = 30.0
 """How long a partition may lie still while Kafka has messages for it; kafka-python has had bugs in which it did."""
 _COUNT_SECONDS = 60.0
@@ -109,18 +113,22 @@ class _Session:
         self._mapping = mapping
         self._progress: dict[int, Progress] = {}
         self._moved: dict[int, tuple[int, float]] = {}
+        self._had_too_many = False
+        self._lacks = False
         self._looked_round = self._counted = float("-inf")
 
     def run(self, stop: Stop, ready: Callable[[bool], None]) -> None:
         settings = self._settings
         with sessions.connect(settings.state(), "materialize", leasing=True) as connection:
             store = FactsStore(connection, settings.kafka_topic, settings.kafka_partitions)
+            leases = Leases(connection, settings.kafka_topic)
             source = KafkaSource(settings)
             try:
                 while not stop:
                     now = time.monotonic()
-                    if now - self._looked_round >= _LOOK_ROUND_SECONDS:
-                        self._look_round(store, source, now)
+                    every = _LOOK_FOR_SHARE_SECONDS if self._lacks else _LOOK_ROUND_SECONDS
+                    if now - self._looked_round >= every:
+                        self._look_round(store, leases, source, now)
                         self._looked_round = now
                         ready(bool(self._progress))
                     if not self._progress:
@@ -160,16 +168,12 @@ class _Session:
         if outcome.progress.heartbeat_at is not None:
             metrics.heartbeat_timestamp_seconds.labels(str(partition)).set(outcome.progress.heartbeat_at.timestamp())
 
-    def _look_round(self, store: FactsStore, source: KafkaSource, now: float) -> None:
-        found = {p for p in source.partitions() - self._progress.keys() if store.lease(p)}
-        for partition in found:
-            self._progress[partition] = store.progress(partition) or store.begin(
-                partition, source.first_offset(partition)
-            )
+    def _look_round(self, store: FactsStore, leases: Leases, source: KafkaSource, now: float) -> None:
+        taken = self._share_partitions(store, leases, source)
         self._see_that_the_topic_is_the_same(store, source)
-        if found:
+        if taken:
             source.assign(self._offsets())
-            log.info("partitions taken", partitions=sorted(found), offsets=self._offsets())
+            log.info("partitions taken", partitions=taken, offsets=self._offsets())
         if self._progress:
             source.show_offsets(self._offsets())
         for partition, lag in source.lag(self._offsets()).items():
@@ -179,6 +183,42 @@ class _Session:
         if now - self._counted >= _COUNT_SECONDS:
             self._metrics.unresolved_references.set(store.unresolved_references())
             self._counted = now
+
+    def _share_partitions(self, store: FactsStore, leases: Leases, source: KafkaSource) -> list[int]:
+        """Give up what is more than our share, or take what is missing from it, and tell what was taken.
+
+        The first happens one look after it is seen: who is about to be stopped counts as living for a moment.
+        """
+        partitions = source.partitions()
+        if not partitions:
+            return []
+        standing = leases.look()
+        share = share_of(len(partitions), standing)
+        too_many = surplus(self._progress, share)
+        if too_many and self._had_too_many:
+            self._give_up(leases, source, too_many)
+        self._had_too_many = bool(too_many)
+        found = [p for p in missing(partitions, self._progress, share, standing) if leases.take(p)]
+        for partition in found:
+            self._progress[partition] = store.progress(partition) or store.begin(
+                partition, source.first_offset(partition)
+            )
+        self._lacks = len(self._progress) < share
+        self._metrics.partitions_leased.set(len(self._progress))
+        self._metrics.partitions_share.set(share)
+        return found
+
+    def _give_up(self, leases: Leases, source: KafkaSource, partitions: list[int]) -> None:
+        """Read these partitions no longer, and only then let others have them; all that was read of them is applied."""
+        source.show_offsets(self._offsets())
+        for partition in partitions:
+            del self._progress[partition]
+            self._moved.pop(partition, None)
+            self._metrics.consumer_lag_records.labels(self._settings.kafka_topic, str(partition)).set(0)
+        source.assign(self._offsets())
+        for partition in partitions:
+            leases.give_back(partition)
+        log.info("partitions given up", partitions=partitions, offsets=self._offsets())
 
     def _see_that_the_topic_is_the_same(self, store: FactsStore, source: KafkaSource) -> None:
         topic_id = source.topic_id()

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from consumers import proof_store
+from consumers import leases, proof_store
 from consumers.open_holds import Hold, open_holds
 from consumers.proof_store import ProofStatus
 from consumers.quarantine_store import Aside, all_aside
@@ -24,6 +24,7 @@ class PartitionStatus(msgspec.Struct, frozen=True):
     """How far a partition has been applied; ``heartbeat_at`` tells an idle one from one that is stuck.
 
     ``next_offset`` is ``None`` while the offset is forgotten, until materialize begins the partition anew.
+    ``leased_by`` is the session of the materialize that applies it, or ``None`` while none does.
     """
 
     topic: str
@@ -32,6 +33,7 @@ class PartitionStatus(msgspec.Struct, frozen=True):
     heartbeat_at: datetime | None
     committed_at: datetime | None
     open_owners: list[int]
+    leased_by: str | None = None
 
 
 class LeftOut(msgspec.Struct, frozen=True):
@@ -100,9 +102,12 @@ def report(connection: Connection) -> StatusReport:
         "select topic, partition, next_offset, heartbeat_at, committed_at, open_owners from imsfeed.topic_partition"
         " order by topic, partition"
     ).fetchall()
+    leased = {topic: leases.lessees(connection, topic) for topic in {row[0] for row in partitions}}
     aside = sorted(all_aside(connection), key=lambda one: (one.topic, one.partition, one.offset))
     return StatusReport(
-        partitions=[PartitionStatus(*row) for row in partitions],
+        partitions=[
+            msgspec.structs.replace(PartitionStatus(*row), leased_by=leased[row[0]].get(row[1])) for row in partitions
+        ],
         targets=[_target(connection, row) for row in all_targets(connection)],
         quarantine=sorted(aside, key=lambda one: one.quarantined_at, reverse=True),
         suppressions=all_in_force(connection),

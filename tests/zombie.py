@@ -19,6 +19,7 @@ from consumers.compact import LEFT_OUT_SERIES
 from consumers.cut import cut_once
 from consumers.facts_store import FactsStore
 from consumers.feed_directory import FeedDirectory
+from consumers.leases import Leases
 from consumers.manifests import write_manifest
 from consumers.materialize import materialize_once
 from consumers.targets_table import find_target
@@ -46,7 +47,7 @@ def materialize(dsn: str, value: bytes) -> None:
     """Apply one message to partition 0 of the topic "test"."""
     with sessions.connect(dsn, "zombie", leasing=True) as connection:
         store = FactsStore(connection, "test", 1)
-        assert store.lease(0)
+        assert Leases(connection, "test").take(0)
         progress = store.progress(0)
         assert progress is not None
         materialize_once(store, 0, [Message(progress.next_offset, None, value)], progress, REFERENCE_MAPPING, 0)

@@ -99,10 +99,11 @@ def _print(found: StatusReport) -> None:
     console = Console()
     _print_targets(console, found.targets)
     _print_exceptions(console, found.targets)
-    partitions = Table("Topic", "Partition", "Next offset", "Heartbeat")
+    partitions = Table("Topic", "Partition", "Next offset", "Heartbeat", "Applied by")
     for partition in found.partitions:
         offset = "forgotten" if partition.next_offset is None else partition.next_offset
-        cells = (partition.partition, offset, _moment(partition.heartbeat_at))
+        lessee = partition.leased_by or "nobody"
+        cells = (partition.partition, offset, _moment(partition.heartbeat_at), lessee)
         partitions.add_row(partition.topic, *map(str, cells))
     console.print(partitions)
     kinds = Counter(one.kind for one in found.suppressions)

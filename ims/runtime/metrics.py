@@ -128,6 +128,10 @@ class MaterializeMetrics(ProcessMetrics):
             ("partition",),
             numbers,
         )
+        self.partitions_leased = self._gauge("partitions_leased", "Partitions that this process applies.")
+        self.partitions_share = self._gauge(
+            "partitions_share", "Partitions that it should apply, so that all such processes have equally many."
+        )
         self.events_received = self._counter("events_received", "Messages read from Kafka, repeated ones too.")
         self.events_applied = self._counter(
             "events_applied", "Changes applied to the state, by table.", ("table",), zip(TABLES, strict=True)

@@ -11,6 +11,8 @@ from typing import IO, Any, Final
 from consumers import batch, recorded_files, sessions, snapshots, targets_table
 from consumers.facts_store import FactsStore
 from consumers.feed_directory import FeedDirectory
+from consumers.leases import Leases
+from consumers.partition_share import Standing
 from ims.events import Change, Position
 from producers import publisher
 from producers import sessions as producer_sessions
@@ -46,7 +48,8 @@ def kafka_takes_its_time() -> None:
 
 def no_leases() -> None:
     """Condition: a pooler of sessions lies between, and what a session has leased is nobody's."""
-    _replace(FactsStore, "lease", lambda _self, _partition: True)
+    _replace(Leases, "take", lambda _self, _partition: True)
+    _replace(Leases, "look", lambda _self: Standing(living=1, rank=0, leased=frozenset()))
 
 
 def short_timeouts() -> None:

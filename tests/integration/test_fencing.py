@@ -13,6 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from consumers import sessions
 from consumers.facts_store import FactsStore
+from consumers.leases import Leases
 from ims.events import Envelope, Source, Transaction, encode
 from tests.builders import a_group, a_person, a_school, an_enrolment, an_owner
 from tests.pipeline import Pipeline, row_of
@@ -91,7 +92,8 @@ def take_over(pipeline: Pipeline, name: str) -> None:
     """Another materialize gets the lease and applies the same message, as Kafka gives it."""
     with sessions.connect(pipeline.settings.state(), "other", leasing=True) as connection:
         store = FactsStore(connection, "test", 1)
-        until(lambda: store.lease(0), what="the lease is taken over")
+        leases = Leases(connection, "test")
+        until(lambda: leases.take(0), what="the lease is taken over")
         pipeline.progress = store.progress(0) or pipeline.progress
         pipeline.store = store
         pipeline.deliver(a_person_event(name))
