@@ -53,7 +53,7 @@ group by 1
 
 
 class Backlog(msgspec.Struct, frozen=True):
-    """How many rows: six of ten in small transactions of five rows, the rest in one.
+    """How many rows: six of ten in small transactions of five rows, the rest in one in their middle.
 
     Attributes:
         rows: in all; each is one event.
@@ -80,8 +80,10 @@ def prepare(source: psycopg.Connection[Any]) -> None:
 def commit(source: psycopg.Connection[Any], backlog: Backlog) -> None:
     """Commit the backlog; *source* is in autocommit mode."""
     source.execute("set synchronous_commit = off")  # thousands of waits for the disk would measure nothing here
-    source.execute("call small_transactions(1, %s)", [backlog.transactions])
+    half = backlog.transactions // 2
+    source.execute("call small_transactions(1, %s)", [half])
     source.execute(_LARGE.format(owners=OWNERS).encode(), [backlog.large])
+    source.execute("call small_transactions(%s, %s)", [half + 1, backlog.transactions])
     source.execute("set synchronous_commit = on")
     source.execute(
         "insert into imsfeed.heartbeat values (0, now()) on conflict (owner_id) do update set beat_at = now()"

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -80,6 +81,12 @@ class BacklogCapture:
         installation.stop("capture")
         return Caught(topic, arrived - _streaming_since(log), cpu)
 
+    def another_slot(self) -> str:
+        """A slot of its own for another reader, as if capture had confirmed all until the begin of the backlog."""
+        name = f"{self._slot}_{uuid.uuid4().hex[:8]}"
+        self._copy_base(name)
+        return name
+
     def _load(self) -> None:
         installation = self._installation
         installation.start("capture")
@@ -88,15 +95,18 @@ class BacklogCapture:
         installation.stop("capture")
 
     def _rewind(self) -> None:
-        source = self._source
-        source.execute("select pg_drop_replication_slot(%s)", [self._slot])
-        source.execute("select pg_copy_logical_replication_slot(%s, %s)", [self._slot + _BASE, self._slot])
+        self._source.execute("select pg_drop_replication_slot(%s)", [self._slot])
+        self._copy_base(self._slot)
+
+    def _copy_base(self, slot: str) -> None:
+        self._source.execute("select pg_copy_logical_replication_slot(%s, %s)", [self._slot + _BASE, slot])
         # It was confirmed by hand, which capture would refuse to go on from.
-        source.execute(
-            "update imsfeed.capture set confirmable_lsn ="
-            " (select confirmed_flush_lsn from pg_replication_slots where slot_name = %(slot)s)"
-            " where slot_name = %(slot)s",
-            {"slot": self._slot},
+        self._source.execute(
+            "insert into imsfeed.capture (slot_name, epoch, loaded_at, loaded_lsn, loaded_rows, confirmable_lsn)"
+            " select s.slot_name, c.epoch, c.loaded_at, c.loaded_lsn, c.loaded_rows, s.confirmed_flush_lsn"
+            " from imsfeed.capture c, pg_replication_slots s where c.slot_name = %s and s.slot_name = %s"
+            " on conflict (slot_name) do update set confirmable_lsn = excluded.confirmable_lsn",
+            [self._slot, slot],
         )
 
     def _is_confirmed(self) -> bool:

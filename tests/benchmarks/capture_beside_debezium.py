@@ -1,10 +1,9 @@
 """Capture beside Debezium: the same backlog of the same source, to the same broker, one after the other."""
 
 import contextlib
-import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from subprocess import Popen
 from typing import Final
@@ -13,8 +12,9 @@ import msgspec
 
 from deploy.local.process import LocalStackError
 from tests import java
-from tests.benchmarks import kafka_connect
-from tests.benchmarks.captured_source import TABLES, CapturedSource
+from tests.benchmarks import kafka_connect, process_costs
+from tests.benchmarks.backlog import Backlog
+from tests.benchmarks.backlog_capture import PARTITIONS, BacklogCapture
 from tests.benchmarks.commit_latency import latencies
 from tests.benchmarks.figure import Figure, NotMeasured
 from tests.benchmarks.servers import Servers, topic_name
@@ -29,9 +29,9 @@ FIGURES: Final = (
     "capture_memory_vs_debezium",
     "capture_start_vs_debezium",
 )
-_PARTITIONS: Final = 8
+_TABLES: Final = ("owner", "school", "person", "employee", "course_group", "enrolment")
 _COMMITS_A_SECOND: Final = 20
-_FIRST_LATE_ID: Final = 1_000_000_000
+_FIRST_LATE_ID: Final = 5_000_000_000
 
 Reader = Callable[[str, BenchTopic], contextlib.AbstractContextManager[Popen[bytes]]]
 """Starts a process that carries changes from a slot to a topic, and ends it."""
@@ -62,15 +62,18 @@ def figures(sizes: Sizes, servers: Servers, _wanted: frozenset[str]) -> Iterator
     kafka, folder = servers.kafka, servers.empty_folder("debezium")
     with contextlib.ExitStack() as opened:
         dsn = opened.enter_context(servers.source())
-        loaded = opened.enter_context(topic(kafka, topic_name(), _PARTITIONS))
+        loaded = opened.enter_context(topic(kafka, topic_name(), PARTITIONS))
         installation = opened.enter_context(installed(dsn, "", kafka, loaded.name, folder))
-        installation.environment |= {"KAFKA_PARTITIONS": str(_PARTITIONS), "HEARTBEAT_SECONDS": "10"}
-        source = CapturedSource(installation)
-        rows = source.write_backlog(sizes.debezium_backlog)
+        installation.environment |= {"KAFKA_PARTITIONS": str(PARTITIONS), "HEARTBEAT_SECONDS": "10"}
+        backlog = BacklogCapture(installation, Backlog(sizes.debezium_backlog))
+        # Now, and not while one of the two is measured.
+        installation.source.execute("vacuum (analyze)")
+        installation.source.execute("checkpoint")
 
         def taken(reader: Reader, first_id: int) -> Taken:
-            with topic(kafka, topic_name(), _PARTITIONS) as empty:
-                return _taken(reader, source.slot_of_its_own(), empty, rows, dsn, sizes.debezium_commits, first_id)
+            slot, expected = backlog.another_slot(), backlog.expected
+            with topic(kafka, topic_name(), PARTITIONS) as empty:
+                return _taken(reader, slot, empty, expected, dsn, sizes.debezium_commits, first_id)
 
         ours = taken(_capture(installation), _FIRST_LATE_ID)
         theirs = taken(_debezium(installation, servers), 2 * _FIRST_LATE_ID)
@@ -78,14 +81,20 @@ def figures(sizes: Sizes, servers: Servers, _wanted: frozenset[str]) -> Iterator
 
 
 def _taken(
-    reader: Reader, slot: str, empty: BenchTopic, rows: int, source_dsn: str, commits: int, first_id: int
+    reader: Reader,
+    slot: str,
+    empty: BenchTopic,
+    expected: Mapping[int, int],
+    source_dsn: str,
+    commits: int,
+    first_id: int,
 ) -> Taken:
     began = time.monotonic()
     with reader(slot, empty) as process:
-        arrivals = await_backlog(empty, rows, process, began)
-        cpu_seconds = _cpu_seconds(process.pid)
+        arrivals = await_backlog(empty, expected, process, began)
+        cpu_seconds = process_costs.cpu_seconds(process.pid)
         late = latencies(source_dsn, empty, commits, _COMMITS_A_SECOND, first_id)
-        return Taken(arrivals, late, _peak_mb(process.pid), cpu_seconds)
+        return Taken(arrivals, late, process_costs.peak_memory_mb(process.pid), cpu_seconds)
 
 
 def _capture(installation: Installation) -> Reader:
@@ -102,7 +111,7 @@ def _debezium(installation: Installation, servers: Servers) -> Reader:
     def running(slot: str, empty: BenchTopic) -> contextlib.AbstractContextManager[Popen[bytes]]:
         environment, folder = installation.environment, servers.empty_folder("connect")
         dsn, publication = environment["SOURCE_DSN"], environment["SOURCE_PUBLICATION"]
-        tables = [f"public.{name}" for name in TABLES]
+        tables = [f"public.{name}" for name in _TABLES]
         return kafka_connect.running_debezium(dsn, slot, publication, tables, empty, folder)
 
     return running
@@ -129,18 +138,6 @@ def _compared(ours: Taken, theirs: Taken) -> Iterator[Figure]:
 
 def _cpu_each(taken: Taken) -> float:
     return taken.cpu_seconds / taken.arrivals.rows * 1_000_000
-
-
-def _cpu_seconds(pid: int) -> float:
-    # What is before the last parenthesis is the program's name. User and system time are the fields 14 and 15.
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
-
-
-def _peak_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(kilobytes) / 1024
 
 
 def _lacking() -> str | None:

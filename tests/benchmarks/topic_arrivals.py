@@ -3,7 +3,7 @@
 import contextlib
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -32,15 +32,15 @@ class BenchTopic:
         )
         self._all = [TopicPartition(name, partition) for partition in range(partitions)]
 
-    def count(self) -> int:
-        """How many messages are in the topic."""
-        return sum(self._consumer.end_offsets(self._all).values())
+    def counts(self) -> dict[int, int]:
+        """How many messages are in each partition."""
+        return {at.partition: end for at, end in self._consumer.end_offsets(self._all).items()}
 
     def skip(self) -> None:
         """Go to the topic's end."""
         self._consumer.assign(self._all)
-        for partition, offset in self._consumer.end_offsets(self._all).items():
-            self._consumer.seek(partition, offset)
+        for at, end in self._consumer.end_offsets(self._all).items():
+            self._consumer.seek(at, end)
 
     def read(self) -> list[bytes]:
         """The keys of what has arrived since; waits for a moment if nothing has."""
@@ -97,12 +97,14 @@ class Arrivals(msgspec.Struct, frozen=True):
         return (self.rows - self.half_rows) / (self.last_at - self.half_at)
 
 
-def await_backlog(arriving: BenchTopic, rows: int, process: subprocess.Popen[bytes], began: float) -> Arrivals:
-    """Watch a process bring *rows* messages.
+def await_backlog(
+    arriving: BenchTopic, expected: Mapping[int, int], process: subprocess.Popen[bytes], began: float
+) -> Arrivals:
+    """Watch a process bring a backlog, until every partition has all that belongs there.
 
     Args:
         arriving: an empty topic when the process was started.
-        rows: how many are to come.
+        expected: messages of the backlog by partition; what comes after them there is not of it.
         process: who brings them.
         began: when it was started, of ``time.monotonic()``.
 
@@ -110,18 +112,20 @@ def await_backlog(arriving: BenchTopic, rows: int, process: subprocess.Popen[byt
         TimeoutError: no message has come for long.
         ChildProcessError: the process has ended.
     """
+    rows = sum(expected.values())
     first = half = None
     half_rows = known = 0
     changed = time.monotonic()
     while True:
-        count, now = arriving.count(), time.monotonic()
+        counts, now = arriving.counts(), time.monotonic()
+        count = sum(min(counts[partition], most) for partition, most in expected.items())
         if count > known:
             known, changed = count, now
         if count and first is None:
             first = now - began
         if count >= rows / 2 and half is None:
             half, half_rows = now - began, count
-        if count >= rows and first is not None and half is not None:
+        if count == rows and first is not None and half is not None:
             # A tiny backlog may arrive between two looks.
             return Arrivals(rows, first, half, min(half_rows, rows - 1), max(now - began, half + _START_TURN))
         if process.poll() is not None:
