@@ -200,7 +200,7 @@ def _work_out(connection: Connection, target: TargetRow, affected: Affected, tod
     before = {id_: person for person, id_ in told_ids.items()}
     after = {id_: person for person, id_ in roster.person_ids.items()}
     for change in delta.changes:
-        key = change.record.key
+        key = change.key
         found.changes[key.kind, change.recstatus].add(key)
         whose = before if change.recstatus is RecStatus.GONE else after
         person = whose.get(key.member or key.id) if key.kind is not RecordKind.GROUP else None

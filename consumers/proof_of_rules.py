@@ -73,7 +73,7 @@ def _different(
     told = published_store.published(connection, target.target_id, part.persons, part.groups)
     told_ids = published_store.person_ids(connection, target.target_id, part.persons)
     delta = difference(target.settings, told, told_ids, roster, logins_taken(connection, target, told, roster))
-    keys = {change.record.key for change in delta.changes}
+    keys = {change.key for change in delta.changes}
     keys -= {RecordKey(RecordKind.GROUP, id_) for id_ in waiting}
     if not keys:
         return

@@ -47,9 +47,9 @@ def texts(delta: Delta, dialect: Dialect) -> dict[RecordKey, str]:
     """The text of each record that *delta* says is gone."""
     upserts = delta.upserts
     return {
-        change.record.key: fragment(change.record, RecStatus.GONE, dialect)
+        change.key: fragment(change.record, RecStatus.GONE, dialect)
         for change in delta.changes
-        if change.recstatus is RecStatus.GONE and change.record.key not in upserts
+        if change.recstatus is RecStatus.GONE and change.key not in upserts
     }
 
 

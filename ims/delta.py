@@ -25,21 +25,23 @@ from ims.records import MemberRecord, PersonRecord, Record, RecordKey
 from ims.text import clean_text
 from ims.vocabulary import RecordKind, RecStatus
 from ims.xml_reader import read_fragment
-from ims.xml_writer import Properties, document_parts, fragment
+from ims.xml_writer import Properties, document_parts, fragment, with_recstatus
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One record of a delta.
 
     Attributes:
         recstatus: what the importer is asked to do.
         record: the whole record; of one that is gone, as it was told.
         text: the record's text without recstatus, to be kept as what was told; ``None`` if it is gone.
+        key: the record's key.
     """
 
     recstatus: RecStatus
     record: Record
     text: str | None
+    key: RecordKey
 
 
 class Delta(msgspec.Struct, frozen=True):
@@ -53,17 +55,17 @@ class Delta(msgspec.Struct, frozen=True):
     @property
     def upserts(self) -> dict[RecordKey, str]:
         """The texts now told, by key; a changed role is here, and not among the removals."""
-        return {change.record.key: change.text for change in self.changes if change.text is not None}
+        return {change.key: change.text for change in self.changes if change.text is not None}
 
     @property
     def removals(self) -> list[RecordKey]:
         """The keys that nothing is told about any more."""
         upserts = self.upserts
-        return [change.record.key for change in self.changes if change.record.key not in upserts]
+        return [change.key for change in self.changes if change.key not in upserts]
 
     def counts(self) -> Counts:
         """How many records there are of each kind and recstatus."""
-        counted = Counter((change.record.key.kind, change.recstatus) for change in self.changes)
+        counted = Counter((change.key.kind, change.recstatus) for change in self.changes)
         return Counts(*(KindCounts(*(counted[kind, recstatus] for recstatus in RecStatus)) for kind in RecordKind))
 
 
@@ -92,12 +94,18 @@ def between(
         FeedError: a published text cannot be read.
     """
     changes = [
-        change
-        for key in published.keys() | current.keys()
-        for change in _changes(key, published.get(key), current.get(key), dialect)
+        Change(RecStatus.GONE, read_fragment(key, told), None, key)
+        for key, told in published.items()
+        if key not in current
     ]
-    held = {name for record in current.values() for name in _names(record)} | {name.casefold() for name in taken}
-    return Delta(tuple(sorted((_sparing(held, change) for change in changes), key=_place)))
+    if any(change.key.kind is RecordKind.PERSON for change in changes):
+        held = {name for record in current.values() for name in _names(record)} | {name.casefold() for name in taken}
+        changes = [_sparing(held, change) for change in changes]
+    for key, record in current.items():
+        text, told = fragment(record, dialect=dialect), published.get(key)
+        if text != told:
+            changes += _changes(key, told, record, text)
+    return Delta(tuple(sorted(changes, key=_place)))
 
 
 def delta_document(properties: Properties, delta: Delta) -> bytes:
@@ -105,40 +113,39 @@ def delta_document(properties: Properties, delta: Delta) -> bytes:
 
     Persons and groups come new, changed, gone; within a group those who leave come before those who join.
 
+    Args:
+        properties: what the file says about itself; its dialect is that in which the delta was made.
+
     Raises:
         FeedError: there is nothing to tell; an empty delta would use up a number for nothing.
     """
     if not delta:
         raise FeedError("a delta without changes is not written")
-    rows = (
-        (change.record.key, fragment(change.record, change.recstatus, properties.dialect)) for change in delta.changes
-    )
+    rows = ((change.key, _written(change, properties.dialect)) for change in delta.changes)
     # If sourcedid/source itself has changed, only what is gone still has the old one.
     source = next((c.record.source for c in delta.changes if c.text is not None), delta.changes[0].record.source)
     return "".join(document_parts(properties, source, rows)).encode()
 
 
-def _changes(key: RecordKey, told: str | None, record: Record | None, dialect: Dialect) -> Iterator[Change]:
-    if record is None:
-        if told is not None:
-            yield Change(RecStatus.GONE, read_fragment(key, told), None)
-        return
-    text = fragment(record, dialect=dialect)
+def _written(change: Change, dialect: Dialect) -> str:
+    if change.text is None:
+        return fragment(change.record, change.recstatus, dialect)
+    return with_recstatus(change.text, change.recstatus)
+
+
+def _changes(key: RecordKey, told: str | None, record: Record, text: str) -> Iterator[Change]:
+    """The changes that make of what was told, if anything was, a record whose text is another."""
     if told is None:
-        yield Change(RecStatus.NEW, record, text)
-    elif text != told and isinstance(record, MemberRecord):
-        yield from _changed_membership(read_fragment(key, told), record, text)
-    elif text != told:
-        yield Change(RecStatus.CHANGED, record, text)
-
-
-def _changed_membership(before: Record, now: MemberRecord, text: str) -> Iterator[Change]:
-    if isinstance(before, MemberRecord) and before.role is now.role:
+        yield Change(RecStatus.NEW, record, text, key)
+        return
+    if isinstance(record, MemberRecord):
+        before = read_fragment(key, told)
+        if isinstance(before, MemberRecord) and before.role is not record.role:
+            yield Change(RecStatus.GONE, before, None, key)
+            yield Change(RecStatus.NEW, record, text, key)
+            return
         # Same role, other text: a new sourcedid/source. Nobody is to lose access for that, not even for a moment.
-        yield Change(RecStatus.CHANGED, now, text)
-    else:
-        yield Change(RecStatus.GONE, before, None)
-        yield Change(RecStatus.NEW, now, text)
+    yield Change(RecStatus.CHANGED, record, text, key)
 
 
 def _names(record: Record) -> Iterator[str]:
@@ -172,7 +179,7 @@ def _sparing(taken: set[str], change: Change) -> Change:
 
 def _place(change: Change) -> tuple[int, int, str, bool, str]:
     """Where the change stands in the file."""
-    key = change.record.key
-    if key.kind is RecordKind.MEMBERSHIP:
-        return key.kind, 0, key.id, change.recstatus is not RecStatus.GONE, key.member
-    return key.kind, change.recstatus, key.id, False, ""
+    kind, id_, member = change.key
+    if kind is RecordKind.MEMBERSHIP:
+        return kind, 0, id_, change.recstatus is not RecStatus.GONE, member
+    return kind, change.recstatus, id_, False, ""

@@ -42,7 +42,7 @@ def _units(delta: Delta, persons: Mapping[str, int]) -> Iterator[list[_Numbered]
     by_person: dict[int | str, list[_Numbered]] = {}
     for numbered in enumerate(delta.changes):
         change = numbered[1]
-        key = change.record.key
+        key = change.key
         if key.kind is RecordKind.GROUP:
             (going if change.recstatus is RecStatus.GONE else coming).append([numbered])
         else:

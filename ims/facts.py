@@ -25,7 +25,7 @@ class Table(StrEnum):
     ENROLMENT = "enrolment"
 
 
-class Owner(msgspec.Struct, frozen=True):
+class Owner(msgspec.Struct, frozen=True, gc=False):
     """A school owner (skoleeier): a municipality or county with its organisation number."""
 
     owner_id: int
@@ -33,7 +33,7 @@ class Owner(msgspec.Struct, frozen=True):
     name: str
 
 
-class School(msgspec.Struct, frozen=True):
+class School(msgspec.Struct, frozen=True, gc=False):
     """An adult-education centre of an owner."""
 
     owner_id: int
@@ -43,7 +43,7 @@ class School(msgspec.Struct, frozen=True):
     name: str
 
 
-class Person(msgspec.Struct, frozen=True):
+class Person(msgspec.Struct, frozen=True, gc=False):
     """A person at an owner, in whatever roles. ``id`` is the running number (løpenummer)."""
 
     owner_id: int
@@ -58,7 +58,7 @@ class Person(msgspec.Struct, frozen=True):
     protected: bool
 
 
-class Employee(msgspec.Struct, frozen=True):
+class Employee(msgspec.Struct, frozen=True, gc=False):
     """A person's employment at a school. ``kind`` is ``teacher``, ``case_worker`` or ``other``."""
 
     owner_id: int
@@ -69,7 +69,7 @@ class Employee(msgspec.Struct, frozen=True):
     active: bool
 
 
-class CourseGroup(msgspec.Struct, frozen=True):
+class CourseGroup(msgspec.Struct, frozen=True, gc=False):
     """A class or subject group. ``programme`` is ``grunnskole``, ``norsk``, ``videregaende`` or ``annet``."""
 
     owner_id: int
@@ -84,7 +84,7 @@ class CourseGroup(msgspec.Struct, frozen=True):
     active: bool
 
 
-class Enrolment(msgspec.Struct, frozen=True):
+class Enrolment(msgspec.Struct, frozen=True, gc=False):
     """A person in a group as ``learner`` or ``teacher``; any ``status`` but ``active`` does not count."""
 
     owner_id: int

@@ -14,7 +14,7 @@ from ims.targets import TargetSettings
 from ims.text import clean_text
 
 
-class PersonCase(msgspec.Struct, frozen=True):
+class PersonCase(msgspec.Struct, frozen=True, gc=False):
     """What the rules of a person look at.
 
     Attributes:

@@ -14,7 +14,7 @@ from ims.vocabulary import InstitutionRole, RoleType
 from ims.wording import Remark, Wording
 
 
-class ExportedPerson(msgspec.Struct, frozen=True):
+class ExportedPerson(msgspec.Struct, frozen=True, gc=False):
     """A person who is exported, as what in which group, and what was not as it should be.
 
     Attributes:

@@ -25,14 +25,14 @@ class RecordKey(NamedTuple):
     member: str = ""
 
 
-class UserId(msgspec.Struct, frozen=True):
+class UserId(msgspec.Struct, frozen=True, gc=False):
     """A further id of a person: ``type`` is PIFU-IMS's ``useridtype`` (``personNIN``, ``feideID``, ``personLIN``)."""
 
     type: str
     value: str
 
 
-class PersonRecord(msgspec.Struct, frozen=True):
+class PersonRecord(msgspec.Struct, frozen=True, gc=False):
     """A person as told to an importer.
 
     Attributes:
@@ -60,7 +60,7 @@ class PersonRecord(msgspec.Struct, frozen=True):
         return RecordKey(RecordKind.PERSON, self.id)
 
 
-class GroupRecord(msgspec.Struct, frozen=True):
+class GroupRecord(msgspec.Struct, frozen=True, gc=False):
     """A group as told to an importer.
 
     Attributes:
@@ -95,7 +95,7 @@ class GroupRecord(msgspec.Struct, frozen=True):
         return RecordKey(RecordKind.GROUP, self.id)
 
 
-class MemberRecord(msgspec.Struct, frozen=True):
+class MemberRecord(msgspec.Struct, frozen=True, gc=False):
     """One person's one role in one group."""
 
     source: str

@@ -94,6 +94,13 @@ def fragment(record: Record, recstatus: RecStatus | None = None, dialect: Dialec
             return member(record.source, record.person, record.role, recstatus)
 
 
+def with_recstatus(text: str, recstatus: RecStatus) -> str:
+    """What :func:`fragment` makes with a recstatus other than ``GONE``, from what it makes of the record without."""
+    if text.startswith("    <member>"):
+        return text.replace('">', f'"{recstatus_attribute(recstatus)}>', 1)  # only <role> has an attribute
+    return text.replace(">", f"{recstatus_attribute(recstatus)}>", 1)
+
+
 def document_head(properties: Properties) -> str:
     """The beginning of a file, up to its first record."""
     content = (

@@ -47,13 +47,13 @@ def test_what_is_as_it_was_told_is_not_told_again() -> None:
 
 def test_what_was_not_told_is_new() -> None:
     delta = between({}, so_now(ANNA))
-    assert delta.changes == (Change(NEW, ANNA, fragment(ANNA)),)
+    assert delta.changes == (Change(NEW, ANNA, fragment(ANNA), ANNA.key),)
     assert delta
 
 
 def test_another_text_is_a_change() -> None:
     renamed = msgspec.structs.replace(ANNA, family_name="Li")
-    assert between(told(ANNA), so_now(renamed)).changes == (Change(CHANGED, renamed, fragment(renamed)),)
+    assert between(told(ANNA), so_now(renamed)).changes == (Change(CHANGED, renamed, fragment(renamed), ANNA.key),)
 
 
 def test_a_difference_that_is_not_written_is_no_change() -> None:
@@ -61,13 +61,16 @@ def test_a_difference_that_is_not_written_is_no_change() -> None:
 
 
 def test_what_is_no_more_is_gone_with_the_record_that_was_told() -> None:
-    assert between(told(BO), {}).changes == (Change(GONE, BO, None),)
+    assert between(told(BO), {}).changes == (Change(GONE, BO, None, BO.key),)
 
 
 def test_a_changed_role_is_the_old_one_gone_and_the_new_one_there() -> None:
     learns, teaches = member(ANNA, B1), member(ANNA, B1, RoleType.INSTRUCTOR)
     delta = between(told(learns), so_now(teaches))
-    assert delta.changes == (Change(GONE, learns, None), Change(NEW, teaches, fragment(teaches)))
+    assert delta.changes == (
+        Change(GONE, learns, None, learns.key),
+        Change(NEW, teaches, fragment(teaches), learns.key),
+    )
     assert delta.upserts == {teaches.key: fragment(teaches)}
     assert delta.removals == []
 
@@ -105,7 +108,7 @@ def test_the_account_that_a_new_id_has_adopted_is_not_deleted(login: str) -> Non
     identified = msgspec.structs.replace(ANNA, id="01810012345", login=login)
     new, gone = between(told(ANNA), so_now(identified)).changes
     assert new.record == identified
-    assert gone == Change(GONE, msgspec.structs.replace(ANNA, login=None), None)
+    assert gone == Change(GONE, msgspec.structs.replace(ANNA, login=None), None, ANNA.key)
     assert "userid" not in fragment(gone.record, GONE)
 
 
