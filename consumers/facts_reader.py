@@ -72,19 +72,31 @@ def everything(connection: Connection, target: TargetRow) -> Affected:
 
 
 def chunks(connection: Connection, target: TargetRow) -> Iterator[Affected]:
-    """All that the owner has, a part at a time; persons that share a national id are never apart."""
+    """All that the owner has, a part at a time: first the groups, then the persons as :func:`parts` has them."""
     all_ = everything(connection, target)
     yield Affected([], all_.groups)
-    for start in range(0, len(all_.persons), _CHUNK):
-        yield Affected(with_twins(connection, target, all_.persons[start : start + _CHUNK]), [])
+    for persons in parts(connection, target, all_.persons):
+        yield Affected(persons, [])
+
+
+def parts(connection: Connection, target: TargetRow, persons: list[int]) -> Iterator[list[int]]:
+    """The persons some at a time; those that share a national id are never apart, and may therefore come twice."""
+    for start in range(0, len(persons), _CHUNK):
+        yield with_twins(connection, target, persons[start : start + _CHUNK])
 
 
 def read_facts(connection: Connection, target: TargetRow, persons: Collection[int], groups: Collection[int]) -> Facts:
     """The facts that bear on these persons and groups; also the groups that may have the id of one of these."""
-    owner_id = target.owner_id
-    ids = list(persons)
-    enrolments = _read(connection, Enrolment, Table.ENROLMENT, owner_id, "person_id", ids)
-    wanted = _with_same_id(connection, target, {*groups, *(enrolment.group_id for enrolment in enrolments)})
+    facts = read_person_facts(connection, target, persons)
+    wanted = {*groups, *(enrolment.group_id for enrolment in facts.enrolments.values())}
+    ids = _with_same_id(connection, target, wanted)
+    found = _read(connection, CourseGroup, Table.COURSE_GROUP, target.owner_id, "id", ids)
+    return msgspec.structs.replace(facts, groups={group.id: group for group in found})
+
+
+def read_person_facts(connection: Connection, target: TargetRow, persons: Collection[int]) -> Facts:
+    """The facts that bear on these persons, but for groups."""
+    owner_id, ids = target.owner_id, list(persons)
     owners = connection.execute(
         "select owner_id, orgnr, name from imsfeed.owner where owner_id = %s", (owner_id,)
     ).fetchall()
@@ -93,8 +105,8 @@ def read_facts(connection: Connection, target: TargetRow, persons: Collection[in
         schools={school.id: school for school in _read(connection, School, Table.SCHOOL, owner_id)},
         persons={p.id: p for p in _read(connection, Person, Table.PERSON, owner_id, "id", ids)},
         employees={e.id: e for e in _read(connection, Employee, Table.EMPLOYEE, owner_id, "person_id", ids)},
-        groups={g.id: g for g in _read(connection, CourseGroup, Table.COURSE_GROUP, owner_id, "id", wanted)},
-        enrolments={enrolment.id: enrolment for enrolment in enrolments},
+        groups={},
+        enrolments={e.id: e for e in _read(connection, Enrolment, Table.ENROLMENT, owner_id, "person_id", ids)},
         suppressed=suppressions.in_force(connection, owner_id, "suppressed", ids),
         told_to_leave=suppressions.in_force(connection, owner_id, "leave_now", ids),
     )

@@ -6,19 +6,24 @@ seen before an importer has created a thousand accounts.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
+from itertools import chain
+from typing import NamedTuple
 
 import msgspec
 
 from consumers import facts_reader, holds_store, outcomes_store, published_store
-from consumers.cut import marks_of, roster_of_affected
+from consumers.cut import marks_of
 from consumers.delta_files import source_of
 from consumers.facts_reader import Affected
 from consumers.sessions import Connection, one_view
 from consumers.targets_table import TargetRow, as_json, lock_target
+from ims.facts import Facts
 from ims.feed import Totals
-from ims.roster import Roster
+from ims.records import RecordKey
+from ims.roster import Roster, roster_of_groups, roster_of_persons
 from ims.runtime.crash_points import crash_point
 from ims.schedule import due_snapshot, local_day
 from ims.vocabulary import RecordKind
@@ -50,12 +55,7 @@ def publish_first(connection: Connection, target_id: int, now: datetime) -> bool
         zone = target.settings.zone
         today = local_day(now, zone)
         marks = marks_of(connection, target)
-        for chunk, roster in _rosters(connection, target, today):
-            fragments = {
-                key: fragment(record, dialect=target.settings.dialect) for key, record in sorted(roster.records.items())
-            }
-            published_store.store_fragments(connection, target_id, fragments, roster.owners)
-            outcomes_store.keep(connection, target_id, roster, chunk.persons, chunk.groups, now)
+        _store(connection, target, _Everything(connection, target, today), now)
         connection.execute(
             "update imsfeed.target set recompute = false, repair = false, cut_settings = %s, orgnr = %s, source = %s,"
             " dialect = %s, head_seq = 0, head_at = %s, marks_through = %s, dated_through = %s, snapshot_through = %s"
@@ -82,16 +82,68 @@ def preview(connection: Connection, target: TargetRow, now: datetime) -> Preview
     Persons stand in the digest by running number, so that it tells nothing of them.
     """
     target = msgspec.structs.replace(target, orgnr=target.owner_orgnr)
+    everything = _Everything(connection, target, local_day(now, target.settings.zone))
     kinds: Counter[RecordKind] = Counter()
     lines: set[tuple[int, int, str]] = set()
-    for _, roster in _rosters(connection, target, local_day(now, target.settings.zone)):
-        for key, (person, _) in roster.owners.items():
+    for part in chain([everything.groups], (everything.part(*read) for read in everything.read())):
+        for key, (person, _) in part.roster.owners.items():
             lines.add((int(key.kind), person or 0, "" if key.kind is RecordKind.PERSON else key.id))
     kinds.update(RecordKind(kind) for kind, _, _ in lines)
     digest = hashlib.sha256(msgspec.json.encode(sorted(lines))).hexdigest()
     return Preview(Totals(*(kinds[kind] for kind in RecordKind)), digest)
 
 
-def _rosters(connection: Connection, target: TargetRow, today: date) -> Iterator[tuple[Affected, Roster]]:
-    for chunk in facts_reader.chunks(connection, target):
-        yield chunk, roster_of_affected(connection, target, chunk, today)
+class _Part(NamedTuple):
+    """Some persons and groups, and all that is so of them."""
+
+    affected: Affected
+    roster: Roster
+
+
+class _Everything:
+    """All that an owner has, worked out part by part: the groups, once for all persons, and then the persons.
+
+    Attributes:
+        groups: the first part.
+    """
+
+    def __init__(self, connection: Connection, target: TargetRow, today: date) -> None:
+        self._connection = connection
+        self._target = target
+        everything = facts_reader.everything(connection, target)
+        self._persons = everything.persons
+        facts = facts_reader.read_facts(connection, target, [], everything.groups)
+        roster, self._told = roster_of_groups(
+            facts, target.settings, orgnr=target.orgnr or "", today=today, groups=everything.groups
+        )
+        self.groups = _Part(Affected([], everything.groups), roster)
+
+    def read(self) -> Iterator[tuple[list[int], Facts]]:
+        """Read the persons of the other parts, and their facts."""
+        for persons in facts_reader.parts(self._connection, self._target, self._persons):
+            yield persons, facts_reader.read_person_facts(self._connection, self._target, persons)
+
+    def part(self, persons: list[int], facts: Facts) -> _Part:
+        """Work out a part that was read; needs no database."""
+        return _Part(Affected(persons, []), roster_of_persons(facts, self._target.settings, self._told, persons))
+
+
+def _store(connection: Connection, target: TargetRow, everything: _Everything, now: datetime) -> None:
+    """Store all parts, each while the next one, which is read already, is worked out."""
+    dialect = target.settings.dialect
+
+    def in_words(part: _Part) -> tuple[_Part, Mapping[RecordKey, str]]:
+        return part, {key: fragment(record, dialect=dialect) for key, record in sorted(part.roster.records.items())}
+
+    def store(part: _Part, fragments: Mapping[RecordKey, str]) -> None:
+        (persons, groups), roster = (part.affected.persons, part.affected.groups), part.roster
+        published_store.store_fragments(connection, target.target_id, fragments, roster.owners)
+        outcomes_store.keep(connection, target.target_id, roster, persons, groups, now)
+
+    ready = in_words(everything.groups)
+    with ThreadPoolExecutor(1, "first publication") as storing:
+        for persons, facts in everything.read():
+            stored = storing.submit(store, *ready)
+            ready = in_words(everything.part(persons, facts))
+            stored.result()
+        store(*ready)

@@ -1,9 +1,10 @@
 """What a target's importer has been told, record by record, in the state database, and what is still to be told."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 from xml.sax.saxutils import unescape
 
+from consumers.array_literals import array_literal
 from consumers.sessions import Connection
 from ims.delta import Delta
 from ims.records import RecordKey
@@ -138,20 +139,20 @@ def store_fragments(
 ) -> None:
     """Keep *fragments* as told, each with the running number of the person and the group it is about."""
     keys = list(fragments)
+    columns: tuple[Sequence[int | str | None], ...] = (
+        [int(key.kind) for key in keys],
+        [key.id for key in keys],
+        [key.member for key in keys],
+        [owners[key][0] for key in keys],
+        [owners[key][1] for key in keys],
+        list(fragments.values()),
+    )
     connection.execute(
         "insert into imsfeed.published (target_id, kind, id, member, person_id, group_id, xml)"
         " select %s, * from unnest(%s::smallint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[])"
         " on conflict (target_id, kind, id, member) do update"
         " set person_id = excluded.person_id, group_id = excluded.group_id, xml = excluded.xml",
-        (
-            target_id,
-            [int(key.kind) for key in keys],
-            [key.id for key in keys],
-            [key.member for key in keys],
-            [owners[key][0] for key in keys],
-            [owners[key][1] for key in keys],
-            [fragments[key] for key in keys],
-        ),
+        (target_id, *map(array_literal, columns)),
     )
 
 

@@ -9,7 +9,7 @@ the same national id together, and its facts hold all groups that have the same 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -59,6 +59,30 @@ class Roster(msgspec.Struct, frozen=True):
         self.owners[key] = (person, group)
 
 
+class ToldGroups(msgspec.Struct, frozen=True):
+    """What has to be known of an owner's groups in order to work out its persons, in however many parts.
+
+    Attributes:
+        reason: why nobody and nothing of the owner is told, or ``None``.
+        source: ``sourcedid/source`` of every record.
+        places: the groups that are exported, by running number.
+        org: the groups that stand for the owner and its schools.
+    """
+
+    reason: Reason | None
+    source: str
+    places: dict[int, "_Place"]
+    org: OrgGroups
+
+
+class _Place(NamedTuple):
+    """Where one can be a member: the group's ``sourcedid/id``, the day whose enrolments count, and its school."""
+
+    id: str
+    day: date
+    school_id: int
+
+
 def roster_of(
     facts: Facts,
     settings: TargetSettings,
@@ -76,47 +100,82 @@ def roster_of(
         persons: running numbers; those not in *facts* lead to neither a record nor a reason.
         groups: ids of groups; likewise.
     """
-    roster = Roster({}, {}, {})
-    asked_persons = [id_ for id_ in persons if id_ in facts.persons]
-    asked_groups = [id_ for id_ in groups if id_ in facts.groups]
-    reason = first_reason(TARGET_RULES, TargetCase(settings, facts.owner))
-    if reason is not None:
-        roster.left_out.update({(RecordKind.PERSON, id_): reason for id_ in asked_persons})
-        roster.left_out.update({(RecordKind.GROUP, id_): reason for id_ in asked_groups})
-        return roster
-    source = settings.source or f"imsfeed@{orgnr}"
-    org = org_groups(facts, settings, source, orgnr)
-    outcomes = _groups(facts, settings, source, today, org)
-    exported = {id_: group for id_, group in outcomes.items() if isinstance(group, ExportedGroup)}
-    teachers = _teachers(facts)
-    for id_, person in _persons(facts, settings, source, today, asked_persons, exported, teachers).items():
-        if isinstance(person, Reason):
-            roster.left_out[RecordKind.PERSON, id_] = person
-        else:
-            _add_person(roster, id_, person, exported)
-            if org.schools:
-                _add_to_schools(roster, id_, person, org, facts, teachers)
-    for id_ in asked_groups:
-        _add_group(roster, id_, outcomes[id_])
-    for record in org.records.values():
-        roster.add(record, None, None)
+    roster, told = roster_of_groups(facts, settings, orgnr=orgnr, today=today, groups=groups)
+    _add_persons(roster, facts, settings, told, persons)
     return roster
 
 
-def _add_person(roster: Roster, id_: int, person: ExportedPerson, exported: Mapping[int, ExportedGroup]) -> None:
+def roster_of_groups(
+    facts: Facts, settings: TargetSettings, *, orgnr: str, today: date, groups: Collection[int]
+) -> tuple[Roster, ToldGroups]:
+    """The records of some groups, and what :func:`roster_of_persons` has to know of all groups in *facts*.
+
+    The arguments are those of :func:`roster_of`.
+    """
+    roster, source = Roster({}, {}, {}), settings.source or f"imsfeed@{orgnr}"
+    asked = [id_ for id_ in groups if id_ in facts.groups]
+    reason = first_reason(TARGET_RULES, TargetCase(settings, facts.owner))
+    if reason is not None:
+        roster.left_out.update({(RecordKind.GROUP, id_): reason for id_ in asked})
+        return roster, ToldGroups(reason, source, {}, OrgGroups())
+    org = org_groups(facts, settings, source, orgnr)
+    outcomes = _groups(facts, settings, source, today, org)
+    for id_ in asked:
+        _add_group(roster, id_, outcomes[id_])
+    for record in org.records.values():
+        roster.add(record, None, None)
+    places = {
+        id_: _Place(told.id, membership_day(facts.groups[id_], today), facts.groups[id_].school_id)
+        for id_, told in outcomes.items()
+        if isinstance(told, ExportedGroup)
+    }
+    return roster, ToldGroups(None, source, places, org)
+
+
+def roster_of_persons(facts: Facts, settings: TargetSettings, told: ToldGroups, persons: Collection[int]) -> Roster:
+    """The records of some persons and their memberships, once the groups are known.
+
+    Args:
+        facts: needs no groups.
+        told: of facts that had all groups in which the persons are enrolled.
+        persons: running numbers; those not in *facts* lead to neither a record nor a reason.
+    """
+    roster = Roster({}, {}, {})
+    _add_persons(roster, facts, settings, told, persons)
+    return roster
+
+
+def _add_persons(
+    roster: Roster, facts: Facts, settings: TargetSettings, told: ToldGroups, persons: Collection[int]
+) -> None:
+    asked = [id_ for id_ in persons if id_ in facts.persons]
+    if told.reason is not None:
+        roster.left_out.update({(RecordKind.PERSON, id_): told.reason for id_ in asked})
+        return
+    teachers = _teachers(facts)
+    for id_, person in _persons(facts, settings, told, asked, teachers).items():
+        if isinstance(person, Reason):
+            roster.left_out[RecordKind.PERSON, id_] = person
+        else:
+            _add_person(roster, id_, person, told.places)
+            if told.org.schools:
+                _add_to_schools(roster, id_, person, told, teachers)
+
+
+def _add_person(roster: Roster, id_: int, person: ExportedPerson, places: Mapping[int, _Place]) -> None:
     record = person.record
     roster.add(record, id_, None)
     if person.remarks:
         roster.warnings[RecordKind.PERSON, id_] = person.remarks
     for group_id, role in person.roles.items():
-        roster.add(MemberRecord(record.source, exported[group_id].id, record.id, role), id_, group_id)
+        roster.add(MemberRecord(record.source, places[group_id].id, record.id, role), id_, group_id)
 
 
 def _add_to_schools(
-    roster: Roster, id_: int, person: ExportedPerson, org: OrgGroups, facts: Facts, teachers: Mapping[int, set[int]]
+    roster: Roster, id_: int, person: ExportedPerson, told: ToldGroups, teachers: Mapping[int, set[int]]
 ) -> None:
-    learns_at = {facts.groups[group_id].school_id for group_id in person.learns_in}
-    for school, role in org.roles(learns_at, teachers[id_] if person.teaches else ()).items():
+    learns_at = {told.places[group_id].school_id for group_id in person.learns_in}
+    for school, role in told.org.roles(learns_at, teachers[id_] if person.teaches else ()).items():
         roster.add(MemberRecord(person.record.source, school, person.id, role), id_, None)
 
 
@@ -159,26 +218,20 @@ def _teachers(facts: Facts) -> dict[int, set[int]]:
 
 
 def _persons(
-    facts: Facts,
-    settings: TargetSettings,
-    source: str,
-    today: date,
-    asked: Collection[int],
-    exported: Mapping[int, ExportedGroup],
-    teachers: Mapping[int, set[int]],
+    facts: Facts, settings: TargetSettings, told: ToldGroups, asked: Collection[int], teachers: Mapping[int, set[int]]
 ) -> dict[int, ExportedPerson | Reason]:
     enrolments: dict[int, list[Enrolment]] = {id_: [] for id_ in asked}
-    days = {id_: membership_day(facts.groups[id_], today) for id_ in exported}
+    places = told.places
     for enrolment in facts.enrolments.values():
-        day = days.get(enrolment.group_id)
-        if day is not None and enrolment.person_id in enrolments and is_effective(enrolment, day):
+        place = places.get(enrolment.group_id)
+        if place is not None and enrolment.person_id in enrolments and is_effective(enrolment, place.day):
             enrolments[enrolment.person_id].append(enrolment)
     suppressed, told_to_leave = same_persons(facts, facts.suppressed), same_persons(facts, facts.told_to_leave)
     return _without_duplicates({
         id_: exported_person(
             facts.persons[id_],
             settings,
-            source,
+            told.source,
             enrolments[id_],
             teaches=id_ in teachers,
             suppressed=id_ in suppressed,
