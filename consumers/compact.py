@@ -6,12 +6,13 @@ the mails to case workers, in another, and the nightly proof, in a third.
 """
 
 import os
-import select
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
+
+import psycopg
 
 from consumers import holds_store, notice_store, outcomes_store, published_store, recorded_files, sessions, tombstones
 from consumers.cut import Cut, cut_once
@@ -23,6 +24,7 @@ from consumers.mail import mail_server
 from consumers.manifests import write_manifest
 from consumers.nightly_proof import NightlyProof
 from consumers.notices import Notices
+from consumers.pacing import AT_ONCE, IDLE_SECONDS, SOON, Pace, await_news
 from consumers.punctuality import lowest_margin
 from consumers.sessions import Connection
 from consumers.snapshots import feed_directory, take_snapshot, write_export
@@ -44,9 +46,6 @@ from ims.vocabulary import RecordKind
 
 log = get_logger(__name__)
 
-_IDLE_SECONDS: Final = 1.0
-"""Longest wait: scheduled hours and midnights come without a notification."""
-_LEAST_SECONDS: Final = 0.005
 _KEEP_HOUSE_EVERY: Final = timedelta(minutes=10)
 _LOOK_EVERY: Final = timedelta(seconds=30)
 """Time between two looks at what is costly to count, and at what case workers should be told."""
@@ -86,7 +85,7 @@ def run(settings: Settings, stop: Stop, metrics: CompactMetrics, ready: Callable
                     while not stop:
                         wait = compactor.step(datetime.now(UTC))
                         metrics.alive(time.time())
-                        _wait(connection, stop, wait)
+                        await_news(connection, stop, wait)
 
 
 class Compactor:
@@ -108,6 +107,7 @@ class Compactor:
         self._notices = notices
         self._proof = proof
         self._progress: dict[int, Progress] = {}
+        self._pace = Pace(settings.settle_seconds)
         self._kept_house: datetime | None = None
         self._looked: datetime | None = None
         self._broken: set[int] = set()
@@ -124,6 +124,9 @@ class Compactor:
         for target in targets:
             try:
                 self._target(target, now)
+            except psycopg.errors.SerializationFailure:
+                # Another process changed the target between our looking and our locking; now it may be ours.
+                self._pace.within(SOON)
             except FeedError as error:
                 # One target's broken folder must not keep the others waiting.
                 self._broken.add(target.target_id)
@@ -138,11 +141,7 @@ class Compactor:
         if passed(self._kept_house, _KEEP_HOUSE_EVERY, now):
             self._keep_house(all_targets(self._connection), now)
             self._kept_house = now
-        settle = self._settings.settle_seconds
-        rests = [
-            settle - t.resting for t in targets if t.resting is not None and t.resting < settle and t.state == "ok"
-        ]
-        return max(_LEAST_SECONDS, min([*rests, _IDLE_SECONDS]))
+        return self._pace.pause(targets)
 
     def _target(self, target: TargetRow, now: datetime) -> None:
         if target.state == "disabled":
@@ -189,6 +188,10 @@ class Compactor:
 
     def _tell(self, cut: Cut | None, target: TargetRow, progress: Progress, now: datetime) -> None:
         self._metrics.delta_attempts.inc()
+        if cut is not None:
+            self._pace.within(AT_ONCE)  # for what has come to rest meanwhile; its notification was long ago
+        elif target.state == "ok" and not target.open:
+            self._pace.within(SOON)
         if cut is None or not cut.entries:
             return
         crash_point("cut.committed")
@@ -205,6 +208,7 @@ class Compactor:
         written = write_manifest(self._connection, self._settings.feed_directory, target.target_id, now)
         # If another process had the target just then, the next step tries again.
         progress.manifest_at = now if written else None
+        self._pace.within(IDLE_SECONDS if written else SOON)
         progress.manifest_state = target.shown_state
         self._metrics.manifest_written.inc(int(written))
 
@@ -282,14 +286,6 @@ class Compactor:
             directory = feed_directory(root, target)
             directory.remove(expired)
             directory.sweep(recorded_files.known_files(self._connection, target.target_id), now.timestamp())
-
-
-def _wait(connection: Connection, stop: Stop, seconds: float) -> None:
-    """Wait for a notification, for *stop*, or for *seconds*."""
-    readable, _, _ = select.select([connection.fileno(), stop.fileno()], [], [], seconds)
-    if connection.fileno() in readable:
-        for _ in connection.notifies(timeout=0):
-            pass
 
 
 def _is_transient(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ time ends when an importer of each owner sees the last change. Kafka and Postgre
 import itertools
 import signal
 import time
+import urllib.error
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -109,4 +110,7 @@ class _Last:
 
 
 def _shared(installation: Installation) -> bool:
-    return installation.get("materialize-2", "/readyz")[0] == HTTPStatus.OK
+    try:
+        return installation.get("materialize-2", "/readyz")[0] == HTTPStatus.OK
+    except urllib.error.URLError:  # it does not listen yet
+        return False

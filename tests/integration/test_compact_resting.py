@@ -1,15 +1,19 @@
 """What cannot be told one without the other, of which one has rested and the other not yet."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from consumers import sessions
+from consumers.compact import Compactor
 from consumers.cut import Cut, cut_once
+from consumers.pacing import IDLE_SECONDS, SOON
 from ims.vocabulary import RecStatus
 from tests.builders import a_birth_number, a_group, a_person, a_school, an_enrolment, an_owner
 from tests.feed_words import group, member, person
-from tests.pipeline import Pipeline
+from tests.pipeline import Immediately, Pipeline
 
 SETTLE_SECONDS = 1_000.0
 RESTED_SECONDS = 1_500
@@ -88,3 +92,59 @@ def test_nobody_becomes_a_member_of_a_group_that_the_importer_has_not_heard_of(p
         (member("group-2", 2), RecStatus.NEW),
     }
     assert pipeline.proof().problems == []
+
+
+def a_patient_compactor(pipeline: Pipeline) -> Compactor:
+    settings = pipeline.settings.model_copy(update={"settle_seconds": SETTLE_SECONDS})
+    return Compactor(settings, pipeline.metrics, pipeline.connection, Immediately())
+
+
+@pytest.fixture
+def two_changes(pipeline: Pipeline) -> Pipeline:
+    """One change that has rested, and one of somebody else that has not."""
+    pipeline.commit(an_owner(), a_school(1), a_group(1), a_person(1), a_person(2))
+    pipeline.commit(*(an_enrolment(n, person=n, group=1) for n in (1, 2)))
+    pipeline.compact(seconds=1)
+    pipeline.commit(a_person(1, given_name="Berta"))
+    rested(pipeline)
+    pipeline.commit(a_person(2, given_name="Carla"))
+    return pipeline
+
+
+def test_after_a_cut_the_next_change_is_waited_for_and_not_for_somebody_to_wake_us(two_changes: Pipeline) -> None:
+    compactor = a_patient_compactor(two_changes)
+    assert compactor.step(two_changes.now) <= SOON
+    assert two_changes.manifest().head_seq == 1
+    assert compactor.step(two_changes.now) == IDLE_SECONDS, "the other change rests for long"
+
+
+def test_a_target_that_another_process_works_on_is_looked_at_again_soon(two_changes: Pipeline) -> None:
+    compactor = a_patient_compactor(two_changes)
+    with sessions.connect(two_changes.settings.state(), "other") as other, other.transaction():
+        other.execute("select from imsfeed.target for update")
+        assert compactor.step(two_changes.now) <= SOON
+        assert two_changes.manifest().head_seq == 0
+    compactor.step(two_changes.now)
+    assert two_changes.manifest().head_seq == 1
+
+
+def test_a_target_that_another_process_has_just_changed_is_looked_at_again_soon(
+    two_changes: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction that sees the target as it was before the other's commit may not lock it."""
+
+    @contextmanager
+    def changed_meanwhile(connection: sessions.Connection) -> Iterator[None]:
+        with sessions.one_view(connection):
+            connection.execute("select from imsfeed.target")
+            with sessions.connect(two_changes.settings.state(), "other") as other:
+                other.execute("update imsfeed.target set review = review")
+            yield
+
+    compactor = a_patient_compactor(two_changes)
+    with monkeypatch.context() as patched:
+        patched.setattr("consumers.cut.one_view", changed_meanwhile)
+        assert compactor.step(two_changes.now) <= SOON
+    assert two_changes.manifest().head_seq == 0
+    compactor.step(two_changes.now)
+    assert two_changes.manifest().head_seq == 1
