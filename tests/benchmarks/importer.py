@@ -28,6 +28,9 @@ class _Head(msgspec.Struct):
     head_seq: int
 
 
+_DECODER: Final = msgspec.json.Decoder(_Head)
+
+
 class Importer:
     """Looks at the manifests of some targets' folders every millisecond while the block runs.
 
@@ -37,10 +40,12 @@ class Importer:
     def __init__(self, folders: Sequence[Path]) -> None:
         self.folders = folders
         self._seen: dict[Path, list[Sighting]] = {folder: [] for folder in folders}
+        self._inodes: dict[Path, int] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="importer", daemon=True)
 
     def __enter__(self) -> Self:
+        self._look()
         self._thread.start()
         return self
 
@@ -63,13 +68,13 @@ class Importer:
                         yield sighting.at, item.record.key
 
     def _watch(self) -> None:
-        known: dict[Path, int] = {}
-        decoder = msgspec.json.Decoder(_Head)
-        while not self._ended.is_set():
-            for folder in self.folders:
-                inode = os.stat(folder / MANIFEST).st_ino  # noqa: PTH116 - a thousand times a second
-                if inode != known.get(folder):
-                    known[folder] = inode
-                    content = (folder / MANIFEST).read_bytes()
-                    self._seen[folder].append(Sighting(time.monotonic(), decoder.decode(content).head_seq))
-            time.sleep(_EVERY)
+        while not self._ended.wait(_EVERY):
+            self._look()
+
+    def _look(self) -> None:
+        for folder in self.folders:
+            inode = os.stat(folder / MANIFEST).st_ino  # noqa: PTH116 - a thousand times a second
+            if inode != self._inodes.get(folder):
+                self._inodes[folder] = inode
+                head = _DECODER.decode((folder / MANIFEST).read_bytes())
+                self._seen[folder].append(Sighting(time.monotonic(), head.head_seq))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from ims.feed import delta_path
+from ims.records import RecordKey
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.importer import Importer
 from tests.benchmarks.installed import folders, process_ids, published
@@ -71,9 +72,21 @@ def _rate(installation: Installation, servers: Servers, backlog: Backlog) -> tup
             process.send_signal(signal.SIGCONT)
         until(lambda: all(one.is_seen() for one in last), within=300, what="the last change of each is told")
         busy = shares(meter.percent())
-    seen = {(school, key): at for school, folder in targets.items() for at, key in importer.changes(folder)}
-    ended = max(seen[school, change.key] for school, changes in backlog.items() for change in changes)
+        ended = max(_seen_last(importer, targets[school], changes) for school, changes in backlog.items())
     return count / (ended - began), busy
+
+
+def _seen_last(importer: Importer, folder: Path, changes: Sequence[Change]) -> float:
+    """When all of them had been seen; the last one may come in a delta before some others."""
+    wanted = {change.key for change in changes}
+    seen: dict[RecordKey, float] = {}
+
+    def are_seen() -> bool:
+        seen.update((key, at) for at, key in importer.changes(folder) if key in wanted)
+        return len(seen) == len(wanted)
+
+    until(are_seen, within=60, what="every change is told")
+    return max(seen.values())
 
 
 def _commit(installation: Installation, backlog: Backlog) -> None:
