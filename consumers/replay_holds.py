@@ -77,7 +77,7 @@ class ReplayedHolds:
             teachers_without_school_number(facts),
         )
         kinds = Counter(key.kind for key in compared.told)
-        told = Told(lambda: kinds[RecordKind.PERSON], lambda: teachers_among(compared.told))
+        told = Told(lambda _: kinds[RecordKind.PERSON], lambda _: teachers_among(compared.told))
         self._departures = [one for one in self._departures if one.at > now - DAY]
         decision = decide(
             compared, lost, gone, origin, self.waiting, Limits(settings, self._departures, told, now), now

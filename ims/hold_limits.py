@@ -38,10 +38,13 @@ class Departure(NamedTuple):
 
 
 class Told(NamedTuple):
-    """How many the importer has been told of; asked for only when the absolute limit alone would not allow a cut."""
+    """How many the importer has been told of; asked for only when the absolute limit alone would not allow a cut.
 
-    persons: Callable[[], int]
-    teachers: Callable[[], int]
+    Each is asked with a number from which on it makes no difference how many they are, and may stop counting there.
+    """
+
+    persons: Callable[[int], int]
+    teachers: Callable[[int], int]
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -95,21 +98,21 @@ class Limits:
         s = self._settings
         windows = ((HOUR, s.hold_hour_id_changes, 0), (DAY, s.hold_day_id_changes, 0))
         changes = [departure for departure in self._departures if departure.id_change]
-        return dict.fromkeys(changed, Cause.ID_CHANGES) if self._broken(changed, changes, windows, lambda: 0) else {}
+        return dict.fromkeys(changed, Cause.ID_CHANGES) if self._broken(changed, changes, windows, lambda _: 0) else {}
 
     def _broken(
         self,
         leaving: AbstractSet[int],
         before: Iterable[Departure],
         windows: Iterable[tuple[timedelta, int, int]],
-        told: Callable[[], int],
+        told: Callable[[int], int],
     ) -> bool:
         """Whether these and those of a window are more than its absolute number, and more than its percentage."""
         if not leaving:
             return False
         for span, absolute, percent in windows:
             number = len(leaving | {one.person for one in before if self._now - span < one.at})
-            if number > absolute and (percent == 0 or number * 100 > percent * told()):
+            if number > absolute and (percent == 0 or number * 100 > percent * told(-(-number * 100 // percent))):
                 return True
         return False
 

@@ -13,19 +13,19 @@ NOW = datetime(2026, 10, 15, 10, tzinfo=UTC)
 MANY: dict[str, Any] = {
     f"hold_{window}_{what}": 1000 for window in ("hour", "day") for what in ("persons", "teachers", "id_changes")
 }
-NOBODY = Told(lambda: 0, lambda: 0)
+NOBODY = Told(lambda _: 0, lambda _: 0)
 LEAVES = Loss(gone=True, last=True, groups=("group-1",))
 TEACHER = Loss(last=True, groups=("group-1",), teacher=True)
 CHANGES = Loss(groups=("group-1",), id_changed=True)
 MOVES = Loss(groups=("group-1",))
 
 
-def never_asked() -> int:
+def never_asked(_: int) -> int:
     raise AssertionError("counting everybody is costly, and was not needed")
 
 
 def told(persons: int = 0, teachers: int = 0) -> Told:
-    return Told(lambda: persons, lambda: teachers)
+    return Told(lambda _: persons, lambda _: teachers)
 
 
 def left(count: int, ago: timedelta, **more: Any) -> list[Departure]:
@@ -68,6 +68,18 @@ def test_one_more_than_the_limit_and_all_of_the_cut_wait() -> None:
 @pytest.mark.parametrize(("persons", "held"), [(110, False), (109, True)])
 def test_the_percentage_of_those_told_counts_where_it_is_more(persons: int, held: bool) -> None:
     assert bool(verdict(some(11, LEAVES), told=told(persons)).waits) is held
+
+
+@pytest.mark.parametrize(("persons", "held"), [(1_000_000, False), (110, False), (109, True)])
+def test_nobody_is_counted_beyond_what_the_percentage_needs(persons: int, held: bool) -> None:
+    asked = []
+
+    def counted(enough: int) -> int:
+        asked.append(enough)
+        return min(persons, enough)
+
+    assert bool(verdict(some(11, LEAVES), told=Told(counted, never_asked)).waits) is held
+    assert set(asked) == {110}
 
 
 def test_whoever_keeps_a_membership_is_no_leaver() -> None:
