@@ -157,7 +157,7 @@ class Compactor:
             writing.result()
             progress.failed_at = progress.manifest_at = None
         if target.head_seq is None:
-            if not publish_first(self._connection, target.target_id, now):
+            if not publish_first(self._connection, target.target_id, now, lambda: self._metrics.alive(time.time())):
                 return
             crash_point("first.committed")
             log.info("first publication", target=target.settings.name, owner=target.owner_id)

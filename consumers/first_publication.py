@@ -6,7 +6,7 @@ seen before an importer has created a thousand accounts.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from itertools import chain
@@ -37,8 +37,13 @@ class Preview(msgspec.Struct, frozen=True):
     digest: str
 
 
-def publish_first(connection: Connection, target_id: int, now: datetime) -> bool:
+def publish_first(
+    connection: Connection, target_id: int, now: datetime, alive: Callable[[], None] = lambda: None
+) -> bool:
     """Work out everything for a target that was never published: sequence 0, told by the snapshot that follows.
+
+    Args:
+        alive: called after each part, since a large owner takes minutes.
 
     Returns:
         Whether it was done; not while the owner's facts are arriving, it has no organisation number, or nobody has
@@ -55,7 +60,7 @@ def publish_first(connection: Connection, target_id: int, now: datetime) -> bool
         zone = target.settings.zone
         today = local_day(now, zone)
         marks = marks_of(connection, target)
-        _store(connection, target, _Everything(connection, target, today), now)
+        _store(connection, target, _Everything(connection, target, today), now, alive)
         connection.execute(
             "update imsfeed.target set recompute = false, repair = false, cut_settings = %s, orgnr = %s, source = %s,"
             " dialect = %s, head_seq = 0, head_at = %s, marks_through = %s, dated_through = %s, snapshot_through = %s"
@@ -128,7 +133,9 @@ class _Everything:
         return _Part(Affected(persons, []), roster_of_persons(facts, self._target.settings, self._told, persons))
 
 
-def _store(connection: Connection, target: TargetRow, everything: _Everything, now: datetime) -> None:
+def _store(
+    connection: Connection, target: TargetRow, everything: _Everything, now: datetime, alive: Callable[[], None]
+) -> None:
     """Store all parts, each while the next one, which is read already, is worked out."""
     dialect = target.settings.dialect
 
@@ -146,4 +153,5 @@ def _store(connection: Connection, target: TargetRow, everything: _Everything, n
             stored = storing.submit(store, *ready)
             ready = in_words(everything.part(persons, facts))
             stored.result()
+            alive()
         store(*ready)

@@ -151,6 +151,16 @@ def test_a_twin_in_another_part_is_suppressed_as_well(pipeline: Pipeline) -> Non
     assert told == {3, 4, 5}, "1 and 6 are suppressed, 2 and 7 have one national id"
 
 
+def test_compact_is_alive_all_the_while(pipeline: Pipeline) -> None:
+    """An owner of a million persons takes longer than the silence after which /healthz calls compact stalled."""
+    ticks: list[float] = []
+    pipeline.metrics.ticked = ticks.append
+    pipeline.target()
+    pipeline.commit(*rows(a_school_owner()))
+    pipeline.compactor.step(NOON)
+    assert len(ticks) == 6, "eleven persons in parts of two"
+
+
 def test_what_cannot_be_stored_is_published_not_even_in_part(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
