@@ -177,8 +177,9 @@ class FactsStore:
         return refused
 
     def _apply_table(self, cursor: Cursor, table: Table, rows: dict[FactKey, RowState], marks: Marks) -> list[Refused]:
-        stored = _stored(cursor, table, rows)
-        refused = _complete(table, rows, stored)
+        incomplete = [key for key, row in rows.items() if row.values and len(row.values) < len(COLUMNS[table])]
+        stored = _stored(cursor, table, rows, [key for key in incomplete if not rows[key].whole])
+        refused = _complete(table, rows, incomplete, stored)
         fact_tables.delete(cursor, table, [key for key, row in rows.items() if row.values is None])
         fact_tables.upsert(cursor, table, [row for row in rows.values() if row.values is not None])
         for key, row in rows.items():
@@ -211,30 +212,26 @@ def _by_table(rows: Mapping[tuple[Table, FactKey], RowState]) -> dict[Table, dic
     return tables
 
 
-def _stored(cursor: Cursor, table: Table, rows: Mapping[FactKey, RowState]) -> Mapping[FactKey, Mapping[str, Any]]:
-    """What matters of the rows as stored: the columns that events left out, and to whom they pointed."""
-    incomplete = [key for key, row in rows.items() if not _is_complete(table, row)]
+def _stored(
+    cursor: Cursor, table: Table, rows: Mapping[FactKey, RowState], partial: list[FactKey]
+) -> Mapping[FactKey, Mapping[str, Any]]:
+    """What matters of the rows as stored: the columns that events left out of *partial*, and whom they pointed to."""
     pointing = _REFERENCES.get(table)
     if pointing is None:
-        return fact_tables.stored(cursor, table, incomplete)
-    keys = [key for key, row in rows.items() if not row.loading or not _is_complete(table, row)]
-    return fact_tables.stored(cursor, table, keys, None if incomplete else ("owner_id", "id", pointing))
-
-
-def _is_complete(table: Table, row: RowState) -> bool:
-    """Whether nothing that is stored of the row stays."""
-    return row.whole or row.values is None or len(row.values) == len(COLUMNS[table])
+        return fact_tables.stored(cursor, table, partial)
+    needed = frozenset(partial)
+    keys = [key for key, row in rows.items() if not row.loading or key in needed]
+    return fact_tables.stored(cursor, table, keys, None if partial else ("owner_id", "id", pointing))
 
 
 def _complete(
-    table: Table, rows: dict[FactKey, RowState], stored: Mapping[FactKey, Mapping[str, Any]]
+    table: Table, rows: dict[FactKey, RowState], incomplete: list[FactKey], stored: Mapping[FactKey, Mapping[str, Any]]
 ) -> list[Refused]:
     """Fill in the columns that events left out; take out, and return, the rows that stay without a needed one."""
     refused = []
-    for key, row in list(rows.items()):
-        if row.values is None or len(row.values) == len(COLUMNS[table]):
-            continue
-        values = row.values if row.whole else {**stored.get(key, {}), **row.values}
+    for key in incomplete:
+        row = rows[key]
+        values = {**({} if row.whole else stored.get(key, {})), **(row.values or {})}
         lacking = missing_columns(table, values)
         if lacking:
             refused.append(Refused(row.message, "missing_column", f"{table.value} without {', '.join(lacking)}"))

@@ -5,6 +5,7 @@ transaction. Whatever is interrupted is read again from the stored offset, and w
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -160,8 +161,8 @@ class _Session:
         self._progress[partition] = outcome.progress
         metrics.batches_committed.inc()
         metrics.events_duplicate.inc(outcome.duplicates)
-        for table, _ in outcome.rows:
-            metrics.events_applied.labels(table.value).inc()
+        for table, rows in Counter(table for table, _ in outcome.rows).items():
+            metrics.events_applied.labels(table.value).inc(rows)
         for message in refused:
             metrics.events_quarantined.labels(message.reason).inc()
             log.error("quarantined", partition=partition, offset=message.message.offset, reason=message.reason)
