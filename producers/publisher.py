@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient
 from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
 from kafka.net.sasl.oauth import AbstractTokenProvider
 from kafka.record import util as record_util
@@ -24,6 +24,7 @@ from ims.runtime.kafka_connection import kafka_options, unreachable
 from ims.runtime.lifecycle import Stop
 from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.settings import Settings
+from producers.batched_producer import KafkaProducer
 from producers.ordered_events import KafkaMessage
 from producers.replication import StoppedError
 
@@ -97,27 +98,32 @@ def _create_topic(admin: Any, settings: Settings) -> None:  # noqa: ANN401 - kaf
     admin.wait_for_topics([settings.kafka_topic])
 
 
+def producer_options(settings: Settings) -> dict[str, Any]:
+    """What makes ``KafkaProducer`` keep messages in order and never give one up."""
+    return {
+        **kafka_options(settings),
+        "client_id": "imsfeed-capture",
+        "acks": "all",
+        "enable_idempotence": True,
+        "delivery_timeout_ms": math.inf,
+        "linger_ms": 5,
+        "batch_size": 256 * 1024,
+        "max_request_size": LARGEST_MESSAGE,
+        "compression_type": "lz4",
+        "max_block_ms": 5_000,
+        "reconnect_backoff_max_ms": _RECONNECT_MS,
+        "bootstrap_timeout_ms": _BOOTSTRAP_MS,
+        "allow_auto_create_topics": False,
+    }
+
+
 def connect(settings: Settings) -> Any:  # noqa: ANN401 - kafka-python is untyped
     """A producer that keeps messages in order and never gives one up.
 
     Raises:
         kafka.errors.KafkaError: Kafka cannot be reached or refuses.
     """
-    producer = KafkaProducer(
-        **kafka_options(settings),
-        client_id="imsfeed-capture",
-        acks="all",
-        enable_idempotence=True,
-        delivery_timeout_ms=math.inf,
-        linger_ms=5,
-        batch_size=256 * 1024,
-        max_request_size=LARGEST_MESSAGE,
-        compression_type="lz4",
-        max_block_ms=5_000,
-        reconnect_backoff_max_ms=_RECONNECT_MS,
-        bootstrap_timeout_ms=_BOOTSTRAP_MS,
-        allow_auto_create_topics=False,
-    )
+    producer = KafkaProducer(**producer_options(settings))
     try:
         producer.partitions_for(settings.kafka_topic)  # now, and not while the walsender waits for us
     except KafkaError:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import msgspec
+from kafka import KafkaProducer
 
 from ims.runtime.settings import Settings
 from producers import publisher
@@ -34,7 +35,9 @@ class Sent(msgspec.Struct, frozen=True):
 
 def send(ready: ReadyMessages) -> Sent:
     """Send everything and wait for the last acknowledgement."""
-    producer = publisher.connect(Settings(kafka_bootstrap_servers=ready.bootstrap_servers, kafka_topic=ready.topic))
+    settings = Settings(kafka_bootstrap_servers=ready.bootstrap_servers, kafka_topic=ready.topic)
+    producer = KafkaProducer(**publisher.producer_options(settings))  # kafka-python's own, not capture's
+    producer.partitions_for(ready.topic)
     topic, messages = ready.topic, ready.messages
     began, cpu = time.perf_counter(), time.process_time()
     for partition, key, value in messages:
