@@ -45,6 +45,8 @@ def _keep_left_out(
             [id_ for _, id_ in roster.left_out],
         ),
     )
+    if not roster.left_out:
+        return
     connection.execute(
         "insert into imsfeed.left_out as l (target_id, kind, id, reason, since)"
         " select %s, *, %s::timestamptz from unnest(%s::smallint[], %s::bigint[], %s::text[])"
@@ -86,6 +88,8 @@ def _keep_remarks(
         " and not (kind, id, remark) in (select * from unnest(%s::smallint[], %s::bigint[], %s::text[]))",
         (target_id, list(persons), list(groups), kinds, ids, texts),
     )
+    if not remarks:
+        return
     connection.execute(
         "insert into imsfeed.remark (target_id, kind, id, remark, since)"
         " select %s, *, %s::timestamptz from unnest(%s::smallint[], %s::bigint[], %s::text[])"
@@ -110,6 +114,8 @@ def keep_id_changes(
         seq: number of the delta that tells it.
     """
     changed = [person for person, id_ in current.items() if told.get(person, id_) != id_]
+    if not changed:
+        return 0
     connection.execute(
         "insert into imsfeed.id_change (target_id, person_id, seq, changed_at)"
         " select %s, *, %s::bigint, %s::timestamptz from unnest(%s::bigint[]) on conflict do nothing",
