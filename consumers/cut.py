@@ -139,9 +139,9 @@ def _compare(
     target_id = target.target_id
     affected, roster, looked_at = _looked_at(connection, target, affected, today)
     persons, groups = affected.persons, affected.groups
-    told_ids = published_store.person_ids(connection, target_id, persons)
-    told = looked_at.of(published_store.published(connection, target_id, persons, groups))
-    compared = Compared(told, told_ids, roster)
+    told = published_store.told(connection, target_id, persons, groups)
+    told_ids = told.person_ids
+    compared = Compared(looked_at.of(told.texts), told_ids, roster)
     decision = holding.hold_back(connection, target, compared, looked_at.waiting, cause, explained, now)
     if (target.source, target.dialect) != (source_of(target), target.settings.dialect):
         decision = holding.told_anew(connection, target, compared, decision)
@@ -160,7 +160,7 @@ def _compare(
         changed_ids = outcomes_store.keep_id_changes(
             connection, target_id, told_ids, roster.person_ids, entries[-1].seq, now
         )
-    told_about.note(connection, target_id, roster.owners)
+    told_about.note(connection, target_id, roster.owners, told.owners)
     connection.execute(
         "update imsfeed.target set recompute = false, review = false, repair = false, cut_settings = %s, source = %s,"
         " dialect = %s, marks_through = %s, dated_through = %s where target_id = %s",

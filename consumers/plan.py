@@ -194,8 +194,8 @@ def _work_out(connection: Connection, target: TargetRow, affected: Affected, tod
     while (together := connected(connection, target, affected, roster)) is not None:
         affected = facts_reader.affected(connection, target, together, None)
         roster = _roster(connection, target, affected, today)
-    told = published_store.published(connection, target.target_id, affected.persons, affected.groups)
-    told_ids = published_store.person_ids(connection, target.target_id, affected.persons)
+    about = published_store.told(connection, target.target_id, affected.persons, affected.groups)
+    told, told_ids = about.texts, about.person_ids
     delta = difference(target.settings, told, told_ids, roster)
     before = {id_: person for person, id_ in told_ids.items()}
     after = {id_: person for person, id_ in roster.person_ids.items()}

@@ -70,8 +70,8 @@ def _different(
     """
     facts = facts_reader.read_facts(connection, target, part.persons, part.groups)
     roster = roster_today(target, facts, part, today)
-    told = published_store.published(connection, target.target_id, part.persons, part.groups)
-    told_ids = published_store.person_ids(connection, target.target_id, part.persons)
+    about = published_store.told(connection, target.target_id, part.persons, part.groups)
+    told, told_ids = about.texts, about.person_ids
     delta = difference(target.settings, told, told_ids, roster, logins_taken(connection, target, told, roster))
     keys = {change.key for change in delta.changes}
     keys -= {RecordKey(RecordKind.GROUP, id_) for id_ in waiting}

@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 from xml.sax.saxutils import unescape
 
+import msgspec
+
 from consumers.array_literals import array_literal
 from consumers.sessions import Connection
 from ims.delta import Delta
@@ -14,23 +16,50 @@ Owners = Mapping[RecordKey, tuple[int | None, int | None]]
 """The running numbers of the person and the group that a record is about."""
 
 _STREAM_ROWS: Final = 2_000
+_KINDS: Final = {int(kind): kind for kind in RecordKind}
 
 
-def published(
-    connection: Connection, target_id: int, persons: Collection[int], groups: Collection[int]
-) -> dict[RecordKey, str]:
-    """The fragments told about these persons (with their memberships) and groups, and about the owner and its schools.
+class Told(msgspec.Struct, frozen=True):
+    """What was told about some persons and groups, by key.
+
+    Attributes:
+        texts: the fragments.
+        owners: whom each is about.
+    """
+
+    texts: dict[RecordKey, str]
+    owners: dict[RecordKey, tuple[int | None, int | None]]
+
+    @property
+    def person_ids(self) -> dict[int, str]:
+        """The ``sourcedid/id`` that the persons were told under, by running number."""
+        return {
+            person: key.id
+            for key, (person, _) in self.owners.items()
+            if key.kind is RecordKind.PERSON and person is not None
+        }
+
+
+def told(connection: Connection, target_id: int, persons: Collection[int], groups: Collection[int]) -> Told:
+    """What was told about these persons (with their memberships) and groups, and about the owner and its schools.
 
     Groups that stand for the owner and its schools belong to no course group; every cut compares them all.
     """
+    # Each condition by itself: joined by "or", each row found would be compared with all persons one by one.
     rows = connection.execute(
-        "select kind, id, member, xml from imsfeed.published where target_id = %(target)s"
-        " and (person_id = any (%(persons)s) or (kind = 2 and group_id = any (%(groups)s)))"
-        " union all select kind, id, member, xml from imsfeed.published"
+        "select kind, id, member, xml, person_id, group_id from imsfeed.published"
+        " where target_id = %(target)s and person_id = any (%(persons)s)"
+        " union all select kind, id, member, xml, person_id, group_id from imsfeed.published"
+        " where target_id = %(target)s and kind = 2 and group_id = any (%(groups)s)"
+        " union all select kind, id, member, xml, person_id, group_id from imsfeed.published"
         " where target_id = %(target)s and kind = 2 and group_id is null",
         {"target": target_id, "persons": list(persons), "groups": list(groups)},
     ).fetchall()
-    return {RecordKey(RecordKind(kind), id_, member): xml for kind, id_, member, xml in rows}
+    found = Told({}, {})
+    for kind, id_, member, xml, person, group in rows:
+        key = RecordKey(_KINDS[kind], id_, member)
+        found.texts[key], found.owners[key] = xml, (person, group)
+    return found
 
 
 def person_ids(connection: Connection, target_id: int, persons: Collection[int]) -> dict[int, str]:
@@ -94,11 +123,12 @@ def logins_elsewhere(
         looked_at: of those who do not count as others.
     """
     rows = connection.execute(
-        "with told as (select id, lower(substring(xml from '<userid[^>]*>([^<]*)</userid>')) as login"
+        "with told as (select distinct lower(substring(xml from '<userid[^>]*>([^<]*)</userid>')) as login"
         " from imsfeed.published where target_id = %(target)s and kind = 1 and id = any (%(gone)s))"
-        " select distinct told.login from told join imsfeed.published other on other.target_id = %(target)s"
-        " and other.kind = 1 and lower(substring(other.xml from '<userid[^>]*>([^<]*)</userid>')) = told.login"
-        " where not other.id = any (%(looked_at)s)",
+        " select told.login from told cross join lateral (select from imsfeed.published other"
+        " where other.target_id = %(target)s and other.kind = 1"
+        " and lower(substring(other.xml from '<userid[^>]*>([^<]*)</userid>')) = told.login"
+        " and not other.id = any (%(looked_at)s) limit 1) elsewhere",
         {"target": target_id, "gone": list(gone), "looked_at": list(looked_at)},
     ).fetchall()
     return {unescape(login) for (login,) in rows}

@@ -12,15 +12,20 @@ from ims.records import RecordKey
 from ims.vocabulary import RecordKind
 
 
-def note(connection: Connection, target_id: int, owners: Owners) -> None:
-    """Make the told records of these keys those of the persons and groups in *owners*."""
-    keys = list(owners)
+def note(connection: Connection, target_id: int, owners: Owners, told: Owners) -> None:
+    """Make the told records of these keys those of the persons and groups in *owners*.
+
+    Args:
+        told: whom they were told about; what is not here is told with its owner by now.
+    """
+    keys = [key for key, whose in owners.items() if told.get(key, whose) != whose]
+    if not keys:
+        return
     connection.execute(
         "update imsfeed.published p set person_id = o.person_id, group_id = o.group_id"
         " from unnest(%s::smallint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[])"
         " as o(kind, id, member, person_id, group_id)"
-        " where p.target_id = %s and (p.kind, p.id, p.member) = (o.kind, o.id, o.member)"
-        " and (p.person_id, p.group_id) is distinct from (o.person_id, o.group_id)",
+        " where p.target_id = %s and (p.kind, p.id, p.member) = (o.kind, o.id, o.member)",
         (
             [int(key.kind) for key in keys],
             [key.id for key in keys],

@@ -35,18 +35,14 @@ def cut_urgently(connection: Connection, target_id: int, now: datetime) -> Cut |
         if target is None or target.state != "ok" or not target.has_snapshot:
             return None
         reasons = _reasons(connection, target)
-        told = {
-            key: xml
-            for key, xml in published_store.published(connection, target_id, reasons, []).items()
-            if key.kind is not RecordKind.GROUP
-        }
+        about = published_store.told(connection, target_id, reasons, [])
+        told = {key: xml for key, xml in about.texts.items() if key.kind is not RecordKind.GROUP}
         if not told:
             return Cut([], 0)
         target = _as_told(target)
         nothing = Roster({}, {}, {(RecordKind.PERSON, person): reason for person, reason in reasons.items()})
         delta = between(told, {}, target.dialect, logins_taken(connection, target, told, nothing))
-        told_ids = published_store.person_ids(connection, target_id, reasons)
-        entries = record(connection, target, delta, who(told_ids), now, None)
+        entries = record(connection, target, delta, who(about.person_ids), now, None)
         published_store.tell(connection, target_id, delta, {})
         tombstones.keep(connection, target, delta, now)
         outcomes_store.keep(connection, target_id, nothing, list(reasons), [], now)

@@ -115,7 +115,7 @@ class Target:
         self.row = msgspec.structs.replace(self.row, **columns)
 
     def told_about(self, persons: set[int], groups: set[int]) -> dict[RecordKey, str]:
-        """As :func:`consumers.published_store.published`."""
+        """As :func:`consumers.published_store.told`."""
         return {key: self.told[key] for key, about in self.owners.items() if _concerns(key, about, persons, groups)}
 
     def person_ids(self, persons: set[int]) -> dict[int, str]:

@@ -99,13 +99,9 @@ def _new_term(connection: Connection, published: int, changes: int) -> list[int]
 def _read(connection: Connection, persons: Sequence[int]) -> _Read:
     target = msgspec.structs.replace(all_targets(connection)[0], announced=False)
     affected = facts_reader.affected(connection, target, looking_at(persons, ()), None)
-    return _Read(
-        target,
-        affected,
-        facts_reader.read_facts(connection, target, affected.persons, affected.groups),
-        published_store.published(connection, target.target_id, affected.persons, affected.groups),
-        published_store.person_ids(connection, target.target_id, affected.persons),
-    )
+    facts = facts_reader.read_facts(connection, target, affected.persons, affected.groups)
+    about = published_store.told(connection, target.target_id, affected.persons, affected.groups)
+    return _Read(target, affected, facts, about.texts, about.person_ids)
 
 
 def _cut(read: _Read, root: Path) -> Delta:
