@@ -2,11 +2,13 @@
 
 A batch's facts, the partition's progress, the marks for compact and the messages that cannot be applied are one
 transaction. Whatever is interrupted is read again from the stored offset, and what was applied is not applied twice.
+While one batch is being applied, by a thread that has the session for so long, the next one is read from Kafka.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 import psycopg
@@ -113,6 +115,7 @@ class _Session:
         self._metrics = metrics
         self._mapping = mapping
         self._progress: dict[int, Progress] = {}
+        self._applying: Future[list[int]] | None = None
         self._moved: dict[int, tuple[int, float]] = {}
         self._had_too_many = False
         self._lacks = False
@@ -120,7 +123,10 @@ class _Session:
 
     def run(self, stop: Stop, ready: Callable[[bool], None]) -> None:
         settings = self._settings
-        with sessions.connect(settings.state(), "materialize", leasing=True) as connection:
+        with (
+            sessions.connect(settings.state(), "materialize", leasing=True) as connection,
+            ThreadPoolExecutor(1, "apply") as thread,
+        ):
             store = FactsStore(connection, settings.kafka_topic, settings.kafka_partitions)
             leases = Leases(connection, settings.kafka_topic)
             source = KafkaSource(settings)
@@ -129,19 +135,37 @@ class _Session:
                     now = time.monotonic()
                     every = _LOOK_FOR_SHARE_SECONDS if self._lacks else _LOOK_ROUND_SECONDS
                     if now - self._looked_round >= every:
+                        self._await_applied(source, {})
                         self._look_round(store, leases, source, now)
                         self._looked_round = now
                         ready(bool(self._progress))
                     if not self._progress:
                         stop.wait(_POLL_SECONDS)
-                    for partition, messages in source.poll(_POLL_SECONDS).items() if self._progress else ():
-                        self._apply(store, source, partition, messages)
+                    polled = source.poll(_POLL_SECONDS) if self._progress else {}
+                    self._await_applied(source, polled)
+                    if polled:
+                        self._applying = thread.submit(self._apply_all, store, polled)
                     self._metrics.alive(time.time())
+                self._await_applied(source, {})
                 source.show_offsets(self._offsets())
             finally:
                 source.close()
 
-    def _apply(self, store: FactsStore, source: KafkaSource, partition: int, messages: list[Message]) -> None:
+    def _await_applied(self, source: KafkaSource, polled: dict[int, list[Message]]) -> None:
+        """Wait for the batches that are being applied, while *polled*, which comes after them, was read from Kafka.
+
+        What was read of a partition in which one was fenced is put back: it is read again from where that stands.
+        """
+        applying, self._applying = self._applying, None
+        for partition in applying.result() if applying is not None else ():
+            source.seek(partition, self._progress[partition].next_offset)
+            polled.pop(partition, None)
+
+    def _apply_all(self, store: FactsStore, polled: dict[int, list[Message]]) -> list[int]:
+        """Apply a batch of each partition, and return those that were fenced."""
+        return [partition for partition, messages in polled.items() if not self._apply(store, partition, messages)]
+
+    def _apply(self, store: FactsStore, partition: int, messages: list[Message]) -> bool:
         metrics = self._metrics
         metrics.events_received.inc(len(messages))
         metrics.batches_attempted.inc()
@@ -156,8 +180,12 @@ class _Session:
             if progress is None:
                 raise  # its offset was forgotten on purpose: a new session begins where Kafka does
             self._progress[partition] = progress
-            source.seek(partition, self._progress[partition].next_offset)
-            return
+            return False
+        self._note_applied(partition, outcome, refused)
+        return True
+
+    def _note_applied(self, partition: int, outcome: Outcome, refused: list[Refused]) -> None:
+        metrics = self._metrics
         self._progress[partition] = outcome.progress
         metrics.batches_committed.inc()
         metrics.events_duplicate.inc(outcome.duplicates)

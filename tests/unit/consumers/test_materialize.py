@@ -1,6 +1,9 @@
 """What materialize does when things are not as they should be."""
 
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+from unittest.mock import Mock
 
 import psycopg
 import pytest
@@ -13,7 +16,7 @@ from ims.facts import Table
 from ims.mapping import REFERENCE_MAPPING
 from ims.runtime.metrics import MaterializeMetrics
 from ims.runtime.settings import Settings
-from tests.doubles import MemoryFacts
+from tests.doubles import MemoryFacts, MemoryTopic
 
 
 class Choosy(MemoryFacts):
@@ -76,3 +79,49 @@ def test_a_partition_that_moves_or_has_nothing_to_do_is_none() -> None:
     session._see_that_it_moves(0, lag=3, now=150)
     session._see_that_it_moves(0, lag=0, now=200)
     session._see_that_it_moves(0, lag=3, now=210)
+
+
+def a_race() -> tuple[Any, Any, MemoryTopic]:
+    """A session and a state database at offset 0 of a topic of three messages, which are polled one by one."""
+    session, store, topic = a_session(), MemoryFacts(), MemoryTopic(1, limit=1)
+    session._progress = {0: store.begin(0, 0)}
+    for lsn in (1, 2, 3):
+        topic.append(0, a_school(lsn, "Fjordvik"))
+    topic.assign({0: 0})
+    return session, store, topic
+
+
+def applying(session: Any, store: Any, polled: dict[int, list[Message]]) -> Future[list[int]]:
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(session._apply_all, store, polled)
+
+
+def test_batches_that_are_applied_while_the_next_is_read_leave_nothing_out() -> None:
+    session, store, topic = a_race()
+    while polled := topic.poll(0):
+        session._await_applied(topic, polled)
+        session._applying = applying(session, store, polled)
+    session._await_applied(topic, {})
+    assert session._progress[0].next_offset == 3
+    assert len(store.rows(Table.SCHOOL)) == 3
+
+
+def test_what_was_read_behind_a_fenced_batch_is_put_back() -> None:
+    session, store, topic = a_race()
+    deliver(store, ["of another process"])
+    session._applying = applying(session, store, topic.poll(0))
+    behind = topic.poll(0)
+    assert [message.offset for message in behind[0]] == [1]
+    session._await_applied(topic, behind)
+    assert behind == {}
+    assert topic.position(0) == session._progress[0].next_offset == 1
+    assert session._metrics.fencing_rejections._value.get() == 1
+
+
+def test_what_ends_a_batch_in_its_thread_ends_the_session() -> None:
+    session, store, topic = a_race()
+    store.apply = Mock(side_effect=psycopg.OperationalError)
+    session._applying = applying(session, store, topic.poll(0))
+    with pytest.raises(psycopg.OperationalError):
+        session._await_applied(topic, topic.poll(0))
+    assert session._progress[0].next_offset == 0
