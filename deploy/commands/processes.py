@@ -1,8 +1,10 @@
 """`imsfeed capture`, `materialize`, `compact`: the three processes; `imsfeed run`: all of them in one container."""
 
+import gc
 import sys
 import time
 from collections.abc import Callable
+from typing import Final
 
 import typer
 from prometheus_client import CollectorRegistry
@@ -17,6 +19,7 @@ from ims.runtime.settings import Settings, loose_secrets, read_settings
 from ims.runtime.supervisor import supervise
 from producers import capture as capture_process
 
+_OBJECTS: Final = 50_000
 PROCESSES = ("capture", "materialize", "compact")
 
 Run = Callable[[Settings, Stop, Callable[[bool], None]], None]
@@ -45,6 +48,7 @@ def materialize() -> None:
     """
     registry = CollectorRegistry()
     settings = read_settings()
+    _collect_garbage_seldom()
     metrics = MaterializeMetrics(registry, settings.kafka_partitions, settings.kafka_topic)
     _live("materialize", registry, metrics, lambda s, stop, ready: materialize_process.run(s, stop, metrics, ready))
 
@@ -73,6 +77,13 @@ def run() -> None:
     with stop_on_signals() as stop:
         code = supervise(commands, stop, ports, get_logger(__name__))
     raise typer.Exit(code)
+
+
+def _collect_garbage_seldom() -> None:
+    """Look for cycles every so many objects: a batch has tens of thousands, which are in none and all live as long."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS)
 
 
 def _live(name: str, registry: CollectorRegistry, metrics: ProcessMetrics, process: Run) -> None:
