@@ -1,12 +1,15 @@
 """The deltas and snapshots of a feed in the state database: what was made, and whether it is a file yet."""
 
 from datetime import date, datetime
+from typing import Final
 
 import msgspec
 from psycopg.types.json import Jsonb
 
 from consumers.sessions import Connection
 from ims.feed import DeltaEntry, SnapshotEntry, delta_path
+
+_ENTRIES: Final = msgspec.json.Decoder(list[DeltaEntry])
 
 
 def add_delta(connection: Connection, target_id: int, entry: DeltaEntry, xml: bytes) -> None:
@@ -45,28 +48,17 @@ def mark_linked(connection: Connection, target_id: int, seq: int, now: datetime)
 
 
 def deltas(connection: Connection, target_id: int) -> list[DeltaEntry]:
-    """The deltas in the feed, in order."""
-    rows = connection.execute(
-        "select seq, sha256, prev_sha256, size, created_at, oldest_event_at, counts from imsfeed.delta"
-        " where target_id = %s and linked_at is not null order by seq",
-        (target_id,),
-    ).fetchall()
-    return [
-        msgspec.convert(
-            {
-                "seq": seq,
-                "path": delta_path(seq),
-                "sha256": sha256,
-                "prev_sha256": prev_sha256,
-                "size": size,
-                "created": created,
-                "oldest_event_at": oldest,
-                "counts": counts,
-            },
-            DeltaEntry,
-        )
-        for seq, sha256, prev_sha256, size, created, oldest, counts in rows
-    ]
+    """The deltas in the feed, in order.
+
+    Every manifest names them all: they come as one text, which costs a third of as many rows.
+    """
+    row = connection.execute(
+        "select coalesce(json_agg(d order by seq), '[]')::text from"
+        " (select seq, replace(%s, '0', seq::text) as path, sha256, prev_sha256, size, created_at as created,"
+        " oldest_event_at, counts from imsfeed.delta where target_id = %s and linked_at is not null) as d",
+        (delta_path(0), target_id),
+    ).fetchone()
+    return _ENTRIES.decode(row[0]) if row else []
 
 
 def add_snapshot(connection: Connection, target_id: int, entry: SnapshotEntry, now: datetime) -> None:
