@@ -35,7 +35,7 @@ _MEGABYTE: Final = 1_000_000
 
 def figures(sizes: Sizes, servers: Servers, wanted: frozenset[str]) -> Iterator[Figure]:
     """Costs at rest, and latency."""
-    school = School(1, max(sizes.small_persons, sizes.seconds * sizes.rate))
+    school = School(1, sizes.seconds * sizes.rate)
     with published(servers, [school], sizes.targets) as installation:
         time.sleep(min(sizes.seconds, _SETTLED_SECONDS))
         if wanted & {"idle_cpu_percent", "idle_memory_mb"}:
