@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 
@@ -21,6 +21,7 @@ from consumers.facts_store import CHANNEL
 from consumers.feed_check import FeedCheck
 from consumers.feed_modes import refuse_wide_feed
 from consumers.first_publication import publish_first
+from consumers.full_files import FullFiles
 from consumers.mail import mail_server
 from consumers.manifests import write_manifest
 from consumers.nightly_proof import NightlyProof
@@ -28,7 +29,7 @@ from consumers.notices import Notices
 from consumers.pacing import AT_ONCE, IDLE_SECONDS, SOON, Pace, await_news
 from consumers.punctuality import lowest_margin
 from consumers.sessions import Connection
-from consumers.snapshots import feed_directory, take_snapshot, write_export
+from consumers.snapshots import feed_directory
 from consumers.target_progress import Progress, export_is_due, passed
 from consumers.targets_table import TargetRow, all_targets
 from consumers.urgent_cut import cut_urgently
@@ -52,8 +53,6 @@ _SWITCH_SECONDS: Final = 0.0002
 _KEEP_HOUSE_EVERY: Final = timedelta(minutes=10)
 _LOOK_EVERY: Final = timedelta(seconds=30)
 """Time between two looks at what is costly to count, and at what case workers should be told."""
-_RETRY_AFTER: Final = timedelta(seconds=30)
-"""Pause after a snapshot or a file at a fixed path could not be written: a person must look first."""
 LEFT_OUT_SERIES: Final = [
     (kind.name.lower(), reason.value) for kind in (RecordKind.PERSON, RecordKind.GROUP) for reason in Reason
 ]
@@ -107,7 +106,7 @@ class Compactor:
         self._settings = settings
         self._metrics = metrics
         self._connection = connection
-        self._writer = writer
+        self._files = FullFiles(settings, metrics, writer)
         self._notices = notices
         self._proof = proof
         self._progress: dict[int, Progress] = {}
@@ -151,11 +150,7 @@ class Compactor:
         if target.state == "disabled":
             return
         progress = self._progress.setdefault(target.target_id, Progress())
-        if progress.writing is not None and progress.writing.done():
-            writing, progress.writing = progress.writing, None
-            progress.failed_at = now
-            writing.result()
-            progress.failed_at = progress.manifest_at = None
+        self._files.look(progress, now)
         if target.head_seq is None:
             if not publish_first(self._connection, target.target_id, now, lambda: self._metrics.alive(time.time())):
                 return
@@ -164,7 +159,7 @@ class Compactor:
         elif self._check.stands_still(target, now):
             self._broken.add(target.target_id)
         elif not target.has_snapshot:
-            self._write(progress, self._snapshot, target, now, None)
+            self._files.begin_snapshot(target, progress, now, None)
         else:
             self._published(target, progress, now)
 
@@ -176,10 +171,10 @@ class Compactor:
         settings = target.settings
         due = due_snapshot(now, settings.snapshot_hour, settings.zone, target.snapshot_through)
         if due is not None and target.state == "ok":
-            self._write(progress, self._snapshot, target, now, due)
+            self._files.begin_snapshot(target, progress, now, due)
         elif export_is_due(target, progress, now):
             progress.exported_at = now
-            self._write(progress, self._export, target, now)
+            self._files.begin_export(target, progress, now)
 
     def _cut(self, target: TargetRow, progress: Progress, now: datetime) -> None:
         if target.urgent:
@@ -215,41 +210,6 @@ class Compactor:
         self._pace.within(IDLE_SECONDS if written else SOON)
         progress.manifest_state = target.shown_state
         self._metrics.manifest_written.inc(int(written))
-
-    def _write(
-        self,
-        progress: Progress,
-        task: Callable[..., None],
-        target: TargetRow,
-        now: datetime,
-        *scheduled: date | None,
-    ) -> None:
-        """Start *task* in the writing thread with a session of its own, unless one is under way or has just failed."""
-        if progress.writing is None and passed(progress.failed_at, _RETRY_AFTER, now):
-            progress.writing = self._writer.submit(self._in_own_session, task, target, progress, now, *scheduled)
-
-    def _in_own_session(self, task: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401 - the task's own
-        with sessions.connect(self._settings.state(), "snapshot") as connection:
-            task(connection, *arguments)
-
-    def _snapshot(
-        self, connection: Connection, target: TargetRow, progress: Progress, now: datetime, scheduled: date | None
-    ) -> None:
-        metrics = self._metrics
-        metrics.snapshot_attempts.inc()
-        metrics.snapshot_last_attempt_timestamp_seconds.set(now.timestamp())
-        started = time.monotonic()
-        root = self._settings.feed_directory
-        entry = take_snapshot(connection, root, target.target_id, now, scheduled=scheduled)
-        progress.exported_seq = write_export(connection, root, target.target_id, now)
-        metrics.snapshot_duration_seconds.set(time.monotonic() - started)
-        metrics.snapshot_members.set(entry.counts.membership)
-        metrics.snapshot_published.inc()
-        metrics.snapshot_last_success_timestamp_seconds.set(now.timestamp())
-        log.info("snapshot", target=target.settings.name, owner=target.owner_id, seq=entry.seq, size=entry.size)
-
-    def _export(self, connection: Connection, target: TargetRow, progress: Progress, now: datetime) -> None:
-        progress.exported_seq = write_export(connection, self._settings.feed_directory, target.target_id, now)
 
     def _watch(self, targets: list[TargetRow]) -> None:
         for state in TARGET_STATES:

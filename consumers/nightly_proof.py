@@ -1,5 +1,6 @@
 """The nightly proof: after a target's scheduled snapshot, in a thread of its own; again while something differs."""
 
+import random
 import time
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future
@@ -12,7 +13,7 @@ from consumers import proof_store, sessions
 from consumers.proof import prove
 from consumers.proof_of_facts import AGAIN_SECONDS
 from consumers.sessions import Connection
-from consumers.targets_table import TargetRow
+from consumers.targets_table import TargetRow, read_target
 from ims.errors import ImsfeedError
 from ims.mapping import SourceMapping
 from ims.runtime.lifecycle import Stop
@@ -63,10 +64,11 @@ class NightlyProof:
         if self._shown is None or not timedelta(0) <= now - self._shown < _SHOW_EVERY:
             self._show(connection)
             self._shown = now
-        for target in targets:
-            if self._is_due(target, now):
-                self._begun[target.target_id] = now
-                self._running[target.target_id] = self._executor.submit(self._prove, target, now)
+        due = [target for target in targets if self._is_due(target, now)]
+        random.shuffle(due)  # another process has them too: what it has proved meanwhile is passed over
+        for target in due:
+            self._begun[target.target_id] = now
+            self._running[target.target_id] = self._executor.submit(self._prove, target, now)
 
     def _show(self, connection: Connection) -> None:
         for check, count in proof_store.differing(connection).items():
@@ -87,10 +89,13 @@ class NightlyProof:
         if self._stop:
             return
         names = {"target": target.settings.name, "owner": target.owner_id}
-        self._metrics.proof_attempts.inc()
         started = time.monotonic()
         try:
             with sessions.connect(self._settings.state(), "proof") as connection:
+                current = read_target(connection, target.target_id)
+                if current.proved_through == current.snapshot_through:
+                    return
+                self._metrics.proof_attempts.inc()
                 found = prove(
                     connection,
                     self._settings,

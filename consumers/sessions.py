@@ -26,28 +26,38 @@ _OPTIONS: Final = (
 )
 _LEASING: Final = " -c idle_in_transaction_session_timeout=10s -c idle_session_timeout=60s"
 """Of a session that holds leases, which it uses every few seconds: without a word from it others take them over."""
+_ALONE: Final = " -c idle_session_timeout=60s"
+"""Of a session that does something alone, in transactions of any length but one right after the other."""
 
 
-def connect(dsn: str, name: str, *, autocommit: bool = True, leasing: bool = False) -> Connection:
+def connect(dsn: str, name: str, *, autocommit: bool = True, leasing: bool = False, alone: bool = False) -> Connection:
     """Open a session named *name* (``application_name``) on the state database.
 
     Args:
         leasing: it keeps advisory locks that others wait for; the server ends it when nothing is heard for a minute.
+        alone: it keeps one of :func:`is_alone`; likewise, but its transactions may be idle for a minute.
 
     Raises:
         psycopg.OperationalError: the server cannot be reached or refuses.
     """
+    options = _OPTIONS + (_LEASING if leasing else "") + (_ALONE if alone else "")
     return psycopg.connect(
         dsn,
         autocommit=autocommit,
         application_name=f"imsfeed {name}",
-        options=f"{_OPTIONS}{_LEASING if leasing else ''} {conninfo_to_dict(dsn).get('options') or ''}",
+        options=f"{options} {conninfo_to_dict(dsn).get('options') or ''}",
         connect_timeout=10,
         keepalives_idle=10,
         keepalives_interval=5,
         keepalives_count=3,
         tcp_user_timeout=30_000,
     )
+
+
+def is_alone(connection: Connection, work: str) -> bool:
+    """Whether this session is the one that does *work*, as no other can before this one ends."""
+    row = connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (work,)).fetchone()
+    return bool(row and row[0])
 
 
 def see_that_it_lives(connection: Connection) -> None:

@@ -19,7 +19,7 @@ class Progress(msgspec.Struct):
     manifest_state: str | None = None
     exported_at: datetime | None = None
     exported_seq: int | None = None
-    writing: Future[None] | None = None
+    writing: Future[bool] | None = None
     failed_at: datetime | None = None
 
 
