@@ -19,6 +19,7 @@ from consumers.facts_store import FactsStore, FencedError
 from consumers.kafka_source import REMEDY, KafkaSource, OffsetLostError
 from consumers.leases import Leases
 from consumers.partition_share import missing, share_of, surplus
+from consumers.unresolved_count import UnresolvedCount
 from ims.errors import ImsfeedError
 from ims.mapping import SourceMapping
 from ims.runtime.lifecycle import Stop
@@ -37,8 +38,6 @@ _LOOK_FOR_SHARE_SECONDS = 0.5
 """The same while partitions are lacking that another one is about to give up."""
 _STALL_SECONDS = 30.0
 """How long a partition may lie still while Kafka has messages for it; kafka-python has had bugs in which it did."""
-_COUNT_SECONDS = 60.0
-"""Time between two counts of unresolved references, which read whole tables."""
 
 
 class Store(Protocol):
@@ -119,7 +118,8 @@ class _Session:
         self._moved: dict[int, tuple[int, float]] = {}
         self._had_too_many = False
         self._lacks = False
-        self._looked_round = self._counted = float("-inf")
+        self._unresolved = UnresolvedCount(settings, metrics)
+        self._looked_round = float("-inf")
 
     def run(self, stop: Stop, ready: Callable[[bool], None]) -> None:
         settings = self._settings
@@ -150,6 +150,7 @@ class _Session:
                 source.show_offsets(self._offsets())
             finally:
                 source.close()
+                self._unresolved.close()
 
     def _await_applied(self, source: KafkaSource, polled: dict[int, list[Message]]) -> None:
         """Wait for the batches that are being applied, while *polled*, which comes after them, was read from Kafka.
@@ -209,9 +210,7 @@ class _Session:
             self._metrics.consumer_lag_records.labels(self._settings.kafka_topic, str(partition)).set(lag)
             self._see_that_it_moves(partition, lag, now)
         self._metrics.quarantine_size.set(store.quarantine_size())
-        if now - self._counted >= _COUNT_SECONDS:
-            self._metrics.unresolved_references.set(store.unresolved_references())
-            self._counted = now
+        self._unresolved.look(now)
 
     def _share_partitions(self, store: FactsStore, leases: Leases, source: KafkaSource) -> list[int]:
         """Give up what is more than our share, or take what is missing from it, and tell what was taken.
