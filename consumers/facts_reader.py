@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from consumers import suppressions
+from consumers.array_literals import array_literal
 from consumers.pending import Pending
 from consumers.sessions import Connection
 from consumers.targets_table import TargetRow
@@ -57,7 +58,7 @@ def affected(connection: Connection, target: TargetRow, pending: Pending, days: 
 
 def with_twins(connection: Connection, target: TargetRow, persons: Collection[int]) -> list[int]:
     """These persons and those at the owner who share a national id with one of them."""
-    return _ids(connection, _TWINS, {"owner": target.owner_id, "persons": list(persons)})
+    return _ids(connection, _TWINS, {"owner": target.owner_id, "persons": array_literal(list(persons))})
 
 
 def persons_called(connection: Connection, target: TargetRow, ids: Collection[str]) -> list[int]:
@@ -137,8 +138,8 @@ def _read(
     query = f"select {columns} from imsfeed.{table.value} where owner_id = %s"  # noqa: S608 - our own names
     parameters: list[Any] = [owner_id]
     if column is not None:
-        query += f" and {column} = any (%s)"
-        parameters.append(list(ids))
+        query += f" and {column} = any (%s::bigint[])"
+        parameters.append(array_literal(list(ids)))
     rows = connection.execute(query.encode(), parameters).fetchall()
     if kind is Person:
         at = list(FACT_TYPES[Table.PERSON].__struct_fields__).index("national_id")
