@@ -156,6 +156,7 @@ class Compactor:
                 return
             crash_point("first.committed")
             log.info("first publication", target=target.settings.name, owner=target.owner_id)
+            self._pace.within(AT_ONCE)  # nothing of it can be seen before its snapshot
         elif self._check.stands_still(target, now):
             self._broken.add(target.target_id)
         elif not target.has_snapshot:

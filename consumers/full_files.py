@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from consumers import sessions
+from consumers.facts_store import CHANNEL
 from consumers.sessions import Connection
 from consumers.snapshots import take_snapshot, write_export
 from consumers.target_progress import Progress, passed
@@ -82,6 +83,7 @@ class FullFiles:
         root = self._settings.feed_directory
         entry = take_snapshot(connection, root, target.target_id, now, scheduled=scheduled)
         progress.exported_seq = write_export(connection, root, target.target_id, now)
+        connection.execute(f"notify {CHANNEL}")  # the manifest is next
         metrics.snapshot_duration_seconds.set(time.monotonic() - started)
         metrics.snapshot_members.set(entry.counts.membership)
         metrics.snapshot_published.inc()

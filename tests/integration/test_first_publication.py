@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from consumers import facts_reader, published_store, suppressions
+from consumers.facts_store import CHANNEL
 from consumers.first_publication import publish_first
+from consumers.pacing import AT_ONCE
 from ims.facts import Fact, Facts
 from ims.roster import Roster, roster_of
 from ims.targets import TargetSettings
@@ -159,6 +161,19 @@ def test_compact_is_alive_all_the_while(pipeline: Pipeline) -> None:
     pipeline.commit(*rows(a_school_owner()))
     pipeline.compactor.step(NOON)
     assert len(ticks) == 6, "eleven persons in parts of two"
+
+
+def test_the_snapshot_and_the_manifest_follow_at_once(pipeline: Pipeline, state_dsn: str) -> None:
+    pipeline.target()
+    pipeline.commit(*rows(a_school_owner()))
+    with psycopg.connect(state_dsn, autocommit=True) as listening:
+        listening.execute(f"listen {CHANNEL}")
+        assert pipeline.compactor.step(NOON) == AT_ONCE
+        assert not list(listening.notifies(timeout=0))
+        pipeline.compactor.step(NOON)
+        assert [notify.channel for notify in listening.notifies(timeout=5, stop_after=1)] == [CHANNEL]
+    pipeline.compactor.step(NOON)
+    assert pipeline.manifest().snapshot.seq == 0
 
 
 def test_what_cannot_be_stored_is_published_not_even_in_part(
