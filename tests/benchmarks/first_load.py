@@ -133,7 +133,7 @@ class _Watched:
 
     def load(self, source: str, state: str) -> FirstLoad:
         with psycopg.connect(source, autocommit=True) as of_source, psycopg.connect(state, autocommit=True) as of_state:
-            wal = _wal_position(of_source)
+            wal = wal_position(of_source)
             times = [(time.monotonic(), self._costs())]
             self._installation.start()
             ends: tuple[Callable[[], bool], ...] = (
@@ -145,7 +145,7 @@ class _Watched:
             for end in ends:
                 self._wait(end)
                 times.append((time.monotonic(), self._costs()))
-            return self._told(times, _number(of_state, _MESSAGES), _wal_position(of_source) - wal)
+            return self._told(times, _number(of_state, _MESSAGES), wal_position(of_source) - wal)
 
     def _told(self, times: list[tuple[float, Mapping[str, float]]], messages: int, wal_bytes: int) -> FirstLoad:
         manifest = self._installation.first_manifest()
@@ -195,5 +195,6 @@ def _number(connection: psycopg.Connection[Any], query: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _wal_position(connection: psycopg.Connection[Any]) -> int:
+def wal_position(connection: psycopg.Connection[Any]) -> int:
+    """How many bytes of write-ahead log the server has written."""
     return _number(connection, "select pg_current_wal_insert_lsn() - '0/0'")
