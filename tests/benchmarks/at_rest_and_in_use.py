@@ -15,11 +15,11 @@ from typing import Final
 
 from ims.records import RecordKey
 from ims.runtime.settings import Settings
-from tests.benchmarks import use
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.importer import Importer
 from tests.benchmarks.installed import folders, process_ids, published
 from tests.benchmarks.meter import Meter, shares
+from tests.benchmarks.process_costs import proportional_mb, resident_mb
 from tests.benchmarks.school import School
 from tests.benchmarks.servers import Servers
 from tests.benchmarks.sizes import Sizes
@@ -30,7 +30,6 @@ FIGURES: Final = ("idle_cpu_percent", "idle_memory_mb", "latency_p50_ms", "laten
 _SETTLED_SECONDS: Final = 3.0
 """After the first publication: the last marks of the load and the manifests that follow a snapshot."""
 _FSYNCS: Final = 50
-_MEGABYTE: Final = 1_000_000
 
 
 def figures(sizes: Sizes, servers: Servers, wanted: frozenset[str]) -> Iterator[Figure]:
@@ -52,8 +51,8 @@ def _at_rest(sizes: Sizes, servers: Servers, installation: Installation) -> Iter
     ours = sum(percent[name] for name in processes)
     size = f"{_count(sizes.targets, 'target')}, {sizes.seconds} s"
     yield Figure("idle_cpu_percent", ours, None, "% of one core", f"{size}; {shares(percent)}")
-    pss = sum(map(use.proportional_bytes, processes.values())) / _MEGABYTE
-    rss = {name: use.resident_bytes(pid) / _MEGABYTE for name, pid in processes.items()}
+    pss = sum(map(proportional_mb, processes.values()))
+    rss = {name: resident_mb(pid) for name, pid in processes.items()}
     each = ", ".join(f"{name} {value:.0f}" for name, value in rss.items())
     yield Figure("idle_memory_mb", pss, None, "MB", f"PSS of the three; RSS {sum(rss.values()):.0f}: {each}")
 

@@ -24,6 +24,7 @@ from deploy.local.process import free_port, last_lines, running_process
 from ims.runtime.settings import Settings
 from producers import publisher
 from tests.benchmarks.figure import Figure
+from tests.benchmarks.process_costs import cpu_seconds, peak_memory_mb
 from tests.benchmarks.servers import Servers, topic_name
 from tests.benchmarks.sizes import Sizes
 from tests.benchmarks.source_history import history
@@ -35,7 +36,6 @@ _ROUNDS: Final = 2
 _LOOK_SECONDS: Final = 0.01
 _PATIENCE_SECONDS: Final = 300.0
 _WAL: Final = "select pg_current_wal_insert_lsn() - '0/0'"
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ class Applied(msgspec.Struct, frozen=True):
         own_seconds: CPU of the process meanwhile.
         server_seconds: CPU of its session's backend in PostgreSQL.
         wal_bytes: what PostgreSQL wrote ahead.
-        peak_bytes: most memory of the process.
+        peak_mb: most memory of the process.
         commits: transactions of facts.
     """
 
@@ -54,7 +54,7 @@ class Applied(msgspec.Struct, frozen=True):
     own_seconds: float
     server_seconds: float
     wal_bytes: int
-    peak_bytes: int
+    peak_mb: float
     commits: int
 
 
@@ -89,7 +89,7 @@ def _note(sizes: Sizes, best: Applied, reading: list[float], writing: list[float
         f" {events / min(writing):,.0f}/s in {commits} commits, ours were {best.commits};"
         f" of ours {best.own_seconds / events * 1e6:.0f} s CPU per million events, and"
         f" {best.server_seconds / events * 1e6:.0f} s in PostgreSQL; {best.wal_bytes / events:,.0f} bytes of WAL an"
-        f" event; peak {best.peak_bytes / 1e6:.0f} MB"
+        f" event; peak {best.peak_mb:.0f} MB"
     )
 
 
@@ -133,14 +133,14 @@ def _applied(settings: Settings, dsn: str, events: int, folder: Path) -> Applied
         _await(connection, 0, log)
         began, wal = time.monotonic(), _one(connection, _WAL)
         backend = _one(connection, "select pid from pg_stat_activity where application_name = 'imsfeed materialize'")
-        own_before, server_before = _cpu_seconds(pid), _cpu_seconds(backend)
+        own_before, server_before = cpu_seconds(pid), cpu_seconds(backend)
         _await(connection, events, log)
         return Applied(
             seconds=time.monotonic() - began,
-            own_seconds=_cpu_seconds(pid) - own_before,
-            server_seconds=_cpu_seconds(backend) - server_before,
+            own_seconds=cpu_seconds(pid) - own_before,
+            server_seconds=cpu_seconds(backend) - server_before,
             wal_bytes=_one(connection, _WAL) - wal,
-            peak_bytes=_peak_bytes(pid),
+            peak_mb=peak_memory_mb(pid),
             commits=_commits(port),
         )
 
@@ -174,17 +174,6 @@ def _await(connection: psycopg.Connection[Any], offsets: int, log: Path) -> None
 def _one(connection: psycopg.Connection[Any], query: LiteralString) -> int:
     row = connection.execute(query).fetchone()
     return -1 if row is None or row[0] is None else int(row[0])
-
-
-def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def _peak_bytes(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
 
 
 def _commits(port: int) -> int:

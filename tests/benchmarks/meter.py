@@ -1,9 +1,10 @@
 """How busy each of our processes and each server is over a time."""
 
+import os
 import time
 from collections.abc import Mapping
 
-from tests.benchmarks import use
+from tests.benchmarks import process_costs
 from tests.benchmarks.servers import Servers
 
 
@@ -12,7 +13,10 @@ class Meter:
 
     def __init__(self, servers: Servers, processes: Mapping[str, int]) -> None:
         self._processes = processes
-        self._servers = use.server_processes(servers.postgres)
+        self._servers = {
+            "PostgreSQL": process_costs.postmaster(servers.postgres.any_dsn),
+            "Kafka": process_costs.java_of(os.getpid()),
+        }
         self._began, self._before = time.monotonic(), self._now()
 
     def percent(self) -> dict[str, float]:
@@ -21,8 +25,8 @@ class Meter:
         return {name: (value - self._before[name]) / seconds * 100 for name, value in self._now().items()}
 
     def _now(self) -> dict[str, float]:
-        own = {name: use.processor_seconds(pid) for name, pid in self._processes.items()}
-        return own | use.server_seconds(self._servers)
+        own = {name: process_costs.cpu_seconds(pid) for name, pid in self._processes.items()}
+        return own | {name: process_costs.cpu_seconds_of_all(pid) for name, pid in self._servers.items()}
 
 
 def shares(percent: Mapping[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""What processes have cost so far, as the kernel counts it: seconds of CPU, and the most memory they have had."""
+"""What processes have cost so far, as Linux counts it: seconds of CPU, and memory in MB of 1,000,000 bytes; proc(5)."""
 
 import contextlib
 import os
@@ -10,11 +10,11 @@ import psycopg
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PARENT: Final = 1
 _TIMES: Final = slice(11, 15)
-"""Where they are in /proc/PID/stat, counted from the field after the name; see proc(5)."""
+"""Where they are in /proc/PID/stat, counted from the field after the name."""
 
 
 def cpu_seconds(pid: int) -> float:
-    """Seconds of CPU of a process, in user space and in the kernel."""
+    """Seconds of CPU of all threads of a process, in user space and in the kernel."""
     return sum(_times(pid)[:2])
 
 
@@ -28,15 +28,29 @@ def cpu_seconds_of_all(parent: int) -> float:
 
 
 def peak_memory_mb(pid: int) -> float:
-    """The most memory that a process has had resident, in MB of 1,000,000 bytes."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024 / 1e6
+    """The most memory that a process has had resident."""
+    return _megabytes(pid, "status", "VmHWM")
+
+
+def resident_mb(pid: int) -> float:
+    """What a process has in memory, pages that it shares with others included (RSS)."""
+    return _megabytes(pid, "status", "VmRSS")
+
+
+def proportional_mb(pid: int) -> float:
+    """The same, each shared page divided among those that share it (PSS)."""
+    return _megabytes(pid, "smaps_rollup", "Pss")
 
 
 def postmaster(dsn: str) -> int:
     """The process of a PostgreSQL server on this machine that is the parent of all its others."""
     with psycopg.connect(dsn) as connection:
         return int(_fields(connection.info.backend_pid)[_PARENT])
+
+
+def java_of(parent: int) -> int:
+    """The first Java that a process has started."""
+    return next(pid for pid in _children(parent) if Path(f"/proc/{pid}/comm").read_text().strip() == "java")
 
 
 def _times(pid: int) -> list[float]:
@@ -50,4 +64,11 @@ def _fields(pid: int) -> list[str]:
 
 
 def _children(parent: int) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    """Of whichever of its threads has started them."""
+    found = Path(f"/proc/{parent}/task").glob("*/children")
+    return sorted(int(pid) for children in found for pid in children.read_text().split())
+
+
+def _megabytes(pid: int, file: str, key: str) -> float:
+    lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(f"{key}:")).split()[1]) * 1024 / 1e6

@@ -9,15 +9,15 @@ from consumers.compact import UMASK
 from consumers.snapshots import take_snapshot
 from consumers.targets_table import all_targets
 from tests.benchmarks.large_state import NOW
+from tests.benchmarks.process_costs import peak_memory_mb
 
 
 def main(dsn: str, root: str) -> None:
-    """Take it, and print the process's peak of resident memory in KiB."""
+    """Take it, and print the process's peak of resident memory in MB."""
     os.umask(UMASK)
     with sessions.connect(dsn, "snapshot") as connection:
         take_snapshot(connection, Path(root), all_targets(connection)[0].target_id, NOW)
-    lines = Path("/proc/self/status").read_text().splitlines()
-    sys.stdout.write(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
+    sys.stdout.write(str(peak_memory_mb(os.getpid())))
 
 
 if __name__ == "__main__":

@@ -81,4 +81,4 @@ def snapshot_memory(large: Published, small: Published) -> Iterator[Figure]:
 
 def _peak(published: Published) -> float:
     command = [sys.executable, "-m", "tests.benchmarks.snapshot_process", published.dsn, str(published.root / "memory")]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) * 1024 / 1e6
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
