@@ -8,8 +8,8 @@ expire, and the first failure ends the producer. Capture then sends everything a
 import contextlib
 import math
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kafka import KafkaAdminClient
@@ -149,6 +149,7 @@ class Publisher:
         self._outstanding: deque[tuple[Any, str, str, int] | int] = deque()
         self._acknowledged: int | None = None
         self._heard = time.monotonic()
+        self._attempts = 0
         self.inflight = 0
         self.committed_ms: int | None = None
 
@@ -158,14 +159,13 @@ class Publisher:
         Raises:
             kafka.errors.KafkaError: the client refuses it.
         """
-        partition, key, value, table, op, committed_ms = message
         if not self.inflight:
             self._heard = time.monotonic()
-        future = self._producer.send(self._topic, value=value, key=key, partition=partition)
+        future = self._producer.send(self._topic, value=message.value, key=message.key, partition=message.partition)
         future.add_errback(self._give_up)
-        self._outstanding.append((future, table, op, committed_ms))
+        self._outstanding.append((future, message.table, message.op, message.committed_ms))
         self.inflight += 1
-        self._metrics.publish_attempts.inc()
+        self._attempts += 1
 
     def commit_point(self, lsn: int) -> None:
         """All that was sent so far belongs to commits up to *lsn*, and nothing of them is still to come."""
@@ -177,6 +177,17 @@ class Publisher:
         Raises:
             kafka.errors.KafkaError: a message failed, or Kafka has been silent for too long.
         """
+        published: defaultdict[tuple[str, str], int] = defaultdict(int)
+        try:
+            self._hear(published)
+        finally:
+            self._count(published)
+        if self.inflight and time.monotonic() - self._heard > _STALL_SECONDS:
+            raise KafkaTimeoutError(f"no acknowledgement for {_STALL_SECONDS:g} seconds")
+        return self._acknowledged
+
+    def _hear(self, published: defaultdict[tuple[str, str], int]) -> None:
+        """Go on to the first message that is not acknowledged; *published* counts those before it by table and op."""
         outstanding = self._outstanding
         while outstanding:
             first = outstanding[0]
@@ -185,18 +196,23 @@ class Publisher:
             else:
                 future, table, op, committed_ms = first
                 if not future.is_done:
-                    break
-                if future.failed():
+                    return
+                if future.exception is not None:
                     raise future.exception
                 self.inflight -= 1
                 self.committed_ms = committed_ms
-                self._heard = time.monotonic()
-                self._metrics.events_published.labels(table, op).inc()
+                published[table, op] += 1
                 crash_point("capture.acknowledged")
             outstanding.popleft()
-        if self.inflight and time.monotonic() - self._heard > _STALL_SECONDS:
-            raise KafkaTimeoutError(f"no acknowledgement for {_STALL_SECONDS:g} seconds")
-        return self._acknowledged
+
+    def _count(self, published: Mapping[tuple[str, str], int]) -> None:
+        """Tell the metrics, which cost too much for every single message."""
+        if published:
+            self._heard = time.monotonic()
+        for (table, op), count in published.items():
+            self._metrics.events_published.labels(table, op).inc(count)
+        self._metrics.publish_attempts.inc(self._attempts)
+        self._attempts = 0
 
     def oldest_committed_ms(self) -> int | None:
         """When the oldest message that is not acknowledged was committed in the source, in ms since 1970."""
