@@ -5,7 +5,7 @@ the new one (as Debezium does for keys), since the two may lie in different part
 would otherwise never hear that the row is gone.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ims.events import UNAVAILABLE, Row
@@ -59,14 +59,14 @@ class ChangeStream:
         """Where the commit record of the transaction begins that has begun and not ended."""
         return None if self._events is None else self._events.commit_lsn
 
-    def feed(self, lsn: int, data: bytes) -> Iterator[KafkaMessage | Commit]:
+    def feed(self, lsn: int, data: bytes) -> Sequence[KafkaMessage | Commit]:
         """Read one message of the stream.
 
         Args:
             lsn: its position in the WAL.
             data: the message.
 
-        Yields:
+        Returns:
             Messages to be sent, in order, and a Commit after the last one of a transaction.
 
         Raises:
@@ -76,21 +76,18 @@ class ChangeStream:
         match message:
             case Insert() | Update() | Delete() | Truncate():
                 events = self._begun()
-                for event in self._row_events(message):
-                    ready = events.add(event, lsn)
-                    if ready is not None:
-                        yield ready
+                ready = [events.add(event, lsn) for event in self._row_events(message)]
+                return [one for one in ready if one is not None]
             case Begin():
                 self._begin(message)
             case Commit():
-                yield from self._begun().finish()
+                last = self._begun().finish()
                 self._events = None
-                yield message
+                return [*last, message]
             case Relation():
                 self._see(message)
                 self._by_relation[message.relation_id] = self._captured(message)
-            case None:
-                pass
+        return ()
 
     def _begun(self) -> OrderedEvents:
         if self._events is None:

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from struct import Struct
 from typing import Final, NamedTuple, NoReturn, Self
 
+import msgspec
 import psycopg
 from psycopg import errors, pq
 
 from ims.runtime.lifecycle import Stop
 from producers.sessions import CONNECT_SECONDS, conninfo
 
+_WAL_DATA, _STILL_THERE = b"w"[0], b"k"[0]
 _DATA: Final = Struct("!cQQq")
 _KEEPALIVE: Final = Struct("!cQqB")
 _STATUS: Final = Struct("!cQQQqB")
@@ -30,7 +32,7 @@ class StoppedError(Exception):
     """Asked to stop in the middle of a wait."""
 
 
-class Data(NamedTuple):
+class Data(msgspec.Struct, frozen=True, gc=False):
     """A message of the output plugin at its position in the WAL."""
 
     lsn: int
@@ -124,7 +126,8 @@ class Walsender:
             size, raw = connection.get_copy_data(1)
             if size > 0:
                 limit -= 1
-                yield self._message(bytes(raw))
+                consumed = False
+                yield self._message(raw)
             elif size < 0:
                 self._raise_result(connection.get_result())
             elif consumed:
@@ -170,16 +173,17 @@ class Walsender:
         """Close the connection, whatever it is doing."""
         self._connection.finish()
 
-    def _message(self, data: bytes) -> Data | Keepalive:
-        if data[:1] == b"w":
+    def _message(self, data: memoryview) -> Data | Keepalive:
+        kind = data[0]
+        if kind == _WAL_DATA:
             _kind, lsn, end, _clock = _DATA.unpack_from(data)
             self._received = max(self._received, end)
-            return Data(lsn, data[_DATA.size :])
-        if data[:1] == b"k":
+            return Data(lsn, bytes(data[_DATA.size :]))
+        if kind == _STILL_THERE:
             _kind, wal_end, _clock, reply = _KEEPALIVE.unpack(data)
             self._received = max(self._received, wal_end)
             return Keepalive(wal_end, bool(reply))
-        raise psycopg.OperationalError(f"a message of unknown kind {data[:1]!r} on the replication connection")
+        raise psycopg.OperationalError(f"a message of unknown kind {chr(kind)!r} on the replication connection")
 
     def _finish_connecting(self) -> None:
         deadline = time.monotonic() + CONNECT_SECONDS

@@ -11,10 +11,11 @@ from ims.runtime.logs import get_logger
 from ims.runtime.metrics import CaptureMetrics
 from producers.change_events import ChangeStream
 from producers.confirmation import Confirmation
+from producers.ordered_events import KafkaMessage
 from producers.owner_load import OwnerLoad
 from producers.pgoutput import Commit
 from producers.publisher import Publisher
-from producers.replication import Data, Keepalive, Walsender, lsn_text
+from producers.replication import Data, Walsender, lsn_text
 
 log = get_logger(__name__)
 
@@ -47,6 +48,7 @@ class Stream:
         self._inflight_limit = inflight_limit
         self._metrics = metrics
         self._confirmation = confirmation
+        self._unsent: list[KafkaMessage | Commit | int] = []
         self._load: OwnerLoad | None = None
         self._reported = float("-inf")
         self._caught_up = False
@@ -102,34 +104,42 @@ class Stream:
         count, asked = 0, False
         for message in self._walsender.read(_READ_LIMIT):
             count += 1
-            match message:
-                case Data(lsn, payload):
-                    self._caught_up = False
-                    self._send(lsn, payload)
-                case Keepalive(wal_end, reply_requested):
-                    asked = asked or reply_requested
-                    # All commits before wal_end have been read. In the middle of a transaction it says less than that.
-                    if not self._changes.in_transaction:
-                        self._caught_up = True
-                        self._reached(wal_end)
-                        self._sender.commit_point(wal_end)
+            if isinstance(message, Data):
+                self._caught_up = False
+                self._take(message)
+            else:
+                asked = asked or message.reply_requested
+                # All commits before wal_end have been read. In the middle of a transaction it says less than that.
+                if not self._changes.in_transaction:
+                    self._caught_up = True
+                    self._reached(message.wal_end)
+                    self._unsent.append(message.wal_end)
+        self._send()
         return count, asked
 
-    def _send(self, lsn: int, payload: bytes) -> None:
-        for item in self._changes.feed(lsn, payload):
-            if isinstance(item, Commit):
-                self._sender.commit_point(item.end_lsn)
-            else:
+    def _take(self, data: Data) -> None:
+        """Make events of what has arrived; those of a turn are sent together, so that they fill Kafka's batches."""
+        self._unsent += self._changes.feed(data.lsn, data.payload)
+        if self._load is not None:
+            # After a Begin, and before any of its changes.
+            self._reached(self._changes.commit_lsn or 0)
+
+    def _send(self) -> None:
+        sender, unsent = self._sender, self._unsent
+        self._unsent = []
+        for item in unsent:
+            if isinstance(item, KafkaMessage):
                 crash_point("capture.before_send")
-                self._sender.send(item)
+                sender.send(item)
                 crash_point("capture.sent")
-        # After a Begin, and before any of its changes.
-        self._reached(self._changes.commit_lsn or 0)
+            else:
+                sender.commit_point(item.end_lsn if isinstance(item, Commit) else item)
 
     def _reached(self, lsn: int) -> None:
-        """All commits that begin before *lsn* have been sent, and none that begins at it or later."""
+        """All commits that begin before *lsn* have been read, and none that begins at it or later."""
         load = self._load
         if load is not None and lsn >= load.point:
+            self._send()
             with contextlib.closing(load):
                 load.send(self._sender, self._metrics)
             self._load = None
