@@ -5,7 +5,7 @@ so a transaction that is sent again after a crash gives the same events.
 """
 
 from importlib.metadata import version
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -47,7 +47,7 @@ class TransactionContext(msgspec.Struct, frozen=True):
     resync_owner: int | None = None
 
 
-class KafkaMessage(NamedTuple):
+class KafkaMessage(msgspec.Struct, frozen=True, gc=False):
     """An event ready to be sent; ``table``, ``op`` and ``committed_ms`` are for the metrics."""
 
     partition: int
@@ -58,7 +58,7 @@ class KafkaMessage(NamedTuple):
     committed_ms: int
 
 
-class RowEvent(NamedTuple):
+class RowEvent(msgspec.Struct, frozen=True):
     """One event before it is numbered: ``op`` as in the envelope, ``key`` the primary key's columns."""
 
     table: CapturedTable
@@ -67,6 +67,15 @@ class RowEvent(NamedTuple):
     before: Row | None
     after: Row | None
     partition: int
+
+
+class _Numbered(msgspec.Struct, frozen=True):
+    """An event with its position in the WAL, its number in the transaction, and that among those of its table."""
+
+    event: RowEvent
+    lsn: int
+    total: int
+    ordinal: int
 
 
 class OrderedEvents:
@@ -78,12 +87,10 @@ class OrderedEvents:
         self._id = f"{transaction.prefix}:{transaction.commit_lsn}"
         self._total = 0
         self._of_table: dict[TableName, int] = {}
-        self._held: dict[int, tuple[bytes, Envelope]] = {}
-
-    @property
-    def commit_lsn(self) -> int:
+        self._sources: dict[TableName, Source] = {}
+        self._held: dict[int, _Numbered] = {}
+        self.commit_lsn = transaction.commit_lsn
         """Where the transaction's commit record begins."""
-        return self._transaction.commit_lsn
 
     def add(self, event: RowEvent, lsn: int) -> KafkaMessage | None:
         """Take the next event.
@@ -95,50 +102,51 @@ class OrderedEvents:
         Returns:
             The event of the same partition before it, which is now known not to be the last.
         """
-        self._total += 1
-        ordinal = self._of_table.get(event.table.name, 0) + 1
-        self._of_table[event.table.name] = ordinal
-        envelope = Envelope(
-            before=event.before,
-            after=event.after,
-            source=self._source(event.table.name, lsn),
-            op=event.op,
-            ts_ms=self._transaction.committed_ms,
-            transaction=Transaction(self._id, self._total, ordinal),
-        )
-        key = msgspec.json.encode({"table": event.table.name.table, **event.key})
-        held = self._held.get(event.partition)
-        self._held[event.partition] = (key, envelope)
-        return None if held is None else self._message(event.partition, *held)
+        name, partition = event.table.name, event.partition
+        total = self._total = self._total + 1
+        ordinal = self._of_table[name] = self._of_table.get(name, 0) + 1
+        held = self._held.get(partition)
+        self._held[partition] = _Numbered(event, lsn, total, ordinal)
+        return None if held is None else self._message(held)
 
     def finish(self) -> list[KafkaMessage]:
         """The transaction is complete: the last event of each partition, marked."""
-        for _key, envelope in self._held.values():
-            if envelope.transaction is not None:
-                envelope.transaction.last = True
-            if self._transaction.loading:
-                envelope.source.snapshot = "last"
-        messages = [self._message(partition, *held) for partition, held in self._held.items()]
+        messages = [self._message(held, last=True) for held in self._held.values()]
         self._held.clear()
         return messages
 
-    def _source(self, name: TableName, lsn: int) -> Source:
+    def _message(self, numbered: _Numbered, *, last: bool = False) -> KafkaMessage:
+        event, lsn = numbered.event, numbered.lsn
+        name, committed_ms = event.table.name, self._transaction.committed_ms
+        source = self._sources.get(name) or self._source(name)
+        # One for all events of a table: it is encoded at once.
+        source.lsn = lsn
+        source.sequence = f'["{self.commit_lsn}","{lsn}"]'
+        if last and self._transaction.loading:
+            source.snapshot = "last"
+        envelope = Envelope(
+            before=event.before,
+            after=event.after,
+            source=source,
+            op=event.op,
+            ts_ms=committed_ms,
+            transaction=Transaction(self._id, numbered.total, numbered.ordinal, last or None),
+        )
+        key = msgspec.json.encode({"table": name.table, **event.key})
+        return KafkaMessage(event.partition, key, encode(envelope), name.table, event.op, committed_ms)
+
+    def _source(self, name: TableName) -> Source:
         transaction, origin = self._transaction, self._origin
-        return Source(
+        source = self._sources[name] = Source(
             version=VERSION,
             name="imsfeed",
             ts_ms=transaction.committed_ms,
             snapshot="true" if transaction.loading else "false",
             db=origin.database,
-            sequence=f'["{transaction.commit_lsn}","{lsn}"]',
             schema=name.schema,
             table=name.table,
             txId=transaction.transaction_id,
-            lsn=lsn,
             epoch=origin.epoch,
             resync_owner=msgspec.UNSET if transaction.resync_owner is None else transaction.resync_owner,
         )
-
-    def _message(self, partition: int, key: bytes, envelope: Envelope) -> KafkaMessage:
-        table, committed_ms = envelope.source.table, self._transaction.committed_ms
-        return KafkaMessage(partition, key, encode(envelope), table, envelope.op, committed_ms)
+        return source

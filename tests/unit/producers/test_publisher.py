@@ -1,5 +1,6 @@
 from typing import Any
 
+import msgspec
 import pytest
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.future import Future
@@ -103,7 +104,7 @@ def test_silence_is_no_error_when_nothing_is_outstanding(sender: Publisher, monk
 def test_the_age_of_the_oldest_message_outstanding_is_known(sender: Publisher, producer: Producer) -> None:
     assert sender.oldest_committed_ms() is None
     sender.send(MESSAGE)
-    sender.send(MESSAGE._replace(committed_ms=2_000))
+    sender.send(msgspec.structs.replace(MESSAGE, committed_ms=2_000))
     assert sender.oldest_committed_ms() == 1_000
     producer.futures[0].success(None)
     sender.acknowledged()
