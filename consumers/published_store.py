@@ -134,12 +134,6 @@ def logins_elsewhere(
     return {unescape(login) for (login,) in rows}
 
 
-def stream(connection: Connection, target_id: int) -> Iterator[tuple[RecordKey, str]]:
-    """Every fragment told to the target, in the order of a snapshot; needs a transaction, holds little in memory."""
-    query = "select kind, id, member, xml from imsfeed.published where target_id = %(target)s order by kind, id, member"
-    return streamed(connection, query, {"target": target_id})
-
-
 def streamed(connection: Connection, query: str, parameters: Mapping[str, Any]) -> Iterator[tuple[RecordKey, str]]:
     """The fragments that *query* finds, as kind, id, member and xml; needs a transaction, holds little in memory."""
     with connection.cursor(name="imsfeed_fragments") as cursor:

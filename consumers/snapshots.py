@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 
-from consumers import published_store, recorded_files, tombstones
+from consumers import published_runs, recorded_files, tombstones
 from consumers.feed_directory import FeedDirectory
 from consumers.sessions import Connection, one_view
 from consumers.targets_table import TargetRow, read_target
@@ -21,7 +21,7 @@ from ims.runtime.crash_points import crash_point
 from ims.schedule import local_day
 from ims.standstill import text_of
 from ims.vocabulary import RecordKind
-from ims.xml_writer import Properties, snapshot_parts
+from ims.xml_writer import Properties, Run, snapshot_of_runs, snapshot_parts
 
 
 def take_snapshot(
@@ -43,7 +43,7 @@ def take_snapshot(
             raise FeedError(f"target {target.settings.name}: {text_of(target.standstill, target.settings.name)}")
         day = scheduled or local_day(now, target.settings.zone)
         path = snapshot_path(day, _published_seq(target))
-        parts = document(target, _counted(published_store.stream(connection, target_id), kinds))
+        parts = _document_of_runs(target, _counted(published_runs.runs(connection, target_id), kinds))
         crash_point("snapshot.before_link")
         written = feed_directory(root, target).link_streamed(path, parts)
         crash_point("snapshot.linked")
@@ -78,13 +78,12 @@ def write_export(connection: Connection, root: Path, target_id: int, now: dateti
             if target.settings.export_path is None:
                 return None
             shape = target.settings.export_shape
-            rows = (
-                tombstones.stream(connection, target_id, now)
+            parts = (
+                document(target, tombstones.stream(connection, target_id, now))
                 if shape == "tombstones"
-                else published_store.stream(connection, target_id)
+                else _document_of_runs(target, published_runs.runs(connection, target_id))
             )
-            directory = feed_directory(root, target)
-            prepared = directory.prepared(target.settings.export_path, document(target, rows))
+            prepared = feed_directory(root, target).prepared(target.settings.export_path, parts)
             put_in_place = file.enter_context(prepared)
         with connection.transaction():
             if recorded_files.exported(connection, target_id, _published_seq(target)):
@@ -103,10 +102,19 @@ def document(target: TargetRow, rows: Iterable[tuple[RecordKey, str]]) -> Iterat
     Raises:
         FeedError: the target was never published.
     """
+    properties = _properties(target)
+    return snapshot_parts(properties, properties.datasource, rows)
+
+
+def _document_of_runs(target: TargetRow, runs: Iterable[Run]) -> Iterator[str]:
+    properties = _properties(target)
+    return snapshot_of_runs(properties, properties.datasource, runs)
+
+
+def _properties(target: TargetRow) -> Properties:
     if target.source is None or target.head_at is None:
         raise FeedError(f"target {target.settings.name} was never published")
-    properties = Properties(target.source, target.settings.name, "full", target.head_at, target.dialect)
-    return snapshot_parts(properties, target.source, rows)
+    return Properties(target.source, target.settings.name, "full", target.head_at, target.dialect)
 
 
 def _published_seq(target: TargetRow) -> int:
@@ -115,7 +123,7 @@ def _published_seq(target: TargetRow) -> int:
     return target.head_seq
 
 
-def _counted(rows: Iterable[tuple[RecordKey, str]], kinds: Counter[RecordKind]) -> Iterator[tuple[RecordKey, str]]:
-    for row in rows:
-        kinds[row[0].kind] += 1
-        yield row
+def _counted(runs: Iterable[Run], kinds: Counter[RecordKind]) -> Iterator[Run]:
+    for run in runs:
+        kinds[run.kind] += len(run.ids)
+        yield run

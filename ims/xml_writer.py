@@ -22,9 +22,10 @@ so that the same state gives the same bytes.
 """
 
 import functools
+import operator
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -142,6 +143,46 @@ def document_parts(properties: Properties, source: str, rows: Iterable[tuple[Rec
     yield DOCUMENT_END
 
 
+class Run(NamedTuple):
+    """Texts that follow each other in a snapshot, put together.
+
+    Attributes:
+        kind: of all of them.
+        group: ``sourcedid/id`` of the group that memberships are in; empty for persons and groups.
+        ids: ``sourcedid/id`` of each person or group, or of each member.
+        text: the records' :func:`fragment`, one after another.
+    """
+
+    kind: RecordKind
+    group: str
+    ids: list[str]
+    text: str
+
+    @property
+    def first(self) -> RecordKey:
+        """The key of the first record."""
+        return self._key(self.ids[0])
+
+    @property
+    def last(self) -> RecordKey:
+        """The key of the last record."""
+        return self._key(self.ids[-1])
+
+    def _key(self, id_: str) -> RecordKey:
+        if self.kind is RecordKind.MEMBERSHIP:
+            return RecordKey(self.kind, self.group, id_)
+        return RecordKey(self.kind, id_)
+
+
+def snapshot_of_runs(properties: Properties, source: str, runs: Iterable[Run]) -> Iterator[str]:
+    """As :func:`snapshot_parts`, from the same rows put together in runs.
+
+    Raises:
+        FeedError: the rows are not in order.
+    """
+    return document_parts(properties, source, _runs_in_order(runs))
+
+
 def snapshot_parts(properties: Properties, source: str, rows: Iterable[tuple[RecordKey, str]]) -> Iterator[str]:
     """A snapshot, in parts: what the importer has been told, one record after another, in constant memory.
 
@@ -157,13 +198,26 @@ def snapshot_parts(properties: Properties, source: str, rows: Iterable[tuple[Rec
     return document_parts(properties, source, _in_order(rows))
 
 
+def _runs_in_order(runs: Iterable[Run]) -> Iterator[tuple[RecordKey, str]]:
+    previous: RecordKey | None = None
+    for run in runs:
+        if (previous is not None and run.first <= previous) or not all(map(operator.lt, run.ids, run.ids[1:])):
+            raise _not_in_order(run.kind)
+        previous = run.last
+        yield run.first, run.text
+
+
 def _in_order(rows: Iterable[tuple[RecordKey, str]]) -> Iterator[tuple[RecordKey, str]]:
     previous: RecordKey | None = None
     for key, text in rows:
         if previous is not None and key <= previous:
-            raise FeedError(f"the published records are not in the order of their keys, at a {key.kind.name.lower()}")
+            raise _not_in_order(key.kind)
         previous = key
         yield key, text
+
+
+def _not_in_order(kind: RecordKind) -> FeedError:
+    return FeedError(f"the published records are not in the order of their keys, at a {kind.name.lower()}")
 
 
 def _person(person: PersonRecord, recstatus: RecStatus | None) -> str:

@@ -5,7 +5,8 @@ import pytest
 
 from ims.errors import FeedError
 from ims.records import RecordKey
-from ims.xml_writer import fragment, membership_open, snapshot_parts
+from ims.vocabulary import RecordKind
+from ims.xml_writer import Run, fragment, membership_open, snapshot_of_runs, snapshot_parts
 from tests.unit.ims.test_xml_writer import (
     ANNA,
     ANNA_LEARNS,
@@ -75,3 +76,41 @@ def test_a_snapshot_of_rows_out_of_order_is_refused(wrong: list[int]) -> None:
     ordered = rows(*EVERYTHING)
     with pytest.raises(FeedError, match="not in the order of their keys"):
         list(snapshot_parts(FULL, SOURCE, [ordered[number] for number in wrong]))
+
+
+def run(*members: str, group: str = "group-7") -> Run:
+    return Run(RecordKind.MEMBERSHIP, group, list(members), "".join(members))
+
+
+def test_runs_make_the_same_snapshot_as_their_records_one_by_one() -> None:
+    one_by_one = rows(*EVERYTHING)
+    runs = [
+        Run(kind, group, [key.member or key.id for key, _ in some], "".join(text for _, text in some))
+        for (kind, group), some in (
+            (place, [row for row in one_by_one if place == (row[0].kind, row[0].id * bool(row[0].member))])
+            for place in dict.fromkeys((key.kind, key.id * bool(key.member)) for key, _ in one_by_one)
+        )
+    ]
+    assert "".join(snapshot_of_runs(FULL, SOURCE, runs)) == "".join(snapshot_parts(FULL, SOURCE, one_by_one))
+
+
+def test_a_group_in_several_runs_has_one_membership() -> None:
+    xml = "".join(snapshot_of_runs(FULL, SOURCE, [run("1", "2"), run("3"), run("1", group="group-8")]))
+    assert xml.count("<membership>") == 2
+    assert xml.index("12") < xml.index("3", xml.index("12")) < xml.index("group-8")
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        [run("2", "1")],
+        [run("1", "1")],
+        [run("1", "3"), run("2")],
+        [run("1", "2"), run("2")],
+        [run("1", group="group-8"), run("2", group="group-7")],
+        [run("1"), Run(RecordKind.PERSON, "", ["1"], "")],
+    ],
+)
+def test_runs_that_are_not_in_order_are_refused(runs: list[Run]) -> None:
+    with pytest.raises(FeedError, match="order of their keys"):
+        list(snapshot_of_runs(FULL, SOURCE, runs))
