@@ -73,20 +73,23 @@ class ChangeStream:
             ProtocolError: it is no message of the protocol, or one that does not belong here.
         """
         message = self._decoder.decode(data)
-        match message:
-            case Insert() | Update() | Delete() | Truncate():
-                events = self._begun()
-                ready = [events.add(event, lsn) for event in self._row_events(message)]
-                return [one for one in ready if one is not None]
-            case Begin():
-                self._begin(message)
-            case Commit():
-                last = self._begun().finish()
-                self._events = None
-                return [*last, message]
-            case Relation():
-                self._see(message)
-                self._by_relation[message.relation_id] = self._captured(message)
+        if isinstance(message, Change):
+            events = self._begun()
+            ready: list[KafkaMessage | Commit] = []
+            for event in self._row_events(message):
+                one = events.add(event, lsn)
+                if one is not None:
+                    ready.append(one)
+            return ready
+        if isinstance(message, Commit):
+            last = self._begun().finish()
+            self._events = None
+            return [*last, message]
+        if isinstance(message, Begin):
+            self._begin(message)
+        elif message is not None:
+            self._see(message)
+            self._by_relation[message.relation_id] = self._captured(message)
         return ()
 
     def _begun(self) -> OrderedEvents:

@@ -106,7 +106,7 @@ class Truncate(msgspec.Struct, frozen=True):
 
 Change = Insert | Update | Delete | Truncate
 Message = Begin | Commit | Relation | Change
-_Read = Callable[[bytes], tuple[Message, int]]
+_Read = Callable[[bytes], tuple[Message | None, int]]
 
 
 class Decoder:
@@ -122,6 +122,7 @@ class Decoder:
             b"U"[0]: self._update,
             b"D"[0]: self._delete,
             b"T"[0]: self._truncate,
+            **dict.fromkeys(_IGNORED, _ignored),
         }
 
     def decode(self, data: bytes) -> Message | None:
@@ -134,15 +135,12 @@ class Decoder:
             ProtocolError: it is cut off, too long, of an unknown kind, about an unknown relation, or a value is not
                 what its column's type prints. Names the message's kind, never its values.
         """
-        kind = data[:1]
         try:
-            if kind and kind in _IGNORED:
-                return None
             message, end = self._readers[data[0]](data)
         except (IndexError, KeyError, ValueError, OverflowError, error):
-            raise ProtocolError(f"pgoutput: malformed message of kind {kind!r}, {len(data)} bytes") from None
+            raise ProtocolError(f"pgoutput: malformed message of kind {data[:1]!r}, {len(data)} bytes") from None
         if end != len(data):
-            raise ProtocolError(f"pgoutput: {len(data)} bytes instead of {end} in a message of kind {kind!r}")
+            raise ProtocolError(f"pgoutput: {len(data)} bytes instead of {end} in a message of kind {data[:1]!r}")
         return message
 
     def _relation(self, data: bytes) -> tuple[Relation, int]:
@@ -188,6 +186,10 @@ class Decoder:
         end = 6 + count * _RELATION_ID.size
         ids = [_RELATION_ID.unpack_from(data, at)[0] for at in range(6, end, _RELATION_ID.size)]
         return Truncate(tuple(self._relations[relation_id] for relation_id in ids)), end
+
+
+def _ignored(data: bytes) -> tuple[None, int]:
+    return None, len(data)
 
 
 def _begin(data: bytes) -> tuple[Begin, int]:
