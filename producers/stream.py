@@ -102,19 +102,21 @@ class Stream:
     def _read(self) -> tuple[int, bool]:
         """Send what has arrived; tells how many messages that were, and whether PostgreSQL asks for a report."""
         count, asked = 0, False
-        for message in self._walsender.read(_READ_LIMIT):
-            count += 1
-            if isinstance(message, Data):
-                self._caught_up = False
-                self._take(message)
-            else:
+        try:
+            for message in self._walsender.read(_READ_LIMIT):
+                count += 1
+                if isinstance(message, Data):
+                    self._caught_up = False
+                    self._take(message)
+                    continue
                 asked = asked or message.reply_requested
                 # All commits before wal_end have been read. In the middle of a transaction it says less than that.
                 if not self._changes.in_transaction:
                     self._caught_up = True
                     self._reached(message.wal_end)
                     self._unsent.append(message.wal_end)
-        self._send()
+        finally:
+            self._send()  # also what came before an error
         return count, asked
 
     def _take(self, data: Data) -> None:

@@ -16,6 +16,7 @@ from producers.capture import run
 from producers.captured_table import CapturedTable, TableName
 from producers.change_events import ChangeStream
 from producers.ordered_events import Origin
+from producers.pgoutput import ProtocolError
 from producers.publisher import Publisher
 from producers.replication import Data, Keepalive
 from producers.stream import Stream
@@ -193,6 +194,12 @@ def test_nothing_is_read_while_too_much_is_outstanding(rig: Rig) -> None:
     rig.turn(A_PERSON)
     assert len(rig.walsender.arriving) == 1
     assert rig.walsender.waits[-1][1] is False
+
+
+def test_what_came_before_an_error_is_sent(rig: Rig) -> None:
+    with pytest.raises(ProtocolError):
+        rig.turn(pg.begin(), A_PERSON, pg.commit(1_048), b"no message")
+    assert len(rig.producer.futures) == 1
 
 
 def test_reading_goes_on_as_soon_as_there_is_room_again(rig: Rig) -> None:
