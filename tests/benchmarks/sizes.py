@@ -23,7 +23,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
         shared_backlog: changes of two owners that one of each process, and then two, have to catch up with.
     """
 
-    backlog: int = 200_000
+    backlog: int = 100_000
     debezium_backlog: int = 600_000
     debezium_commits: int = 200
     events: int = 100_000
