@@ -21,7 +21,7 @@ from ims.runtime.crash_points import crash_point
 from ims.schedule import local_day
 from ims.standstill import text_of
 from ims.vocabulary import RecordKind
-from ims.xml_writer import Properties, Run, snapshot_of_runs, snapshot_parts
+from ims.xml_writer import Properties, Run, rows_of_runs, snapshot_parts
 
 
 def take_snapshot(
@@ -43,7 +43,7 @@ def take_snapshot(
             raise FeedError(f"target {target.settings.name}: {text_of(target.standstill, target.settings.name)}")
         day = scheduled or local_day(now, target.settings.zone)
         path = snapshot_path(day, _published_seq(target))
-        parts = _document_of_runs(target, _counted(published_runs.runs(connection, target_id), kinds))
+        parts = document(target, rows_of_runs(_counted(published_runs.runs(connection, target_id), kinds)))
         crash_point("snapshot.before_link")
         written = feed_directory(root, target).link_streamed(path, parts)
         crash_point("snapshot.linked")
@@ -78,12 +78,13 @@ def write_export(connection: Connection, root: Path, target_id: int, now: dateti
             if target.settings.export_path is None:
                 return None
             shape = target.settings.export_shape
-            parts = (
-                document(target, tombstones.stream(connection, target_id, now))
+            rows = (
+                tombstones.stream(connection, target_id, now)
                 if shape == "tombstones"
-                else _document_of_runs(target, published_runs.runs(connection, target_id))
+                else rows_of_runs(published_runs.runs(connection, target_id))
             )
-            prepared = feed_directory(root, target).prepared(target.settings.export_path, parts)
+            directory = feed_directory(root, target)
+            prepared = directory.prepared(target.settings.export_path, document(target, rows))
             put_in_place = file.enter_context(prepared)
         with connection.transaction():
             if recorded_files.exported(connection, target_id, _published_seq(target)):
@@ -102,19 +103,10 @@ def document(target: TargetRow, rows: Iterable[tuple[RecordKey, str]]) -> Iterat
     Raises:
         FeedError: the target was never published.
     """
-    properties = _properties(target)
-    return snapshot_parts(properties, properties.datasource, rows)
-
-
-def _document_of_runs(target: TargetRow, runs: Iterable[Run]) -> Iterator[str]:
-    properties = _properties(target)
-    return snapshot_of_runs(properties, properties.datasource, runs)
-
-
-def _properties(target: TargetRow) -> Properties:
     if target.source is None or target.head_at is None:
         raise FeedError(f"target {target.settings.name} was never published")
-    return Properties(target.source, target.settings.name, "full", target.head_at, target.dialect)
+    properties = Properties(target.source, target.settings.name, "full", target.head_at, target.dialect)
+    return snapshot_parts(properties, target.source, rows)
 
 
 def _published_seq(target: TargetRow) -> int:

@@ -174,15 +174,6 @@ class Run(NamedTuple):
         return RecordKey(self.kind, id_)
 
 
-def snapshot_of_runs(properties: Properties, source: str, runs: Iterable[Run]) -> Iterator[str]:
-    """As :func:`snapshot_parts`, from the same rows put together in runs.
-
-    Raises:
-        FeedError: the rows are not in order.
-    """
-    return document_parts(properties, source, _runs_in_order(runs))
-
-
 def snapshot_parts(properties: Properties, source: str, rows: Iterable[tuple[RecordKey, str]]) -> Iterator[str]:
     """A snapshot, in parts: what the importer has been told, one record after another, in constant memory.
 
@@ -198,7 +189,12 @@ def snapshot_parts(properties: Properties, source: str, rows: Iterable[tuple[Rec
     return document_parts(properties, source, _in_order(rows))
 
 
-def _runs_in_order(runs: Iterable[Run]) -> Iterator[tuple[RecordKey, str]]:
+def rows_of_runs(runs: Iterable[Run]) -> Iterator[tuple[RecordKey, str]]:
+    """Runs as the rows of :func:`snapshot_parts`: the key that each begins with, and its text.
+
+    Raises:
+        FeedError: the records are not in order.
+    """
     previous: RecordKey | None = None
     for run in runs:
         if (previous is not None and run.first <= previous) or not all(map(operator.lt, run.ids, run.ids[1:])):

@@ -6,7 +6,7 @@ import pytest
 from ims.errors import FeedError
 from ims.records import RecordKey
 from ims.vocabulary import RecordKind
-from ims.xml_writer import Run, fragment, membership_open, snapshot_of_runs, snapshot_parts
+from ims.xml_writer import Run, fragment, membership_open, rows_of_runs, snapshot_parts
 from tests.unit.ims.test_xml_writer import (
     ANNA,
     ANNA_LEARNS,
@@ -91,11 +91,13 @@ def test_runs_make_the_same_snapshot_as_their_records_one_by_one() -> None:
             for place in dict.fromkeys((key.kind, key.id * bool(key.member)) for key, _ in one_by_one)
         )
     ]
-    assert "".join(snapshot_of_runs(FULL, SOURCE, runs)) == "".join(snapshot_parts(FULL, SOURCE, one_by_one))
+    assert "".join(snapshot_parts(FULL, SOURCE, rows_of_runs(runs))) == "".join(
+        snapshot_parts(FULL, SOURCE, one_by_one)
+    )
 
 
 def test_a_group_in_several_runs_has_one_membership() -> None:
-    xml = "".join(snapshot_of_runs(FULL, SOURCE, [run("1", "2"), run("3"), run("1", group="group-8")]))
+    xml = "".join(snapshot_parts(FULL, SOURCE, rows_of_runs([run("1", "2"), run("3"), run("1", group="group-8")])))
     assert xml.count("<membership>") == 2
     assert xml.index("12") < xml.index("3", xml.index("12")) < xml.index("group-8")
 
@@ -113,4 +115,4 @@ def test_a_group_in_several_runs_has_one_membership() -> None:
 )
 def test_runs_that_are_not_in_order_are_refused(runs: list[Run]) -> None:
     with pytest.raises(FeedError, match="order of their keys"):
-        list(snapshot_of_runs(FULL, SOURCE, runs))
+        list(snapshot_parts(FULL, SOURCE, rows_of_runs(runs)))
