@@ -26,7 +26,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     backlog: int = 100_000
     debezium_backlog: int = 600_000
     debezium_commits: int = 200
-    events: int = 100_000
+    events: int = 60_000
     persons: int = 300_000
     small_persons: int = 10_000
     cut: int = 100_000
