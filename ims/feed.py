@@ -39,7 +39,7 @@ Size = Annotated[int, msgspec.Meta(ge=0)]
 """Bytes."""
 
 
-class KindCounts(msgspec.Struct, frozen=True):
+class KindCounts(msgspec.Struct, frozen=True, gc=False):
     """How many records of one kind a delta holds, by recstatus."""
 
     new: int = 0
@@ -47,7 +47,7 @@ class KindCounts(msgspec.Struct, frozen=True):
     gone: int = 0
 
 
-class Counts(msgspec.Struct, frozen=True):
+class Counts(msgspec.Struct, frozen=True, gc=False):
     """How many records a delta holds. A changed role counts twice: the old one gone, the new one new."""
 
     person: KindCounts = KindCounts()
@@ -79,7 +79,7 @@ class SnapshotEntry(msgspec.Struct, frozen=True, kw_only=True):
     local_date: date
 
 
-class DeltaEntry(msgspec.Struct, frozen=True, kw_only=True):
+class DeltaEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One delta that can still be fetched.
 
     Attributes:
