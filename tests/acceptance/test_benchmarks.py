@@ -1,0 +1,27 @@
+"""Every figure of `make bench` can be measured; what comes out at this size means nothing."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests import java
+from tests.benchmarks.figure import WANTED
+from tests.fixture_kafka import kafka_is_a_must
+
+
+@pytest.mark.skipif(bool(java.lacking()) and not kafka_is_a_must(), reason="the benchmarks run on Apache Kafka")
+def test_every_figure_can_be_measured(tmp_path: Path) -> None:
+    output = tmp_path / "bench.json"
+    command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks", "--tiny", "--output", str(output)]
+    # What is measured runs as in production, without anybody counting the lines.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures: list[dict[str, Any]] = msgspec.json.decode(output.read_bytes())
+    assert {figure["name"] for figure in figures} == WANTED.keys()
+    assert all(figure["ours"] > 0 for figure in figures if figure["name"] != "idle_cpu_percent")
