@@ -42,8 +42,8 @@ def write_streamed(path: Path, properties: Properties, records: Iterable[Record]
             membership: etree._Element | None = None
             group = ""
             for record in records:
-                parent = etree.Element("enterprise")
                 if not isinstance(record, MemberRecord):
+                    parent = etree.Element("enterprise")
                     _one(parent, record, None)
                     file.write(parent[0])
                     continue
