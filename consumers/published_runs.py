@@ -1,4 +1,4 @@
-"""All that a target's importer has been told, in the order of a snapshot, some thousand records at a time.
+"""All that a target's importer has been told, in the order of a snapshot, two thousand records at a time.
 
 PostgreSQL puts the texts of a run together, and reads the next page while the one before is hashed and written. Each
 page begins after the last key of the one before: no cursor, no sort, and little memory at either end.
@@ -17,8 +17,8 @@ from ims.xml_writer import Run
 
 _Page = TypeVar("_Page")
 
-_RECORDS: Final = 4_000
-"""Of a page; about a megabyte."""
+_RECORDS: Final = 2_000
+"""Of a page; about half a megabyte."""
 
 
 def runs(connection: Connection, target_id: int) -> Iterator[Run]:
