@@ -127,8 +127,9 @@ class Compactor:
         for target in targets:
             try:
                 self._target(target, now)
-            except psycopg.errors.SerializationFailure:
+            except psycopg.errors.SerializationFailure as error:
                 # Another process changed the target between our looking and our locking; now it may be ours.
+                log.debug("target changed meanwhile", target=target.settings.name, owner=target.owner_id, error=error)
                 self._pace.within(SOON)
             except FeedError as error:
                 # One target's broken folder must not keep the others waiting.

@@ -130,7 +130,7 @@ end $$;
 create trigger refuse before insert or update on imsfeed.person for each row execute function imsfeed.refuse_person();
 create function imsfeed.refuse_once() returns trigger language plpgsql as $$ begin
     if nextval('imsfeed.refusals') < 3 then
-        raise exception 'Key (id)=(%%) exists', new.id using errcode = '40001', detail = 'Failing row ' || new::text;
+        raise exception 'Key (id)=(%%) exists', new.id using errcode = '40P01', detail = 'Failing row ' || new::text;
     end if;
     return new;
 end $$;
@@ -223,7 +223,7 @@ def test_nobody_is_shown_a_national_id(
     quarantine = json.loads(said.texts["status --json"])["quarantine"]
     assert {one["reason"] for one in quarantine} >= {"not_json", "unknown_op", "unknown_table", "impossible_value"}
     assert any("22023" in one["detail"] for one in quarantine), "PostgreSQL refused a row, and quoted it"
-    assert "SQLSTATE 40001" in said.texts["log of compact"], "PostgreSQL refused a record, and quoted it"
+    assert "SQLSTATE 40P01" in said.texts["log of compact"], "PostgreSQL refused a record, and quoted it"
     assert found((installation.target / "Eksport.xml").read_text(), IDS), "they are where they must be"
 
 
