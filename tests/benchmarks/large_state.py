@@ -29,7 +29,6 @@ from tests.builders import ORGNR, a_target
 NOW: Final = datetime(2026, 10, 15, 10, tzinfo=UTC)
 TODAY: Final = date(2026, 10, 15)
 SOURCE: Final = f"imsfeed@{ORGNR}"
-GROUPS_PER_PERSON: Final = 3
 MEMBERS: Final = 20
 """Persons per group, its teacher among them."""
 
