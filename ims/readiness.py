@@ -57,6 +57,8 @@ def snapshot_is_missing(settings: TargetSettings, through: date | None, now: dat
     day = due_snapshot(now, settings.snapshot_hour, settings.zone, through)
     if day is None:
         return False
+    if through is not None and through < day - timedelta(days=1):
+        return True  # an earlier day's was never there, however short a time ago today's became due
     due = snapshot_moment(day, settings.snapshot_hour, settings.zone)
     importer_reads = ready_by(due, settings)
     late = due + _LATE_AFTER

@@ -83,6 +83,12 @@ def test_a_snapshot_is_missing_after_a_quarter_of_an_hour_or_when_the_importer_r
     assert not snapshot_is_missing(a_feed(sync), TODAY, now)
 
 
+def test_one_that_is_missing_since_days_does_not_come_back_when_the_next_becomes_due() -> None:
+    two_days_ago = YESTERDAY - timedelta(days=1)
+    for now in (oslo(1, 59), oslo(2), oslo(2, 1), oslo(3)):
+        assert snapshot_is_missing(a_feed(None), two_days_ago, now), now
+
+
 def test_the_margin_is_what_was_left_when_the_snapshot_was_there() -> None:
     settings, first = a_feed(), oslo(2) - timedelta(days=9)
     assert last_due(settings, oslo(12)) == oslo(2)
