@@ -147,6 +147,7 @@ class Publisher:
         self._metrics = metrics
         # In the order of sending: (future, table, op, committed_ms) of a message, or the LSN of a commit point.
         self._outstanding: deque[tuple[Any, str, str, int] | int] = deque()
+        self._watched: dict[int, Any] = {}  # the newest future of each partition: messages of a batch share one
         self._acknowledged: int | None = None
         self._heard = time.monotonic()
         self._attempts = 0
@@ -162,7 +163,9 @@ class Publisher:
         if not self.inflight:
             self._heard = time.monotonic()
         future = self._producer.send(self._topic, value=message.value, key=message.key, partition=message.partition)
-        future.add_errback(self._give_up)
+        if future is not self._watched.get(message.partition):
+            future.add_errback(self._give_up)
+            self._watched[message.partition] = future
         self._outstanding.append((future, message.table, message.op, message.committed_ms))
         self.inflight += 1
         self._attempts += 1

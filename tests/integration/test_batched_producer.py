@@ -5,15 +5,18 @@ from typing import Any
 
 import kafka as kafka_python
 import pytest
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import IllegalStateError, KafkaError, MessageSizeTooLargeError
 
 from ims.runtime.settings import Settings
 from producers import publisher
 from producers.batched_producer import KafkaProducer
+from tests.waiting import until
 
 PARTITIONS = 2
 BATCH = 1_000
+LEAST = 700
+"""Bytes of a batch that a small topic takes: of three messages at most."""
 
 
 @pytest.fixture
@@ -51,6 +54,21 @@ def arrived(settings: Settings, count: int) -> list[tuple[int, bytes, bytes]]:
     return found
 
 
+def in_order(messages: list[tuple[int, bytes, bytes]]) -> list[list[tuple[int, bytes, bytes]]]:
+    """The messages of each partition."""
+    return [[one for one in messages if one[0] == partition] for partition in range(PARTITIONS)]
+
+
+def a_topic_of_small_batches(settings: Settings, most: int) -> None:
+    """A topic that refuses a batch of more than *most* bytes."""
+    admin: Any = KafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
+    admin.create_topics({
+        settings.kafka_topic: {"num_partitions": PARTITIONS, "configs": {"max.message.bytes": str(most)}}
+    })
+    admin.wait_for_topics([settings.kafka_topic])
+    admin.close()
+
+
 def test_messages_of_many_batches_arrive_once_and_in_order(settings: Settings, producer: KafkaProducer) -> None:
     sent = [(number % PARTITIONS, b"%d" % number, b"x" * (number % 400)) for number in range(500)]
     futures = [
@@ -58,11 +76,23 @@ def test_messages_of_many_batches_arrive_once_and_in_order(settings: Settings, p
     ]
     producer.flush(timeout=30)
     assert all(future.succeeded() for future in futures)
-    found = arrived(settings, len(sent))
-    for partition in range(PARTITIONS):
-        assert [one for one in found if one[0] == partition] == [one for one in sent if one[0] == partition]
-    offsets = [future.value.offset for future in futures]
-    assert offsets == [number // PARTITIONS for number in range(500)]
+    assert in_order(arrived(settings, len(sent))) == in_order(sent)
+
+
+def test_messages_of_a_batch_that_a_broker_finds_too_large_arrive_in_smaller_ones(kafka: str, topic: str) -> None:
+    settings = Settings(kafka_bootstrap_servers=kafka, kafka_topic=topic, kafka_partitions=PARTITIONS)
+    a_topic_of_small_batches(settings, LEAST)
+    producer = a_producer(settings, batch_size=20 * LEAST, linger_ms=100, compression_type=None)
+    sent = [(number % PARTITIONS, b"%d" % number, b"x" * (number % 200)) for number in range(200)]
+    try:
+        futures = [producer.send(topic, value=value, key=key, partition=partition) for partition, key, value in sent]
+        assert len({id(future) for future in futures}) < len(sent) / 4
+        until(lambda: all(future.succeeded() for future in futures), what="everything is acknowledged")
+        producer.send(topic, value=b"more", key=b"more", partition=0)
+        producer.flush(timeout=30)
+    finally:
+        producer.close(timeout=5)
+    assert in_order(arrived(settings, len(sent) + 1)) == in_order([*sent, (0, b"more", b"more")])
 
 
 def test_a_message_larger_than_a_batch_arrives_in_one_of_its_own(settings: Settings, producer: KafkaProducer) -> None:

@@ -71,6 +71,28 @@ def test_a_commit_is_acknowledged_when_all_before_it_are(sender: Publisher, prod
     assert (sender.acknowledged(), sender.inflight) == (200, 0)
 
 
+def test_messages_that_share_a_future_are_counted_each_and_give_up_once(
+    sender: Publisher, producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = Future()
+    watched: list[Any] = []
+    add = Future.add_errback
+
+    def add_errback(future: Future, told: Any) -> None:
+        watched.append(future)
+        add(future, told)
+
+    monkeypatch.setattr(Future, "add_errback", add_errback)
+    monkeypatch.setattr(producer, "send", lambda *_, **__: shared)
+    for _ in range(3):
+        sender.send(MESSAGE)
+    sender.commit_point(100)
+    assert (sender.acknowledged(), sender.inflight) == (None, 3)
+    assert watched == [shared]
+    shared.success(None)
+    assert (sender.acknowledged(), sender.inflight) == (100, 0)
+
+
 def test_a_transaction_that_goes_on_is_not_acknowledged(sender: Publisher, producer: Producer) -> None:
     sender.commit_point(100)
     sender.send(MESSAGE)
