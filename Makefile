@@ -5,6 +5,7 @@ LIVE ?=
 SEED ?=
 DURATION ?= 120
 SCHEDULES ?= 3000
+WORKERS ?= 2
 ONLY ?=
 SIZE ?=
 
@@ -27,9 +28,9 @@ setup: .venv/stamp ## Create .venv with the exact versions of the lock.
 demo: setup ## Run the whole path on this machine and watch a student leave (LIVE=1: until Ctrl-C).
 	@$(BIN)/imsfeed demo $(if $(LIVE),--live)
 
-test: setup lint ## Lint, then run every test with coverage.
+test: setup lint ## Lint, then run every test with coverage, WORKERS=2 files at a time.
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 

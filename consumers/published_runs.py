@@ -4,6 +4,7 @@ PostgreSQL puts the texts of a run together, and reads the next page while the o
 page begins after the last key of the one before: no cursor, no sort, and little memory at either end.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
@@ -19,6 +20,8 @@ _Page = TypeVar("_Page")
 
 _RECORDS: Final = 2_000
 """Of a page; about half a megabyte."""
+_AHEAD: Final = 2
+"""Pages: with one alone PostgreSQL would wait until whoever works on the page before lets the thread ask for it."""
 
 
 def runs(connection: Connection, target_id: int) -> Iterator[Run]:
@@ -45,11 +48,11 @@ def _page(cursor: Cursor[Any], target_id: int, kind: RecordKind, after: RecordKe
 
 
 def _ahead(pages: Iterator[_Page]) -> Iterator[_Page]:
-    """The pages, each read while the one before is worked on."""
+    """The pages, read while those before are worked on."""
     with ThreadPoolExecutor(1, "published") as reader:
-        coming = reader.submit(next, pages, None)
-        while (page := coming.result()) is not None:
-            coming = reader.submit(next, pages, None)
+        coming = deque(reader.submit(next, pages, None) for _ in range(_AHEAD))
+        while (page := coming.popleft().result()) is not None:
+            coming.append(reader.submit(next, pages, None))
             yield page
 
 

@@ -1,5 +1,6 @@
 """What the tests run on Java: which jars, and whether Java and Maven are here."""
 
+import fcntl
 import functools
 import hashlib
 import re
@@ -19,16 +20,25 @@ OLDEST_JAVA: Final = 17
 def jars(pom: Path) -> Path:
     """The directory of the jars that a pom names; Maven resolves them once for each content of the pom.
 
+    Whoever comes while another asks Maven waits: two at once would spoil its repository for each other.
+
     Raises:
         LocalStackError: Maven cannot resolve them.
     """
     directory = CACHE / hashlib.sha256(pom.read_bytes()).hexdigest()[:16]
     if not directory.is_dir():
         CACHE.mkdir(exist_ok=True)
-        unfinished = CACHE / f"unfinished-{uuid.uuid4().hex[:12]}"
-        run(["mvn", "-q", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={unfinished}"])
-        _put_in_place(unfinished, directory)
+        with (CACHE / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not directory.is_dir():
+                _resolve(pom, directory)
     return directory
+
+
+def _resolve(pom: Path, directory: Path) -> None:
+    unfinished = CACHE / f"unfinished-{uuid.uuid4().hex[:12]}"
+    run(["mvn", "-q", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={unfinished}"])
+    unfinished.rename(directory)
 
 
 def run(command: Sequence[str]) -> None:
@@ -53,12 +63,3 @@ def lacking() -> str | None:
     if not version or int(version[1]) < OLDEST_JAVA:
         return f"java is not version {OLDEST_JAVA} or newer"
     return None
-
-
-def _put_in_place(unfinished: Path, directory: Path) -> None:
-    try:
-        unfinished.rename(directory)
-    except OSError:
-        if not directory.is_dir():
-            raise
-        shutil.rmtree(unfinished)  # another run was first

@@ -34,7 +34,7 @@ port = {port}
 unix_socket_directories = ''
 """
 
-_CRASHES_ONLY = """
+CRASHES_ONLY = """
 # What is simulated is the crash of a process, not a power cut: what was written is in the system's memory.
 fsync = off
 """
@@ -107,19 +107,19 @@ class Postgres(Server):
     """A PostgreSQL of its own; a crash is what ``pg_ctl stop -m immediate`` does.
 
     Args:
-        fsync: whether it waits for the disk, as in production.
+        settings: lines of its configuration; by default it does not wait for the disk.
     """
 
     crash_signal = signal.SIGQUIT
     stop_signal = signal.SIGINT
 
-    def __init__(self, folder: Path, *, fsync: bool) -> None:
+    def __init__(self, folder: Path, settings: str) -> None:
         super().__init__(folder)
         self._data = folder / "data"
         with get_server(self._data):
             pass  # makes the cluster
         with (self._data / "postgresql.conf").open("a") as configuration:
-            configuration.write(SETTINGS + _TCP_ONLY.format(port=self.port) + ("" if fsync else _CRASHES_ONLY))
+            configuration.write(SETTINGS + _TCP_ONLY.format(port=self.port) + settings)
 
     def dsn(self, port: int | None = None) -> str:
         """Its DSN as a superuser: direct, or by the proxy's port."""
@@ -177,12 +177,12 @@ class EmbeddedBroker(Kafka):
 
 
 @contextlib.contextmanager
-def a_postgres(*, fsync: bool = False) -> Iterator[Postgres]:
-    """A PostgreSQL that runs, until the block is left."""
+def a_postgres(settings: str = CRASHES_ONLY) -> Iterator[Postgres]:
+    """A PostgreSQL that runs with these settings, until the block is left."""
     # Not in the caller's folder, which may be closed to the user as whom it runs.
     with tempfile.TemporaryDirectory(prefix="chaos-postgres-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
-        with _running(Postgres(Path(folder), fsync=fsync)) as server:
+        with _running(Postgres(Path(folder), settings)) as server:
             yield server
 
 
