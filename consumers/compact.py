@@ -6,7 +6,6 @@ the mails to case workers, in another, and the nightly proof, in a third.
 """
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -48,8 +47,6 @@ from ims.vocabulary import RecordKind
 
 log = get_logger(__name__)
 
-_SWITCH_SECONDS: Final = 0.0002
-"""How long another thread may keep the interpreter from a cut, which asks for it some fifty times; by default 5 ms."""
 _KEEP_HOUSE_EVERY: Final = timedelta(minutes=10)
 _LOOK_EVERY: Final = timedelta(seconds=30)
 """Time between two looks at what is costly to count, and at what case workers should be told."""
@@ -68,7 +65,6 @@ def run(settings: Settings, stop: Stop, metrics: CompactMetrics, ready: Callable
         InvalidSettingsError: the mail settings do not go together, or others may look into the feed directory.
     """
     os.umask(UMASK)
-    sys.setswitchinterval(_SWITCH_SECONDS)
     refuse_wide_feed(settings.feed_directory)
     server = mail_server(settings)
 
