@@ -30,7 +30,7 @@ demo: setup ## Run the whole path on this machine and watch a student leave (LIV
 
 test: setup lint ## Lint, then run every test with coverage, WORKERS=2 files at a time.
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 

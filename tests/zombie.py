@@ -3,9 +3,9 @@
 Run as a script with the place, the state database's DSN and the feed directory. It says what became of what it did.
 """
 
-import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +37,8 @@ def stopping(function: Callable[..., Any], *, first: bool = False) -> Callable[.
     def stopped(*arguments: Any, **named: Any) -> Any:
         result = function(*arguments, **named) if first else None
         if stops:
-            os.kill(os.getpid(), stops.pop())
+            # To this thread: a signal to the process may go to another one, and this one would go on for a moment.
+            signal.pthread_kill(threading.get_ident(), stops.pop())
         return result if first else function(*arguments, **named)
 
     return stopped

@@ -10,6 +10,7 @@ Its environment says what:
 
 import os
 import signal
+import threading
 import time
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -46,7 +47,8 @@ def pause_at(wanted: str) -> None:
 
     def pause() -> None:
         crash_points.end = end
-        os.kill(os.getpid(), signal.SIGSTOP)
+        # To this thread: a signal to the process may go to another one, and this one would go on for a moment.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         crash_points.arm(os.environ.get(crash_points.VARIABLE))
 
     end, crash_points.end = crash_points.end, pause
