@@ -16,6 +16,8 @@ Owners = Mapping[RecordKey, tuple[int | None, int | None]]
 """The running numbers of the person and the group that a record is about."""
 
 _STREAM_ROWS: Final = 2_000
+_STORED_ROWS: Final = 10_000
+"""Of one statement: their texts are in memory several times meanwhile, and an owner may have 100,000 groups."""
 _KINDS: Final = {int(kind): kind for kind in RecordKind}
 
 
@@ -163,13 +165,20 @@ def store_fragments(
 ) -> None:
     """Keep *fragments* as told, each with the running number of the person and the group it is about."""
     keys = list(fragments)
+    for first in range(0, len(keys), _STORED_ROWS):
+        _store(connection, target_id, keys[first : first + _STORED_ROWS], fragments, owners)
+
+
+def _store(
+    connection: Connection, target_id: int, keys: list[RecordKey], fragments: Mapping[RecordKey, str], owners: Owners
+) -> None:
     columns: tuple[Sequence[int | str | None], ...] = (
         [int(key.kind) for key in keys],
         [key.id for key in keys],
         [key.member for key in keys],
         [owners[key][0] for key in keys],
         [owners[key][1] for key in keys],
-        list(fragments.values()),
+        [fragments[key] for key in keys],
     )
     connection.execute(
         "insert into imsfeed.published (target_id, kind, id, member, person_id, group_id, xml)"

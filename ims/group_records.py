@@ -14,15 +14,10 @@ from ims.wording import Remark, Wording
 
 
 class ExportedGroup(msgspec.Struct, frozen=True):
-    """A course group that is exported, and what was not as it should be with it."""
+    """The record of a course group that is exported, and what was not as it should be with it."""
 
     record: GroupRecord
     remarks: tuple[Remark, ...]
-
-    @property
-    def id(self) -> str:
-        """The record's ``sourcedid/id``."""
-        return self.record.id
 
 
 def group_id(group: CourseGroup, school: School | None, settings: TargetSettings) -> str:
@@ -31,15 +26,18 @@ def group_id(group: CourseGroup, school: School | None, settings: TargetSettings
     return clean_text(settings.group_id.format(id=group.id, code=clean_text(group.code), school_no=school_no))
 
 
-def exported_group(
-    group: CourseGroup, facts: Facts, settings: TargetSettings, source: str, today: date, org: OrgGroups
-) -> ExportedGroup | Reason:
-    """A course group's outcome, but for other groups that may have the same id."""
+def group_outcome(group: CourseGroup, facts: Facts, settings: TargetSettings, today: date) -> str | Reason:
+    """A course group's ``sourcedid/id``, or why it is not exported, but for other groups that may have the same id."""
     school = facts.schools.get(group.school_id)
     id_ = group_id(group, school, settings)
-    reason = first_reason(GROUP_RULES, GroupCase(group, school, id_, today, settings))
-    if reason is not None:
-        return reason
+    return first_reason(GROUP_RULES, GroupCase(group, school, id_, today, settings)) or id_
+
+
+def exported_group(
+    group: CourseGroup, id_: str, facts: Facts, settings: TargetSettings, source: str, org: OrgGroups
+) -> ExportedGroup:
+    """The record of a group whose outcome is to be told as *id_*."""
+    school = facts.schools.get(group.school_id)
     wording = Wording(spell_out_markup=settings.spell_out_markup)
     record = GroupRecord(
         source=source,

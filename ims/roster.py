@@ -6,8 +6,9 @@ the same national id together, and its facts hold all groups that have the same 
 (:func:`ims.group_records.group_id`), and all the owner's schools.
 """
 
+import operator
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date
 from typing import NamedTuple, TypeVar
 
@@ -16,7 +17,7 @@ import msgspec
 from ims.eligibility import TARGET_RULES, Reason, TargetCase, first_reason, is_effective, is_teacher, membership_day
 from ims.emergency import same_persons
 from ims.facts import Enrolment, Facts
-from ims.group_records import ExportedGroup, exported_group
+from ims.group_records import exported_group, group_outcome
 from ims.org_groups import OrgGroups, org_groups
 from ims.person_records import ExportedPerson, exported_person
 from ims.records import MemberRecord, Record, RecordKey
@@ -119,15 +120,23 @@ def roster_of_groups(
         roster.left_out.update({(RecordKind.GROUP, id_): reason for id_ in asked})
         return roster, ToldGroups(reason, source, {}, OrgGroups())
     org = org_groups(facts, settings, source, orgnr)
-    outcomes = _groups(facts, settings, source, today, org)
+    outcomes = {id_: group_outcome(group, facts, settings, today) for id_, group in facts.groups.items()}
+    outcomes = _without_duplicates(outcomes, str, org.records.keys())
     for id_ in asked:
-        _add_group(roster, id_, outcomes[id_])
+        outcome = outcomes[id_]
+        if isinstance(outcome, Reason):
+            roster.left_out[RecordKind.GROUP, id_] = outcome
+            continue
+        group = exported_group(facts.groups[id_], outcome, facts, settings, source, org)
+        roster.add(group.record, None, id_)
+        if group.remarks:
+            roster.warnings[RecordKind.GROUP, id_] = group.remarks
     for record in org.records.values():
         roster.add(record, None, None)
     places = {
-        id_: _Place(told.id, membership_day(facts.groups[id_], today), facts.groups[id_].school_id)
-        for id_, told in outcomes.items()
-        if isinstance(told, ExportedGroup)
+        id_: _Place(outcome, membership_day(facts.groups[id_], today), facts.groups[id_].school_id)
+        for id_, outcome in outcomes.items()
+        if not isinstance(outcome, Reason)
     }
     return roster, ToldGroups(None, source, places, org)
 
@@ -179,33 +188,19 @@ def _add_to_schools(
         roster.add(MemberRecord(person.record.source, school, person.id, role), id_, None)
 
 
-def _add_group(roster: Roster, id_: int, group: ExportedGroup | Reason) -> None:
-    if isinstance(group, Reason):
-        roster.left_out[RecordKind.GROUP, id_] = group
-        return
-    roster.add(group.record, None, id_)
-    if group.remarks:
-        roster.warnings[RecordKind.GROUP, id_] = group.remarks
+_Told = TypeVar("_Told", str, ExportedPerson)
 
 
-_Told = TypeVar("_Told", ExportedGroup, ExportedPerson)
-
-
-def _without_duplicates(outcomes: dict[int, _Told | Reason], taken: Iterable[str] = ()) -> dict[int, _Told | Reason]:
+def _without_duplicates(
+    outcomes: dict[int, _Told | Reason], id_of: Callable[[_Told], str], taken: Iterable[str] = ()
+) -> dict[int, _Told | Reason]:
     """The outcomes without those of which two, or one and something of *taken*, would have the same id."""
-    times = Counter(told.id for told in outcomes.values() if not isinstance(told, Reason))
+    times = Counter(id_of(told) for told in outcomes.values() if not isinstance(told, Reason))
     times.update(taken)
     return {
-        id_: told if isinstance(told, Reason) or times[told.id] == 1 else Reason.DUPLICATE_ID
+        id_: told if isinstance(told, Reason) or times[id_of(told)] == 1 else Reason.DUPLICATE_ID
         for id_, told in outcomes.items()
     }
-
-
-def _groups(
-    facts: Facts, settings: TargetSettings, source: str, today: date, org: OrgGroups
-) -> dict[int, ExportedGroup | Reason]:
-    outcomes = {id_: exported_group(group, facts, settings, source, today, org) for id_, group in facts.groups.items()}
-    return _without_duplicates(outcomes, org.records.keys())
 
 
 def _teachers(facts: Facts) -> dict[int, set[int]]:
@@ -227,7 +222,7 @@ def _persons(
         if place is not None and enrolment.person_id in enrolments and is_effective(enrolment, place.day):
             enrolments[enrolment.person_id].append(enrolment)
     suppressed, told_to_leave = same_persons(facts, facts.suppressed), same_persons(facts, facts.told_to_leave)
-    return _without_duplicates({
+    outcomes = {
         id_: exported_person(
             facts.persons[id_],
             settings,
@@ -238,4 +233,5 @@ def _persons(
             told_to_leave=id_ in told_to_leave,
         )
         for id_ in asked
-    })
+    }
+    return _without_duplicates(outcomes, operator.attrgetter("id"))

@@ -53,7 +53,6 @@ def materialize() -> None:
     """
     registry = CollectorRegistry()
     settings = read_settings()
-    _collect_garbage_seldom()
     metrics = MaterializeMetrics(registry, settings.kafka_partitions, settings.kafka_topic)
     _live("materialize", registry, metrics, lambda s, stop, ready: materialize_process.run(s, stop, metrics, ready))
 
@@ -84,17 +83,21 @@ def run() -> None:
     raise typer.Exit(code)
 
 
-def _collect_garbage_seldom() -> None:
-    """Look for cycles every so many objects: a batch has tens of thousands, which are in none and all live as long."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_OBJECTS)
+def set_up_interpreter(name: str) -> None:
+    """Let threads of the process *name* take short turns, and look for cycles seldom, if either pays there.
+
+    A batch or a cut has tens of thousands of objects, which are in none and all live as long.
+    """
+    if name in _TURN_SECONDS:
+        sys.setswitchinterval(_TURN_SECONDS[name])
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_OBJECTS)
 
 
 def _live(name: str, registry: CollectorRegistry, metrics: ProcessMetrics, process: Run) -> None:
     """Live as the process *name*: logs, metrics and probes, and a clean stop on SIGTERM or Ctrl-C."""
-    if name in _TURN_SECONDS:
-        sys.setswitchinterval(_TURN_SECONDS[name])
+    set_up_interpreter(name)
     settings = read_settings()
     configure(name, settings.log_level)
     log = get_logger(__name__)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from tests.benchmarks.cuts import small_cuts
 from tests.benchmarks.figure import Figure
+from tests.benchmarks.interpreter import interpreter_of
 from tests.benchmarks.large_cut import large_cut
 from tests.benchmarks.large_state import Published, published_persons
 from tests.benchmarks.servers import Servers
@@ -24,6 +25,7 @@ FIGURES = (
 def figures(sizes: Sizes, servers: Servers, wanted: frozenset[str]) -> Iterator[Figure]:
     """Those of :data:`FIGURES` that are wanted; snapshots first, since cuts change what is there."""
     with contextlib.ExitStack() as open_:
+        open_.enter_context(interpreter_of("compact"))
 
         def published(persons: int) -> Published:
             return open_.enter_context(published_persons(servers, persons))
