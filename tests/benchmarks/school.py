@@ -1,7 +1,8 @@
 """School owners for the benchmarks of a whole installation, and changes whose coming an importer can tell.
 
-Every learner is in three groups. A change is one row of one person who is changed only once: a name, a group left, or
-a group joined, in turn. So nothing that is changed waits for an approval, and every change shows as one record.
+Every learner is in three groups. A change is one row of one person: a name, a group left, or a group joined, in turn.
+Each person is changed once in a round. So nothing that is changed waits for an approval, and every change shows as one
+record.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,9 @@ from tests.pipeline import row_of, table_of
 
 _MEMBERSHIPS: Final = 3
 _GROUP_SIZE: Final = 25
+_NAMES: Final = ("Beate", "Cecilie")
+ROUNDS: Final = 3 * len(_NAMES)
+"""In each three of them every person gets another name, leaves a group and joins one."""
 
 Source = psycopg.Connection[tuple[Any, ...]]
 
@@ -57,23 +61,26 @@ class School:
             places = [(one, place) for one in numbers for place in range(_MEMBERSHIPS)]
             _copy(cursor, [self._enrolment(one, place) for one, place in places])
 
-    def changes(self) -> Iterator[Change]:
-        """As many changes as there are persons."""
+    def changes(self, round_: int = 0) -> Iterator[Change]:
+        """As many changes as there are persons, in one of :data:`ROUNDS` rounds: from 0 on, each once and in order."""
+        kinds = (self._renamed, self._left, self._joined)
         for person in range(1, self._persons + 1):
-            yield (self._renamed, self._left, self._joined)[person % 3](person)
+            time, kind = divmod(round_, len(kinds))
+            yield kinds[(person + kind) % len(kinds)](person, time)
 
-    def _renamed(self, person: int) -> Change:
-        statement = "update person set given_name = 'Ada Beate' where (owner_id, id) = (%s, %s)"
-        return Change(statement, (self.owner, person), RecordKey(RecordKind.PERSON, a_duf_number(person)))
+    def _renamed(self, person: int, time: int) -> Change:
+        statement = "update person set given_name = %s where (owner_id, id) = (%s, %s)"
+        values = (f"Ada {_NAMES[time]}", self.owner, person)
+        return Change(statement, values, RecordKey(RecordKind.PERSON, a_duf_number(person)))
 
-    def _left(self, person: int) -> Change:
+    def _left(self, person: int, time: int) -> Change:
         statement = "update enrolment set status = 'ended' where (owner_id, id) = (%s, %s)"
-        return Change(statement, (self.owner, _enrolment_id(person, 0)), self._membership(person, 0))
+        return Change(statement, (self.owner, _enrolment_id(person, time)), self._membership(person, time))
 
-    def _joined(self, person: int) -> Change:
-        row = row_of(self._enrolment(person, _MEMBERSHIPS))
+    def _joined(self, person: int, time: int) -> Change:
+        row = row_of(self._enrolment(person, _MEMBERSHIPS + time))
         statement = f"insert into enrolment ({', '.join(row)}) values ({', '.join(['%s'] * len(row))})"  # noqa: S608 - names of fields
-        return Change(statement, list(row.values()), self._membership(person, _MEMBERSHIPS))
+        return Change(statement, list(row.values()), self._membership(person, _MEMBERSHIPS + time))
 
     def _membership(self, person: int, place: int) -> RecordKey:
         group = f"group-{self._group(person, place)}"
@@ -88,7 +95,7 @@ class School:
 
 
 def _enrolment_id(person: int, place: int) -> int:
-    return person * (_MEMBERSHIPS + 1) + place
+    return person * (_MEMBERSHIPS + len(_NAMES)) + place
 
 
 def _copy(cursor: psycopg.Cursor[tuple[Any, ...]], facts: Sequence[Fact]) -> None:

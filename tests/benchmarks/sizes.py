@@ -34,7 +34,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     seconds: int = 30
     rate: int = 100
     targets: int = 1
-    shared_backlog: int = 8_000
+    shared_backlog: int = 20_000
 
 
 TINY = Sizes(

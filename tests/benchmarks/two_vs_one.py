@@ -20,7 +20,7 @@ from tests.benchmarks.figure import Figure
 from tests.benchmarks.importer import Importer
 from tests.benchmarks.installed import folders, process_ids, published
 from tests.benchmarks.meter import Meter, shares
-from tests.benchmarks.school import Change, School
+from tests.benchmarks.school import ROUNDS, Change, School
 from tests.benchmarks.servers import Servers
 from tests.benchmarks.sizes import Sizes
 from tests.installation import Installation
@@ -39,20 +39,20 @@ def figures(sizes: Sizes, servers: Servers, wanted: frozenset[str]) -> Iterator[
     """The changes per second of two by those of one."""
     del wanted
     each = max(1, sizes.shared_backlog // len(_OWNERS))
-    schools = [School(owner, 2 * each) for owner in _OWNERS]
-    changes = {school: school.changes() for school in schools}
-
-    def backlog() -> Backlog:
-        return {school: list(itertools.islice(changes[school], each)) for school in schools}
-
+    schools = [School(owner, each) for owner in _OWNERS]
+    backlogs: list[Backlog] = [{school: list(school.changes(number)) for school in schools} for number in range(ROUNDS)]
     with published(servers, schools) as installation:
-        one, busy_one = _rate(installation, servers, backlog())
+        one, busy_one = _median([_rate(installation, servers, backlog) for backlog in backlogs[: ROUNDS // 2]])
         for name in _SECOND:
             installation.launch(name, "deploy", name.partition("-")[0])
         until(lambda: _shared(installation), within=60, what="the second has its share of the partitions")
-        two, busy_two = _rate(installation, servers, backlog())
-    note = f"{sizes.shared_backlog} changes of two owners; one: {busy_one}; two: {busy_two}"
+        two, busy_two = _median([_rate(installation, servers, backlog) for backlog in backlogs[ROUNDS // 2 :]])
+    note = f"{2 * each:,} changes of two owners, median of {ROUNDS // 2} rounds; one: {busy_one}; two: {busy_two}"
     yield Figure("two_vs_one", two, one, "changes/s", note)
+
+
+def _median(rounds: list[tuple[float, str]]) -> tuple[float, str]:
+    return sorted(rounds)[len(rounds) // 2]
 
 
 def _rate(installation: Installation, servers: Servers, backlog: Backlog) -> tuple[float, str]:
