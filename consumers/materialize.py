@@ -2,19 +2,17 @@
 
 A batch's facts, the partition's progress, the marks for compact and the messages that cannot be applied are one
 transaction. Whatever is interrupted is read again from the stored offset, and what was applied is not applied twice.
-While one batch is being applied, by a thread that has the session for so long, the next one is read from Kafka.
+While one batch is being written, by a thread that has the session for so long, the next one is read.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
-
-import psycopg
 
 from consumers import kafka_source, sessions
-from consumers.batch import Message, Outcome, Progress, Refused, read_batch
+from consumers.batch import Message, Outcome, Progress, Refused
+from consumers.batch_writing import Batch, read, write
 from consumers.facts_store import FactsStore, FencedError
 from consumers.kafka_source import REMEDY, KafkaSource, OffsetLostError
 from consumers.leases import Leases
@@ -40,16 +38,6 @@ _STALL_SECONDS = 30.0
 """How long a partition may lie still while Kafka has messages for it; kafka-python has had bugs in which it did."""
 
 
-class Store(Protocol):
-    """What materialize needs of the state database in order to apply a batch (:class:`FactsStore`)."""
-
-    def apply(self, partition: int, start: int, outcome: Outcome) -> list[Refused]:
-        """As :meth:`FactsStore.apply`."""
-
-    def refuse(self, partition: int, start: int, outcome: Outcome, refused: Iterable[Refused]) -> None:
-        """As :meth:`FactsStore.refuse`."""
-
-
 def run(settings: Settings, stop: Stop, metrics: MaterializeMetrics, ready: Callable[[bool], None]) -> None:
     """Materialize until *stop*, through every outage of Kafka or the state database.
 
@@ -68,40 +56,6 @@ def run(settings: Settings, stop: Stop, metrics: MaterializeMetrics, ready: Call
             _Session(settings, metrics, mapping).run(stop, ready)
 
 
-def materialize_once(
-    store: Store,
-    partition: int,
-    messages: list[Message],
-    progress: Progress,
-    mapping: SourceMapping,
-    default_epoch: int,
-) -> tuple[Outcome, list[Refused]]:
-    """Apply *messages*, the next ones of *partition*, in one transaction.
-
-    Should PostgreSQL find a value impossible that the mapping let through, the batch is halved until the one message
-    is found; that one goes to quarantine and the others are applied.
-
-    Returns:
-        The outcome with the progress reached, and all messages now in quarantine.
-
-    Raises:
-        FencedError: another process has applied this partition.
-        psycopg.Error: nothing of the last batch has been applied.
-    """
-    outcome = read_batch(progress, messages, mapping, default_epoch)
-    try:
-        return outcome, store.apply(partition, progress.next_offset, outcome)
-    except psycopg.DataError as error:
-        if len(messages) > 1:
-            half = len(messages) // 2
-            first, refused = materialize_once(store, partition, messages[:half], progress, mapping, default_epoch)
-            second, more = materialize_once(store, partition, messages[half:], first.progress, mapping, default_epoch)
-            return second, refused + more
-        refused = [Refused(messages[0], "impossible_value", f"PostgreSQL refused it: {error.sqlstate}")]
-        store.refuse(partition, progress.next_offset, outcome, refused)
-        return outcome, refused
-
-
 class ConsumerStalledError(ImsfeedError):
     """Kafka has messages for a partition and the client does not deliver them; another client will."""
 
@@ -114,6 +68,8 @@ class _Session:
         self._metrics = metrics
         self._mapping = mapping
         self._progress: dict[int, Progress] = {}
+        # Where partitions stand once what was read of them is applied; of those not here, that is their progress.
+        self._ahead: dict[int, Progress] = {}
         self._applying: Future[list[int]] | None = None
         self._moved: dict[int, tuple[int, float]] = {}
         self._had_too_many = False
@@ -135,45 +91,53 @@ class _Session:
                     now = time.monotonic()
                     every = _LOOK_FOR_SHARE_SECONDS if self._lacks else _LOOK_ROUND_SECONDS
                     if now - self._looked_round >= every:
-                        self._await_applied(source, {})
+                        self._await_applied(source, [])
                         self._look_round(store, leases, source, now)
                         self._looked_round = now
                         ready(bool(self._progress))
                     if not self._progress:
                         stop.wait(_POLL_SECONDS)
                     polled = source.poll(_POLL_SECONDS) if self._progress else {}
-                    self._await_applied(source, polled)
-                    if polled:
-                        self._applying = thread.submit(self._apply_all, store, polled)
+                    batches = self._await_applied(source, [self._read(*of) for of in polled.items()])
+                    if batches:
+                        self._applying = thread.submit(self._apply_all, store, batches)
                     self._metrics.alive(time.time())
-                self._await_applied(source, {})
+                self._await_applied(source, [])
                 source.show_offsets(self._offsets())
             finally:
                 source.close()
                 self._unresolved.close()
 
-    def _await_applied(self, source: KafkaSource, polled: dict[int, list[Message]]) -> None:
-        """Wait for the batches that are being applied, while *polled*, which comes after them, was read from Kafka.
+    def _read(self, partition: int, messages: list[Message]) -> Batch:
+        """Read what comes after the batch that is being applied, or was."""
+        progress = self._ahead.get(partition, self._progress[partition])
+        batch = read(partition, messages, progress, self._mapping, self._settings.source_epoch)
+        self._ahead[partition] = batch.outcome.progress
+        return batch
 
-        What was read of a partition in which one was fenced is put back: it is read again from where that stands.
+    def _await_applied(self, source: KafkaSource, behind: list[Batch]) -> list[Batch]:
+        """Wait for the batches that are being applied, and return which of those *behind* them may be applied next.
+
+        Partitions that were fenced are read again from where they stand.
         """
         applying, self._applying = self._applying, None
-        for partition in applying.result() if applying is not None else ():
+        fenced = applying.result() if applying is not None else []
+        for partition in fenced:
             source.seek(partition, self._progress[partition].next_offset)
-            polled.pop(partition, None)
+        batches = [batch for batch in behind if batch.partition not in fenced]
+        self._ahead = {batch.partition: batch.outcome.progress for batch in batches}
+        return batches
 
-    def _apply_all(self, store: FactsStore, polled: dict[int, list[Message]]) -> list[int]:
+    def _apply_all(self, store: FactsStore, batches: list[Batch]) -> list[int]:
         """Apply a batch of each partition, and return those that were fenced."""
-        return [partition for partition, messages in polled.items() if not self._apply(store, partition, messages)]
+        return [batch.partition for batch in batches if not self._apply(store, batch)]
 
-    def _apply(self, store: FactsStore, partition: int, messages: list[Message]) -> bool:
-        metrics = self._metrics
-        metrics.events_received.inc(len(messages))
+    def _apply(self, store: FactsStore, batch: Batch) -> bool:
+        metrics, partition = self._metrics, batch.partition
+        metrics.events_received.inc(len(batch.messages))
         metrics.batches_attempted.inc()
         try:
-            outcome, refused = materialize_once(
-                store, partition, messages, self._progress[partition], self._mapping, self._settings.source_epoch
-            )
+            outcome, refused = write(store, batch, self._mapping, self._settings.source_epoch)
         except FencedError:
             metrics.fencing_rejections.inc()
             log.warning("fenced", partition=partition, offset=self._progress[partition].next_offset)

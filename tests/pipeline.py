@@ -12,11 +12,11 @@ from prometheus_client import CollectorRegistry
 
 from consumers import approvals, sessions, targets_table
 from consumers.batch import Message, Outcome, Progress, Refused
+from consumers.batch_writing import materialize_once
 from consumers.compact import LEFT_OUT_SERIES, Compactor
 from consumers.facts_store import FactsStore
 from consumers.feed_directory import prove_folder
 from consumers.holds_report import read_hold
-from consumers.materialize import materialize_once
 from consumers.open_holds import open_holds
 from ims.events import Envelope, Source, Transaction, encode
 from ims.facts import FACT_TYPES, Fact, Owner

@@ -15,13 +15,13 @@ from prometheus_client import CollectorRegistry
 
 from consumers import compact, facts_store, recorded_files, sessions
 from consumers.batch import Message
+from consumers.batch_writing import materialize_once
 from consumers.compact import LEFT_OUT_SERIES
 from consumers.cut import cut_once
 from consumers.facts_store import FactsStore
 from consumers.feed_directory import FeedDirectory
 from consumers.leases import Leases
 from consumers.manifests import write_manifest
-from consumers.materialize import materialize_once
 from consumers.targets_table import find_target
 from ims.mapping import REFERENCE_MAPPING
 from ims.runtime.lifecycle import stop_on_signals

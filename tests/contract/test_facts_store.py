@@ -11,8 +11,8 @@ from psycopg import sql
 
 from consumers import sessions
 from consumers.batch import Message, Outcome, Progress, Refused, read_batch
+from consumers.batch_writing import materialize_once
 from consumers.facts_store import FactsStore, FencedError
-from consumers.materialize import materialize_once
 from ims.events import UNAVAILABLE, Envelope, Position, Source, Transaction, encode
 from ims.facts import Table
 from ims.mapping import COLUMNS, REFERENCE_MAPPING, FactKey

@@ -10,8 +10,8 @@ import pytest
 
 from consumers import cut, holding
 from consumers.batch import Message, Outcome, Refused
+from consumers.batch_writing import materialize_once
 from consumers.feed_directory import FeedDirectory
-from consumers.materialize import materialize_once
 from consumers.pending import Pending
 from consumers.sessions import Connection
 from consumers.targets_table import TargetRow, read_target

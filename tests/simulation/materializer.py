@@ -6,8 +6,8 @@ No lease keeps two of them apart: what a lease makes rare happens all the time h
 from collections.abc import Callable
 
 from consumers.batch import Message, Progress
+from consumers.batch_writing import materialize_once
 from consumers.facts_store import FencedError
-from consumers.materialize import materialize_once
 from ims.mapping import REFERENCE_MAPPING
 from tests.memory_state import MemoryState
 from tests.simulation.broker import Broker

@@ -9,8 +9,9 @@ import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
 
-from consumers.batch import Message, Outcome, Progress, Refused
-from consumers.materialize import ConsumerStalledError, _Session, materialize_once
+from consumers.batch import Message, Outcome, Progress, Refused, read_batch
+from consumers.batch_writing import materialize_once
+from consumers.materialize import ConsumerStalledError, _Session
 from ims.events import Envelope, Source, Transaction, encode
 from ims.facts import Table
 from ims.mapping import REFERENCE_MAPPING
@@ -39,9 +40,12 @@ def a_school(lsn: int, name: str) -> bytes:
     )
 
 
+def of_schools(names: Iterable[str]) -> list[Message]:
+    return [Message(n, None, a_school(n + 1, name)) for n, name in enumerate(names)]
+
+
 def deliver(store: MemoryFacts, names: Iterable[str]) -> tuple[Outcome, list[Refused]]:
-    messages = [Message(n, None, a_school(n + 1, name)) for n, name in enumerate(names)]
-    return materialize_once(store, 0, messages, store.begin(0, 0), REFERENCE_MAPPING, 0)
+    return materialize_once(store, 0, of_schools(names), store.begin(0, 0), REFERENCE_MAPPING, 0)
 
 
 @pytest.mark.parametrize("place", range(7))
@@ -51,7 +55,8 @@ def test_a_value_that_only_postgresql_refuses_costs_its_own_message_alone(place:
     store = Choosy()
     outcome, refused = deliver(store, names)
     assert [(one.message.offset, one.reason) for one in refused] == [(place, "impossible_value")]
-    assert outcome.progress.next_offset == 7
+    whole = read_batch(Progress(0), of_schools(names), REFERENCE_MAPPING, 0)
+    assert outcome.progress == whole.progress, "what was read behind it meanwhile holds"
     assert len(store.rows(Table.SCHOOL)) == 6
     assert store.quarantine_size() == 1
 
@@ -91,37 +96,49 @@ def a_race() -> tuple[Any, Any, MemoryTopic]:
     return session, store, topic
 
 
-def applying(session: Any, store: Any, polled: dict[int, list[Message]]) -> Future[list[int]]:
+def applying(session: Any, store: Any, batches: list[Any]) -> Future[list[int]]:
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(session._apply_all, store, polled)
+        return thread.submit(session._apply_all, store, batches)
+
+
+def read(session: Any, topic: MemoryTopic) -> list[Any]:
+    return [session._read(*polled) for polled in topic.poll(0).items()]
 
 
 def test_batches_that_are_applied_while_the_next_is_read_leave_nothing_out() -> None:
     session, store, topic = a_race()
-    while polled := topic.poll(0):
-        session._await_applied(topic, polled)
-        session._applying = applying(session, store, polled)
-    session._await_applied(topic, {})
+    while batches := session._await_applied(topic, read(session, topic)):
+        session._applying = applying(session, store, batches)
     assert session._progress[0].next_offset == 3
     assert len(store.rows(Table.SCHOOL)) == 3
 
 
-def test_what_was_read_behind_a_fenced_batch_is_put_back() -> None:
+def test_a_batch_is_read_on_from_the_one_before_it_that_is_not_applied_yet() -> None:
+    session, store, topic = a_race()
+    session._applying = applying(session, store, session._await_applied(topic, read(session, topic)))
+    session._progress = {0: Progress(0)}  # as if that batch were on its way
+    (behind,) = read(session, topic)
+    assert behind.progress.next_offset == 1
+    assert behind.progress.position is not None
+    assert behind.progress.position.lsn == 1
+
+
+def test_what_was_read_behind_a_fenced_batch_is_read_again_from_where_its_partition_stands() -> None:
     session, store, topic = a_race()
     deliver(store, ["of another process"])
-    session._applying = applying(session, store, topic.poll(0))
-    behind = topic.poll(0)
-    assert [message.offset for message in behind[0]] == [1]
-    session._await_applied(topic, behind)
-    assert behind == {}
-    assert topic.position(0) == session._progress[0].next_offset == 1
+    session._applying = applying(session, store, session._await_applied(topic, read(session, topic)))
+    assert session._await_applied(topic, read(session, topic)) == []
     assert session._metrics.fencing_rejections._value.get() == 1
+    assert topic.position(0) == session._progress[0].next_offset == 1
+    (again,) = session._await_applied(topic, read(session, topic))
+    assert again.progress == session._progress[0]
+    assert [message.offset for message in again.messages] == [1]
 
 
 def test_what_ends_a_batch_in_its_thread_ends_the_session() -> None:
     session, store, topic = a_race()
     store.apply = Mock(side_effect=psycopg.OperationalError)
-    session._applying = applying(session, store, topic.poll(0))
+    session._applying = applying(session, store, session._await_applied(topic, read(session, topic)))
     with pytest.raises(psycopg.OperationalError):
-        session._await_applied(topic, topic.poll(0))
+        session._await_applied(topic, read(session, topic))
     assert session._progress[0].next_offset == 0
