@@ -7,18 +7,17 @@ the others; in a container the end of its first process then does.
 import contextlib
 import os
 import select
-import signal
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from structlog.typing import FilteringBoundLogger
 
-from ims.runtime.lifecycle import Stop
+from ims.runtime.lifecycle import Stop, stop_on_signals
 
 WRONG_SETTINGS = 2
 _LONGEST_PAUSE_SECONDS = 30.0
@@ -78,17 +77,6 @@ class _Endings:
         select.select([self._readable.fileno(), *(stop.fileno() for stop in stops)], [], [], max(seconds, 0))
         with contextlib.suppress(BlockingIOError):
             self._readable.recv(4096)
-
-    @contextlib.contextmanager
-    def second_signal_interrupts(self) -> Iterator[None]:
-        """Make SIGTERM raise as Ctrl-C does; by default it would end us at once and leave the others behind."""
-        former_wakeup = signal.set_wakeup_fd(self._writable.fileno(), warn_on_full_buffer=False)
-        former = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGTERM, former)
-            signal.set_wakeup_fd(former_wakeup)
 
     def __enter__(self) -> Self:
         return self
@@ -162,14 +150,19 @@ def _run(children: Sequence[_Child], stop: Stop, endings: _Endings, log: Filteri
 
 def _end(children: Sequence[_Child], endings: _Endings, log: FilteringBoundLogger) -> bool:
     """Ask all to end, wait for it, and tell whether each did."""
-    with endings.second_signal_interrupts():
+    began = time.monotonic()
+    # By default a further signal would end us at once and leave the others behind.
+    with stop_on_signals() as further_signal:
         log.info("stopping", names=[child.name for child in children if child.runs()])
         for child in children:
             child.terminate()
-        deadline = time.monotonic() + _GRACE_SECONDS
-        while any(child.runs() for child in children) and (left := deadline - time.monotonic()) > 0:
-            endings.wait(left)
-    late = [child.name for child in children if child.runs()]
+        while (
+            any(child.runs() for child in children)
+            and not further_signal
+            and (left := began + _GRACE_SECONDS - time.monotonic()) > 0
+        ):
+            endings.wait(left, further_signal)
+        late = [child.name for child in children if child.runs()]
     if late:
-        log.error("processes killed", names=late, after_seconds=_GRACE_SECONDS)
+        log.error("processes killed", names=late, after_seconds=round(time.monotonic() - began, 1))
     return not late

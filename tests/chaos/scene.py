@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,7 @@ class Scene:
         until(lambda: process.poll() or self._metric(name, sample) >= value, what=f"{sample}; {self.owner.logs()}")
 
     def _metric(self, name: str, sample: str) -> float:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, HTTPException):  # away, or it died while it answered
             return self.installation.metric(name, sample)
         return -1
 
