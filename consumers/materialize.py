@@ -111,9 +111,7 @@ class _Session:
     def _read(self, partition: int, messages: list[Message]) -> Batch:
         """Read what comes after the batch that is being applied, or was."""
         progress = self._ahead.get(partition, self._progress[partition])
-        batch = read(partition, messages, progress, self._mapping, self._settings.source_epoch)
-        self._ahead[partition] = batch.outcome.progress
-        return batch
+        return read(partition, messages, progress, self._mapping, self._settings.source_epoch)
 
     def _await_applied(self, source: KafkaSource, behind: list[Batch]) -> list[Batch]:
         """Wait for the batches that are being applied, and return which of those *behind* them may be applied next.
