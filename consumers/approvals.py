@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Final, Literal
 
-from consumers.facts_store import CHANNEL
 from consumers.holds_report import Details, details
+from consumers.notifications import CHANNEL
 from consumers.open_holds import find_hold
 from consumers.sessions import Connection
 from ims.errors import ImsfeedError, InvalidSettingsError

@@ -16,7 +16,6 @@ import psycopg
 
 from consumers import holds_store, notice_store, outcomes_store, published_store, recorded_files, sessions, tombstones
 from consumers.cut import Cut, cut_once
-from consumers.facts_store import CHANNEL
 from consumers.feed_check import FeedCheck
 from consumers.feed_modes import refuse_wide_feed
 from consumers.first_publication import publish_first
@@ -25,6 +24,7 @@ from consumers.mail import mail_server
 from consumers.manifests import write_manifest
 from consumers.nightly_proof import NightlyProof
 from consumers.notices import Notices
+from consumers.notifications import CHANNEL
 from consumers.pacing import AT_ONCE, IDLE_SECONDS, SOON, Pace, await_news
 from consumers.punctuality import lowest_margin
 from consumers.sessions import Connection

@@ -4,7 +4,7 @@ One transaction takes the marks, works out the records, compares, gives the delt
 then is the file put into the feed. After a crash the same bytes are written again.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 
 import msgspec
@@ -20,12 +20,12 @@ from consumers import (
     tombstones,
 )
 from consumers.agreement import end_what_the_source_agrees_with
-from consumers.delta_files import next_deltas, source_of, who
-from consumers.facts_reader import Affected
+from consumers.delta_files import next_deltas, who
+from consumers.facts_reader import Affected, marks_of
 from consumers.holding import LookedAt
-from consumers.pending import Mark, Pending, looking_at, mentioned, settled
+from consumers.pending import Pending, looking_at, mentioned, settled
 from consumers.sessions import Connection, one_view
-from consumers.targets_table import TargetRow, as_json, lock_target
+from consumers.targets_table import TargetRow, as_json, lock_target, source_of
 from ims.delta import Delta, between
 from ims.facts import Facts
 from ims.feed import DeltaEntry
@@ -282,18 +282,3 @@ def roster_today(target: TargetRow, facts: Facts, affected: Affected, today: dat
         persons=affected.persons,
         groups=affected.groups,
     )
-
-
-def unsettled(connection: Connection, target: TargetRow) -> Pending:
-    """All that the target has not been told yet, whether it has rested or not."""
-    return settled(marks_of(connection, target), 0, after=target.marks_through)
-
-
-def marks_of(connection: Connection, target: TargetRow) -> Sequence[Mark]:
-    """The marks that the target has not been told, in order."""
-    rows = connection.execute(
-        "select mark_id, kind, id, committed_at, extract(epoch from clock_timestamp() - marked_at)::float8"
-        " from imsfeed.mark where owner_id = %s and mark_id > %s order by mark_id",
-        (target.owner_id, target.marks_through),
-    ).fetchall()
-    return [Mark(*row) for row in rows]

@@ -6,17 +6,12 @@ from datetime import datetime
 
 import msgspec
 
-from consumers.targets_table import TargetRow
+from consumers.targets_table import TargetRow, source_of
 from ims.delta import Delta, delta_document
 from ims.delta_split import split
 from ims.errors import FeedError
 from ims.feed import DeltaEntry, delta_path
 from ims.xml_writer import Properties
-
-
-def source_of(target: TargetRow) -> str:
-    """``sourcedid/source`` as the settings say now."""
-    return target.settings.source or f"imsfeed@{target.orgnr}"
 
 
 def who(ids: Mapping[int, str]) -> dict[str, int]:

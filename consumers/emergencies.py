@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from consumers.facts_store import CHANNEL
+from consumers.notifications import CHANNEL
 from consumers.sessions import Connection
 from consumers.suppressions import Kind
 from consumers.targets_table import TargetRow, all_targets

@@ -1,6 +1,6 @@
 """Facts as compact reads them: which persons and groups a cut must look at, and all facts that bear on those."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any, Final, TypeVar
 
@@ -8,7 +8,7 @@ import msgspec
 
 from consumers import suppressions
 from consumers.array_literals import array_literal
-from consumers.pending import Pending
+from consumers.pending import Mark, Pending, settled
 from consumers.sessions import Connection
 from consumers.targets_table import TargetRow
 from ims.facts import FACT_TYPES, CourseGroup, Employee, Enrolment, Fact, Facts, Owner, Person, School, Table
@@ -27,6 +27,21 @@ class Affected(msgspec.Struct, frozen=True):
 
     persons: list[int]
     groups: list[int]
+
+
+def unsettled(connection: Connection, target: TargetRow) -> Pending:
+    """All that the target has not been told yet, whether it has rested or not."""
+    return settled(marks_of(connection, target), 0, after=target.marks_through)
+
+
+def marks_of(connection: Connection, target: TargetRow) -> Sequence[Mark]:
+    """The marks that the target has not been told, in order."""
+    rows = connection.execute(
+        "select mark_id, kind, id, committed_at, extract(epoch from clock_timestamp() - marked_at)::float8"
+        " from imsfeed.mark where owner_id = %s and mark_id > %s order by mark_id",
+        (target.owner_id, target.marks_through),
+    ).fetchall()
+    return [Mark(*row) for row in rows]
 
 
 def affected(connection: Connection, target: TargetRow, pending: Pending, days: tuple[date, date] | None) -> Affected:

@@ -13,14 +13,12 @@ from consumers import fact_tables, quarantine_store
 from consumers.array_literals import array_literal
 from consumers.batch import Load, Message, Outcome, Progress, Refused, RowState, earliest
 from consumers.fact_tables import Cursor
+from consumers.notifications import CHANNEL
 from ims.errors import ImsfeedError
 from ims.events import Position
 from ims.facts import Table
 from ims.mapping import COLUMNS, FactKey, missing_columns
 from ims.runtime.crash_points import crash_point
-
-CHANNEL: Final = "imsfeed_marks"
-"""Notified when marks have been made: there may be something to publish."""
 
 _REFERENCES: Final[Mapping[Table, str]] = {Table.EMPLOYEE: "person_id", Table.ENROLMENT: "person_id"}
 """Tables whose rows bear on a person: the one they point to now, and the one they pointed to before."""

@@ -15,11 +15,9 @@ from typing import NamedTuple
 import msgspec
 
 from consumers import facts_reader, holds_store, outcomes_store, published_store
-from consumers.cut import marks_of
-from consumers.delta_files import source_of
-from consumers.facts_reader import Affected
+from consumers.facts_reader import Affected, marks_of
 from consumers.sessions import Connection, one_view
-from consumers.targets_table import TargetRow, as_json, lock_target
+from consumers.targets_table import TargetRow, as_json, lock_target, source_of
 from ims.facts import Facts
 from ims.feed import Totals
 from ims.records import RecordKey

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from consumers import sessions
-from consumers.facts_store import CHANNEL
+from consumers.notifications import CHANNEL
 from consumers.sessions import Connection
 from consumers.snapshots import take_snapshot, write_export
 from consumers.target_progress import Progress, passed

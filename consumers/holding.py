@@ -5,10 +5,9 @@ from datetime import datetime
 import msgspec
 
 from consumers import facts_reader, holds_store, published_store, told_about
-from consumers.delta_files import source_of
 from consumers.facts_reader import Affected
 from consumers.sessions import Connection
-from consumers.targets_table import TargetRow
+from consumers.targets_table import TargetRow, source_of
 from ims.hold_decision import (
     Compared,
     Decision,

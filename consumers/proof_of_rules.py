@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import date
 
 from consumers import facts_reader, holds_store, published_store
-from consumers.cut import difference, logins_taken, roster_today, unsettled
-from consumers.facts_reader import Affected
+from consumers.cut import difference, logins_taken, roster_today
+from consumers.facts_reader import Affected, unsettled
 from consumers.proof_store import Checked, done, not_done
 from consumers.sessions import Connection, one_view
 from consumers.targets_table import TargetRow, read_target

@@ -14,14 +14,14 @@ import msgspec
 
 from consumers import tombstones
 from consumers.cut import difference, roster_today
-from consumers.delta_files import next_deltas, source_of, who
+from consumers.delta_files import next_deltas, who
 from consumers.facts_reader import Affected
 from consumers.feed_directory import FeedDirectory
 from consumers.manifests import manifest_of
 from consumers.replay_holds import ReplayedHolds, group_numbers
 from consumers.replay_marks import ReplayedMarks
 from consumers.snapshots import document, feed_directory
-from consumers.targets_table import TargetRow, valid_orgnr
+from consumers.targets_table import TargetRow, source_of, valid_orgnr
 from ims.delta import Delta
 from ims.eligibility import Reason
 from ims.facts import Facts

@@ -85,6 +85,11 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
         return "held" if self.held and self.state in {"ok", "waiting"} else self.state
 
 
+def source_of(target: TargetRow) -> str:
+    """``sourcedid/source`` as the settings say now."""
+    return target.settings.source or f"imsfeed@{target.orgnr}"
+
+
 _COLUMNS: Final = """
 select t.target_id, t.owner_id, t.settings, t.recompute, t.epoch, t.orgnr, t.source, t.dialect, t.head_seq,
        t.head_sha256, t.head_at, t.marks_through, t.dated_through, t.snapshot_through, t.repair, t.proved_through,

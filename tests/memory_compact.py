@@ -13,12 +13,12 @@ from typing import Protocol
 import msgspec
 
 from consumers.cut import difference, roster_today
-from consumers.delta_files import next_deltas, source_of, who
+from consumers.delta_files import next_deltas, who
 from consumers.facts_reader import Affected
 from consumers.manifests import manifest_of
 from consumers.pending import Pending, settled
 from consumers.snapshots import document
-from consumers.targets_table import TargetRow
+from consumers.targets_table import TargetRow, source_of
 from ims.delta import Delta
 from ims.facts import Facts
 from ims.feed import DeltaEntry, Manifest, SnapshotEntry, Totals, delta_path, snapshot_path

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from consumers import compact as compact_process
 from consumers import materialize as materialize_process
+from deploy.process_names import PROCESSES
 from ims.runtime.lifecycle import Stop, stop_on_signals
 from ims.runtime.logs import configure, get_logger
 from ims.runtime.metrics import CaptureMetrics, CompactMetrics, MaterializeMetrics, ProcessMetrics
@@ -25,7 +26,6 @@ _TURN_SECONDS: Final = {"materialize": 0.0005, "compact": 0.0002}
 """How long one thread computes while another one could. By default it would be 5 ms: the thread that applies a batch
 waits for PostgreSQL a dozen times, one that makes a cut fifty times, and each time it would wait for its turn too."""
 
-PROCESSES = ("capture", "materialize", "compact")
 
 Run = Callable[[Settings, Stop, Callable[[bool], None]], None]
 

@@ -16,10 +16,10 @@ from typing import Final
 import msgspec
 from kafka import KafkaAdminClient
 
-from deploy.commands.processes import PROCESSES
 from deploy.local.broker import running_broker
 from deploy.local.postgres import LocalPostgres, running_postgres
 from deploy.local.process import LocalStackError, free_port, last_lines, running_process
+from deploy.process_names import PROCESSES
 from ims.runtime.kafka_connection import kafka_options
 from ims.runtime.settings import Settings, read_settings
 

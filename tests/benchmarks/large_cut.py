@@ -11,13 +11,13 @@ import msgspec
 
 from consumers import facts_reader, published_store
 from consumers.cut import cut_once, difference, roster_today
-from consumers.delta_files import next_deltas, source_of, who
+from consumers.delta_files import next_deltas, who
 from consumers.facts_reader import Affected
 from consumers.manifests import write_manifest
 from consumers.pending import looking_at
 from consumers.sessions import Connection
 from consumers.snapshots import feed_directory
-from consumers.targets_table import TargetRow, all_targets
+from consumers.targets_table import TargetRow, all_targets, source_of
 from ims.delta import Delta
 from ims.delta_split import split
 from ims.facts import Facts

@@ -11,10 +11,9 @@ from typing import Final
 
 from consumers import facts_reader
 from consumers.cut import roster_of_affected
-from consumers.delta_files import source_of
 from consumers.sessions import Connection, one_view
 from consumers.snapshots import take_snapshot
-from consumers.targets_table import all_targets
+from consumers.targets_table import all_targets, source_of
 from ims.records import Record, RecordKey
 from ims.xml_writer import Properties
 from tests.benchmarks import lxml_writer

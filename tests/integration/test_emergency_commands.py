@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from consumers.facts_store import CHANNEL
+from consumers.notifications import CHANNEL
 from ims.errors import InvalidSettingsError
 from tests.builders import a_birth_number
 from tests.emergencies import WHY, a_small_school, audit, done, refused

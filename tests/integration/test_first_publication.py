@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from consumers import facts_reader, published_store, suppressions
-from consumers.facts_store import CHANNEL
 from consumers.first_publication import publish_first
+from consumers.notifications import CHANNEL
 from consumers.pacing import AT_ONCE
 from ims.facts import Fact, Facts
 from ims.roster import Roster, roster_of

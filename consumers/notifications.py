@@ -1,0 +1,6 @@
+"""The notification by which materialize and the commands wake compact."""
+
+from typing import Final
+
+CHANNEL: Final = "imsfeed_marks"
+"""Notified when marks have been made: there may be something to publish."""

@@ -1,0 +1,3 @@
+"""The names of the three processes, which are also their commands."""
+
+PROCESSES = ("capture", "materialize", "compact")
