@@ -31,8 +31,8 @@ from deploy.commands import (
     targets,
 )
 from ims.errors import ImsfeedError, InvalidSettingsError
-from ims.national_id import without_national_ids
-from ims.runtime import crash_points
+from ims.identifiers.national_id import without_national_ids
+from ims.runtime import failpoints
 from ims.runtime.logs import configure, get_logger
 
 _MODULES = (
@@ -71,7 +71,7 @@ for module in _MODULES:
 def main() -> None:
     """Run the command line and exit."""
     try:
-        crash_points.arm(os.environ.get(crash_points.VARIABLE))
+        failpoints.arm(os.environ.get(failpoints.VARIABLE))
         app()
     except InvalidSettingsError as error:
         _fail(str(error), 2)

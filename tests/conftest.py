@@ -13,11 +13,11 @@ with warnings.catch_warnings():
     import kafka  # noqa: F401 - imported here first, so that no other import warns
 
 pytest_plugins = [
-    "tests.fixture_postgres",
-    "tests.fixture_kafka",
-    "tests.fixture_secure_kafka",
-    "tests.fixture_logs",
-    "tests.fixture_mail",
+    "tests.support.fixtures.postgres",
+    "tests.support.fixtures.kafka",
+    "tests.support.fixtures.secure_kafka",
+    "tests.support.fixtures.logs",
+    "tests.support.fixtures.mail",
 ]
 
 

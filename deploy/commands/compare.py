@@ -12,19 +12,20 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from consumers import facts_reader, sessions, targets_table
-from consumers.targets_table import TargetRow
+from consumers.database import sessions, targets_table
+from consumers.database.targets_table import TargetRow
+from consumers.facts import facts_reader
 from deploy.commands.private_file import private
-from ims.agreeing_settings import Step, agreeing, candidates, tally
-from ims.comparison import KINDS, Comparison, What, compare
-from ims.comparison_rows import Row, reasons, row_of, summary
-from ims.facts import Facts
-from ims.group_templates import likely_templates
-from ims.old_file import read_old_file
-from ims.recognition import OldRoster, collect, recognise
 from ims.runtime.settings import read_settings
-from ims.schedule import local_day
-from ims.targets import TargetSettings
+from ims.source.facts import Facts
+from ims.switchover.comparison import KINDS, Comparison, What, compare
+from ims.switchover.comparison_rows import Row, reasons, row_of, summary
+from ims.switchover.existing_file import read_old_file
+from ims.switchover.group_templates import likely_templates
+from ims.switchover.matching import OldRoster, collect, recognise
+from ims.switchover.settings_search import Step, agreeing, candidates, tally
+from ims.targets.schedule import local_day
+from ims.targets.target_settings import TargetSettings
 
 CHANGES = 3
 """Exit code: the importer would see a change."""

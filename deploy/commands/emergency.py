@@ -4,9 +4,9 @@ from typing import Annotated, Final
 
 import typer
 
-from consumers import sessions
-from consumers.emergencies import Affected, Ordered, order, undo
-from consumers.suppressions import Kind
+from consumers.database import sessions
+from consumers.facts.suppressions import Kind
+from consumers.operations.emergencies import Affected, Ordered, order, undo
 from deploy.commands.arguments import caller
 from ims.errors import InvalidSettingsError
 from ims.runtime.settings import read_settings

@@ -13,17 +13,17 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from consumers import sessions
-from consumers.compact import UMASK
-from consumers.feed_directory import prove_folder
-from consumers.feed_modes import refuse_wide_feed
-from consumers.manifests import write_manifest
-from consumers.snapshots import take_snapshot
-from consumers.status_report import StatusReport, TargetStatus, report
-from consumers.targets_table import find_target
+from consumers.compact.process import UMASK
+from consumers.database import sessions
+from consumers.database.targets_table import find_target
+from consumers.feed.feed_directory import prove_folder
+from consumers.feed.feed_permissions import refuse_wide_feed
+from consumers.feed.manifests import write_manifest
+from consumers.feed.snapshots import take_snapshot
+from consumers.operations.status_report import StatusReport, TargetStatus, report
 from ims.errors import FeedError
-from ims.feed import MANIFEST
-from ims.holds import Cause
+from ims.feed.manifest import MANIFEST
+from ims.holds.losses import Cause
 from ims.runtime.settings import read_settings
 
 _SHOWN = 20

@@ -10,11 +10,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from consumers import approvals, holds_report, open_holds, sessions
-from consumers.approvals import SHORTEST_DIGEST
-from consumers.holds_report import Details, HeldPerson
-from consumers.open_holds import Hold
-from consumers.sessions import Connection
+from consumers.database import sessions
+from consumers.database.sessions import Connection
+from consumers.holds import open_holds
+from consumers.holds.open_holds import Hold
+from consumers.operations import approvals, holds_report
+from consumers.operations.approvals import SHORTEST_DIGEST
+from consumers.operations.holds_report import Details, HeldPerson
 from deploy.commands.arguments import caller
 from ims.runtime.settings import read_settings
 

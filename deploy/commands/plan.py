@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from consumers import sessions
-from consumers.plan import Line, Plan
-from consumers.plan import plan as work_out
-from consumers.targets_table import TargetRow, find_target
+from consumers.database import sessions
+from consumers.database.targets_table import TargetRow, find_target
+from consumers.publication.plan import Line, Plan
+from consumers.publication.plan import plan as work_out
 from deploy.commands.arguments import assignments
 from ims.runtime.settings import read_settings
-from ims.targets import TargetSettings, changed
+from ims.targets.target_settings import TargetSettings, changed
 
 _STATES: Final = {
     "disabled": "The target is disabled: nothing of this is told until `imsfeed targets set {target} enabled=true`.",

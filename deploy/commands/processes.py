@@ -9,8 +9,8 @@ from typing import Final
 import typer
 from prometheus_client import CollectorRegistry
 
-from consumers import compact as compact_process
-from consumers import materialize as materialize_process
+from consumers.compact import process as compact_process
+from consumers.materialize import process as materialize_process
 from deploy.process_names import PROCESSES
 from ims.runtime.lifecycle import Stop, stop_on_signals
 from ims.runtime.logs import configure, get_logger
@@ -18,7 +18,7 @@ from ims.runtime.metrics import CaptureMetrics, CompactMetrics, MaterializeMetri
 from ims.runtime.monitoring import Health, serve
 from ims.runtime.settings import Settings, loose_secrets, read_settings
 from ims.runtime.supervisor import supervise
-from producers import capture as capture_process
+from producers.capture import process as capture_process
 
 _OBJECTS: Final = 50_000
 """Allocations between two looks for garbage, instead of 700."""

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from consumers import sessions
-from consumers.proof import prove as prove_target
-from consumers.proof_store import Checked
-from consumers.targets_table import find_target
+from consumers.database import sessions
+from consumers.database.targets_table import find_target
+from consumers.reconciliation.results_store import Checked
+from consumers.reconciliation.run import prove as prove_target
 from ims.errors import FeedError
 from ims.runtime.lifecycle import stop_on_signals
 from ims.runtime.mapping_file import read_mapping

@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from consumers import quarantine, quarantine_store, sessions
-from consumers.quarantine import About, QuarantineError
-from consumers.quarantine_store import Aside
+from consumers.database import sessions
+from consumers.materialize import quarantine, quarantine_store
+from consumers.materialize.quarantine import About, QuarantineError
+from consumers.materialize.quarantine_store import Aside
 from deploy.commands.arguments import caller
 from ims.errors import InvalidSettingsError
 from ims.runtime.mapping_file import read_mapping

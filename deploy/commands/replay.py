@@ -15,14 +15,14 @@ from rich.progress import Progress
 from rich.progress import open as open_with_progress
 from rich.table import Table
 
-from consumers import events_file, export_events
-from consumers.compact import UMASK
-from consumers.kafka_source import KafkaSource
-from consumers.replay import Replay, Result
+from consumers.compact.process import UMASK
+from consumers.materialize.kafka_source import KafkaSource
+from consumers.replay import events_file, export_events
+from consumers.replay.replay import Replay, Result
 from ims.errors import InvalidSettingsError
 from ims.runtime.mapping_file import read_mapping
 from ims.runtime.settings import read_settings
-from ims.targets import parse_toml
+from ims.targets.target_settings import parse_toml
 
 _FILE = typer.Argument(exists=True, dir_okay=False, help="Change events, one JSON object a line.")
 

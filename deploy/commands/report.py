@@ -8,15 +8,15 @@ from typing import Annotated, Final
 
 import typer
 
-from consumers import sessions
-from consumers.report_reader import read_report, read_standing
-from consumers.targets_table import find_target
+from consumers.database import sessions
+from consumers.database.targets_table import find_target
+from consumers.operations.exclusions_reader import read_report, read_standing
 from deploy.commands.private_file import private
-from ims.left_out_page import as_html
-from ims.left_out_report import as_csv
-from ims.national_id import without_national_ids
-from ims.person_standing import explained
-from ims.reason_texts import Language
+from ims.identifiers.national_id import without_national_ids
+from ims.reports.exclusion_page import as_html
+from ims.reports.exclusion_report import as_csv
+from ims.reports.person_status import explained
+from ims.reports.reason_texts import Language
 from ims.runtime.settings import read_settings
 
 Target = Annotated[str, typer.Argument(help="The target's name, or OWNER/NAME.")]

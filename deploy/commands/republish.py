@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from consumers import sessions
-from consumers.compact import UMASK
-from consumers.republish import begin_epoch, republish
-from consumers.sessions import Connection
-from consumers.targets_table import TargetRow, all_targets, find_target
+from consumers.compact.process import UMASK
+from consumers.database import sessions
+from consumers.database.sessions import Connection
+from consumers.database.targets_table import TargetRow, all_targets, find_target
+from consumers.feed.republish import begin_epoch, republish
 from deploy.commands.arguments import caller
 from ims.errors import FeedError
 from ims.runtime.settings import Settings, read_settings

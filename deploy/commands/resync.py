@@ -11,8 +11,9 @@ from rich.console import Console
 from ims.errors import InvalidSettingsError
 from ims.runtime.lifecycle import Stop, stop_on_signals
 from ims.runtime.settings import Settings, read_settings
-from producers import catalog, resync_requests, source_setup
-from producers.catalog import Connection
+from producers.loads import resync_requests
+from producers.source import catalog, source_setup
+from producers.source.catalog import Connection
 
 _LOOK_SECONDS: Final = 0.5
 _SILENT_SECONDS: Final = 30.0

@@ -5,12 +5,12 @@ from typing import Annotated
 import psycopg
 import typer
 
-from consumers import sessions
-from consumers.forgotten_offsets import forget_offsets
-from deploy import migrations
+from consumers.database import sessions
+from consumers.operations.offset_reset import forget_offsets
+from deploy.state import migrate
 from ims.errors import InvalidSettingsError
 from ims.runtime.settings import read_settings
-from producers import source_setup
+from producers.source import source_setup
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
 
@@ -54,7 +54,7 @@ def state(
     if dry_run and forget:
         raise InvalidSettingsError("--dry-run and --forget-offsets do not go together: forgetting has nothing to show")
     settings = read_settings()
-    for name in migrations.pending(settings.state()) if dry_run else migrations.migrate(settings.state()):
+    for name in migrate.pending(settings.state()) if dry_run else migrate.migrate(settings.state()):
         typer.echo(name)
     if forget:
         with sessions.connect(settings.state(), "setup") as connection:

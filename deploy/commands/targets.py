@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from consumers import sessions, targets_table
+from consumers.database import sessions, targets_table
 from deploy.commands.arguments import assignments, caller
-from ims.readiness import settings_warning
 from ims.runtime.settings import read_settings
-from ims.targets import TargetSettings, parse_toml, to_toml
+from ims.targets.importer_deadline import settings_warning
+from ims.targets.target_settings import TargetSettings, parse_toml, to_toml
 
 Name = Annotated[str, typer.Argument(help="The target's name, or OWNER/NAME where several owners have it.")]
 

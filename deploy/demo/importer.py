@@ -8,10 +8,10 @@ from typing import Final, TypeVar
 import msgspec
 
 from deploy.local.process import LocalStackError
-from ims.feed import MANIFEST, Manifest, decode
-from ims.records import MemberRecord, PersonRecord
-from ims.vocabulary import RecStatus
-from ims.xml_reader import ReadRecord, read
+from ims.feed.manifest import MANIFEST, Manifest, decode
+from ims.records.model import MemberRecord, PersonRecord
+from ims.records.vocabulary import RecStatus
+from ims.xml.reader import ReadRecord, read
 
 _LOOK_EVERY_SECONDS: Final = 0.004
 _PATIENCE_SECONDS: Final = 60.0

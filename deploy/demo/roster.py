@@ -15,8 +15,8 @@ from psycopg import sql
 
 from deploy.demo.names import NAMES
 from deploy.demo.synthetic_ids import SyntheticIds
-from ims.facts import CourseGroup, Employee, Enrolment, Fact, Owner, Person, School, Table
-from ims.national_id import NationalId
+from ims.identifiers.national_id import NationalId
+from ims.source.facts import CourseGroup, Employee, Enrolment, Fact, Owner, Person, School, Table
 
 OWNER: Final = 1
 PERSONS: Final = 2000

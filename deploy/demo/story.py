@@ -13,16 +13,16 @@ from zoneinfo import ZoneInfo
 import psycopg
 from rich.console import Console
 
-from consumers import sessions, targets_table
-from deploy import migrations
+from consumers.database import sessions, targets_table
 from deploy.demo.changes import OWNER, Committed, Source
 from deploy.demo.importer import Arrival, Importer
 from deploy.demo.roster import DemoRoster, load, synthetic_owner
 from deploy.demo.stack import MARKER, Stack, running_processes, running_servers
+from deploy.state import migrate
 from ims.errors import InvalidSettingsError
 from ims.runtime.lifecycle import Stop, stop_on_signals
-from ims.targets import TargetSettings
-from producers import source_setup
+from ims.targets.target_settings import TargetSettings
+from producers.source import source_setup
 
 SCHEMA = Path(__file__).parents[1] / "source" / "schema.sql"
 TARGET = TargetSettings(
@@ -95,7 +95,7 @@ def _prepare(stack: Stack, roster: DemoRoster) -> None:
         source.execute(SCHEMA.read_bytes())
         load(source, roster)
         source_setup.apply(source, stack.settings)
-    migrations.migrate(stack.state_dsn)
+    migrate.migrate(stack.state_dsn)
     with sessions.connect(stack.state_dsn, "demo") as state:
         targets_table.apply_settings(state, [TARGET], "demo")
 

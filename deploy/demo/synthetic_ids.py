@@ -8,7 +8,7 @@ from datetime import date
 
 from stdnum.no.fodselsnummer import calc_check_digit1, calc_check_digit2
 
-from ims.numbers import duf_number
+from ims.identifiers import duf_number
 
 DAY_OF_A_D_NUMBER = 40
 MONTH_OF_A_TEST_NUMBER = 80

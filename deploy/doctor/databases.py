@@ -8,7 +8,7 @@ from typing import Any, Final
 import psycopg
 
 from deploy.doctor.finding import Area, Findings
-from producers.catalog import Connection
+from producers.source.catalog import Connection
 
 _OPTIONS: Final = "-c statement_timeout=5s -c lock_timeout=5s -c datestyle=ISO -c timezone=UTC"
 _CONNECT_SECONDS: Final = 5

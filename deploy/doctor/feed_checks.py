@@ -9,7 +9,7 @@ from typing import Final
 
 from deploy.doctor.finding import Area, Findings
 from ims.errors import FeedError
-from ims.feed import MANIFEST, decode
+from ims.feed.manifest import MANIFEST, decode
 from ims.runtime.settings import Settings
 
 _AREA: Final = Area("feed")

@@ -13,7 +13,7 @@ from deploy.doctor.finding import Area, Findings
 from ims.errors import InvalidSettingsError
 from ims.runtime.kafka_connection import kafka_options
 from ims.runtime.settings import Settings
-from producers.publisher import LARGEST_MESSAGE, refuse_slow_crc
+from producers.events.publisher import LARGEST_MESSAGE, refuse_slow_crc
 
 _AREA: Final = Area("kafka")
 _DAY_MS: Final = 86_400_000

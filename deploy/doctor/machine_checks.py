@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import psycopg
 
-from consumers.mail import MailError, greet, mail_server
+from consumers.notices.mail import MailError, greet, mail_server
 from deploy.doctor.finding import NOT_CONFIGURED, Area, Findings
 from ims.errors import InvalidSettingsError
 from ims.runtime.mapping_file import read_mapping

@@ -6,17 +6,17 @@ from typing import Any, Final
 
 import psycopg
 
-from consumers.source_reader import SourceReader
+from consumers.reconciliation.source_reader import SourceReader
 from deploy.doctor.databases import check_server, first_line, opened, permitted, value
 from deploy.doctor.finding import NOT_CONFIGURED, Area, Findings
 from ims.errors import InvalidSettingsError
-from ims.facts import Table
 from ims.runtime.mapping_file import read_mapping
 from ims.runtime.settings import Settings
-from producers import catalog
-from producers.captured_table import HEARTBEAT, OWNER_COLUMN, TableName, owner_columns
-from producers.catalog import Connection
-from producers.preflight import RELOAD, check_slot, identity_suffices, require_logical_wal
+from ims.source.facts import Table
+from producers.source import catalog
+from producers.source.captured_table import HEARTBEAT, OWNER_COLUMN, TableName, owner_columns
+from producers.source.catalog import Connection
+from producers.source.preflight import RELOAD, check_slot, identity_suffices, require_logical_wal
 
 _AREA: Final = Area("source")
 _SETUP: Final = "run `imsfeed setup source`"

@@ -5,12 +5,12 @@ from typing import Final
 
 import psycopg
 
-from deploy import migrations
 from deploy.doctor.databases import check_server, first_line, opened, permitted, value
 from deploy.doctor.finding import NOT_CONFIGURED, Area, Findings
+from deploy.state import migrate
 from ims.errors import InvalidSettingsError
 from ims.runtime.settings import Settings
-from producers.catalog import Connection
+from producers.source.catalog import Connection
 
 _AREA: Final = Area("state")
 _LEAST_VERSION: Final = 15
@@ -26,7 +26,7 @@ def check_state(settings: Settings) -> Findings:
     try:
         with opened(settings.state()) as connection:
             yield from check_server(_AREA, connection, _LEAST_VERSION)
-            missing = migrations.pending(settings.state())
+            missing = migrate.pending(settings.state())
             text = f"lacking: {', '.join(missing)}" if missing else "all applied"
             yield _AREA.judge("migrations", not missing, text, "run `imsfeed setup state`")
             if missing:

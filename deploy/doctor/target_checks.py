@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 import msgspec
 import psycopg
 
-from consumers.proof_store import latest
-from consumers.targets_table import TargetRow, all_targets
+from consumers.database.targets_table import TargetRow, all_targets
+from consumers.reconciliation.results_store import latest
 from deploy.doctor.databases import first_line, opened
 from deploy.doctor.finding import NOT_CONFIGURED, Area, Findings
-from ims.readiness import settings_warning, snapshot_is_missing
 from ims.runtime.settings import Settings
-from producers.catalog import Connection
+from ims.targets.importer_deadline import settings_warning, snapshot_is_missing
+from producers.source.catalog import Connection
 
 
 def check_targets(settings: Settings) -> Findings:

@@ -11,14 +11,14 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from consumers import events_file
-from consumers.replay import Replay
+from consumers.replay import events_file
+from consumers.replay.replay import Replay
 from deploy.kit.story import END, ROSTER, START, TARGETS, Case, cases
-from ims.events import Envelope, Source, Transaction, encode
-from ims.facts import FACT_TYPES, Fact, Owner
-from ims.feed import MANIFEST, DeltaEntry, decode
-from ims.national_id import NationalId
-from ims.targets import to_toml
+from ims.feed.manifest import MANIFEST, DeltaEntry, decode
+from ims.identifiers.national_id import NationalId
+from ims.source.events import Envelope, Source, Transaction, encode
+from ims.source.facts import FACT_TYPES, Fact, Owner
+from ims.targets.target_settings import to_toml
 
 EVENTS: Final = "events.jsonl"
 TARGETS_FILE: Final = "targets.toml"

@@ -7,8 +7,8 @@ from datetime import date
 from typing import Any, Final
 
 from deploy.demo.synthetic_ids import SyntheticIds
-from ims.facts import CourseGroup, Employee, Enrolment, Owner, Person, School
-from ims.national_id import NationalId
+from ims.identifiers.national_id import NationalId
+from ims.source.facts import CourseGroup, Employee, Enrolment, Owner, Person, School
 
 FJORDLIA: Final = Owner(1, "310000000", "Fjordlia kommune")
 NORDLIA: Final = Owner(2, "310000116", "Nordlia kommune")

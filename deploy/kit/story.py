@@ -24,8 +24,8 @@ from deploy.kit.people import (
     person,
     school,
 )
-from ims.facts import Fact
-from ims.targets import TargetSettings
+from ims.source.facts import Fact
+from ims.targets.target_settings import TargetSettings
 
 START: Final = datetime(2026, 8, 17, 6, tzinfo=UTC)
 """Eight o'clock in Oslo."""

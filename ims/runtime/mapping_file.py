@@ -1,8 +1,8 @@
 """The mapping that the settings name; capture and materialize must read the same one."""
 
 from ims.errors import InvalidSettingsError
-from ims.mapping import REFERENCE_MAPPING, SourceMapping, parse_mapping
 from ims.runtime.settings import Settings
+from ims.source.mapping import REFERENCE_MAPPING, SourceMapping, parse_mapping
 
 
 def read_mapping(settings: Settings) -> SourceMapping:

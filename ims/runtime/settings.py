@@ -1,6 +1,6 @@
 """Every setting of the processes, read from environment variables and secret files; nothing else reads either.
 
-(``CRASH_AT`` is no setting but for tests: :mod:`ims.runtime.crash_points`.)
+(``CRASH_AT`` is no setting but for tests: :mod:`ims.runtime.failpoints`.)
 
 A setting ``KAFKA_TOPIC`` comes from the environment variable of that name or from the file ``KAFKA_TOPIC`` in the
 directory that ``SECRETS_DIRECTORY`` names (default ``/run/secrets``); the environment wins, unless it is empty.

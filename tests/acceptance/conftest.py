@@ -7,8 +7,8 @@ import pytest
 
 from deploy.local.postgres import LocalPostgres
 from tests.chaos.school_owner import SchoolOwner
-from tests.fixture_postgres import temporary_database
-from tests.installation import Installation, installed
+from tests.support.fixtures.postgres import temporary_database
+from tests.support.installation import Installation, installed
 
 _OWNERS = count(2)
 

@@ -10,12 +10,12 @@ import trustme
 from psycopg.conninfo import make_conninfo
 
 from tests.acceptance.test_the_whole_path import a_school_owner
-from tests.builders import an_enrolment
-from tests.database_roles import SOURCE_ROLES, STATE_ROLES, dropped, names_of, run_script
-from tests.fixture_secure_kafka import PASSWORD, SecureKafka
-from tests.installation import Installation, installed
-from tests.tls_proxy import tls_in_front_of
-from tests.waiting import until
+from tests.support.builders import an_enrolment
+from tests.support.fixtures.secure_kafka import PASSWORD, SecureKafka
+from tests.support.installation import Installation, installed
+from tests.support.servers.database_roles import SOURCE_ROLES, STATE_ROLES, dropped, names_of, run_script
+from tests.support.servers.tls_proxy import tls_in_front_of
+from tests.support.waiting import until
 
 STARTED = date(2020, 1, 1)
 

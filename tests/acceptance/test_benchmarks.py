@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests import java
 from tests.benchmarks import capture_beside_debezium, two_vs_one
 from tests.benchmarks.figure import WANTED
-from tests.fixture_kafka import kafka_is_a_must
+from tests.support.fixtures.kafka import kafka_is_a_must
+from tests.support.servers import java
 
 
 @pytest.mark.skipif(bool(java.lacking()) and not kafka_is_a_must(), reason="the benchmarks run on Apache Kafka")

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from ims.runtime.crash_points import CODE, CRASH_POINTS
+from ims.records.vocabulary import RecStatus
+from ims.runtime.failpoints import CODE, CRASH_POINTS
 from ims.runtime.settings import Settings
-from ims.vocabulary import RecStatus
-from producers import source_setup
+from producers.source import source_setup
 from tests.chaos.school_owner import SchoolOwner
-from tests.waiting import until
+from tests.support.waiting import until
 
 HEAD = "select head_seq from imsfeed.target where owner_id = %s"
 UNLINKED = (

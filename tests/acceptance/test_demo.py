@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from consumers.feed_directory import prove_folder
-from ims.feed import decode
-from ims.records import MemberRecord
-from ims.vocabulary import RecordKind, RecStatus
-from ims.xml_reader import ReadRecord, read
+from consumers.feed.feed_directory import prove_folder
+from ims.feed.manifest import decode
+from ims.records.model import MemberRecord
+from ims.records.vocabulary import RecordKind, RecStatus
+from ims.xml.reader import ReadRecord, read
+from tests.support.paths import ROOT
 
 SERVERS = ("SOURCE_DSN", "STATE_DSN", "KAFKA_BOOTSTRAP_SERVERS")
 
@@ -22,7 +23,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """The folder in which the demo ran, and the lines it printed."""
     folder = tmp_path_factory.mktemp("demo")
     environment = {name: value for name, value in os.environ.items() if name not in SERVERS}
-    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    environment["PYTHONPATH"] = str(ROOT)
     done = subprocess.run(
         [sys.executable, "-m", "deploy", "demo"],
         cwd=folder,

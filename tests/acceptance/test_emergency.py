@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from ims.records import RecordKey
-from ims.vocabulary import RecStatus
-from tests.builders import a_group, a_person, a_school, an_enrolment, an_owner
-from tests.feed_words import member, person
-from tests.installation import Installation, installed
-from tests.waiting import until
+from ims.records.model import RecordKey
+from ims.records.vocabulary import RecStatus
+from tests.support.builders import a_group, a_person, a_school, an_enrolment, an_owner
+from tests.support.feed_words import member, person
+from tests.support.installation import Installation, installed
+from tests.support.waiting import until
 
 STARTED = date(2020, 1, 1)
 

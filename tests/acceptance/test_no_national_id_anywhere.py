@@ -13,9 +13,9 @@ import pytest
 from kafka import KafkaProducer
 from psycopg import sql
 
-from ims.facts import Fact
-from ims.national_id import NationalId
-from tests.builders import (
+from ims.identifiers.national_id import NationalId
+from ims.source.facts import Fact
+from tests.support.builders import (
     a_birth_number,
     a_d_number,
     a_duf_number,
@@ -26,10 +26,10 @@ from tests.builders import (
     an_enrolment,
     an_owner,
 )
-from tests.installation import PROCESSES, Installation, installed
-from tests.mail_server import PASSWORD, USER, MailServer
-from tests.national_ids import found
-from tests.waiting import until
+from tests.support.installation import PROCESSES, Installation, installed
+from tests.support.national_ids import found
+from tests.support.servers.mail_server import PASSWORD, USER, MailServer
+from tests.support.waiting import until
 
 STARTED: Final = date(2020, 1, 1)
 BORN: Final = [a_birth_number(n) for n in range(300, 330)]

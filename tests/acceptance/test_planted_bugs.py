@@ -6,7 +6,7 @@ from tests.chaos.planted import BUGS
 from tests.chaos.scenarios import SCENARIOS, Scenario
 from tests.chaos.scene import Scene
 from tests.chaos.school_owner import SchoolOwner
-from tests.installation import PROCESSES
+from tests.support.installation import PROCESSES
 
 
 def found_by(owner: SchoolOwner, scenario: Scenario, bug: str) -> list[str]:

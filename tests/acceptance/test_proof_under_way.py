@@ -5,10 +5,10 @@ import threading
 from datetime import date
 from pathlib import Path
 
-from ims.facts import Fact
-from tests.builders import a_group, a_person, a_school, an_enrolment, an_owner
-from tests.installation import Installation, installed
-from tests.waiting import until
+from ims.source.facts import Fact
+from tests.support.builders import a_group, a_person, a_school, an_enrolment, an_owner
+from tests.support.installation import Installation, installed
+from tests.support.waiting import until
 
 STARTED = date(2020, 1, 1)
 

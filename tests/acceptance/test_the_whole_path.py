@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
-from ims.facts import Fact
-from ims.records import MemberRecord, RecordKey
-from ims.vocabulary import RecordKind, RecStatus
-from tests.builders import a_group, a_person, a_school, an_employee, an_enrolment, an_owner
-from tests.installation import Installation, installed
-from tests.waiting import until
+from ims.records.model import MemberRecord, RecordKey
+from ims.records.vocabulary import RecordKind, RecStatus
+from ims.source.facts import Fact
+from tests.support.builders import a_group, a_person, a_school, an_employee, an_enrolment, an_owner
+from tests.support.installation import Installation, installed
+from tests.support.waiting import until
 
 STARTED = date(2020, 1, 1)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from ims.records import RecordKey
+from ims.records.model import RecordKey
 from ims.runtime.settings import Settings
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.importer import Importer
@@ -23,8 +23,8 @@ from tests.benchmarks.process_costs import proportional_mb, resident_mb
 from tests.benchmarks.school import School
 from tests.benchmarks.servers import Servers
 from tests.benchmarks.sizes import Sizes
-from tests.installation import Installation
-from tests.waiting import until
+from tests.support.installation import Installation
+from tests.support.waiting import until
 
 FIGURES: Final = ("idle_cpu_percent", "idle_memory_mb", "latency_p50_ms", "latency_p99_ms")
 _SETTLED_SECONDS: Final = 3.0

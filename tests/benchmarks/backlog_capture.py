@@ -13,8 +13,8 @@ from kafka import KafkaConsumer, TopicPartition
 
 from tests.benchmarks import backlog
 from tests.benchmarks.backlog import Backlog
-from tests.installation import Installation, installed
-from tests.waiting import until
+from tests.support.installation import Installation, installed
+from tests.support.waiting import until
 
 PARTITIONS: Final = 8
 _ENVIRONMENT: Final = {"KAFKA_PARTITIONS": str(PARTITIONS), "HEARTBEAT_SECONDS": "1"}

@@ -11,7 +11,6 @@ from typing import Final
 import msgspec
 
 from deploy.local.process import LocalStackError
-from tests import java
 from tests.benchmarks import kafka_connect, process_costs
 from tests.benchmarks.backlog import Backlog
 from tests.benchmarks.backlog_capture import PARTITIONS, BacklogCapture
@@ -20,7 +19,8 @@ from tests.benchmarks.figure import Figure, NotMeasured
 from tests.benchmarks.servers import Servers, topic_name
 from tests.benchmarks.sizes import Sizes
 from tests.benchmarks.topic_arrivals import Arrivals, BenchTopic, await_backlog, topic
-from tests.installation import Installation, installed
+from tests.support.installation import Installation, installed
+from tests.support.servers import java
 
 FIGURES: Final = (
     "capture_vs_debezium_cold",

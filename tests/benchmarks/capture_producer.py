@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from ims.runtime.settings import Settings
-from producers import publisher
+from producers.events import publisher
 from tests.benchmarks.backlog import Backlog
 from tests.benchmarks.backlog_capture import (
     PARTITIONS,

@@ -8,10 +8,10 @@ from datetime import timedelta
 from itertools import count
 from typing import Final
 
-from consumers.cut import cut_once
-from consumers.manifests import write_manifest
-from consumers.targets_table import all_targets
-from ims.feed import DeltaEntry
+from consumers.database.targets_table import all_targets
+from consumers.feed.manifests import write_manifest
+from consumers.publication.delta import cut_once
+from ims.feed.manifest import DeltaEntry
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.large_state import MEMBERS, NOW, Published, mark
 

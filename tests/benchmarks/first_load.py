@@ -16,13 +16,13 @@ import msgspec
 import psycopg
 from kafka import KafkaAdminClient
 
-from ims.feed import Totals
+from ims.feed.manifest import Totals
 from tests.benchmarks.figure import Figure, NotMeasured
 from tests.benchmarks.population import Population, fill
 from tests.benchmarks.process_costs import cpu_seconds, cpu_seconds_of_all, peak_memory_mb, postmaster
 from tests.benchmarks.servers import Servers, topic_name
 from tests.benchmarks.sizes import Sizes
-from tests.installation import PROCESSES, Installation, installed
+from tests.support.installation import PROCESSES, Installation, installed
 
 FIGURES: Final = ("first_load_vs_copy",)
 PHASES: Final = ("source to Kafka", "Kafka to facts", "first publication", "snapshot")

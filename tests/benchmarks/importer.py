@@ -10,9 +10,9 @@ from typing import Final, NamedTuple, Self
 
 import msgspec
 
-from ims.feed import MANIFEST, delta_path
-from ims.records import RecordKey
-from ims.xml_reader import ReadRecord, read
+from ims.feed.manifest import MANIFEST, delta_path
+from ims.records.model import RecordKey
+from ims.xml.reader import ReadRecord, read
 
 _EVERY: Final = 0.001
 

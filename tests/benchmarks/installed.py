@@ -7,13 +7,13 @@ from typing import Final
 
 from kafka import KafkaAdminClient
 
-from ims.feed import MANIFEST
-from ims.targets import to_toml
+from ims.feed.manifest import MANIFEST
+from ims.targets.target_settings import to_toml
 from tests.benchmarks.school import School
 from tests.benchmarks.servers import Servers, topic_name
-from tests.builders import a_target
-from tests.installation import PROCESSES, Installation, installed
-from tests.waiting import until
+from tests.support.builders import a_target
+from tests.support.installation import PROCESSES, Installation, installed
+from tests.support.waiting import until
 
 _SHORTENED: Final = ("KAFKA_PARTITIONS", "HEARTBEAT_SECONDS")
 """Settings that the tests make smaller than in production."""

@@ -9,8 +9,8 @@ from typing import Final
 from psycopg.conninfo import conninfo_to_dict
 
 from deploy.local.process import free_port, running_process
-from tests import java
 from tests.benchmarks.topic_arrivals import BenchTopic
+from tests.support.servers import java
 
 POM: Final = Path(__file__).parent / "debezium" / "pom.xml"
 

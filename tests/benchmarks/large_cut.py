@@ -9,23 +9,24 @@ from typing import Final, NamedTuple, NoReturn
 
 import msgspec
 
-from consumers import facts_reader, published_store
-from consumers.cut import cut_once, difference, roster_today
-from consumers.delta_files import next_deltas, who
-from consumers.facts_reader import Affected
-from consumers.manifests import write_manifest
-from consumers.pending import looking_at
-from consumers.sessions import Connection
-from consumers.snapshots import feed_directory
-from consumers.targets_table import TargetRow, all_targets, source_of
-from ims.delta import Delta
-from ims.delta_split import split
-from ims.facts import Facts
-from ims.hold_decision import Compared, Origin, Waiting, decide
-from ims.hold_limits import Limits, Told
-from ims.holds import gone_groups, losses
-from ims.records import RecordKey
-from ims.xml_writer import Properties
+from consumers.database.sessions import Connection
+from consumers.database.targets_table import TargetRow, all_targets, source_of
+from consumers.facts import facts_reader
+from consumers.facts.facts_reader import Affected
+from consumers.facts.pending_changes import looking_at
+from consumers.feed.manifests import write_manifest
+from consumers.feed.snapshots import feed_directory
+from consumers.publication.delta import cut_once, difference, roster_today
+from consumers.publication.delta_files import next_deltas, who
+from consumers.published import published_store
+from ims.feed.delta import Delta
+from ims.feed.delta_split import split
+from ims.holds.decision import Compared, Origin, Waiting, decide
+from ims.holds.limits import Limits, Told
+from ims.holds.losses import gone_groups, losses
+from ims.records.model import RecordKey
+from ims.source.facts import Facts
+from ims.xml.writer import Properties
 from tests.benchmarks import lxml_writer
 from tests.benchmarks.cuts import records_of
 from tests.benchmarks.figure import Figure
@@ -105,7 +106,7 @@ def _read(connection: Connection, persons: Sequence[int]) -> _Read:
 
 
 def _cut(read: _Read, root: Path) -> Delta:
-    """What :func:`consumers.cut.cut_once` does between reading the database and writing to it, and the files."""
+    """What :func:`consumers.publication.delta.cut_once` does between reading the database and writing to it."""
     target = read.target
     roster = roster_today(target, read.facts, read.affected, TODAY)
     lost, gone = losses(read.told, read.told_ids, roster), gone_groups(read.told, roster)

@@ -14,17 +14,17 @@ from typing import Final
 
 import msgspec
 
-from consumers import sessions
-from consumers.sessions import Connection
-from consumers.snapshots import take_snapshot
-from consumers.targets_table import all_targets, apply_settings
-from ims.dialect import Dialect
-from ims.records import GroupRecord, MemberRecord, PersonRecord
-from ims.targets import TargetSettings
-from ims.vocabulary import InstitutionRole, RoleType
-from ims.xml_writer import fragment
+from consumers.database import sessions
+from consumers.database.sessions import Connection
+from consumers.database.targets_table import all_targets, apply_settings
+from consumers.feed.snapshots import take_snapshot
+from ims.records.model import GroupRecord, MemberRecord, PersonRecord
+from ims.records.vocabulary import InstitutionRole, RoleType
+from ims.targets.target_settings import TargetSettings
+from ims.xml.dialect import Dialect
+from ims.xml.writer import fragment
 from tests.benchmarks.servers import Servers
-from tests.builders import ORGNR, a_target
+from tests.support.builders import ORGNR, a_target
 
 NOW: Final = datetime(2026, 10, 15, 10, tzinfo=UTC)
 TODAY: Final = date(2026, 10, 15)
@@ -175,7 +175,7 @@ select 1, n, n %% 20 + 1, 'B' || n, 'Norsk for nybegynnere ' || n, 'norsk', 'cla
 """
 
 # Fødselsnummer of the synthetic series (month + 80): date of birth, three digits, and the two control digits as in
-# ims.numbers.birth_number. One in six has a control digit of 10 and is none, so there are more than are needed.
+# ims.identifiers.birth_number. One in six has a control digit of 10 and is none, so there are more than are needed.
 _PERSONS: Final = """
 with made as (
     select n, date '1940-01-01' + n %% 20000 as born, 100 + n / 20000 as individual

@@ -16,7 +16,7 @@ from rich.table import Table
 from tests.benchmarks.first_load import PHASES, FirstLoad, first_load, wal_position
 from tests.benchmarks.population import Population, fill
 from tests.benchmarks.servers import Servers
-from tests.installation import PROCESSES
+from tests.support.installation import PROCESSES
 
 _SINGLE_ROWS: Final = 1_000
 _MILLION: Final = 1_000_000

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from lxml import etree
 
-from ims.records import GroupRecord, MemberRecord, PersonRecord, Record
-from ims.vocabulary import RecordKind, RecStatus
-from ims.xml_writer import SCHEME, Properties
+from ims.records.model import GroupRecord, MemberRecord, PersonRecord, Record
+from ims.records.vocabulary import RecordKind, RecStatus
+from ims.xml.writer import SCHEME, Properties
 
 _new = etree.SubElement
 

@@ -19,10 +19,10 @@ import msgspec
 import psycopg
 from kafka import TopicPartition
 
-from consumers import kafka_source
+from consumers.materialize import kafka_source
 from deploy.local.process import free_port, last_lines, running_process
 from ims.runtime.settings import Settings
-from producers import publisher
+from producers.events import publisher
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.process_costs import cpu_seconds, peak_memory_mb
 from tests.benchmarks.servers import Servers, topic_name

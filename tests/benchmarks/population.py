@@ -18,7 +18,7 @@ from stdnum.no.fodselsnummer import calc_check_digit1, calc_check_digit2
 
 from deploy.demo.names import NAMES
 from deploy.demo.synthetic_ids import MONTH_OF_A_TEST_NUMBER
-from tests.builders import ORGNR
+from tests.support.builders import ORGNR
 
 MEMBERSHIPS: Final = 3
 """Of each person."""

@@ -11,7 +11,7 @@ import msgspec
 from kafka import KafkaProducer
 
 from ims.runtime.settings import Settings
-from producers import publisher
+from producers.events import publisher
 
 
 class ReadyMessages(msgspec.Struct, frozen=True):

@@ -11,12 +11,12 @@ from typing import Any, Final, NamedTuple
 import psycopg
 from psycopg import sql
 
-from ims.facts import Fact
-from ims.records import RecordKey
-from ims.vocabulary import RecordKind
-from tests.builders import a_duf_number, a_group, a_person, a_school, an_enrolment, an_owner
+from ims.records.model import RecordKey
+from ims.records.vocabulary import RecordKind
+from ims.source.facts import Fact
 from tests.chaos.school_owner import orgnr_of
-from tests.pipeline import row_of, table_of
+from tests.support.builders import a_duf_number, a_group, a_person, a_school, an_enrolment, an_owner
+from tests.support.pipeline import row_of, table_of
 
 _MEMBERSHIPS: Final = 3
 _GROUP_SIZE: Final = 25

@@ -11,10 +11,10 @@ from typing import Final, Self
 import psycopg
 
 from deploy.local.postgres import LocalPostgres
-from deploy.migrations import migrate
-from tests import fixture_kafka
+from deploy.state.migrate import migrate
 from tests.chaos.servers import a_postgres
-from tests.fixture_postgres import SOURCE_SCHEMA, temporary_database
+from tests.support.fixtures import kafka
+from tests.support.fixtures.postgres import SOURCE_SCHEMA, temporary_database
 
 _AS_IN_PRODUCTION: Final = "shared_buffers = '1GB'\n"
 """It waits for the disk, and has a quarter of 4 GB: with the 128 MB of an untouched installation every row of a large
@@ -49,7 +49,7 @@ class Servers:
     def kafka(self) -> str:
         """Bootstrap servers of the one node of Apache Kafka."""
         folder = self.empty_folder("kafka")
-        return self._open.enter_context(fixture_kafka.running_kafka(folder))
+        return self._open.enter_context(kafka.running_kafka(folder))
 
     @contextlib.contextmanager
     def source(self) -> Iterator[str]:

@@ -4,10 +4,10 @@ import os
 import sys
 from pathlib import Path
 
-from consumers import sessions
-from consumers.compact import UMASK
-from consumers.snapshots import take_snapshot
-from consumers.targets_table import all_targets
+from consumers.compact.process import UMASK
+from consumers.database import sessions
+from consumers.database.targets_table import all_targets
+from consumers.feed.snapshots import take_snapshot
 from tests.benchmarks.large_state import NOW
 from tests.benchmarks.process_costs import peak_memory_mb
 

@@ -9,20 +9,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from consumers import facts_reader
-from consumers.cut import roster_of_affected
-from consumers.sessions import Connection, one_view
-from consumers.snapshots import take_snapshot
-from consumers.targets_table import all_targets, source_of
-from ims.records import Record, RecordKey
-from ims.xml_writer import Properties
+from consumers.database.sessions import Connection, one_view
+from consumers.database.targets_table import all_targets, source_of
+from consumers.facts import facts_reader
+from consumers.feed.snapshots import take_snapshot
+from consumers.publication.delta import roster_of_affected
+from ims.records.model import Record, RecordKey
+from ims.xml.writer import Properties
 from tests.benchmarks import lxml_writer
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.large_state import NOW, TODAY, Published
 
 _ROUNDS: Final = 2
 _CHUNKS: Final = 12
-"""Chunks of persons (:func:`consumers.facts_reader.chunks`) whose records xmlfile writes: about 100,000 records."""
+"""Chunks of persons (:func:`~consumers.facts.facts_reader.chunks`) whose records xmlfile writes: about 100,000."""
 _FRAGMENTS: Final = "copy (select xml from imsfeed.published where target_id = {} order by kind, id, member) to stdout"
 
 

@@ -12,11 +12,11 @@ from typing import Any, Final
 import msgspec
 
 from deploy.demo.roster import synthetic_owner
-from ims.facts import FACT_TYPES, CourseGroup, Employee, Enrolment, Fact, Owner, Person, School
-from producers.captured_table import OWNER_COLUMN, CapturedTable, TableName
-from producers.change_events import partition_of
-from producers.ordered_events import KafkaMessage, OrderedEvents, Origin, RowEvent, TransactionContext
-from tests.pipeline import row_of
+from ims.source.facts import FACT_TYPES, CourseGroup, Employee, Enrolment, Fact, Owner, Person, School
+from producers.events.change_events import partition_of
+from producers.events.ordered_events import KafkaMessage, OrderedEvents, Origin, RowEvent, TransactionContext
+from producers.source.captured_table import OWNER_COLUMN, CapturedTable, TableName
+from tests.support.pipeline import row_of
 
 OWNERS: Final = (1, 2, 3, 4, 9, 10)
 """Of eight partitions these fill four, two of them with two owners."""

@@ -14,8 +14,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from ims.feed import delta_path
-from ims.records import RecordKey
+from ims.feed.manifest import delta_path
+from ims.records.model import RecordKey
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.importer import Importer
 from tests.benchmarks.installed import folders, process_ids, published
@@ -23,8 +23,8 @@ from tests.benchmarks.meter import Meter, shares
 from tests.benchmarks.school import ROUNDS, Change, School
 from tests.benchmarks.servers import Servers
 from tests.benchmarks.sizes import Sizes
-from tests.installation import Installation
-from tests.waiting import until
+from tests.support.installation import Installation
+from tests.support.waiting import until
 
 FIGURES: Final = ("two_vs_one",)
 _TOGETHER: Final = 20

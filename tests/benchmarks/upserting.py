@@ -16,9 +16,9 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from consumers.batch import Message, Progress, read_batch
-from ims.facts import Table
-from ims.mapping import COLUMNS, REFERENCE_MAPPING
+from consumers.materialize.batch import Message, Progress, read_batch
+from ims.source.facts import Table
+from ims.source.mapping import COLUMNS, REFERENCE_MAPPING
 
 _ARRAYS: Final = {int: "bigint[]", str: "text[]", bool: "boolean[]", date: "date[]"}
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from tests.builders import a_birth_number
 from tests.chaos.school_owner import STARTED
+from tests.support.builders import a_birth_number
 
 Statement = tuple[str, tuple[Any, ...]]
 Connection = psycopg.Connection[tuple[Any, ...]]

@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-from ims.feed import decode
-from ims.runtime.crash_points import CODE
+from ims.feed.manifest import decode
+from ims.runtime.failpoints import CODE
 from tests.chaos.fleet import Life
 from tests.chaos.plan import Fault, role_of
 from tests.chaos.proxy import Mode
 from tests.chaos.world import OWNERS, World
-from tests.installation import PROCESSES
+from tests.support.installation import PROCESSES
 
 _EFFECT_SECONDS = 30.0
 """How long an effect is waited for; the path may be broken elsewhere meanwhile."""

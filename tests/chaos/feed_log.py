@@ -11,11 +11,11 @@ from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 
-from consumers.feed_directory import prove_folder
-from ims.feed import Manifest, decode
-from ims.records import PersonRecord, Record, RecordKey
-from ims.vocabulary import RecordKind, RecStatus
-from ims.xml_reader import ReadRecord, read
+from consumers.feed.feed_directory import prove_folder
+from ims.feed.manifest import Manifest, decode
+from ims.records.model import PersonRecord, Record, RecordKey
+from ims.records.vocabulary import RecordKind, RecStatus
+from ims.xml.reader import ReadRecord, read
 
 Delta = list[ReadRecord]
 
@@ -99,7 +99,7 @@ def _comes_once(key: RecordKey) -> bool:
 def _wrong_entries(first: dict[RecordKey, Record], deltas: list[Delta]) -> list[str]:
     """What the rules above say against the log, record by record.
 
-    That a record is new which is there, or gone which is not, is found by the proof (:mod:`ims.feed_proof`).
+    That a record is new which is there, or gone which is not, is found by the proof (:mod:`ims.feed.verification`).
     """
     wrong: list[str] = []
     known = dict(first)

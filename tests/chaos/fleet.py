@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from ims.runtime.crash_points import CODE
-from tests.installation import PROCESSES
-from tests.waiting import until
+from ims.runtime.failpoints import CODE
+from tests.support.installation import PROCESSES
+from tests.support.waiting import until
 
 
 class Life:

@@ -5,7 +5,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ims.errors import FeedError
-from ims.feed import decode
+from ims.feed.manifest import decode
 from tests.chaos.feed_log import FeedLog
 
 _PAUSE_SECONDS = 0.1

@@ -15,9 +15,9 @@ import time
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
-from consumers import compact
+from consumers.compact import process as compact
 from deploy import cli
-from ims.runtime import crash_points
+from ims.runtime import failpoints
 from tests.chaos.planted import plant
 
 
@@ -46,22 +46,22 @@ def pause_at(wanted: str) -> None:
     """Stop this process at a crash point until somebody wakes it."""
 
     def pause() -> None:
-        crash_points.end = end
+        failpoints.end = end
         # To this thread: a signal to the process may go to another one, and this one would go on for a moment.
         signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
-        crash_points.arm(os.environ.get(crash_points.VARIABLE))
+        failpoints.arm(os.environ.get(failpoints.VARIABLE))
 
-    end, crash_points.end = crash_points.end, pause
+    end, failpoints.end = failpoints.end, pause
     # The command line arms what CRASH_AT says; until the pause it is this.
-    os.environ[crash_points.VARIABLE], after = wanted, os.environ.get(crash_points.VARIABLE, "")
-    arm = crash_points.arm
+    os.environ[failpoints.VARIABLE], after = wanted, os.environ.get(failpoints.VARIABLE, "")
+    arm = failpoints.arm
 
     def arm_once(wanted: str | None) -> None:
         arm(wanted)
-        os.environ[crash_points.VARIABLE] = after
-        crash_points.arm = arm
+        os.environ[failpoints.VARIABLE] = after
+        failpoints.arm = arm
 
-    crash_points.arm = arm_once
+    failpoints.arm = arm_once
 
 
 if __name__ == "__main__":

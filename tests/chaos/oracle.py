@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg import sql
 
-from consumers import sessions, targets_table
-from ims.facts import FACT_TYPES, CourseGroup, Employee, Enrolment, Fact, Facts, Owner, Person, School, Table
-from ims.national_id import NationalId
-from ims.records import PersonRecord, Record, RecordKey
-from ims.roster import roster_of
-from ims.targets import TargetSettings
-from ims.vocabulary import RecordKind, RecStatus
-from ims.xml_reader import read_fragment
-from ims.xml_writer import fragment
+from consumers.database import sessions, targets_table
+from ims.identifiers.national_id import NationalId
+from ims.records.model import PersonRecord, Record, RecordKey
+from ims.records.vocabulary import RecordKind, RecStatus
+from ims.rules.roster import roster_of
+from ims.source.facts import FACT_TYPES, CourseGroup, Employee, Enrolment, Fact, Facts, Owner, Person, School, Table
+from ims.targets.target_settings import TargetSettings
+from ims.xml.reader import read_fragment
+from ims.xml.writer import fragment
 from tests.chaos.driver import Driver
 from tests.chaos.feed_log import FeedLog, version_of
 from tests.chaos.school_owner import orgnr_of

@@ -4,8 +4,8 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from ims.runtime.crash_points import CRASH_POINTS
-from tests.installation import PROCESSES
+from ims.runtime.failpoints import CRASH_POINTS
+from tests.support.installation import PROCESSES
 
 SERVERS: Final = ("source", "state", "kafka")
 ALL: Final = "all processes"

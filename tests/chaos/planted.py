@@ -8,18 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, Final
 
-from consumers import batch, recorded_files, sessions, snapshots, targets_table
-from consumers.facts_store import FactsStore
-from consumers.feed_directory import FeedDirectory
-from consumers.leases import Leases
-from consumers.partition_share import Standing
-from ims.events import Change, Position
-from producers import publisher
-from producers import sessions as producer_sessions
-from producers.heartbeat import Heartbeat
-from producers.initial_load import InitialLoad
-from producers.publisher import Publisher
-from producers.replication import Walsender
+from consumers.database import sessions, targets_table
+from consumers.feed import snapshots
+from consumers.feed.feed_directory import FeedDirectory
+from consumers.materialize import batch
+from consumers.materialize.facts_store import FactsStore
+from consumers.materialize.leases import Leases
+from consumers.materialize.partition_assignment import Standing
+from consumers.published import recorded_files
+from ims.source.events import Change, Position
+from producers.capture.heartbeat import Heartbeat
+from producers.events import publisher
+from producers.events.publisher import Publisher
+from producers.loads.initial_load import InitialLoad
+from producers.source import sessions as producer_sessions
+from producers.source.replication import Walsender
 
 _SILENT: Final = " -c idle_in_transaction_session_timeout=1s"
 

@@ -18,7 +18,7 @@ from tests.chaos.importer import Importer
 from tests.chaos.oracle import Target
 from tests.chaos.plan import Fault, Kind, gone_for_minutes, is_at_start, kinds, plan
 from tests.chaos.world import OWNERS, World
-from tests.waiting import until
+from tests.support.waiting import until
 
 _LONG_RUN_SECONDS = 240.0
 """In a run that is as long as this every kind of fault must happen, and Kafka is gone for minutes at its end."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tests.chaos.scene import LEARNER, Scene
-from tests.waiting import until
+from tests.support.waiting import until
 
 Scenario = Callable[[Scene], list[str]]
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import psycopg
 
-from ims.records import RecordKey
-from ims.runtime.crash_points import CODE
+from ims.records.model import RecordKey
+from ims.records.vocabulary import RecordKind
+from ims.runtime.failpoints import CODE
 from ims.runtime.settings import Settings
-from ims.vocabulary import RecordKind
-from producers import source_setup
-from tests.builders import a_birth_number
+from producers.source import source_setup
 from tests.chaos.feed_log import version_of
 from tests.chaos.school_owner import SchoolOwner
-from tests.installation import Installation
-from tests.waiting import until
+from tests.support.builders import a_birth_number
+from tests.support.installation import Installation
+from tests.support.waiting import until
 
 LEARNER = 2
 """Who moves or leaves; learner 3's name is changed to see that what came before has been told."""

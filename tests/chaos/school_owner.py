@@ -7,15 +7,24 @@ from typing import Any
 import msgspec
 import psycopg
 
-from consumers import sessions, targets_table
-from ims.facts import Enrolment, Fact
-from ims.records import RecordKey
-from ims.targets import TargetSettings
-from ims.vocabulary import RecordKind
-from tests.builders import a_birth_number, a_group, a_person, a_school, a_target, an_employee, an_enrolment, an_owner
+from consumers.database import sessions, targets_table
+from ims.records.model import RecordKey
+from ims.records.vocabulary import RecordKind
+from ims.source.facts import Enrolment, Fact
+from ims.targets.target_settings import TargetSettings
 from tests.chaos.feed_log import FeedLog
-from tests.installation import Installation
-from tests.waiting import until
+from tests.support.builders import (
+    a_birth_number,
+    a_group,
+    a_person,
+    a_school,
+    a_target,
+    an_employee,
+    an_enrolment,
+    an_owner,
+)
+from tests.support.installation import Installation
+from tests.support.waiting import until
 
 STARTED = date(2020, 1, 1)
 _FIRST_ORGNR = 10000000

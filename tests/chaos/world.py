@@ -9,18 +9,18 @@ from typing import Any, Final
 
 import psycopg
 
-from consumers import sessions, targets_table
-from deploy.migrations import migrate
-from ims.facts import Fact
+from consumers.database import sessions, targets_table
+from deploy.state.migrate import migrate
 from ims.runtime.settings import Settings
-from producers import catalog, source_setup
-from tests.builders import a_birth_number, a_group, a_person, a_school, an_employee, an_owner
+from ims.source.facts import Fact
+from producers.source import catalog, source_setup
 from tests.chaos.driver import TEACHER
 from tests.chaos.fleet import Fleet
 from tests.chaos.school_owner import an_unheld_target, orgnr_of
 from tests.chaos.servers import Kafka, Postgres, Server, a_kafka, a_postgres
-from tests.fixture_postgres import SOURCE_SCHEMA
-from tests.installation import insert
+from tests.support.builders import a_birth_number, a_group, a_person, a_school, an_employee, an_owner
+from tests.support.fixtures.postgres import SOURCE_SCHEMA
+from tests.support.installation import insert
 
 OWNERS: Final = {1: (30, 300), 2: (20, 300), 3: (12, 400)}
 """Learners and groups of each owner; the first and the third have one partition."""

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumers import sessions
-from consumers.array_literals import array_literal
-from consumers.sessions import Connection
+from consumers.database import sessions
+from consumers.database.array_literals import array_literal
+from consumers.database.sessions import Connection
 
 TRICKY = [
     "", " ", "NULL", "null", "{}", "{a,b}", ",", '"', "\\", '\\"', "\\n", "\n", "\t\r\f\b\v", "\x01\x1f\x7f\x85",

@@ -9,14 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from consumers import sessions
-from consumers.batch import Message, Outcome, Progress, Refused, read_batch
-from consumers.batch_writing import materialize_once
-from consumers.facts_store import FactsStore, FencedError
-from ims.events import UNAVAILABLE, Envelope, Position, Source, Transaction, encode
-from ims.facts import Table
-from ims.mapping import COLUMNS, REFERENCE_MAPPING, FactKey
-from tests.doubles import MemoryFacts
+from consumers.database import sessions
+from consumers.materialize.apply import materialize_once
+from consumers.materialize.batch import Message, Outcome, Progress, Refused, read_batch
+from consumers.materialize.facts_store import FactsStore, FencedError
+from ims.source.events import UNAVAILABLE, Envelope, Position, Source, Transaction, encode
+from ims.source.facts import Table
+from ims.source.mapping import COLUMNS, REFERENCE_MAPPING, FactKey
+from tests.support.memory.capture import MemoryFacts
 
 
 class Store(Protocol):

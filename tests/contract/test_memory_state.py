@@ -8,25 +8,26 @@ from typing import Any
 
 import pytest
 
-from consumers import cut, holding
-from consumers.batch import Message, Outcome, Refused
-from consumers.batch_writing import materialize_once
-from consumers.feed_directory import FeedDirectory
-from consumers.pending import Pending
-from consumers.sessions import Connection
-from consumers.targets_table import TargetRow, read_target
+from consumers.database.sessions import Connection
+from consumers.database.targets_table import TargetRow, read_target
+from consumers.facts.pending_changes import Pending
+from consumers.feed.feed_directory import FeedDirectory
+from consumers.holds import hold_gate
+from consumers.materialize.apply import materialize_once
+from consumers.materialize.batch import Message, Outcome, Refused
+from consumers.publication import delta
 from ims.errors import FeedError
-from ims.hold_decision import Compared, Decision
-from ims.mapping import REFERENCE_MAPPING
-from ims.records import RecordKey
-from ims.schedule import due_snapshot
-from ims.vocabulary import RecordKind
-from tests import memory_compact
-from tests.builders import ORGNR
-from tests.integration.test_replay_equals_live import RecordedPipeline, live
-from tests.memory_compact import Session, Steps
-from tests.memory_state import MemoryState
+from ims.holds.decision import Compared, Decision
+from ims.records.model import RecordKey
+from ims.records.vocabulary import RecordKind
+from ims.source.mapping import REFERENCE_MAPPING
+from ims.targets.schedule import due_snapshot
+from tests.integration.consumers.replay.test_replay_equals_live import RecordedPipeline, live
 from tests.simulation.feed_folder import FeedFolder
+from tests.support.builders import ORGNR
+from tests.support.memory import compact
+from tests.support.memory.compact import Session, Steps
+from tests.support.memory.state import MemoryState
 
 Mark = tuple[int, str, int, Any]
 _COLUMNS = (
@@ -82,21 +83,21 @@ class TwinPipeline(RecordedPipeline):
         self._compare()
 
     def _step(self) -> None:
-        """As :meth:`consumers.compact.Compactor.step`."""
+        """As :meth:`consumers.compact.process.Compactor.step`."""
         state, target, now = self.memory, self.target_in_memory, self.now
         row = state.read(target)
         settings = row.settings
         if row.head_seq is None:
-            self._do(memory_compact.publish_first(state, target, Session(), now))
+            self._do(compact.publish_first(state, target, Session(), now))
         elif not row.has_snapshot:
-            self._do(memory_compact.snapshot(state, target, self.folder_in_memory, Session(), now, None))
+            self._do(compact.snapshot(state, target, self.folder_in_memory, Session(), now, None))
         else:
-            if memory_compact.is_due(row, now, 0):
-                self._do(memory_compact.cut(state, target, Session(), now, 0))
-            self._do(memory_compact.manifest(state, target, self.folder_in_memory, Session(), now))
+            if compact.is_due(row, now, 0):
+                self._do(compact.cut(state, target, Session(), now, 0))
+            self._do(compact.manifest(state, target, self.folder_in_memory, Session(), now))
             due = due_snapshot(now, settings.snapshot_hour, settings.zone, row.snapshot_through)
             if due is not None and row.state == "ok":
-                self._do(memory_compact.snapshot(state, target, self.folder_in_memory, Session(), now, due))
+                self._do(compact.snapshot(state, target, self.folder_in_memory, Session(), now, due))
 
     def _do(self, steps: Steps) -> None:
         for _ in steps:
@@ -151,15 +152,15 @@ def cut_once_for_all(
     connection: Connection, target: TargetRow, pending: Pending, explained: Pending, now: datetime
 ) -> Any:
     """Nor does it tell with the former settings first, which is done for the sake of holds."""
-    return cut._cut(connection, target, pending, explained, now, everybody=True)
+    return delta._cut(connection, target, pending, explained, now, everybody=True)
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_history_in_memory_is_the_same_as_on_postgresql(
     state_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr(holding, "hold_back", nothing_waits)
-    monkeypatch.setattr(cut, "_cut_twice", cut_once_for_all)
+    monkeypatch.setattr(hold_gate, "hold_back", nothing_waits)
+    monkeypatch.setattr(delta, "_cut_twice", cut_once_for_all)
     pipeline = TwinPipeline(state_dsn, tmp_path, "pifu" if seed % 2 else "ims")
     try:
         live(pipeline, random.Random(seed))

@@ -6,11 +6,11 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
 
-from consumers.batch import Message
-from consumers.kafka_source import KafkaSource, OffsetLostError
+from consumers.materialize.batch import Message
+from consumers.materialize.kafka_source import KafkaSource, OffsetLostError
 from ims.runtime.settings import Settings
-from tests.doubles import MemoryTopic
-from tests.waiting import until
+from tests.support.memory.capture import MemoryTopic
+from tests.support.waiting import until
 
 Topic = KafkaSource | MemoryTopic
 Append = Callable[[int, bytes | None], None]

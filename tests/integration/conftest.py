@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from ims.runtime.settings import Settings
-from producers.catalog import Connection
-from tests.capturing import Topic, prepared, settings_of
+from producers.source.catalog import Connection
+from tests.support.capturing import Topic, prepared, settings_of
 
 
 @pytest.fixture

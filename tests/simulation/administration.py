@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from ims.facts import Enrolment, Fact, Person, Table
-from ims.national_id import NationalId
-from tests.builders import (
+from ims.identifiers.national_id import NationalId
+from ims.source.facts import Enrolment, Fact, Person, Table
+from tests.simulation.source import HOME_GROUPS, Source, Written, key_of
+from tests.support.builders import (
     a_birth_number,
     a_duf_number,
     a_group,
@@ -24,7 +25,6 @@ from tests.builders import (
     an_enrolment,
     an_owner,
 )
-from tests.simulation.source import HOME_GROUPS, Source, Written, key_of
 
 OWNERS = (1, 2)
 ORGNRS = {1: "100000008", 2: "100000016"}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from consumers.batch import Message
+from consumers.materialize.batch import Message
 
 
 class _Source(msgspec.Struct):
@@ -74,7 +74,7 @@ class Sent(NamedTuple):
 
 
 class Producer:
-    """Stands in for ``KafkaProducer``: what :class:`producers.publisher.Publisher` needs of it.
+    """Stands in for ``KafkaProducer``: what :class:`producers.events.publisher.Publisher` needs of it.
 
     Attributes:
         waiting: by partition, what has not arrived.

@@ -1,6 +1,6 @@
 """Capture in a schedule: the real stream, events and publisher, over a model of the walsender and of Kafka.
 
-The load follows :mod:`producers.initial_load` step by step, which is written on a real connection.
+The load follows :mod:`producers.loads.initial_load` step by step, which is written on a real connection.
 """
 
 import random
@@ -12,19 +12,19 @@ from typing import Any, Final, cast
 from kafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
-from ims.facts import FACT_TYPES, Table
 from ims.runtime.metrics import CaptureMetrics
-from producers.captured_table import HEARTBEAT, OWNER_COLUMN, CapturedTable, TableName
-from producers.change_events import ChangeStream, loaded
-from producers.ordered_events import OrderedEvents, Origin, TransactionContext
-from producers.publisher import Publisher
-from producers.replication import Data, Keepalive
-from producers.stream import Stream
-from tests.pipeline import row_of
+from ims.source.facts import FACT_TYPES, Table
+from producers.capture.stream import Stream
+from producers.events.change_events import ChangeStream, loaded
+from producers.events.ordered_events import OrderedEvents, Origin, TransactionContext
+from producers.events.publisher import Publisher
+from producers.source.captured_table import HEARTBEAT, OWNER_COLUMN, CapturedTable, TableName
+from producers.source.replication import Data, Keepalive
 from tests.simulation.broker import Broker, Producer
 from tests.simulation.source import Source, Transaction, key_of
 from tests.simulation.violations import ViolationError
 from tests.simulation.wal_bytes import messages
+from tests.support.pipeline import row_of
 
 TABLES: Final = {
     (name := TableName("public", table.value)): CapturedTable(
@@ -212,7 +212,7 @@ class Capture:
         self._stream = Stream(walsender, publisher, self._changes, _INFLIGHT_LIMIT, METRICS, noted)
 
     def _loading(self, publisher: Publisher, now: datetime) -> Iterator[None]:
-        """As :meth:`producers.initial_load.InitialLoad.run`."""
+        """As :meth:`producers.loads.initial_load.InitialLoad.run`."""
         source = self._source
         epoch = source.capture.epoch = next_epoch(source.capture.epoch, now)
         self._happened("a load was begun")

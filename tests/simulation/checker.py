@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from consumers.batch import Message
-from ims.dialect import Dialect
-from ims.facts import Table
-from ims.feed_proof import prove
-from ims.records import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
-from ims.roster import roster_of
-from ims.schedule import local_day
-from ims.vocabulary import RecordKind, RecStatus
-from ims.xml_reader import ReadRecord, read
-from ims.xml_writer import fragment
-from tests.memory_state import MemoryState, Target
+from consumers.materialize.batch import Message
+from ims.feed.verification import prove
+from ims.records.model import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
+from ims.records.vocabulary import RecordKind, RecStatus
+from ims.rules.roster import roster_of
+from ims.source.facts import Table
+from ims.targets.schedule import local_day
+from ims.xml.dialect import Dialect
+from ims.xml.reader import ReadRecord, read
+from ims.xml.writer import fragment
 from tests.simulation.broker import Broker, seen_in
 from tests.simulation.feed_folder import FeedFolder
 from tests.simulation.source import HOME_GROUPS, Source
 from tests.simulation.violations import ViolationError
+from tests.support.memory.state import MemoryState, Target
 
 _HOMES = {f"group-{number}": number for number in HOME_GROUPS}
 Lived = Mapping[tuple[int, str], list[object]]

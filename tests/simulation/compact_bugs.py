@@ -7,14 +7,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from consumers import delta_files, manifests
-from consumers.pending import Mark, Pending, settled
-from consumers.targets_table import TargetRow
-from tests import memory_affected, memory_compact
-from tests.memory_compact import Session, Steps
-from tests.memory_state import MemoryState, Target
+from consumers.database.targets_table import TargetRow
+from consumers.facts.pending_changes import Mark, Pending, settled
+from consumers.feed import manifests
+from consumers.publication import delta_files
 from tests.simulation.feed_folder import FeedFolder
 from tests.simulation.planting import Bugs
+from tests.support.memory import affected, compact
+from tests.support.memory.compact import Session, Steps
+from tests.support.memory.state import MemoryState, Target
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 BUGS = Bugs()
@@ -27,7 +28,7 @@ def cursor_passes_what_does_not_rest_yet(patch: pytest.MonkeyPatch) -> None:
         pending = settled(known, settle_seconds, after=after)
         return msgspec.structs.replace(pending, through=known[-1].mark_id if known else after)
 
-    patch.setattr(memory_compact, "settled", all_passed)
+    patch.setattr(compact, "settled", all_passed)
 
 
 @BUGS.enter
@@ -38,14 +39,14 @@ def half_a_transaction_is_told(patch: pytest.MonkeyPatch) -> None:
 
 @BUGS.enter
 def told_without_a_delta(patch: pytest.MonkeyPatch) -> None:
-    real = memory_compact._store_deltas
+    real = compact._store_deltas
 
     def store_most(target: Target, entries: list[Any], now: datetime) -> None:
         if target.row.head_seq:
             return
         real(target, entries, now)
 
-    patch.setattr(memory_compact, "_store_deltas", store_most)
+    patch.setattr(compact, "_store_deltas", store_most)
 
 
 @BUGS.enter
@@ -65,7 +66,7 @@ def number_is_used_again_after_a_crash(patch: pytest.MonkeyPatch) -> None:
         return number(msgspec.structs.replace(row, head_seq=seq, head_sha256=sha256), *others)
 
     patch.setattr(MemoryState, "read", read_and_keep)
-    patch.setattr(memory_compact, "next_deltas", number_after_the_files)
+    patch.setattr(compact, "next_deltas", number_after_the_files)
 
 
 @BUGS.enter
@@ -75,16 +76,16 @@ def renamed_instead_of_linked(patch: pytest.MonkeyPatch) -> None:
 
 @BUGS.enter
 def manifest_before_its_files(patch: pytest.MonkeyPatch) -> None:
-    real = memory_compact.manifest
+    real = compact.manifest
 
     def too_early(state: MemoryState, target: Target, folder: FeedFolder, session: Session, now: datetime) -> Steps:
         if target.snapshots and target.locked_by is None:
             deltas = [delta.entry for delta in target.deltas]
             row = state.read(target)
-            folder.write_manifest(manifests.manifest_of(row, *memory_compact.latest(target), deltas, now))
+            folder.write_manifest(manifests.manifest_of(row, *compact.latest(target), deltas, now))
         yield from real(state, target, folder, session, now)
 
-    patch.setattr(memory_compact, "manifest", too_early)
+    patch.setattr(compact, "manifest", too_early)
 
 
 @BUGS.enter
@@ -101,7 +102,7 @@ def target_is_not_locked(patch: pytest.MonkeyPatch) -> None:
 @BUGS.enter
 def snapshot_is_not_of_one_view(patch: pytest.MonkeyPatch) -> None:
     """The number is read first, and what was told later."""
-    real = memory_compact.snapshot
+    real = compact.snapshot
 
     def two_views(state: MemoryState, target: Target, *others: Any) -> Steps:
         before = target.row
@@ -113,17 +114,17 @@ def snapshot_is_not_of_one_view(patch: pytest.MonkeyPatch) -> None:
         yield at
         yield from steps
 
-    patch.setattr(memory_compact, "snapshot", two_views)
+    patch.setattr(compact, "snapshot", two_views)
 
 
 @BUGS.enter
 def moved_id_is_looked_at_in_part(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(memory_affected, "_sharing_an_id", lambda *_: set())
+    patch.setattr(affected, "_sharing_an_id", lambda *_: set())
 
 
 @BUGS.enter
 def member_of_a_group_that_is_not_told(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(memory_affected, "_not_told", lambda *_: set())
+    patch.setattr(affected, "_not_told", lambda *_: set())
 
 
 @BUGS.enter
@@ -133,4 +134,4 @@ def changed_settings_are_not_told(patch: pytest.MonkeyPatch) -> None:
 
 @BUGS.enter
 def last_day_is_passed_over(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(memory_affected, "_ended", lambda *_: False)
+    patch.setattr(affected, "_ended", lambda *_: False)

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from consumers.pending import settled
-from ims.schedule import due_snapshot, local_day
-from tests import memory_compact
-from tests.memory_compact import Session, SessionLostError, Steps
-from tests.memory_state import MemoryState, Target
+from consumers.facts.pending_changes import settled
+from ims.targets.schedule import due_snapshot, local_day
 from tests.simulation.feed_folder import FeedFolder
+from tests.support.memory import compact
+from tests.support.memory.compact import Session, SessionLostError, Steps
+from tests.support.memory.state import MemoryState, Target
 
 SETTLE_SECONDS = 0.5
 """Longer than in life, so that more happens while a change rests."""
@@ -40,17 +40,17 @@ class Compactor:
         """Take up one of the choices."""
         row, folder, session = target.row, self._folders[target.row.target_id], self._session
         if what == "first publication":
-            steps = memory_compact.publish_first(self._state, target, session, now)
+            steps = compact.publish_first(self._state, target, session, now)
         elif what == "cut":
             self._notice_cut(target, now)
-            steps = memory_compact.cut(self._state, target, session, now, SETTLE_SECONDS)
+            steps = compact.cut(self._state, target, session, now, SETTLE_SECONDS)
         elif what == "manifest":
-            steps = memory_compact.manifest(self._state, target, folder, session, now)
+            steps = compact.manifest(self._state, target, folder, session, now)
         else:
             settings = row.settings
             day = due_snapshot(now, settings.snapshot_hour, settings.zone, row.snapshot_through)
             scheduled = day if target.snapshots else None
-            steps = memory_compact.snapshot(self._state, target, folder, session, now, scheduled)
+            steps = compact.snapshot(self._state, target, folder, session, now, scheduled)
         self._work = _Work(target, steps)
         self.go_on()
 
@@ -97,8 +97,8 @@ class Compactor:
         if not target.snapshots:
             return ["snapshot"]
         written = self._folders[row.target_id].manifest
-        due = ["manifest"] if memory_compact.expired_manifest(row, written, now, _MANIFEST_EVERY) else []
-        if memory_compact.is_due(row, now, SETTLE_SECONDS):
+        due = ["manifest"] if compact.expired_manifest(row, written, now, _MANIFEST_EVERY) else []
+        if compact.is_due(row, now, SETTLE_SECONDS):
             due.append("cut")
         day = due_snapshot(now, row.settings.snapshot_hour, row.settings.zone, row.snapshot_through)
         return [*due, "snapshot"] if day is not None and row.state == "ok" else due

@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Iterable
 
 from ims.errors import FeedError
-from ims.feed import MANIFEST, Manifest, encode
+from ims.feed.manifest import MANIFEST, Manifest, encode
 from tests.simulation.violations import ViolationError
 
 
 class FeedFolder:
-    """Stands in for :class:`consumers.feed_directory.FeedDirectory`.
+    """Stands in for :class:`consumers.feed.feed_directory.FeedDirectory`.
 
     Attributes:
         files: by path.
@@ -62,7 +62,7 @@ class FeedFolder:
         self.manifest = manifest
 
     def names(self, folder: str) -> list[str]:
-        """The files in a subfolder, as :func:`ims.feed_proof.prove` wants them."""
+        """The files in a subfolder, as :func:`ims.feed.verification.prove` wants them."""
         return sorted(path.rpartition("/")[2] for path in self.files if path.startswith(f"{folder}/"))
 
     def read(self, name: str) -> bytes:

@@ -5,13 +5,13 @@ No lease keeps two of them apart: what a lease makes rare happens all the time h
 
 from collections.abc import Callable
 
-from consumers.batch import Message, Progress
-from consumers.batch_writing import materialize_once
-from consumers.facts_store import FencedError
-from ims.mapping import REFERENCE_MAPPING
-from tests.memory_state import MemoryState
+from consumers.materialize.apply import materialize_once
+from consumers.materialize.batch import Message, Progress
+from consumers.materialize.facts_store import FencedError
+from ims.source.mapping import REFERENCE_MAPPING
 from tests.simulation.broker import Broker
 from tests.simulation.checker import FactsChecker
+from tests.support.memory.state import MemoryState
 
 
 class Materializer:

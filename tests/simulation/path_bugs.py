@@ -6,20 +6,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from consumers import batch
-from consumers.batch import Load
-from consumers.memory_store import MemoryFacts
-from ims import events
-from ims.events import Change, Envelope
-from ims.facts import Table
-from producers import change_events
-from producers.change_events import ChangeStream
-from producers.pgoutput import UNCHANGED, Delete, Truncate
-from producers.publisher import Publisher
-from tests.memory_state import MarkedFacts
+from consumers.materialize import batch
+from consumers.materialize.batch import Load
+from consumers.replay.memory_store import MemoryFacts
+from ims.source import events
+from ims.source.events import Change, Envelope
+from ims.source.facts import Table
+from producers.events import change_events
+from producers.events.change_events import ChangeStream
+from producers.events.publisher import Publisher
+from producers.source.pgoutput import UNCHANGED, Delete, Truncate
 from tests.simulation import capture
 from tests.simulation.materializer import Materializer
 from tests.simulation.planting import Bugs
+from tests.support.memory.state import MarkedFacts
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 BUGS = Bugs()

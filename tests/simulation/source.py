@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from ims.facts import FACT_TYPES, CourseGroup, Employee, Enrolment, Fact, Facts, Owner, Person, School, Table
+from ims.source.facts import FACT_TYPES, CourseGroup, Employee, Enrolment, Fact, Facts, Owner, Person, School, Table
 
 Key = tuple[Table, int, int]
 Tables = dict[Key, Fact]

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from ims.facts import Table
+from ims.source.facts import Table
 from tests.simulation.source import Beat, OpenTransaction, Truncated
 from tests.simulation.world import Action, World
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from ims.facts import Fact, Table
-from ims.mapping import COLUMNS
-from producers.replication import Data
-from tests.pipeline import row_of
+from ims.source.facts import Fact, Table
+from ims.source.mapping import COLUMNS
+from producers.source.replication import Data
 from tests.simulation.source import Beat, Transaction, Truncated, Written, key_of, table_of
-from tests.unit.producers import pgoutput_bytes as pg
+from tests.support.pipeline import row_of
+from tests.unit.producers.source import pgoutput_bytes as pg
 
 _OIDS: Final = {int: pg.INT8, str: pg.TEXT, bool: pg.BOOL, date: pg.DATE}
 _RELATIONS: Final = {table: number for number, table in enumerate(Table, 16_400)}

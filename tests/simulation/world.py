@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from tests.builders import a_target
-from tests.memory_state import MemoryState
 from tests.simulation.administration import OWNERS, Administration
 from tests.simulation.broker import Broker, Producer
 from tests.simulation.capture import Capture
@@ -17,6 +15,8 @@ from tests.simulation.compactor import Compactor
 from tests.simulation.feed_folder import FeedFolder
 from tests.simulation.materializer import Materializer
 from tests.simulation.source import Source
+from tests.support.builders import a_target
+from tests.support.memory.state import MemoryState
 
 OSLO = ZoneInfo("Europe/Oslo")
 MOMENT = timedelta(milliseconds=100)

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from deploy.local.process import LocalStackError
-from tests import java
 from tests.benchmarks import capture_beside_debezium, topic_arrivals
 from tests.benchmarks.figure import NotMeasured
 from tests.benchmarks.servers import Servers
 from tests.benchmarks.sizes import TINY
 from tests.benchmarks.topic_arrivals import Arrivals, await_backlog
+from tests.support.servers import java
 
 
 class FilledTopic:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from ims.records import MemberRecord, PersonRecord, Record
-from ims.vocabulary import InstitutionRole, RecStatus, RoleType
-from ims.xml_reader import ReadRecord
+from ims.records.model import MemberRecord, PersonRecord, Record
+from ims.records.vocabulary import InstitutionRole, RecStatus, RoleType
+from ims.xml.reader import ReadRecord
 from tests.chaos.feed_log import Delta, _wrong_entries, version_of
 
 NEW, CHANGED, GONE = RecStatus.NEW, RecStatus.CHANGED, RecStatus.GONE

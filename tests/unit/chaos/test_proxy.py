@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.proxy import Mode, Proxy, proxied
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 class _Echo(socketserver.BaseRequestHandler):

@@ -5,7 +5,6 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +15,8 @@ from prometheus_client import CollectorRegistry
 from deploy.cli import app
 from ims.runtime.monitoring import Health, serve
 from ims.runtime.settings import described
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 CONTAINERS = ROOT / "deploy" / "containers"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OUR_IMAGE = f"imsfeed:{PROJECT['version']}"

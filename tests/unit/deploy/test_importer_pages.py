@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from ims.runtime.settings import described
-from ims.targets import TargetSettings, parse_toml
+from ims.targets.target_settings import TargetSettings, parse_toml
+from tests.support.paths import DOCS
 
-FOLDER = Path(__file__).parents[3] / "docs" / "importers"
+FOLDER = DOCS / "importers"
 PAGES = sorted(FOLDER.glob("*.md"))
 IMPORTERS = ["eadm-efeide.md", "fronter.md", "itslearning.md", "moodle.md", "vigobas.md"]
 

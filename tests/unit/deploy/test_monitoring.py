@@ -1,7 +1,6 @@
 import itertools
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +8,8 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from ims.runtime.metrics import CaptureMetrics, CompactMetrics, MaterializeMetrics
+from tests.support.paths import DEPLOY
 
-DEPLOY = Path(__file__).parents[3] / "deploy"
 MONITORING = DEPLOY / "monitoring"
 
 PROMETHEUS: dict[str, Any] = yaml.safe_load((MONITORING / "prometheus.yml").read_text())

@@ -1,0 +1,257 @@
+"""Compact: make each target's feed follow the state database.
+
+Woken when marks are made, it lets them settle, cuts deltas, and writes the manifest last. Snapshots and the files at
+fixed paths are written beside it, in a thread of their own, so that a large one never keeps a leaver waiting; so are
+the mails to case workers, in another, and the nightly proof, in a third.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+import psycopg
+
+from consumers.compact.deadline_margin import lowest_margin
+from consumers.compact.full_files import FullFiles
+from consumers.compact.timing import AT_ONCE, IDLE_SECONDS, SOON, Pace, Progress, await_news, export_is_due, passed
+from consumers.database import sessions
+from consumers.database.notifications import CHANNEL
+from consumers.database.sessions import Connection
+from consumers.database.targets_table import TargetRow, all_targets
+from consumers.feed.feed_check import FeedCheck
+from consumers.feed.feed_permissions import refuse_wide_feed
+from consumers.feed.manifests import write_manifest
+from consumers.feed.snapshots import feed_directory
+from consumers.holds import holds_store
+from consumers.notices import notice_store
+from consumers.notices.mail import mail_server
+from consumers.notices.notices import Notices
+from consumers.publication.delta import Cut, cut_once
+from consumers.publication.first_publication import publish_first
+from consumers.publication.urgent_delta import cut_urgently
+from consumers.published import exclusions_store, published_store, recorded_files, tombstones
+from consumers.reconciliation.nightly import NightlyProof
+from ims.errors import FeedError
+from ims.holds.losses import Cause
+from ims.records.vocabulary import RecordKind
+from ims.rules.eligibility import Reason
+from ims.runtime.failpoints import crash_point
+from ims.runtime.lifecycle import Stop
+from ims.runtime.logs import get_logger
+from ims.runtime.mapping_file import read_mapping
+from ims.runtime.metrics import TARGET_STATES, CompactMetrics
+from ims.runtime.retries import patiently
+from ims.runtime.settings import Settings
+from ims.targets.schedule import due_snapshot, local_day
+
+log = get_logger(__name__)
+
+_KEEP_HOUSE_EVERY: Final = timedelta(minutes=10)
+_LOOK_EVERY: Final = timedelta(seconds=30)
+"""Time between two looks at what is costly to count, and at what case workers should be told."""
+LEFT_OUT_SERIES: Final = [
+    (kind.name.lower(), reason.value) for kind in (RecordKind.PERSON, RecordKind.GROUP) for reason in Reason
+]
+"""Labels of the metric that counts who is left out, and why."""
+UMASK: Final = 0o027
+"""Files 0640 and directories 0750: a feed is personal data."""
+
+
+def run(settings: Settings, stop: Stop, metrics: CompactMetrics, ready: Callable[[bool], None]) -> None:
+    """Compact until *stop*, through every outage of the state database.
+
+    Raises:
+        InvalidSettingsError: the mail settings do not go together, or others may look into the feed directory.
+    """
+    os.umask(UMASK)
+    refuse_wide_feed(settings.feed_directory)
+    server = mail_server(settings)
+
+    def again(error: BaseException, wait: float) -> None:
+        ready(False)
+        log.warning("starting again", error=error, wait_seconds=round(wait, 1))
+
+    with ThreadPoolExecutor(1, "proof") as prover:
+        proof = NightlyProof(settings, read_mapping(settings), metrics, prover, stop)
+        for attempt in patiently(_is_transient, stop=stop, on_retry=again):
+            with attempt, sessions.connect(settings.state(), "compact") as connection:
+                connection.execute(f"listen {CHANNEL}")
+                with ThreadPoolExecutor(1, "snapshot") as writer, ThreadPoolExecutor(1, "notices") as mailer:
+                    notices = None if server is None else Notices(settings, server, mailer, metrics, stop)
+                    compactor = Compactor(settings, metrics, connection, writer, notices, proof)
+                    ready(True)
+                    while not stop:
+                        wait = compactor.step(datetime.now(UTC))
+                        metrics.alive(time.time())
+                        await_news(connection, stop, wait)
+
+
+class Compactor:
+    """The targets' feeds, brought up to date one step at a time. Without *notices* no mail is sent."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: CompactMetrics,
+        connection: Connection,
+        writer: Executor,
+        notices: Notices | None = None,
+        proof: NightlyProof | None = None,
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._connection = connection
+        self._files = FullFiles(settings, metrics, writer)
+        self._notices = notices
+        self._proof = proof
+        self._progress: dict[int, Progress] = {}
+        self._pace = Pace(settings.settle_seconds)
+        self._kept_house: datetime | None = None
+        self._looked: datetime | None = None
+        self._broken: set[int] = set()
+        every = timedelta(seconds=settings.manifest_seconds)
+        self._check = FeedCheck(connection, settings.feed_directory, every)
+
+    def step(self, now: datetime) -> float:
+        """Do what is due for every target.
+
+        Returns:
+            Seconds until something may be due again, unless a notification comes first.
+        """
+        targets = all_targets(self._connection)
+        for target in targets:
+            try:
+                self._target(target, now)
+            except psycopg.errors.SerializationFailure as error:
+                # Another process changed the target between our looking and our locking; now it may be ours.
+                log.debug("target changed meanwhile", target=target.settings.name, owner=target.owner_id, error=error)
+                self._pace.within(SOON)
+            except FeedError as error:
+                # One target's broken folder must not keep the others waiting.
+                self._broken.add(target.target_id)
+                log.error("target failed", target=target.settings.name, owner=target.owner_id, error=str(error))  # noqa: TRY400 - the text says it all
+        self._watch(targets)
+        if self._proof is not None:
+            self._proof.look(self._connection, targets, now)
+        if passed(self._looked, _LOOK_EVERY, now):
+            self._count()
+            self._look(now)
+            self._looked = now
+        if passed(self._kept_house, _KEEP_HOUSE_EVERY, now):
+            self._keep_house(all_targets(self._connection), now)
+            self._kept_house = now
+        return self._pace.pause(targets)
+
+    def _target(self, target: TargetRow, now: datetime) -> None:
+        if target.state == "disabled":
+            return
+        progress = self._progress.setdefault(target.target_id, Progress())
+        self._files.look(progress, now)
+        if target.head_seq is None:
+            if not publish_first(self._connection, target.target_id, now, lambda: self._metrics.alive(time.time())):
+                return
+            crash_point("first.committed")
+            log.info("first publication", target=target.settings.name, owner=target.owner_id)
+            self._pace.within(AT_ONCE)  # nothing of it can be seen before its snapshot
+        elif self._check.stands_still(target, now):
+            self._broken.add(target.target_id)
+        elif not target.has_snapshot:
+            self._files.begin_snapshot(target, progress, now, None)
+        else:
+            self._published(target, progress, now)
+
+    def _published(self, target: TargetRow, progress: Progress, now: datetime) -> None:
+        self._cut(target, progress, now)
+        every = timedelta(seconds=self._settings.manifest_seconds)
+        if progress.manifest_state != target.shown_state or passed(progress.manifest_at, every, now):
+            self._manifest(target, progress, now)
+        settings = target.settings
+        due = due_snapshot(now, settings.snapshot_hour, settings.zone, target.snapshot_through)
+        if due is not None and target.state == "ok":
+            self._files.begin_snapshot(target, progress, now, due)
+        elif export_is_due(target, progress, now):
+            progress.exported_at = now
+            self._files.begin_export(target, progress, now)
+
+    def _cut(self, target: TargetRow, progress: Progress, now: datetime) -> None:
+        if target.urgent:
+            self._tell(cut_urgently(self._connection, target.target_id, now), target, progress, now)
+        settle = self._settings.settle_seconds
+        midnight = local_day(now, target.settings.zone) > (target.dated_through or date.min)
+        rested = target.resting is not None and target.resting >= settle
+        if target.urgent or target.recompute or target.review or target.repair or midnight or rested:
+            self._tell(cut_once(self._connection, target.target_id, now, settle), target, progress, now)
+
+    def _tell(self, cut: Cut | None, target: TargetRow, progress: Progress, now: datetime) -> None:
+        self._metrics.delta_attempts.inc()
+        if cut is not None:
+            self._pace.within(AT_ONCE)  # for what has come to rest meanwhile; its notification was long ago
+        elif target.state == "ok" and not target.open:
+            self._pace.within(SOON)
+        if cut is None or not cut.entries:
+            return
+        crash_point("cut.committed")
+        self._manifest(target, progress, now)
+        self._metrics.delta_published.inc(len(cut.entries))
+        self._metrics.changed_ids.inc(cut.changed_ids)
+        oldest = cut.entries[0].oldest_event_at
+        if oldest is not None:
+            self._metrics.end_to_end_seconds.observe(max(0.0, time.time() - oldest.timestamp()))
+        for entry in cut.entries:
+            log.info("delta", target=target.settings.name, owner=target.owner_id, seq=entry.seq, size=entry.size)
+
+    def _manifest(self, target: TargetRow, progress: Progress, now: datetime) -> None:
+        written = write_manifest(self._connection, self._settings.feed_directory, target.target_id, now)
+        # If another process had the target just then, the next step tries again.
+        progress.manifest_at = now if written else None
+        self._pace.within(IDLE_SECONDS if written else SOON)
+        progress.manifest_state = target.shown_state
+        self._metrics.manifest_written.inc(int(written))
+
+    def _watch(self, targets: list[TargetRow]) -> None:
+        for state in TARGET_STATES:
+            self._metrics.targets.labels(state).set(sum(target.shown_state == state for target in targets))
+        self._metrics.delta_seq.set(max((target.head_seq or 0 for target in targets), default=0))
+
+    def _count(self) -> None:
+        self._metrics.pending_marks.set(published_store.pending_marks(self._connection))
+        counts = exclusions_store.left_out_counts(self._connection)
+        for kind, reason in LEFT_OUT_SERIES:
+            self._metrics.left_out.labels(kind, reason).set(counts.get((kind, reason), 0))
+        held = holds_store.counts(self._connection)
+        for cause in Cause:
+            self._metrics.held.labels(cause.value).set(held.get(cause, 0))
+
+    def _look(self, now: datetime) -> None:
+        """See whether the importers' hours are kept, and tell the case workers what they should know."""
+        self._metrics.ready_by_margin_seconds.set(lowest_margin(self._connection, all_targets(self._connection), now))
+        if self._notices is not None and self._notices.look(self._broken, now):
+            self._broken.clear()
+
+    def _keep_house(self, targets: list[TargetRow], now: datetime) -> None:
+        """Remove what is past its time."""
+        before = now - timedelta(days=self._settings.retention_days)
+        for target in targets:
+            if target.has_snapshot and not self._check.stands_still(target, now):
+                self._expire(target, before, now)
+        published_store.forget_marks(self._connection)
+        notice_store.forget(self._connection, before)
+        holds_store.forget_departures(self._connection, now)
+
+    def _expire(self, target: TargetRow, before: datetime, now: datetime) -> None:
+        root = self._settings.feed_directory
+        with self._connection.transaction():
+            expired = recorded_files.expire(self._connection, target.target_id, before)
+            tombstones.expire(self._connection, target.target_id, now)
+        if not expired or write_manifest(self._connection, root, target.target_id, now):
+            directory = feed_directory(root, target)
+            directory.remove(expired)
+            directory.sweep(recorded_files.known_files(self._connection, target.target_id), now.timestamp())
+
+
+def _is_transient(error: BaseException) -> bool:
+    # A full disk is waited for: the old feed stays as it is, and nothing is lost.
+    return sessions.is_transient(error) or isinstance(error, OSError)

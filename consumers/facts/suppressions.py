@@ -1,0 +1,78 @@
+"""Who is suppressed or told to leave, in the state database, and at whom a target's next cut must look therefore."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from consumers.database.sessions import Connection
+
+Kind = Literal["leave_now", "suppressed"]
+
+
+class Suppression(msgspec.Struct, frozen=True):
+    """A person who is suppressed, or told to leave, and since when."""
+
+    owner: int
+    person: int
+    kind: Kind
+    since: datetime
+
+
+def all_in_force(connection: Connection) -> list[Suppression]:
+    """Those of all owners."""
+    rows = connection.execute(
+        "select owner_id, person_id, kind, since from imsfeed.suppression where ended_at is null"
+        " order by owner_id, kind, person_id"
+    ).fetchall()
+    return [Suppression(*row) for row in rows]
+
+
+def in_force(connection: Connection, owner_id: int, kind: Kind, persons: Collection[int]) -> frozenset[int]:
+    """Those of *persons* of whom it is ordered, by running number."""
+    rows = connection.execute(
+        "select person_id from imsfeed.suppression"
+        " where owner_id = %s and kind = %s and person_id = any (%s) and ended_at is null",
+        (owner_id, kind, list(persons)),
+    ).fetchall()
+    return frozenset(person for (person,) in rows)
+
+
+def urgent(connection: Connection, target_id: int) -> frozenset[int]:
+    """The persons at whom the target's next cut must look, settled or not."""
+    rows = connection.execute(
+        "select distinct person_id from imsfeed.urgent_mark where target_id = %s", (target_id,)
+    ).fetchall()
+    return frozenset(person for (person,) in rows)
+
+
+def looked_at(connection: Connection, target_id: int) -> None:
+    """The cut has looked at :func:`urgent`; in its own transaction, which sees no marks but those."""
+    connection.execute("delete from imsfeed.urgent_mark where target_id = %s", (target_id,))
+
+
+def to_be_ended(connection: Connection, owner_id: int, persons: Collection[int], through: int) -> dict[int, bool]:
+    """Those of *persons* who are told to leave and about whom nothing newer than mark *through* is pending.
+
+    Returns:
+        For each, by running number, whether the person was known when it was ordered.
+    """
+    rows = connection.execute(
+        "select s.person_id, s.known from imsfeed.suppression s where s.owner_id = %(owner)s and s.kind = 'leave_now'"
+        " and s.person_id = any (%(persons)s) and s.ended_at is null and not exists (select from imsfeed.mark m"
+        " where m.owner_id = s.owner_id and m.kind = 'person' and m.id = s.person_id and m.mark_id > %(through)s)",
+        {"owner": owner_id, "persons": list(persons), "through": through},
+    ).fetchall()
+    return dict(rows)
+
+
+def end(connection: Connection, owner_id: int, persons: Collection[int], now: datetime) -> None:
+    """The source agrees that these persons have left: what was ordered ahead of it is over."""
+    connection.execute(
+        "with ended as (update imsfeed.suppression set ended_at = %(now)s where owner_id = %(owner)s"
+        " and kind = 'leave_now' and person_id = any (%(persons)s) and ended_at is null returning person_id)"
+        " insert into imsfeed.suppression_audit (who, action, reason, owner_id, person_id)"
+        " select 'imsfeed', 'leave_now_ended', 'the source agrees', %(owner)s, person_id from ended",
+        {"now": now, "owner": owner_id, "persons": list(persons)},
+    )

@@ -1,0 +1,90 @@
+"""The manifest of a target, from what is recorded: always written last, and by one process at a time."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from consumers.database import sessions
+from consumers.database.sessions import Connection
+from consumers.database.targets_table import TargetRow, lock_target
+from consumers.feed import feed_check
+from consumers.feed.snapshots import feed_directory
+from consumers.published import recorded_files
+from ims.feed.manifest import DeltaEntry, Manifest, SnapshotEntry, delta_path, encode
+from ims.runtime.failpoints import crash_point
+from ims.targets.importer_deadline import ready_by
+from ims.targets.schedule import next_snapshot
+
+_EXPIRES_AFTER: Final = timedelta(minutes=10)
+"""An importer that sees an older ``checked`` knows that nobody writes any more."""
+
+
+def write_manifest(connection: Connection, root: Path, target_id: int, now: datetime, *, wait: bool = False) -> bool:
+    """Link what is recorded but not in the feed yet, then say in the manifest what is.
+
+    The target's row is locked meanwhile, so that of two processes the later one writes the newer manifest. The server
+    takes the lock from a process that was paused for long; so the lock is asked for once more before the manifest is
+    replaced. Should the process be paused just then, its older manifest stands until the next one: that of whoever goes
+    on, or its own, which is the first thing it writes after it has lost its session.
+
+    Args:
+        wait: wait for another process that works on the target, instead of giving up at once.
+
+    Returns:
+        Whether it was written; not while another process works on the target, there is no snapshot yet, or the files
+        contradict what was recorded (:mod:`consumers.feed.feed_check`).
+
+    Raises:
+        FeedError: a file of the feed is not what was recorded.
+    """
+    with connection.transaction():
+        target = lock_target(connection, target_id, wait=wait)
+        if target is None or not target.has_snapshot:
+            return False
+        directory = feed_directory(root, target)
+        if feed_check.examine(connection, target, directory) is not None:
+            return False
+        for seq, _, xml in recorded_files.unlinked_deltas(connection, target_id):
+            crash_point("delta.before_link")
+            directory.link(delta_path(seq), xml)
+            crash_point("delta.linked")
+            recorded_files.mark_linked(connection, target_id, seq, now)
+        latest = recorded_files.latest_snapshot(connection, target_id)
+        if latest is None:
+            return False
+        deltas = recorded_files.deltas(connection, target_id)
+        if not target.announced:
+            recorded_files.announced(connection, target_id, now)
+        content = encode(manifest_of(target, *latest, deltas, now))
+        crash_point("manifest.before_rename")
+        directory.write_manifest(content, still_ours=lambda: sessions.see_that_it_lives(connection))
+        crash_point("manifest.renamed")
+        return True
+
+
+def manifest_of(
+    target: TargetRow, snapshot: SnapshotEntry, taken_at: datetime, deltas: list[DeltaEntry], now: datetime
+) -> Manifest:
+    """What the manifest of a target that has been published says at *now*.
+
+    Args:
+        taken_at: when *snapshot*, the latest one, was taken.
+        deltas: those in the feed, in order.
+    """
+    settings = target.settings
+    next_at = next_snapshot(now, settings.snapshot_hour, settings.zone)
+    return Manifest(
+        target=settings.name,
+        epoch=target.epoch,
+        epoch_seq=target.epoch_seq,
+        head_seq=target.head_seq or 0,
+        oldest_delta_seq=deltas[0].seq if deltas else None,
+        generated=max(taken_at, target.head_at or taken_at),
+        checked=now,
+        expires=now + _EXPIRES_AFTER,
+        state="stale" if target.state != "ok" else "held" if target.held else "ok",
+        snapshot=snapshot,
+        deltas=deltas,
+        next_snapshot=next_at,
+        ready_by=ready_by(next_at, settings),
+    )

@@ -1,0 +1,183 @@
+"""A feed written anew from the state database: after its volume was lost, or after the database itself was set back.
+
+Both take the target's lock, and end with the manifest; whatever interrupts them, they can be run again, or compact
+finishes what is left. In the same epoch every delta comes back with its own bytes. In a new one importers take the
+snapshot again, which is what they must do when the numbers and the state of two histories have come apart.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from consumers.database.sessions import Connection
+from consumers.database.targets_table import TargetRow, lock_target, read_target
+from consumers.feed.feed_directory import FeedDirectory
+from consumers.feed.manifests import write_manifest
+from consumers.feed.snapshots import take_snapshot, write_export
+from consumers.publication.delta import cut_once
+from ims.errors import FeedError
+from ims.feed.conflicts import Standstill, text_of
+from ims.feed.manifest import MANIFEST, delta_path
+
+
+class Republished(msgspec.Struct, frozen=True):
+    """What was written: the epoch and its last number, how many deltas, and the fresh snapshot if one was needed."""
+
+    epoch: str
+    head_seq: int
+    deltas: int
+    snapshot: str | None
+
+
+def republish(
+    connection: Connection,
+    root: Path,
+    target_id: int,
+    now: datetime,
+    by: str,
+    shown: Callable[[Sequence[int]], Iterable[int]] = iter,
+) -> Republished:
+    """Write the files of a target anew: recorded deltas as they were, a fresh snapshot if one is missing, the manifest.
+
+    Args:
+        by: who asked for it, for the audit.
+        shown: goes through the numbers of the deltas, and may show how far it has come.
+
+    Raises:
+        FeedError: the target was never published, a file is there with another content, or the feed is ahead of the
+            state database: then only a new epoch is right.
+        psycopg.errors.LockNotAvailable: another process works on the target for longer than one should wait.
+    """
+    with connection.transaction():
+        target = _locked(connection, target_id)
+        directory = _folder(root, target)
+        _see_that_nothing_is_newer(target, directory)
+        numbers = _numbers(connection, target_id)
+        for seq in shown(numbers):
+            directory.link(delta_path(seq), _bytes(connection, target_id, seq))
+        _forget_missing_snapshots(connection, target_id, directory)
+        _settle(connection, target, by, "republished", target.epoch, target.epoch)
+        has_snapshot = read_target(connection, target_id).has_snapshot
+    path = None if has_snapshot else take_snapshot(connection, root, target_id, now).path
+    return _finished(connection, root, target_id, now, len(numbers), path)
+
+
+def begin_epoch(connection: Connection, root: Path, target_id: int, now: datetime, by: str) -> Republished:
+    """Begin a new epoch of a target: a fresh snapshot with a number that no file has had, and then deltas again.
+
+    What has changed since the snapshot's state was last told follows in a delta at once, so that importers do not have
+    to wait for it. The files of the former epoch are no longer named, and are swept like all that nobody knows.
+
+    Args:
+        by: who asked for it, for the audit.
+
+    Raises:
+        FeedError: the target was never published.
+        psycopg.errors.LockNotAvailable: another process works on the target for longer than one should wait.
+    """
+    with connection.transaction():
+        target = _locked(connection, target_id)
+        directory = _folder(root, target)
+        former = {target.epoch, *_epoch_in(directory)}
+        seq = max(directory.highest_seq(), target.head_seq or 0) + 1
+        _forget_history(connection, target_id, former, seq, now)
+        _settle(connection, target, by, "epoch", target.epoch, read_target(connection, target_id).epoch)
+    path = take_snapshot(connection, root, target_id, now).path
+    cut_once(connection, target_id, now, settle_seconds=0)
+    return _finished(connection, root, target_id, now, 0, path)
+
+
+def _locked(connection: Connection, target_id: int) -> TargetRow:
+    target = lock_target(connection, target_id, wait=True) or read_target(connection, target_id)
+    if target.head_seq is None:
+        raise FeedError(
+            f"target {target.settings.name} was never published: its owner's facts have not arrived; compact publishes"
+            " it once they have"
+        )
+    return target
+
+
+def _folder(root: Path, target: TargetRow) -> FeedDirectory:
+    """The target's folder, created if it is lost, and without a manifest that cannot be read."""
+    directory = FeedDirectory(root, target.orgnr or "", target.settings.name)
+    try:
+        directory.manifest()
+    except FeedError:
+        directory.remove([MANIFEST])
+    return directory
+
+
+def _see_that_nothing_is_newer(target: TargetRow, directory: FeedDirectory) -> None:
+    if target.standstill in {Standstill.AHEAD, Standstill.UNKNOWN_EPOCH}:
+        raise FeedError(f"target {target.settings.name}: {text_of(target.standstill, target.settings.name)}")
+    if directory.highest_seq() > (target.head_seq or 0):
+        raise FeedError(f"target {target.settings.name}: {text_of(Standstill.AHEAD, target.settings.name)}")
+
+
+def _epoch_in(directory: FeedDirectory) -> set[str]:
+    manifest = directory.manifest()
+    return set() if manifest is None else {manifest.epoch}
+
+
+def _numbers(connection: Connection, target_id: int) -> list[int]:
+    """Numbers of the deltas that were in the feed; one that was not yet comes with the manifest."""
+    rows = connection.execute(
+        "select seq from imsfeed.delta where target_id = %s and linked_at is not null order by seq", (target_id,)
+    ).fetchall()
+    return [seq for (seq,) in rows]
+
+
+def _bytes(connection: Connection, target_id: int, seq: int) -> bytes:
+    row = connection.execute(
+        "select xml from imsfeed.delta where target_id = %s and seq = %s", (target_id, seq)
+    ).fetchone()
+    return bytes(row[0]) if row else b""
+
+
+def _forget_missing_snapshots(connection: Connection, target_id: int, directory: FeedDirectory) -> None:
+    """Snapshots cannot be written again as they were: what was told has changed since."""
+    rows = connection.execute("select path from imsfeed.snapshot where target_id = %s", (target_id,)).fetchall()
+    missing = [path for (path,) in rows if not (directory.path / path).is_file()]
+    connection.execute("delete from imsfeed.snapshot where target_id = %s and path = any (%s)", (target_id, missing))
+
+
+def _forget_history(connection: Connection, target_id: int, former: set[str], seq: int, now: datetime) -> None:
+    for epoch in former:
+        connection.execute(
+            "insert into imsfeed.former_epoch (target_id, epoch, ended_at) values (%s, %s, %s) on conflict do nothing",
+            (target_id, epoch, now),
+        )
+    connection.execute("delete from imsfeed.delta where target_id = %s", (target_id,))
+    connection.execute("delete from imsfeed.snapshot where target_id = %s", (target_id,))
+    connection.execute(
+        "update imsfeed.target set epoch = default, epoch_seq = %s, head_seq = %s, head_sha256 = null, head_at = %s"
+        " where target_id = %s",
+        (seq, seq, now, target_id),
+    )
+
+
+def _settle(connection: Connection, target: TargetRow, by: str, what: str, old: str, new: str) -> None:
+    """The files are in order as far as anybody can see; who said so is kept."""
+    connection.execute(
+        "update imsfeed.target set standstill = null, announced_at = null where target_id = %s", (target.target_id,)
+    )
+    connection.execute(
+        "insert into imsfeed.target_audit (changed_by, owner_id, name, setting, old_value, new_value)"
+        " values (%s, %s, %s, %s, %s, %s)",
+        (by, target.owner_id, target.settings.name, what, Jsonb(old), Jsonb(new)),
+    )
+
+
+def _finished(
+    connection: Connection, root: Path, target_id: int, now: datetime, deltas: int, snapshot: str | None
+) -> Republished:
+    write_export(connection, root, target_id, now)
+    written = write_manifest(connection, root, target_id, now, wait=True)
+    target = read_target(connection, target_id)
+    if not written:
+        why = "" if target.standstill is None else f": {text_of(target.standstill, target.settings.name)}"
+        raise FeedError(f"the manifest of target {target.settings.name} was not written{why}")
+    return Republished(target.epoch, target.head_seq or 0, deltas, snapshot)

@@ -1,0 +1,121 @@
+"""A snapshot: everything a target's importer has been told, streamed out of the state database into one file.
+
+The file is in the feed before it is recorded: after a crash between the two the same records give the same bytes, which
+are found there and recorded. Deltas go on meanwhile; a snapshot shows the state at its sequence number.
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from pathlib import Path
+
+from consumers.database.sessions import Connection, one_view
+from consumers.database.targets_table import TargetRow, read_target
+from consumers.feed.feed_directory import FeedDirectory
+from consumers.published import recorded_files, snapshot_rows, tombstones
+from ims.errors import FeedError
+from ims.feed.conflicts import text_of
+from ims.feed.manifest import SnapshotEntry, Totals, snapshot_path
+from ims.records.model import RecordKey
+from ims.records.vocabulary import RecordKind
+from ims.runtime.failpoints import crash_point
+from ims.targets.schedule import local_day
+from ims.xml.writer import Properties, Run, rows_of_runs, snapshot_parts
+
+
+def take_snapshot(
+    connection: Connection, root: Path, target_id: int, now: datetime, *, scheduled: date | None = None
+) -> SnapshotEntry:
+    """Write a target's snapshot and record it.
+
+    Args:
+        scheduled: the local day whose hour this is, or ``None`` for a snapshot out of turn.
+
+    Raises:
+        FeedError: the target was never published or stands still, or another file has the snapshot's name.
+        psycopg.Error: the snapshot is not recorded; take it again.
+    """
+    kinds: Counter[RecordKind] = Counter()
+    with one_view(connection):
+        target = read_target(connection, target_id)
+        if target.standstill is not None:
+            raise FeedError(f"target {target.settings.name}: {text_of(target.standstill, target.settings.name)}")
+        day = scheduled or local_day(now, target.settings.zone)
+        path = snapshot_path(day, _published_seq(target))
+        parts = document(target, rows_of_runs(_counted(snapshot_rows.runs(connection, target_id), kinds)))
+        crash_point("snapshot.before_link")
+        written = feed_directory(root, target).link_streamed(path, parts)
+        crash_point("snapshot.linked")
+    entry = SnapshotEntry(
+        seq=_published_seq(target),
+        path=path,
+        sha256=written.sha256,
+        size=written.size,
+        counts=Totals(kinds[RecordKind.PERSON], kinds[RecordKind.GROUP], kinds[RecordKind.MEMBERSHIP]),
+        local_date=day,
+    )
+    with connection.transaction():
+        recorded_files.add_snapshot(connection, target_id, entry, now)
+        if scheduled is not None:
+            recorded_files.scheduled_through(connection, target_id, scheduled)
+    crash_point("snapshot.recorded")
+    return entry
+
+
+def write_export(connection: Connection, root: Path, target_id: int, now: datetime) -> int | None:
+    """Replace the file at the target's fixed path by the full state; leavers are absent, or in it as gone.
+
+    The file is made beside it first, and takes its place only if another process has not put a newer one there. What
+    is said in :func:`consumers.feed.manifests.write_manifest` of a process that is paused is true here as well.
+
+    Returns:
+        The sequence number that the file shows, or ``None`` when the target has no such path.
+    """
+    with contextlib.ExitStack() as file:
+        with one_view(connection):
+            target = read_target(connection, target_id)
+            if target.settings.export_path is None:
+                return None
+            shape = target.settings.export_shape
+            rows = (
+                tombstones.stream(connection, target_id, now)
+                if shape == "tombstones"
+                else rows_of_runs(snapshot_rows.runs(connection, target_id))
+            )
+            directory = feed_directory(root, target)
+            prepared = directory.prepared(target.settings.export_path, document(target, rows))
+            put_in_place = file.enter_context(prepared)
+        with connection.transaction():
+            if recorded_files.exported(connection, target_id, _published_seq(target)):
+                put_in_place(now.timestamp())
+    return _published_seq(target)
+
+
+def feed_directory(root: Path, target: TargetRow) -> FeedDirectory:
+    """The folder of a target that has been published; it is created until the first manifest names what is in it."""
+    return FeedDirectory(root, target.orgnr or "", target.settings.name, create=not target.announced)
+
+
+def document(target: TargetRow, rows: Iterable[tuple[RecordKey, str]]) -> Iterator[str]:
+    """The full state as a file, in parts: what was told, in the keys' order, under the time of the last cut.
+
+    Raises:
+        FeedError: the target was never published.
+    """
+    if target.source is None or target.head_at is None:
+        raise FeedError(f"target {target.settings.name} was never published")
+    properties = Properties(target.source, target.settings.name, "full", target.head_at, target.dialect)
+    return snapshot_parts(properties, target.source, rows)
+
+
+def _published_seq(target: TargetRow) -> int:
+    if target.head_seq is None:
+        raise FeedError(f"target {target.settings.name} was never published: its owner's facts have not arrived")
+    return target.head_seq
+
+
+def _counted(runs: Iterable[Run], kinds: Counter[RecordKind]) -> Iterator[Run]:
+    for run in runs:
+        kinds[run.kind] += len(run.ids)
+        yield run

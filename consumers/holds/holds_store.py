@@ -1,0 +1,206 @@
+"""Who waits for an approval, and who was told to leave without one, in the state database."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from consumers.database.sessions import Connection
+from ims.holds.decision import Waiting
+from ims.holds.limits import DAY, Departure, Told
+from ims.holds.losses import Cause, Loss, Waits, digest
+from ims.records.vocabulary import RecordKind
+
+_Key = tuple[RecordKind, str]
+
+
+def waiting(connection: Connection, target_id: int) -> Waiting:
+    """Everybody who waits at a target, and every group whose removal does."""
+    rows = connection.execute(
+        "select e.kind, e.id, h.cause, e.goes, e.own, h.approved_at is not null from imsfeed.held e"
+        " join imsfeed.hold h using (hold_id) where h.target_id = %s and h.ended_at is null",
+        (target_id,),
+    ).fetchall()
+    found = {
+        (RecordKind(kind), id_): Waits(Cause(cause), msgspec.convert(goes, Loss), own, approved)
+        for kind, id_, cause, goes, own, approved in rows
+    }
+    return Waiting(
+        {int(id_): waits for (kind, id_), waits in found.items() if kind is RecordKind.PERSON},
+        {id_: waits for (kind, id_), waits in found.items() if kind is RecordKind.GROUP},
+    )
+
+
+def departures(connection: Connection, target_id: int, now: datetime) -> list[Departure]:
+    """Who was told to leave, or told under another id, in the last day without an approval."""
+    rows = connection.execute(
+        "select person_id, left_at, teacher, id_change from imsfeed.departure where target_id = %s and left_at > %s",
+        (target_id, now - DAY),
+    ).fetchall()
+    return [Departure(*row) for row in rows]
+
+
+def told(connection: Connection, target_id: int) -> Told:
+    """How many persons and teachers the target has been told of; counted only when asked, and as far as asked."""
+
+    def count(query: str, enough: int) -> int:
+        row = connection.execute(query.encode(), (target_id, enough)).fetchone()
+        return int(row[0]) if row else 0
+
+    return Told(partial(count, _PERSONS), partial(count, _TEACHERS))
+
+
+def keep(connection: Connection, target_id: int, before: Waiting, after: Waiting, now: datetime) -> None:
+    """Make the holds what a cut has decided.
+
+    Args:
+        before: all who waited, if the cut has looked at them, else nobody; then *after* waits besides them.
+    """
+    entries = _by_cause(after)
+    for cause in sorted(entries.keys() | _by_cause(before).keys()):
+        hold_id = _open(connection, target_id, cause, now)
+        _keep_one(connection, hold_id, cause, entries.get(cause, {}), whole=bool(before), now=now)
+
+
+def note_departures(connection: Connection, target_id: int, told_now: Iterable[Departure]) -> None:
+    """Count these against the target's limits from now on."""
+    rows = list(told_now)
+    if rows:
+        connection.execute(
+            "insert into imsfeed.departure (target_id, person_id, left_at, teacher, id_change)"
+            " select %s, * from unnest(%s::bigint[], %s::timestamptz[], %s::boolean[], %s::boolean[])",
+            (target_id, *map(list, zip(*rows, strict=True))),
+        )
+
+
+def forget_departures(connection: Connection, now: datetime) -> None:
+    """Remove those that count nowhere any more."""
+    connection.execute("delete from imsfeed.departure where left_at < %s", (now - DAY,))
+
+
+def initial_is_approved(connection: Connection, target_id: int, *, accepted: bool, now: datetime) -> bool:
+    """Whether a target may be published for the first time; if so its hold ends, if not it begins.
+
+    Args:
+        accepted: the target's settings say that no approval is needed.
+    """
+    row = connection.execute(
+        "select approved_at is not null from imsfeed.hold"
+        " where target_id = %s and cause = 'initial' and ended_at is null",
+        (target_id,),
+    ).fetchone()
+    if accepted or (row is not None and row[0]):
+        connection.execute(
+            "update imsfeed.hold set ended_at = %s,"
+            " outcome = case when approved_at is null then 'released' else 'approved' end"
+            " where target_id = %s and cause = 'initial' and ended_at is null",
+            (now, target_id),
+        )
+        return True
+    if row is None:
+        _open(connection, target_id, Cause.INITIAL, now)
+    return False
+
+
+def counts(connection: Connection) -> dict[Cause, int]:
+    """Over all targets that are enabled: how many persons wait, by cause."""
+    rows = connection.execute(
+        "select h.cause, count(*) from imsfeed.held e join imsfeed.hold h using (hold_id)"
+        " join imsfeed.target t using (target_id)"
+        " where h.ended_at is null and e.kind = 1 and (t.settings ->> 'enabled')::boolean group by 1"
+    ).fetchall()
+    return {Cause(cause): number for cause, number in rows}
+
+
+def entries_of(connection: Connection, hold_id: int) -> dict[_Key, Loss]:
+    """Who waits in a hold, and what each loses: persons by running number, groups by ``sourcedid/id``."""
+    rows = connection.execute("select kind, id, goes from imsfeed.held where hold_id = %s", (hold_id,)).fetchall()
+    return {(RecordKind(kind), id_): msgspec.convert(goes, Loss) for kind, id_, goes in rows}
+
+
+def _by_cause(who: Waiting) -> dict[Cause, dict[_Key, Waits]]:
+    found: dict[Cause, dict[_Key, Waits]] = {}
+    for number, waits in who.persons.items():
+        found.setdefault(waits.cause, {})[RecordKind.PERSON, str(number)] = waits
+    for id_, waits in who.groups.items():
+        found.setdefault(waits.cause, {})[RecordKind.GROUP, id_] = waits
+    return found
+
+
+def _open(connection: Connection, target_id: int, cause: Cause, now: datetime) -> int:
+    """The number of the target's open hold of this cause, which begins if there is none."""
+    key = (target_id, cause.value)
+    connection.execute(
+        "insert into imsfeed.hold (target_id, cause, began_at, changed_at) values (%s, %s, %s, %s)"
+        " on conflict (target_id, cause) where ended_at is null do nothing",
+        (*key, now, now),
+    )
+    rows: list[tuple[Any, ...]] = connection.execute(
+        "select hold_id from imsfeed.hold where target_id = %s and cause = %s and ended_at is null", key
+    ).fetchall()
+    return int(rows[0][0])
+
+
+def _keep_one(
+    connection: Connection, hold_id: int, cause: Cause, entries: Mapping[_Key, Waits], *, whole: bool, now: datetime
+) -> None:
+    known = entries_of(connection, hold_id)
+    kept = ({} if whole else known) | {key: waits.loss for key, waits in entries.items()}
+    gone = list(known.keys() - kept.keys())
+    connection.execute(
+        "delete from imsfeed.held where hold_id = %s"
+        " and (kind, id) in (select * from unnest(%s::smallint[], %s::text[]))",
+        (hold_id, [int(kind) for kind, _ in gone], [id_ for _, id_ in gone]),
+    )
+    connection.execute(
+        "insert into imsfeed.held (hold_id, kind, id, own, since, goes)"
+        " select %s, k.kind, k.id, k.own, %s::timestamptz, k.goes"
+        " from unnest(%s::smallint[], %s::text[], %s::boolean[], %s::jsonb[]) as k(kind, id, own, goes)"
+        " on conflict (hold_id, kind, id) do update set own = excluded.own, goes = excluded.goes",
+        (
+            hold_id,
+            now,
+            [int(kind) for kind, _ in entries],
+            [id_ for _, id_ in entries],
+            [waits.own for waits in entries.values()],
+            [Jsonb(msgspec.to_builtins(waits.loss)) for waits in entries.values()],
+        ),
+    )
+    if not kept:
+        connection.execute(
+            "update imsfeed.hold set ended_at = %s,"
+            " outcome = case when approved_at is null then 'released' else 'approved' end where hold_id = %s",
+            (now, hold_id),
+        )
+        return
+    grown = any(key not in known or not loss.within(known[key]) for key, loss in kept.items())
+    connection.execute(
+        "update imsfeed.hold set approved_at = null, digest = %(digest)s,"
+        " changed_at = case when digest = %(digest)s then changed_at else %(now)s end,"
+        " rejected_at = case when %(grown)s then null else rejected_at end where hold_id = %(hold)s",
+        {"digest": digest_of(cause, kept), "now": now, "grown": grown, "hold": hold_id},
+    )
+
+
+def digest_of(cause: Cause, entries: Mapping[_Key, Loss]) -> str:
+    """The digest of a hold with these entries."""
+    return digest(
+        cause,
+        {int(id_): loss for (kind, id_), loss in entries.items() if kind is RecordKind.PERSON},
+        [id_ for kind, id_ in entries if kind is RecordKind.GROUP],
+    )
+
+
+_PERSONS: Final = """
+select count(*) from (select from imsfeed.published where target_id = %s and kind = 1 limit %s) person
+"""
+# As ims.holds.losses knows a teacher: by the institution role, or, in PIFU-IMS, by being an instructor somewhere.
+_TEACHERS: Final = """
+select count(*) from (
+select distinct case kind when 1 then id else member end from imsfeed.published
+ where target_id = %s and ((kind = 1 and xml like '%%institutionroletype="Staff"%%')
+                           or (kind = 3 and xml like '%%roletype="02"%%')) limit %s) teacher
+"""

@@ -1,0 +1,66 @@
+"""The holds that stand, in the state database."""
+
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from consumers.database.sessions import Connection
+from ims.errors import InvalidSettingsError
+from ims.holds.losses import Cause
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """A hold that stands.
+
+    Attributes:
+        target: OWNER/NAME.
+        state: ``waiting``; ``approved``: told at the next cut; ``rejected``: waits until the source changes.
+        began_at: when it began.
+        changed_at: when it last became another set of persons and groups.
+        digest: of that set; of a first publication empty until it is looked at.
+        persons: how many wait; nobody while all do, before a first publication.
+    """
+
+    hold_id: int
+    target_id: int
+    target: str
+    cause: Cause
+    state: Literal["waiting", "approved", "rejected"]
+    began_at: datetime
+    changed_at: datetime
+    digest: str
+    persons: int
+    groups: int
+
+
+def open_holds(connection: Connection, target_id: int | None = None) -> list[Hold]:
+    """The holds that stand, of one target or of all, the oldest first."""
+    rows = connection.execute(
+        _HOLDS + "where h.ended_at is null and (%(target)s::bigint is null or h.target_id = %(target)s)"
+        " group by h.hold_id, t.target_id order by h.began_at, h.hold_id",
+        {"target": target_id},
+    ).fetchall()
+    return [msgspec.convert(dict(zip(Hold.__struct_fields__, row, strict=True)), Hold) for row in rows]
+
+
+def find_hold(connection: Connection, hold_id: int) -> Hold:
+    """One hold that stands.
+
+    Raises:
+        InvalidSettingsError: there is none of this number, or it has ended.
+    """
+    for hold in open_holds(connection):
+        if hold.hold_id == hold_id:
+            return hold
+    raise InvalidSettingsError(f"no hold {hold_id} stands; `imsfeed holds list` shows those that do")
+
+
+_HOLDS: Final = """
+select h.hold_id, h.target_id, t.owner_id || '/' || t.name, h.cause,
+       case when h.approved_at is not null then 'approved' when h.rejected_at is not null then 'rejected'
+            else 'waiting' end,
+       h.began_at, h.changed_at, h.digest,
+       count(*) filter (where e.kind = 1), count(*) filter (where e.kind = 2)
+  from imsfeed.hold h join imsfeed.target t using (target_id) left join imsfeed.held e using (hold_id)
+"""

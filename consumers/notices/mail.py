@@ -1,0 +1,156 @@
+"""Mail: the one way out to a mail server."""
+
+import contextlib
+import smtplib
+import ssl
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from email import policy
+from email.message import EmailMessage
+from typing import Final, Literal
+
+import msgspec
+from pydantic import SecretStr
+
+from ims.errors import ImsfeedError, InvalidSettingsError
+from ims.identifiers.national_id import without_national_ids
+from ims.records.text import clean_text
+from ims.reports.mail_texts import Mail
+from ims.runtime.settings import Settings
+
+_TIMEOUT_SECONDS: Final = 10.0
+"""Longest wait for any one answer of the mail server."""
+_FOR_GOOD: Final = 500
+"""From here on a reply's code is permanent (RFC 5321, 4.2.1)."""
+
+
+class MailError(ImsfeedError):
+    """The mail server did not take a mail; says the kind of error, never what the server said: it quotes addresses."""
+
+
+class MailRefusedError(MailError):
+    """The mail server refused this mail, or all to whom it goes; others it may well take.
+
+    Args:
+        for_good: trying again would not help; else it asks to come again later ("greylisting").
+    """
+
+    def __init__(self, text: str, *, for_good: bool) -> None:
+        super().__init__(text)
+        self.for_good = for_good
+
+
+class MailServer(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail server, and how it is spoken to. ``user`` is ``None`` where it wants no login."""
+
+    host: str
+    port: int
+    security: Literal["starttls", "tls", "none"]
+    user: str | None
+    password: SecretStr
+    sender: str
+
+
+def mail_server(settings: Settings) -> MailServer | None:
+    """The mail server of the settings, or ``None`` if there is none.
+
+    Raises:
+        InvalidSettingsError: SMTP_HOST without SMTP_FROM, a user without a password, or a password in the clear.
+    """
+    if settings.smtp_host is None:
+        return None
+    if settings.smtp_from is None or "@" not in settings.smtp_from:
+        raise InvalidSettingsError("SMTP_HOST is set and SMTP_FROM is not; give the address that mails are sent from")
+    if (settings.smtp_user is None) is not (settings.smtp_password is None):
+        raise InvalidSettingsError("SMTP_USER and SMTP_PASSWORD go together; give both, or neither for no login")
+    if settings.smtp_user is not None and settings.smtp_security == "none":
+        raise InvalidSettingsError("SMTP_PASSWORD would be sent in the clear; set SMTP_SECURITY to starttls or tls")
+    return MailServer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        security=settings.smtp_security,
+        user=settings.smtp_user,
+        password=settings.smtp_password or SecretStr(""),
+        sender=settings.smtp_from,
+    )
+
+
+def send(server: MailServer, mail: Mail, recipients: Sequence[str], name: str, at: datetime) -> int:
+    """Send a mail to all *recipients*, with everything masked that has the shape of a national id.
+
+    Args:
+        name: of this mail among all of this sender: makes its ``Message-ID``, by which mail systems know one that
+            comes twice.
+
+    Returns:
+        How many of the recipients the server refused, while it took the others.
+
+    Raises:
+        MailRefusedError: the server did not take this mail.
+        MailError: the server cannot be reached, or would take no mail at all.
+    """
+    message = EmailMessage(policy.SMTP)
+    message["From"] = server.sender
+    message["To"] = ", ".join(recipients)
+    # Masked last: what is cleaned away may have stood between the digits.
+    message["Subject"] = without_national_ids(clean_text(mail.subject))
+    message["Date"] = at
+    message["Message-ID"] = f"<{name}@{server.sender.rpartition('@')[2].rstrip('>')}>"
+    # No automatic answers to an automatic mail (RFC 3834).
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(without_national_ids(mail.text))
+    try:
+        return _send(server, message)
+    except smtplib.SMTPRecipientsRefused as error:
+        codes = {code for code, _ in error.recipients.values()}
+        raise _refused(error, *codes) from None
+    except smtplib.SMTPDataError as error:
+        raise _refused(error, error.smtp_code) from None
+    except (smtplib.SMTPException, OSError) as error:
+        code = getattr(error, "smtp_code", "")
+        raise MailError(f"{type(error).__name__} {code}".strip()) from None
+
+
+def greet(server: MailServer) -> None:
+    """Open a conversation as for a mail, with TLS and login, and end it without one.
+
+    Raises:
+        MailError: the server cannot be reached, or would take no mail at all.
+    """
+    try:
+        with _conversation(server) as smtp:
+            smtp.noop()
+    except (smtplib.SMTPException, OSError) as error:
+        code = getattr(error, "smtp_code", "")
+        raise MailError(f"{type(error).__name__} {code}".strip()) from None
+
+
+def _refused(error: smtplib.SMTPException, *codes: int) -> MailRefusedError:
+    said = " ".join(map(str, sorted(codes)))
+    return MailRefusedError(f"{type(error).__name__} {said}", for_good=min(codes) >= _FOR_GOOD)
+
+
+def _send(server: MailServer, message: EmailMessage) -> int:
+    with _conversation(server) as smtp:
+        return len(smtp.send_message(message))
+
+
+@contextlib.contextmanager
+def _conversation(server: MailServer) -> Iterator[smtplib.SMTP]:
+    context = ssl.create_default_context()
+    smtp = (
+        smtplib.SMTP_SSL(server.host, server.port, timeout=_TIMEOUT_SECONDS, context=context)
+        if server.security == "tls"
+        else smtplib.SMTP(server.host, server.port, timeout=_TIMEOUT_SECONDS)
+    )
+    try:
+        if server.security == "starttls":
+            smtp.starttls(context=context)
+        if server.user is not None:
+            smtp.login(server.user, server.password.get_secret_value())
+        yield smtp
+        # What was sent has been taken; how the conversation ends changes nothing.
+        with contextlib.suppress(smtplib.SMTPException, OSError):
+            smtp.quit()
+    finally:
+        smtp.close()

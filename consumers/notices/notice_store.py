@@ -1,0 +1,176 @@
+"""What case workers have been told by mail, what fails, and the figures to tell, in the state database."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+import msgspec
+
+from consumers.database.sessions import Connection
+from consumers.database.targets_table import TargetRow
+from consumers.holds.open_holds import Hold, open_holds
+from ims.feed.manifest import Counts, KindCounts, Totals
+from ims.records.vocabulary import RecordKind
+from ims.reports.hold_texts import HeldFigure
+from ims.reports.mail_texts import Failure, Figures, LeftOutCount
+from ims.rules.eligibility import Reason
+from ims.targets.importer_deadline import is_short_notice
+
+Kind = Literal["daily", "failure", "over", "hold"]
+
+_RESTS: Final = timedelta(minutes=2)
+"""How long no failure must have been seen before it is over: several processes look, and not all see the same."""
+_DAY: Final = timedelta(days=1)
+
+
+class FailureRow(msgspec.Struct, frozen=True):
+    """A time in which a target failed, or has failed until now."""
+
+    failure_id: int
+    kinds: tuple[Failure, ...]
+    began_at: datetime
+    ended_at: datetime | None
+
+
+def note_failures(connection: Connection, target_id: int, kinds: Collection[Failure], now: datetime) -> None:
+    """Keep that the target fails now for these reasons, or not at all."""
+    if kinds:
+        connection.execute(
+            "insert into imsfeed.failure as f (target_id, kinds, began_at, seen_at) values"
+            " (%(target)s, %(kinds)s, %(now)s, %(now)s) on conflict (target_id) where ended_at is null do update"
+            " set seen_at = excluded.seen_at,"
+            " kinds = array(select distinct unnest(f.kinds || excluded.kinds) order by 1)",
+            {"target": target_id, "kinds": [kind.value for kind in kinds], "now": now},
+        )
+    else:
+        connection.execute(
+            "update imsfeed.failure set ended_at = %s where target_id = %s and ended_at is null and seen_at <= %s",
+            (now, target_id, now - _RESTS),
+        )
+
+
+def recent_failures(connection: Connection, target_id: int, now: datetime) -> list[FailureRow]:
+    """The failure that goes on, and those that ended in the last day."""
+    rows = connection.execute(
+        "select failure_id, kinds, began_at, ended_at from imsfeed.failure"
+        " where target_id = %s and (ended_at is null or ended_at > %s) order by failure_id",
+        (target_id, now - _DAY),
+    ).fetchall()
+    return [FailureRow(id_, tuple(map(Failure, kinds)), began, ended) for id_, kinds, began, ended in rows]
+
+
+def claimed(connection: Connection, target_id: int) -> set[tuple[Kind, str]]:
+    """The mails that somebody has sent or is sending."""
+    rows = connection.execute(
+        "select kind, subject from imsfeed.notice where target_id = %s and claimed_at is not null", (target_id,)
+    ).fetchall()
+    return {(kind, subject) for kind, subject in rows}
+
+
+def last_hold_mails(connection: Connection, target_id: int) -> dict[int, datetime]:
+    """When the last mail about each hold was sent, or begun, by the hold's number."""
+    rows = connection.execute(
+        "select split_part(subject, '.', 1)::bigint, max(claimed_at) from imsfeed.notice"
+        " where target_id = %s and kind = 'hold' and claimed_at is not null group by 1",
+        (target_id,),
+    ).fetchall()
+    return dict(rows)
+
+
+def claim(connection: Connection, target_id: int, kind: Kind, subject: str, now: datetime) -> bool:
+    """Take it upon oneself to send a mail; of several who try one may."""
+    taken = connection.execute(
+        "insert into imsfeed.notice as n (target_id, kind, subject, claimed_at) values (%s, %s, %s, %s)"
+        " on conflict (target_id, kind, subject) do update set claimed_at = excluded.claimed_at"
+        " where n.claimed_at is null returning 1",
+        (target_id, kind, subject, now),
+    ).fetchone()
+    return taken is not None
+
+
+def sent(connection: Connection, target_id: int, kind: Kind, subject: str, at: datetime) -> None:
+    """Keep that a claimed mail was sent."""
+    connection.execute(
+        "update imsfeed.notice set sent_at = %s where target_id = %s and kind = %s and subject = %s",
+        (at, target_id, kind, subject),
+    )
+
+
+def give_back(connection: Connection, target_id: int, kind: Kind, subject: str) -> None:
+    """Let a claimed mail that was not sent be tried again."""
+    connection.execute(
+        "update imsfeed.notice set claimed_at = null where target_id = %s and kind = %s and subject = %s",
+        (target_id, kind, subject),
+    )
+
+
+def forget(connection: Connection, before: datetime) -> None:
+    """Remove what was told and what was over before *before*."""
+    connection.execute(
+        "delete from imsfeed.notice n where claimed_at < %s and not (kind = 'hold' and exists"
+        " (select from imsfeed.hold h where h.target_id = n.target_id and h.ended_at is null"
+        " and starts_with(n.subject, h.hold_id || '.')))",
+        (before,),
+    )
+    connection.execute("delete from imsfeed.failure where ended_at < %s", (before,))
+
+
+def owner_name(connection: Connection, owner_id: int) -> str:
+    """The owner's name; a number stands for it until it has arrived."""
+    row = connection.execute("select name from imsfeed.owner where owner_id = %s", (owner_id,)).fetchone()
+    return row[0] if row else str(owner_id)
+
+
+def figures(
+    connection: Connection, target: TargetRow, failures: tuple[Failure, ...], link: str | None, now: datetime
+) -> Figures:
+    """What is to be told of *target* today."""
+    told = connection.execute(
+        "select kind, count(*) from imsfeed.published where target_id = %s group by kind", (target.target_id,)
+    ).fetchall()
+    deltas = connection.execute(
+        "select counts from imsfeed.delta where target_id = %s and created_at > %s", (target.target_id, now - _DAY)
+    ).fetchall()
+    left_out = connection.execute(
+        "select reason, count(*) filter (where kind = 1), count(*) filter (where kind = 2) from imsfeed.left_out"
+        " where target_id = %s group by reason",
+        (target.target_id,),
+    ).fetchall()
+    quarantined = connection.execute("select count(*) from imsfeed.quarantine").fetchone()
+    counts: dict[int, int] = dict(told)
+    place = {reason: number for number, reason in enumerate(Reason)}
+    return Figures(
+        target=target.settings.name,
+        owner=owner_name(connection, target.owner_id),
+        waiting=target.state == "waiting" and not target.held,
+        published=Totals(*(counts.get(kind, 0) for kind in RecordKind)),
+        last_day=_added_up([msgspec.convert(row[0], Counts) for row in deltas]),
+        left_out=tuple(
+            sorted(
+                (LeftOutCount(Reason(row[0]), row[1], row[2]) for row in left_out), key=lambda one: place[one.reason]
+            )
+        ),
+        quarantined=quarantined[0] if quarantined else 0,
+        failures=failures,
+        short_notice=is_short_notice(target.settings),
+        link=link,
+        holds=tuple(
+            held_figure(hold, target) for hold in open_holds(connection, target.target_id) if hold.state == "waiting"
+        ),
+    )
+
+
+def held_figure(hold: Hold, target: TargetRow) -> HeldFigure:
+    """A hold as mails tell it."""
+    return HeldFigure(hold.hold_id, hold.cause, hold.persons, hold.groups, hold.began_at, target.settings.zone)
+
+
+def _added_up(counts: list[Counts]) -> Counts:
+    def of_kind(kinds: list[KindCounts]) -> KindCounts:
+        return KindCounts(sum(k.new for k in kinds), sum(k.changed for k in kinds), sum(k.gone for k in kinds))
+
+    return Counts(
+        of_kind([one.person for one in counts]),
+        of_kind([one.group for one in counts]),
+        of_kind([one.membership for one in counts]),
+    )

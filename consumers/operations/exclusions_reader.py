@@ -1,0 +1,188 @@
+"""What is reported to the case worker: who is left out, with names and places, and where one person stands."""
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from typing import Final
+
+from consumers.database.sessions import Connection, one_view
+from consumers.database.targets_table import TargetRow
+from ims.errors import ImsfeedError
+from ims.identifiers import compact
+from ims.records.model import GroupRecord, MemberRecord, PersonRecord, RecordKey
+from ims.records.vocabulary import InstitutionRole, RecordKind, RecStatus, RoleType
+from ims.reports.exclusion_report import LeftOut, Report
+from ims.reports.person_status import Exported, Standing, Told
+from ims.rules.eligibility import Reason
+from ims.xml.reader import ReadRecord, read, read_fragment
+
+
+class UnknownPersonError(ImsfeedError):
+    """Neither the owner's facts nor the feed has a person of this running number."""
+
+
+def read_report(connection: Connection, target: TargetRow, now: datetime) -> Report:
+    """All that *target* leaves out, with the names and places by which a case worker finds it."""
+    parameters = {
+        "target": target.target_id,
+        "owner": target.owner_id,
+        "today": now.astimezone(target.settings.zone).date(),
+    }
+    with one_view(connection):
+        owner = connection.execute("select name from imsfeed.owner where owner_id = %(owner)s", parameters).fetchone()
+        persons = connection.execute(_PERSONS, parameters).fetchall()
+        groups = connection.execute(_GROUPS, parameters).fetchall()
+    rows = [
+        LeftOut("person", id_, f"{given} {family}".strip(), tuple(schools), tuple(names), Reason(reason), since)
+        for id_, reason, since, given, family, schools, names in persons
+    ]
+    rows += [
+        LeftOut("group", id_, name, tuple(schools), (), Reason(reason), since)
+        for id_, reason, since, name, schools in groups
+    ]
+    return Report(target.settings.name, owner[0] if owner else "", now, target.settings.zone, tuple(rows))
+
+
+def read_standing(connection: Connection, target: TargetRow, person: int) -> Standing:
+    """Where the person with this running number stands at *target*.
+
+    Raises:
+        UnknownPersonError: the owner has no such person, and the feed neither.
+        FeedError: what was told about the person cannot be read.
+    """
+    with one_view(connection):
+        exported = _exported(connection, target, person)
+        left_out = connection.execute(
+            "select reason, since from imsfeed.left_out where target_id = %s and kind = %s and id = %s",
+            (target.target_id, int(RecordKind.PERSON), person),
+        ).fetchone()
+        ids = _ids(connection, target, person)
+        if not (exported or left_out or ids):
+            raise UnknownPersonError(
+                f"person {person} is not known: neither the owner's persons nor the feed of {target.settings.name} has"
+                " this running number"
+            )
+        current = exported[0] if exported else None
+        told, since = _told(connection, target, {*ids, *([current] if current else [])}, current)
+        oldest = connection.execute(
+            "select seq, created_at from imsfeed.delta where target_id = %s order by seq limit 1", (target.target_id,)
+        ).fetchone()
+    return Standing(
+        target=target.settings.name,
+        state=target.state,
+        zone=target.settings.zone,
+        person=person,
+        exported=_as_exported(person, *exported, since) if exported else None,
+        left_out=(Reason(left_out[0]), left_out[1]) if left_out else None,
+        told=told,
+        oldest_delta=oldest,
+    )
+
+
+_Memberships = list[tuple[str, RoleType]]
+_AT_SCHOOL: Final = {RoleType.LEARNER: InstitutionRole.STUDENT, RoleType.INSTRUCTOR: InstitutionRole.STAFF}
+
+
+def _exported(connection: Connection, target: TargetRow, person: int) -> tuple[str, PersonRecord, _Memberships] | None:
+    """The person's ``sourcedid/id``, record, and groups with their roles, as told."""
+    rows = connection.execute(
+        "select p.kind, p.id, p.member, p.xml, g.xml from imsfeed.published p left join imsfeed.published g"
+        " on g.target_id = p.target_id and g.kind = 2 and g.id = p.id and p.kind = 3"
+        " where p.target_id = %s and p.person_id = %s order by p.kind, p.id",
+        (target.target_id, person),
+    ).fetchall()
+    found: tuple[str, PersonRecord] | None = None
+    memberships: _Memberships = []
+    for kind, id_, member, xml, group_xml in rows:
+        record = read_fragment(RecordKey(RecordKind(kind), id_, member), xml)
+        if isinstance(record, PersonRecord):
+            found = id_, record
+        elif isinstance(record, MemberRecord):
+            group = read_fragment(RecordKey(RecordKind.GROUP, id_), group_xml) if group_xml else None
+            name = group.long or group.short if isinstance(group, GroupRecord) else id_
+            memberships.append((name, record.role))
+    return None if found is None else (*found, memberships)
+
+
+def _as_exported(
+    person: int, id_: str, record: PersonRecord, memberships: _Memberships, since: datetime | None
+) -> Exported:
+    in_groups = {role for _, role in memberships}
+    roles = record.roles or tuple(_AT_SCHOOL[role] for role in RoleType if role in in_groups)
+    return Exported("running number" if id_ == str(person) else "national id", roles, tuple(memberships), since)
+
+
+def _ids(connection: Connection, target: TargetRow, person: int) -> list[str]:
+    """What the person may be known by in the feed, if the owner has the person."""
+    row = connection.execute(
+        "select national_id from imsfeed.person where owner_id = %s and id = %s", (target.owner_id, person)
+    ).fetchone()
+    if row is None:
+        return []
+    return [str(person), *filter(None, [compact(row[0] or "")])]
+
+
+def _told(
+    connection: Connection, target: TargetRow, ids: Collection[str], current: str | None
+) -> tuple[Told | None, datetime | None]:
+    """The newest delta that mentions one of *ids*, and the time of the newest that told *current* as new."""
+    newest: Told | None = None
+    for told, records in _mentions(connection, target, ids):
+        newest = newest or told
+        if current is None:
+            break
+        if any(record.key == RecordKey(RecordKind.PERSON, current) and new is RecStatus.NEW for record, new in records):
+            return newest, told.at
+    return newest, None
+
+
+def _mentions(
+    connection: Connection, target: TargetRow, ids: Collection[str]
+) -> Iterator[tuple[Told, list[ReadRecord]]]:
+    """The deltas that hold a person's record or memberships under one of *ids*, the newest first."""
+    with connection.cursor(name="imsfeed_mentions") as cursor:
+        cursor.itersize = 1
+        cursor.execute(
+            "select seq, created_at, xml from imsfeed.delta where target_id = %s and exists (select from"
+            " unnest(%s::text[]) id where position(convert_to('<id>' || id || '</id>', 'UTF8') in xml) > 0)"
+            " order by seq desc",
+            (target.target_id, list(ids)),
+        )
+        for seq, at, xml in cursor:
+            records = [item for item in read(xml) if isinstance(item, ReadRecord) and _is_about(item, ids)]
+            said = tuple((one.record.key.kind, one.recstatus) for one in records if one.recstatus is not None)
+            if said:
+                yield Told(seq, at, said), records
+
+
+def _is_about(item: ReadRecord, ids: Collection[str]) -> bool:
+    key = item.record.key
+    return (key.id if key.kind is RecordKind.PERSON else key.member) in ids
+
+
+_PERSONS: Final = """
+select l.id, l.reason, l.since, coalesce(p.given_name, ''), coalesce(p.family_name, ''),
+       array(select distinct s.name from imsfeed.school s where s.owner_id = %(owner)s and (
+               s.id in (select g.school_id from imsfeed.enrolment e
+                          join imsfeed.course_group g on g.owner_id = e.owner_id and g.id = e.group_id
+                         where e.owner_id = %(owner)s and e.person_id = l.id and e.status = 'active'
+                           and (e.ends_on is null or e.ends_on >= %(today)s))
+               or s.id in (select m.school_id from imsfeed.employee m
+                            where m.owner_id = %(owner)s and m.person_id = l.id and m.active))
+             order by s.name),
+       array(select distinct g.name || ' (' || g.code || ')' from imsfeed.enrolment e
+               join imsfeed.course_group g on g.owner_id = e.owner_id and g.id = e.group_id
+              where e.owner_id = %(owner)s and e.person_id = l.id and e.status = 'active'
+                and (e.ends_on is null or e.ends_on >= %(today)s)
+              order by 1)
+  from imsfeed.left_out l
+  left join imsfeed.person p on p.owner_id = %(owner)s and p.id = l.id
+ where l.target_id = %(target)s and l.kind = 1
+"""
+
+_GROUPS: Final = """
+select l.id, l.reason, l.since, coalesce(g.name || ' (' || g.code || ')', ''),
+       array(select s.name from imsfeed.school s where s.owner_id = %(owner)s and s.id = g.school_id)
+  from imsfeed.left_out l
+  left join imsfeed.course_group g on g.owner_id = %(owner)s and g.id = l.id
+ where l.target_id = %(target)s and l.kind = 2
+"""

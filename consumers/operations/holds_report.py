@@ -1,0 +1,56 @@
+"""What waits for an approval, for whoever decides on it: persons by running number, groups by ``sourcedid/id``."""
+
+from datetime import datetime
+
+import msgspec
+
+from consumers.database.sessions import Connection, one_view
+from consumers.database.targets_table import read_target
+from consumers.holds import holds_store
+from consumers.holds.open_holds import Hold, find_hold
+from consumers.publication.first_publication import preview
+from ims.feed.manifest import Totals
+from ims.holds.losses import Cause, Loss
+from ims.records.vocabulary import RecordKind
+
+
+class HeldPerson(msgspec.Struct, frozen=True):
+    """A person who waits, by running number, and what is not taken away yet."""
+
+    person: int
+    loses: Loss
+
+
+class Details(msgspec.Struct, frozen=True):
+    """A hold and all it keeps back.
+
+    Attributes:
+        groups: ``sourcedid/id`` of the groups that would be gone.
+        would_tell: of a first publication, how many records it would be.
+    """
+
+    hold: Hold
+    persons: list[HeldPerson]
+    groups: list[str]
+    would_tell: Totals | None = None
+
+
+def read_hold(connection: Connection, hold_id: int, now: datetime) -> Details:
+    """A hold and all it keeps back; a first publication is worked out now.
+
+    Raises:
+        InvalidSettingsError: there is none of this number, or it has ended.
+    """
+    with one_view(connection):
+        return details(connection, find_hold(connection, hold_id), now)
+
+
+def details(connection: Connection, hold: Hold, now: datetime) -> Details:
+    """What a hold keeps back, as the caller's transaction sees it."""
+    if hold.cause is Cause.INITIAL:
+        found = preview(connection, read_target(connection, hold.target_id), now)
+        return Details(msgspec.structs.replace(hold, digest=found.digest), [], [], found.totals)
+    entries = holds_store.entries_of(connection, hold.hold_id)
+    persons = [HeldPerson(int(id_), loss) for (kind, id_), loss in entries.items() if kind is RecordKind.PERSON]
+    groups = [id_ for kind, id_ in entries if kind is RecordKind.GROUP]
+    return Details(hold, sorted(persons, key=lambda held: held.person), sorted(groups))

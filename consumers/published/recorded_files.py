@@ -1,0 +1,151 @@
+"""The deltas and snapshots of a feed in the state database: what was made, and whether it is a file yet."""
+
+from datetime import date, datetime
+from typing import Final
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from consumers.database.sessions import Connection
+from ims.feed.manifest import DeltaEntry, SnapshotEntry, delta_path
+
+_ENTRIES: Final = msgspec.json.Decoder(list[DeltaEntry])
+
+
+def add_delta(connection: Connection, target_id: int, entry: DeltaEntry, xml: bytes) -> None:
+    """Record a delta with its bytes; it is not in the feed yet."""
+    connection.execute(
+        "insert into imsfeed.delta"
+        " (target_id, seq, sha256, prev_sha256, size, counts, created_at, oldest_event_at, xml)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            target_id,
+            entry.seq,
+            entry.sha256,
+            entry.prev_sha256,
+            entry.size,
+            Jsonb(msgspec.to_builtins(entry.counts)),
+            entry.created,
+            entry.oldest_event_at,
+            xml,
+        ),
+    )
+
+
+def unlinked_deltas(connection: Connection, target_id: int) -> list[tuple[int, str, bytes]]:
+    """Number, digest and bytes of the deltas that are recorded but not known to be in the feed, in order."""
+    return connection.execute(
+        "select seq, sha256, xml from imsfeed.delta where target_id = %s and linked_at is null order by seq",
+        (target_id,),
+    ).fetchall()
+
+
+def mark_linked(connection: Connection, target_id: int, seq: int, now: datetime) -> None:
+    """Remember that delta *seq* is in the feed."""
+    connection.execute(
+        "update imsfeed.delta set linked_at = %s where target_id = %s and seq = %s", (now, target_id, seq)
+    )
+
+
+def deltas(connection: Connection, target_id: int) -> list[DeltaEntry]:
+    """The deltas in the feed, in order.
+
+    Every manifest names them all: they come as one text, which costs a third of as many rows.
+    """
+    row = connection.execute(
+        "select coalesce(json_agg(d order by seq), '[]')::text from"
+        " (select seq, replace(%s, '0', seq::text) as path, sha256, prev_sha256, size, created_at as created,"
+        " oldest_event_at, counts from imsfeed.delta where target_id = %s and linked_at is not null) as d",
+        (delta_path(0), target_id),
+    ).fetchone()
+    return _ENTRIES.decode(row[0]) if row else []
+
+
+def add_snapshot(connection: Connection, target_id: int, entry: SnapshotEntry, now: datetime) -> None:
+    """Record a snapshot that is in the feed. The last one before the epoch's first delta is where its chain starts."""
+    connection.execute(
+        "insert into imsfeed.snapshot (target_id, path, seq, local_date, sha256, size, counts, created_at)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+        (
+            target_id,
+            entry.path,
+            entry.seq,
+            entry.local_date,
+            entry.sha256,
+            entry.size,
+            Jsonb(msgspec.to_builtins(entry.counts)),
+            now,
+        ),
+    )
+    connection.execute(
+        "update imsfeed.target set head_sha256 = %s where target_id = %s and head_seq = epoch_seq",
+        (entry.sha256, target_id),
+    )
+
+
+def announced(connection: Connection, target_id: int, now: datetime) -> None:
+    """Remember that a manifest names the target's files: from now on they must be there."""
+    connection.execute("update imsfeed.target set announced_at = %s where target_id = %s", (now, target_id))
+
+
+def exported(connection: Connection, target_id: int, seq: int) -> bool:
+    """Take the turn at the file at the fixed path, for what it shows at *seq*; in the transaction that replaces it.
+
+    Returns:
+        Whether it may be replaced; not if it shows something newer already.
+    """
+    taken = connection.execute(
+        "update imsfeed.target set exported_seq = %s where target_id = %s and coalesce(exported_seq, 0) <= %s",
+        (seq, target_id, seq),
+    )
+    return taken.rowcount == 1
+
+
+def latest_snapshot(connection: Connection, target_id: int) -> tuple[SnapshotEntry, datetime] | None:
+    """The newest snapshot and when it was made."""
+    row = connection.execute(
+        "select seq, path, sha256, size, counts, local_date, created_at from imsfeed.snapshot"
+        " where target_id = %s order by seq desc, created_at desc limit 1",
+        (target_id,),
+    ).fetchone()
+    if row is None:
+        return None
+    keys = ("seq", "path", "sha256", "size", "counts", "local_date")
+    return msgspec.convert(dict(zip(keys, row, strict=False)), SnapshotEntry), row[-1]
+
+
+def scheduled_through(connection: Connection, target_id: int, day: date) -> None:
+    """Remember that the snapshot of *day*'s hour has been taken."""
+    connection.execute(
+        "update imsfeed.target set snapshot_through = greatest(snapshot_through, %s) where target_id = %s",
+        (day, target_id),
+    )
+
+
+def expire(connection: Connection, target_id: int, before: datetime) -> list[str]:
+    """Forget snapshots and deltas made before *before*.
+
+    Never the newest snapshot, nor a delta newer than the oldest snapshot that is kept.
+
+    Returns:
+        The paths of their files, to be removed once no manifest names them.
+    """
+    snapshots = connection.execute(
+        "delete from imsfeed.snapshot s where target_id = %s and created_at < %s and exists"
+        " (select from imsfeed.snapshot n where n.target_id = s.target_id and n.created_at > s.created_at)"
+        " returning path",
+        (target_id, before),
+    ).fetchall()
+    deltas = connection.execute(
+        "delete from imsfeed.delta d where target_id = %s and created_at < %s and linked_at is not null and seq <="
+        " (select min(seq) from imsfeed.snapshot s where s.target_id = d.target_id) returning seq",
+        (target_id, before),
+    ).fetchall()
+    return [*(path for (path,) in snapshots), *(delta_path(seq) for (seq,) in deltas)]
+
+
+def known_files(connection: Connection, target_id: int) -> set[str]:
+    """Paths of all deltas and snapshots of the target that are recorded."""
+    paths = connection.execute("select path from imsfeed.snapshot where target_id = %s", (target_id,)).fetchall()
+    numbers = connection.execute("select seq from imsfeed.delta where target_id = %s", (target_id,)).fetchall()
+    return {path for (path,) in paths} | {delta_path(seq) for (seq,) in numbers}

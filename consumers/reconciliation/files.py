@@ -1,0 +1,36 @@
+"""The first check of a proof: the last snapshot is the one before and the deltas between, by the files themselves."""
+
+from pathlib import Path
+
+import msgspec
+
+from consumers.database.sessions import Connection
+from consumers.database.targets_table import TargetRow
+from consumers.feed.feed_directory import prove_step_in
+from consumers.published import recorded_files
+from consumers.reconciliation import results_store
+from consumers.reconciliation.results_store import Checked, done
+
+
+def check_files(connection: Connection, root: Path, target: TargetRow) -> Checked:
+    """Prove the last step of a target's feed.
+
+    A file that is not what was recorded cannot be mended from here: it is not touched, and a person must look. Where
+    all files are whole and yet do not add up, ``broken_at`` names the snapshot.
+    """
+    folder = root / (target.orgnr or "") / target.settings.name
+    while True:
+        earlier, later = results_store.last_two_snapshots(connection, target.target_id)
+        if later is None:
+            return results_store.not_done("files", "there is no snapshot yet", skipped=True)
+        after = (earlier or later).seq
+        deltas = [entry for entry in recorded_files.deltas(connection, target.target_id) if entry.seq > after]
+        proof = prove_step_in(folder, earlier, later, deltas)
+        # What is past its time is removed at any moment, and a snapshot may be added.
+        if (earlier, later) == results_store.last_two_snapshots(connection, target.target_id):
+            break
+    if proof.damaged:
+        return done("files", proof.damaged)
+    return msgspec.structs.replace(
+        done("files", proof.differences), broken_at=later.path if proof.differences else None
+    )

@@ -1,0 +1,150 @@
+"""Proofs of targets in the state database: what each found, and the repair that it asks compact for."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Final, Literal
+
+import msgspec
+
+from consumers.database.sessions import Connection
+from ims.feed.manifest import SnapshotEntry
+
+Check = Literal["files", "rules", "source"]
+CHECKS: Final[tuple[Check, ...]] = ("files", "rules", "source")
+_KEPT: Final = timedelta(days=90)
+SHOWN: Final = 20
+"""So many differences of a check are named; all are counted."""
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """What one check of a proof has found.
+
+    Attributes:
+        outcome: ``unfinished`` if it could not be done now, ``skipped`` if it does not apply here.
+        differences: how many; ``None`` unless it was done.
+        details: some of them, or why it was not done: running numbers and paths, never a personal value.
+        repair: what was set going to mend it.
+        broken_at: path of the snapshot that is not the sum of the one before and the deltas.
+    """
+
+    check: Check
+    outcome: Literal["ok", "differs", "unfinished", "skipped"]
+    differences: int | None = None
+    details: tuple[str, ...] = ()
+    repair: str | None = None
+    broken_at: str | None = None
+
+
+class ProofStatus(msgspec.Struct, frozen=True):
+    """The last proof of a check, for people and for scripts."""
+
+    check: Check
+    proved_at: datetime
+    outcome: str
+    differences: int | None
+    details: list[str]
+    repair: str | None
+
+
+def done(check: Check, differences: Sequence[str], count: int | None = None) -> Checked:
+    """A check that was done and has found these; *count* of them, if not all are given."""
+    number = len(differences) if count is None else count
+    return Checked(
+        check=check,
+        outcome="differs" if number else "ok",
+        differences=number,
+        details=tuple(differences[:SHOWN]),
+    )
+
+
+def not_done(check: Check, why: str, *, skipped: bool = False) -> Checked:
+    """A check that was not done."""
+    return Checked(check=check, outcome="skipped" if skipped else "unfinished", details=(why,))
+
+
+def keep(connection: Connection, target_id: int, found: Sequence[Checked], through: date | None, now: datetime) -> None:
+    """Keep a proof; the snapshot of day *through* counts as proved if all was done and nothing differs.
+
+    Old ones are forgotten, but for what began an epoch: the step to that snapshot is never proved again.
+    """
+    with connection.transaction(), connection.cursor() as cursor:
+        for one in found:
+            cursor.execute(
+                "insert into imsfeed.proof"
+                " (target_id, proved_at, checked, outcome, differences, details, repair, broken_at)"
+                " values (%s, %s, %s, %s, %s, %s, %s, %s)",
+                (target_id, now, one.check, one.outcome, one.differences, list(one.details), one.repair, one.broken_at),
+            )
+        cursor.execute(
+            "delete from imsfeed.proof where target_id = %s and proved_at < %s and broken_at is null",
+            (target_id, now - _KEPT),
+        )
+        if is_clean(found):
+            cursor.execute("update imsfeed.target set proved_through = %s where target_id = %s", (through, target_id))
+
+
+def is_clean(found: Sequence[Checked]) -> bool:
+    """Whether everything that applies was looked at, and nothing differs."""
+    return all(one.outcome in {"ok", "skipped"} for one in found)
+
+
+def ask_for_repair(connection: Connection, target_id: int) -> None:
+    """Have the target's next cut compare everything anew: its delta is the repair."""
+    connection.execute("update imsfeed.target set repair = true where target_id = %s", (target_id,))
+
+
+def last_two_snapshots(connection: Connection, target_id: int) -> tuple[SnapshotEntry | None, SnapshotEntry | None]:
+    """The snapshot before the newest and the newest; the first is ``None`` where the step between began a new epoch."""
+    rows = connection.execute(
+        "select seq, path, sha256, size, counts, local_date, exists (select from imsfeed.proof p"
+        " where p.target_id = s.target_id and p.checked = 'files' and p.broken_at = s.path)"
+        " from imsfeed.snapshot s where target_id = %s order by seq desc, created_at desc limit 2",
+        (target_id,),
+    ).fetchall()
+    keys = ("seq", "path", "sha256", "size", "counts", "local_date")
+    later, earlier, *_ = [
+        *(msgspec.convert(dict(zip(keys, row, strict=False)), SnapshotEntry) for row in rows),
+        None,
+        None,
+    ]
+    return (None if rows and rows[0][-1] else earlier), later
+
+
+def latest(connection: Connection, target_id: int) -> list[ProofStatus]:
+    """The last proof of each check of a target."""
+    rows = connection.execute(
+        "select distinct on (checked) checked, proved_at, outcome, differences, details, repair from imsfeed.proof"
+        " where target_id = %s order by checked, proof_id desc",
+        (target_id,),
+    ).fetchall()
+    return [ProofStatus(*row) for row in rows]
+
+
+def differing(connection: Connection) -> dict[Check, int]:
+    """Differences that the last proofs of the enabled targets have found, by check."""
+    rows = connection.execute(
+        "select checked, sum(differences) from (select distinct on (target_id, checked) target_id, checked, differences"
+        " from imsfeed.proof join imsfeed.target t using (target_id)"
+        " where differences is not null and (t.settings ->> 'enabled')::boolean"
+        " order by target_id, checked, proof_id desc) as last group by checked"
+    ).fetchall()
+    found: dict[Any, int] = {check: int(count) for check, count in rows}
+    return {check: found.get(check, 0) for check in CHECKS}
+
+
+def oldest_success(connection: Connection) -> datetime | None:
+    """When each enabled target was last proved to be in order, the oldest of all; its first snapshot counts as one."""
+    row = connection.execute(_OLDEST_SUCCESS.encode()).fetchone()
+    return row[0] if row else None
+
+
+_OLDEST_SUCCESS: Final = """
+select min(coalesce(proved.at, first.at)) from imsfeed.target t
+  left join lateral (
+    select max(run.proved_at) as at
+      from (select proved_at from imsfeed.proof p where p.target_id = t.target_id group by proved_at
+            having bool_and(outcome in ('ok', 'skipped'))) as run) as proved on true
+  left join lateral (
+    select min(created_at) as at from imsfeed.snapshot s where s.target_id = t.target_id) as first on true
+ where (t.settings ->> 'enabled')::boolean and t.head_seq is not null
+"""

@@ -1,0 +1,168 @@
+"""The one doorway to the source on this side: rows as they are there now, read only, for the proof alone.
+
+Capture is not asked, nor is its code used: what it may have got wrong, the proof must be able to see. Values are read
+as the text that PostgreSQL prints, which is what a change event is made of too.
+"""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from consumers.database.sessions import Connection, one_view
+from ims.errors import BadMessageError
+from ims.source.events import Row
+from ims.source.facts import Table
+from ims.source.mapping import FactKey, SourceMapping
+
+_OPTIONS: Final = (
+    "-c datestyle=ISO -c timezone=UTC -c row_security=off -c statement_timeout=300s"
+    " -c idle_in_transaction_session_timeout=0"
+)
+_ROWS: Final = 2_000
+
+_POSITION: Final = """
+select pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn()
+                            else pg_current_wal_insert_lsn() end, '0/0')::text
+"""
+
+
+class SourceReader:
+    """A session on the source.
+
+    Args:
+        connection: in autocommit mode, from :func:`connect`.
+        schema: of the source's tables.
+        publication: tells which columns are captured at all; without it all are taken to be.
+        mapping: from the source's tables and columns to ours.
+    """
+
+    def __init__(self, connection: Connection, schema: str, publication: str, mapping: SourceMapping) -> None:
+        self._connection = connection
+        self._schema = schema
+        self._publication = publication
+        self._mapping = mapping
+
+    @contextmanager
+    def view(self) -> Iterator[int]:
+        """One read-only view of the source.
+
+        Yields:
+            A position in its write-ahead log before which every commit that the view shows begins.
+        """
+        with one_view(self._connection):
+            self._connection.execute("set transaction read only")
+            # The first query: the view is taken before the position is read.
+            row = self._connection.execute(_POSITION.encode()).fetchone()
+            yield int(row[0]) if row and row[0] is not None else 0
+
+    def rows(
+        self, table: Table, owner_id: int, ids: Collection[int] | None = None
+    ) -> Iterator[dict[FactKey, Row | None]]:
+        """The owner's rows of a table as facts, a part at a time; needs a :meth:`view`.
+
+        Args:
+            ids: only these.
+
+        Yields:
+            Values by key and by our column names; ``None`` for a row that cannot be a fact. Its change is in
+            quarantine, if it was captured. A row whose very key cannot be read is passed over.
+        """
+        columns = self._mapping.columns(table)
+        given = {ours: theirs for ours, theirs in columns.items() if theirs in self._columns(table)}
+        with self._connection.cursor(name="imsfeed_rows") as cursor:
+            cursor.execute(self._query(table, given, ids is not None), (str(owner_id), list(map(str, ids or ()))))
+            while rows := cursor.fetchmany(_ROWS):
+                yield dict(
+                    filter(None, (self._fact(table, dict(zip(given.values(), row, strict=True))) for row in rows))
+                )
+
+    def ask_for_resync(self, owner_id: int) -> bool:
+        """Ask capture to read an owner's rows anew, if this session may; once until that is done.
+
+        Returns:
+            Whether it is asked for now.
+        """
+        allowed = self._connection.execute(
+            "select coalesce(has_table_privilege(to_regclass('imsfeed.resync'), 'select, insert'), false)"
+            " and has_table_privilege(to_regclass('imsfeed.resync'), 'insert')"
+        ).fetchone()
+        if allowed != (True,):
+            return False
+        self._connection.execute(
+            "insert into imsfeed.resync (owner_id, requested_at, requested_by) select %(owner)s, now(), 'proof'"
+            " where not exists (select from imsfeed.resync r where r.owner_id = %(owner)s"
+            " and to_jsonb(r) ->> 'done_at' is null)",
+            {"owner": owner_id},
+        )
+        return True
+
+    def _columns(self, table: Table) -> set[str]:
+        """The columns of the source's table that are captured."""
+        name = self._mapping.source_table(table)
+        published = self._connection.execute(
+            "select attnames::text[] from pg_publication_tables where (pubname, schemaname, tablename) = (%s, %s, %s)",
+            (self._publication, self._schema, name),
+        ).fetchone()
+        if published is not None:
+            return set(published[0])
+        rows = self._connection.execute(
+            "select attname::text from pg_attribute where attrelid = to_regclass(format('%%I.%%I', %s::text, %s::text))"
+            " and attnum > 0 and not attisdropped",
+            (self._schema, name),
+        ).fetchall()
+        return {column for (column,) in rows}
+
+    def _query(self, table: Table, given: dict[str, str], some: bool) -> sql.Composed:
+        # format() prints with the type's own output function: a cast to text would cut the blanks of char(n).
+        texts = sql.SQL(", ").join(
+            sql.SQL("case when {0} is not null then format('%%s', {0}) end").format(sql.Identifier(column))
+            for column in given.values()
+        )
+        columns = self._mapping.columns(table)
+        key = columns["owner_id" if table is Table.OWNER else "id"]
+        only = sql.SQL("{}::text = any (%s)") if some else sql.SQL("cardinality(%s::text[]) = 0")
+        return sql.SQL("select {} from {} where {} = %s and ").format(
+            texts,
+            sql.Identifier(self._schema, self._mapping.source_table(table)),
+            sql.Identifier(columns["owner_id"]),
+        ) + only.format(sql.Identifier(key))
+
+    def _fact(self, table: Table, row: dict[str, Any]) -> tuple[FactKey, Row | None] | None:
+        name = self._mapping.source_table(table)
+        try:
+            change = self._mapping.fact_change(name, after=row, key={})
+        except BadMessageError:
+            key = self._key(table, row)
+            return None if key is None else (key, None)
+        return change.key, change.values
+
+    def _key(self, table: Table, row: dict[str, Any]) -> FactKey | None:
+        columns = self._mapping.columns(table)
+        try:
+            owner_id = int(row[columns["owner_id"]])
+            return FactKey(owner_id, owner_id if table is Table.OWNER else int(row[columns["id"]]))
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
+def connect(dsn: str) -> Connection:
+    """Open a session on the source that only reads, but for asking for a resync.
+
+    Raises:
+        psycopg.OperationalError: the server cannot be reached or refuses.
+    """
+    return psycopg.connect(
+        dsn,
+        autocommit=True,
+        application_name="imsfeed proof",
+        options=_OPTIONS,
+        client_encoding="UTF8",
+        connect_timeout=10,
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
+        tcp_user_timeout=30_000,
+    )

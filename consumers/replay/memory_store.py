@@ -1,0 +1,142 @@
+"""The facts, progress and quarantine of the state database in memory: for a replay, and for tests.
+
+tests/contract holds it to what :class:`consumers.materialize.facts_store.FactsStore` does on PostgreSQL.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import msgspec
+
+from consumers.materialize.batch import Load, Outcome, Progress, Refused
+from consumers.materialize.facts_store import FencedError
+from ims.identifiers.national_id import NationalId
+from ims.source.facts import FACT_TYPES, CourseGroup, Employee, Enrolment, Fact, Facts, Owner, Person, School, Table
+from ims.source.mapping import COLUMNS, FactKey, missing_columns
+
+T = TypeVar("T", bound=Fact)
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    """A row, its partition, and the epoch and LSN in which it was last seen."""
+
+    values: dict[str, Any]
+    seen: tuple[int, int]
+    partition: int
+
+
+class MemoryFacts:
+    """What :class:`~consumers.materialize.facts_store.FactsStore` keeps, but for marks and quarantined messages."""
+
+    def __init__(self) -> None:
+        self._progress: dict[int, Progress] = {}
+        self._rows: dict[tuple[Table, int], dict[int, _Stored]] = defaultdict(dict)
+        self._quarantined = 0
+
+    def progress(self, partition: int) -> Progress | None:
+        """As :meth:`FactsStore.progress`."""
+        return self._progress.get(partition)
+
+    def begin(self, partition: int, next_offset: int) -> Progress:
+        """As :meth:`FactsStore.begin`."""
+        return self._progress.setdefault(partition, Progress(next_offset))
+
+    def apply(self, partition: int, start: int, outcome: Outcome) -> list[Refused]:
+        """As :meth:`FactsStore.apply`.
+
+        Raises:
+            FencedError: the partition does not stand at *start*.
+        """
+        self._move(partition, start, outcome.progress)
+        refused = list(outcome.refused)
+        for (table, key), row in outcome.rows.items():
+            rows = self._rows[table, key.owner_id]
+            if row.values is None:
+                rows.pop(key.id, None)
+                continue
+            stored = rows[key.id].values if key.id in rows else {}
+            values = row.values if row.whole else {**stored, **row.values}
+            lacking = missing_columns(table, values)
+            if lacking:
+                refused.append(Refused(row.message, "missing_column", f"{table.value} without {', '.join(lacking)}"))
+            else:
+                whole = {name: values.get(name) for name in COLUMNS[table]}
+                rows[key.id] = _Stored(whole, (row.epoch, row.lsn), partition)
+        for (table, key), seen in outcome.unread.items():
+            rows = self._rows[table, key.owner_id]
+            if key.id in rows:
+                rows[key.id] = msgspec.structs.replace(rows[key.id], seen=max(seen, rows[key.id].seen))
+        for load in outcome.loads:
+            self._sweep(partition, load)
+        self._quarantined += len(refused)
+        return refused
+
+    def refuse(self, partition: int, start: int, outcome: Outcome, refused: Iterable[Refused]) -> None:
+        """As :meth:`FactsStore.refuse`.
+
+        Raises:
+            FencedError: the partition does not stand at *start*.
+        """
+        self._move(partition, start, outcome.progress)
+        self._quarantined += len(list(refused))
+
+    def quarantine_size(self) -> int:
+        """How many messages were put aside."""
+        return self._quarantined
+
+    def open_owners(self) -> frozenset[int]:
+        """Owners of which a source transaction has arrived in part."""
+        return frozenset().union(*(progress.open_owners for progress in self._progress.values()))
+
+    def rows(self, table: Table) -> dict[FactKey, dict[str, Any]]:
+        """The table's rows of all owners."""
+        return {
+            FactKey(owner_id, id_): stored.values
+            for (of, owner_id), rows in self._rows.items()
+            if of is table
+            for id_, stored in rows.items()
+        }
+
+    def stored(self, table: Table, key: FactKey) -> dict[str, Any] | None:
+        """One row's values."""
+        row = self._rows[table, key.owner_id].get(key.id)
+        return None if row is None else row.values
+
+    def facts(self, owner_id: int) -> Facts:
+        """All facts of an owner."""
+        return Facts(
+            owner=self._read(Owner, Table.OWNER, owner_id).get(owner_id),
+            schools=self._read(School, Table.SCHOOL, owner_id),
+            persons=self._read(Person, Table.PERSON, owner_id),
+            employees=self._read(Employee, Table.EMPLOYEE, owner_id),
+            groups=self._read(CourseGroup, Table.COURSE_GROUP, owner_id),
+            enrolments=self._read(Enrolment, Table.ENROLMENT, owner_id),
+        )
+
+    def orgnr(self, owner_id: int) -> str | None:
+        """The owner's organisation number as registered, or ``None``."""
+        stored = self._rows[Table.OWNER, owner_id].get(owner_id)
+        return None if stored is None else stored.values["orgnr"]
+
+    def _read(self, kind: type[T], table: Table, owner_id: int) -> dict[int, T]:
+        return {id_: kind(**_typed(table, stored.values)) for id_, stored in self._rows[table, owner_id].items()}
+
+    def _move(self, partition: int, start: int, to: Progress) -> None:
+        if self._progress[partition].next_offset != start:
+            raise FencedError(f"partition {partition} no longer stands at offset {start}")
+        self._progress[partition] = to
+
+    def _sweep(self, partition: int, load: Load) -> None:
+        """Remove the rows of this partition that the completed load has not seen."""
+        before = (load.epoch, load.lsn)
+        for (_, owner_id), rows in self._rows.items():
+            if load.owner_id in {None, owner_id}:
+                for id_ in [n for n, row in rows.items() if row.partition == partition and row.seen < before]:
+                    del rows[id_]
+
+
+def _typed(table: Table, values: dict[str, Any]) -> dict[str, Any]:
+    if FACT_TYPES[table] is Person and values["national_id"] is not None:
+        return {**values, "national_id": NationalId(values["national_id"])}
+    return values

@@ -1,0 +1,227 @@
+"""A replay: a file of change events in, the feeds that life would have made of it out, without Kafka or PostgreSQL.
+
+The rules and the writers are those of life; what differs is the clock, which follows the file. It goes from one moment
+to the next at which something is due: an owner's changes have settled, a target's midnight, its snapshot's hour.
+Nothing asks the real time, so the same file always gives the same bytes.
+
+Changes of one owner whose times lie within the settling time of each other are one cut, at most five settling times
+long, as in life (:mod:`consumers.facts.pending_changes`); a source transaction that has arrived in part is never cut.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from consumers.database.targets_table import named
+from consumers.facts.pending_changes import PATIENCE
+from consumers.materialize.batch import Message, Outcome, Refused, read_batch
+from consumers.materialize.facts_store import marks_of
+from consumers.replay.events_file import EventsFileError, Line, MessageLine, SettingsLine
+from consumers.replay.memory_store import MemoryFacts
+from consumers.replay.replay_feed import Replayed, ReplayedFeed
+from ims.errors import InvalidSettingsError
+from ims.source.facts import Facts
+from ims.source.mapping import REFERENCE_MAPPING
+from ims.targets.schedule import next_midnight, next_snapshot
+from ims.targets.target_settings import TargetSettings, changed
+
+SETTLE: Final = timedelta(seconds=0.2)
+"""How long a change rests before it is told; the default of ``SETTLE_SECONDS``."""
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What a replay did.
+
+    Attributes:
+        messages: how many messages were read.
+        duplicates: of those, how many had been applied already by their position in the source.
+        refused: how many life would have put into quarantine, by reason.
+    """
+
+    messages: int
+    duplicates: int
+    refused: dict[str, int]
+    targets: list[Replayed]
+
+
+class _Unsettled(msgspec.Struct, frozen=True):
+    """An owner's changes that rest: the time of the first one, and when they are told."""
+
+    first: datetime
+    due: datetime
+
+
+class Replay:
+    """Feeds under *root*, as the lines given to :meth:`run` make them.
+
+    Args:
+        targets: the settings with which the replay starts.
+        root: an empty feed directory.
+        name: of the file of events, for errors.
+        holds: what would wait for an approval in life waits here, for ever; without, nothing does.
+    """
+
+    def __init__(
+        self, targets: Iterable[TargetSettings], root: Path, name: str = "events", *, holds: bool = True
+    ) -> None:
+        self._feeds = [ReplayedFeed(number, settings, root, holds=holds) for number, settings in enumerate(targets, 1)]
+        self._name = name
+        self._facts = MemoryFacts()
+        self._unsettled: dict[int, _Unsettled] = {}
+        self._now: datetime | None = None
+        self._loading = True
+        self._loaded = False
+        self._messages = self._duplicates = 0
+        self._refused: Counter[str] = Counter()
+
+    def run(self, lines: Iterable[Line], until: datetime | None = None) -> Result:
+        """Replay *lines* and write the manifests.
+
+        Args:
+            until: the time at which it ends; lines after it are not replayed. Without it, it ends once the last line
+                has settled.
+
+        Raises:
+            EventsFileError: a line is wrong, or names a target or setting that does not exist.
+            FeedError: *root* has other files of the same name.
+        """
+        for line in lines:
+            if until is not None and line.at > until:
+                break
+            self._take(line)
+        end = until or (None if self._now is None else self._now + SETTLE)
+        if end is not None:
+            self._end_load()
+            self._advance(end, last=True)
+            for feed in self._feeds:
+                feed.finish(end)
+        return Result(
+            messages=self._messages,
+            duplicates=self._duplicates,
+            refused=dict(sorted(self._refused.items())),
+            targets=[feed.replayed() for feed in self._feeds],
+        )
+
+    def _take(self, line: Line) -> None:
+        if isinstance(line, MessageLine):
+            self._take_message(line)
+            return
+        if self._loaded:
+            self._end_load()
+        self._advance(line.at)
+        if isinstance(line, SettingsLine):
+            self._set(line)
+
+    def _take_message(self, line: MessageLine) -> None:
+        progress = self._facts.begin(line.partition, 0)
+        message = Message(progress.next_offset, None, line.value)
+        outcome = read_batch(progress, [message], REFERENCE_MAPPING, 0, sparse=True)
+        if any(not row.loading for row in outcome.rows.values()):
+            self._end_load()
+        self._advance(line.at)
+        self._loaded = self._loaded or bool(outcome.rows)
+        self._mark(outcome)
+        refused = self._facts.apply(line.partition, progress.next_offset, outcome)
+        self._note(outcome, refused)
+        finished = progress.open_owners - outcome.progress.open_owners
+        self._rest({*finished, *(key.owner_id for _, key in outcome.rows)}, line.at)
+
+    def _mark(self, outcome: Outcome) -> None:
+        """Keep whom the rows bear on; what they say now is not applied yet."""
+        for (table, key), row in outcome.rows.items():
+            marks = list(marks_of(table, key, row, None if row.loading else self._facts.stored(table, key)))
+            for feed in self._of(key.owner_id):
+                feed.marks.add(marks)
+        for load in outcome.loads:
+            for feed in self._feeds if load.owner_id is None else self._of(load.owner_id):
+                feed.marks.everything = True
+
+    def _note(self, outcome: Outcome, refused: Sequence[Refused]) -> None:
+        self._messages += 1
+        self._duplicates += outcome.duplicates
+        self._refused.update(one.reason for one in refused)
+        for (_, key), row in outcome.rows.items():
+            for feed in self._of(key.owner_id):
+                feed.hear(row.committed_at)
+
+    def _set(self, line: SettingsLine) -> None:
+        try:
+            row = named((feed.row for feed in self._feeds), line.target)
+            settings = changed(row.settings, line.set)
+        except InvalidSettingsError as error:
+            raise EventsFileError(self._name, line.number, str(error)) from None
+        self._feeds[row.target_id - 1].change(settings=settings)
+        self._rest({row.owner_id}, line.at)
+
+    def _of(self, owner_id: int) -> list[ReplayedFeed]:
+        return [feed for feed in self._feeds if feed.row.owner_id == owner_id]
+
+    def _rest(self, owners: Iterable[int], at: datetime) -> None:
+        """Something of these owners has changed just now."""
+        for owner_id in owners:
+            known = self._unsettled.get(owner_id)
+            first = at if known is None else known.first
+            self._unsettled[owner_id] = _Unsettled(first, min(at + SETTLE, first + PATIENCE * SETTLE))
+
+    def _end_load(self) -> None:
+        """The leading rows of a load are in: publish what they make, as of the last of them."""
+        if self._loading and self._now is not None:
+            self._unsettled.clear()
+            for feed in self._feeds:
+                feed.asked = True
+            self._step(self._now)
+        self._loading = False
+
+    def _advance(self, to: datetime, *, last: bool = False) -> None:
+        """Let the clock go on, from one moment at which something is due to the next.
+
+        Args:
+            last: no line comes at *to* that could still be one with the changes that settle just then.
+        """
+        now = to if self._now is None else self._now
+        through = to + datetime.resolution if last else to
+        while not self._loading and (moment := self._next_moment(now, to, through)) is not None:
+            now = max(now, moment)
+            for owner_id in [owner for owner, rest in self._unsettled.items() if rest.due <= now]:
+                del self._unsettled[owner_id]
+                for feed in self._of(owner_id):
+                    feed.asked = True
+            self._step(now)
+        self._now = to
+
+    def _next_moment(self, now: datetime, to: datetime, settled_before: datetime) -> datetime | None:
+        """The next moment up to *to*, if there is one; of changes that settle, only those *settled_before*."""
+        moments = [rest.due for rest in self._unsettled.values() if rest.due < settled_before]
+        for feed in self._feeds:
+            if feed.published:
+                settings = feed.row.settings
+                moments += [next_midnight(now, settings.zone)]
+                moments += [next_snapshot(now, settings.snapshot_hour, settings.zone)]
+        moment = min(moments, default=None)
+        return None if moment is None or moment > to else moment
+
+    def _step(self, now: datetime) -> None:
+        """Do what is due for every target, in the order of :class:`consumers.compact.process.Compactor`."""
+        open_owners = self._facts.open_owners()
+        facts_of = cache(self._facts.facts)
+        for feed in self._feeds:
+            feed.owner_has(self._facts.orgnr(feed.row.owner_id))
+            feed.change(open=feed.row.owner_id in open_owners)
+            self._step_one(feed, facts_of, now)
+
+    def _step_one(self, feed: ReplayedFeed, facts_of: Callable[[int], Facts], now: datetime) -> None:
+        owner_id, state = feed.row.owner_id, feed.row.state
+        ready = not feed.row.open and (feed.asked or feed.is_new_day(now))
+        if ready and owner_id in self._unsettled:
+            return  # a move may be half made; its other half, or its rest, comes in a moment
+        if state == "waiting" and ready and feed.row.owner_orgnr is not None:
+            feed.publish_first(facts_of(owner_id), now)
+        elif state == "ok":
+            if ready:
+                feed.cut(facts_of(owner_id), now)
+            feed.snapshot_if_due(now)

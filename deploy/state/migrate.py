@@ -1,0 +1,99 @@
+"""The schema of the state database, brought up to date by numbered SQL files that are never changed once released."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from ims.errors import InvalidSettingsError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+# Any fixed number, the same for all who migrate; the lock is given back when the connection ends.
+_LOCK = 0x1F5_FEED
+
+_LEDGER = """
+create schema if not exists imsfeed;
+create table if not exists imsfeed.schema_migration (
+    name text primary key,
+    sha256 text not null,
+    applied_at timestamptz not null default now()
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Migration:
+    name: str
+    statements: bytes
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.statements).hexdigest()
+
+
+def migrate(dsn: str, directory: Path = MIGRATIONS) -> list[str]:
+    """Apply what is missing, each file in one transaction. When several migrate at once, one does and the others wait.
+
+    Args:
+        dsn: the state database's.
+        directory: where the files are.
+
+    Returns:
+        The names of the files applied, in order; empty when there was nothing to do.
+
+    Raises:
+        InvalidSettingsError: the database does not fit this version: an applied file has changed, or is not known here.
+    """
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("select pg_advisory_lock(%s)", [_LOCK])
+        connection.execute(_LEDGER)
+        missing = _missing(connection, directory)
+        for migration in missing:
+            with connection.transaction():
+                connection.execute(migration.statements)
+                connection.execute(
+                    "insert into imsfeed.schema_migration (name, sha256) values (%s, %s)",
+                    [migration.name, migration.sha256],
+                )
+    return [migration.name for migration in missing]
+
+
+def pending(dsn: str, directory: Path = MIGRATIONS) -> list[str]:
+    """What :func:`migrate` would apply now; changes nothing.
+
+    Raises:
+        InvalidSettingsError: as :func:`migrate`.
+    """
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        return [migration.name for migration in _missing(connection, directory)]
+
+
+def _missing(connection: psycopg.Connection, directory: Path) -> list[_Migration]:
+    known = [_Migration(path.name, path.read_bytes()) for path in sorted(directory.glob("*.sql"), key=_number)]
+    applied = _applied(connection)
+    unknown = applied.keys() - {migration.name for migration in known}
+    if unknown:
+        raise InvalidSettingsError(
+            f"the state database has migrations that this version does not know ({', '.join(sorted(unknown))}):"
+            " it was made by a newer version; run that one"
+        )
+    for migration in known:
+        if applied.get(migration.name, migration.sha256) != migration.sha256:
+            raise InvalidSettingsError(
+                f"migration {migration.name} is not the file that the state database was made with;"
+                " restore the released file and put the change in a new one"
+            )
+    return [migration for migration in known if migration.name not in applied]
+
+
+def _number(path: Path) -> int:
+    return int(path.name.split("_")[0])
+
+
+def _applied(connection: psycopg.Connection) -> dict[str, str]:
+    """Digest by name of what has been applied."""
+    if connection.execute("select to_regclass('imsfeed.schema_migration')").fetchone() == (None,):
+        return {}
+    return dict(connection.execute("select name, sha256 from imsfeed.schema_migration").fetchall())

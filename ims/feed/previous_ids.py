@@ -1,0 +1,70 @@
+"""The id that an importer knew a person by before, told with the new one (PIFU-IMS: ``sourcedidtype`` New and Old).
+
+A person whose number changes is one record gone and another new (:mod:`ims.feed.delta`). With the old id in the new
+record an importer can see that it is the same person, and keep the account. The old id is told in the delta and in
+every snapshot from then on, because an importer may read full files only, and nobody knows when it has read one.
+
+>>> from ims.records.model import PersonRecord
+>>> anna = PersonRecord("imsfeed@100000008", "01810012345", None, "Anna", "Li", None, ())
+>>> with_old_ids({}, {anna.key: anna}, {"01810012345": "1001"})[anna.key].old_id
+'1001'
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ims.records.model import PersonRecord, Record, RecordKey
+from ims.records.vocabulary import RecordKind
+from ims.xml.reader import read_fragment
+
+
+def former_ids(told: Mapping[int, str], current: Mapping[int, str]) -> dict[str, str]:
+    """New id to old id, of the persons whose id is another now than was told.
+
+    Args:
+        told: the ``sourcedid/id`` told before, by the person's running number.
+        current: the one that holds now, likewise.
+
+    >>> former_ids({7: "1001", 8: "1002"}, {7: "01810012345", 8: "1002", 9: "1003"})
+    {'01810012345': '1001'}
+    """
+    return {id_: told[number] for number, id_ in current.items() if told.get(number, id_) != id_}
+
+
+def with_old_ids(
+    published: Mapping[RecordKey, str], current: Mapping[RecordKey, Record], former: Mapping[str, str]
+) -> dict[RecordKey, Record]:
+    """The records, each person with the id that it was known by before.
+
+    An id that was changed twice is told with the last one before it only. An old id that is somebody's id now is told
+    no more: an importer would take the two for one person, and give each the other's access.
+
+    Args:
+        published: as for :func:`ims.feed.delta.between`.
+        current: likewise.
+        former: new id to old id, of those that change now (:func:`former_ids`).
+
+    Raises:
+        FeedError: a published text cannot be read.
+    """
+    return {key: _with_old_id(record, published.get(key), former, current) for key, record in current.items()}
+
+
+def _with_old_id(
+    record: Record, told: str | None, former: Mapping[str, str], current: Mapping[RecordKey, Record]
+) -> Record:
+    if not isinstance(record, PersonRecord):
+        return record
+    old_id = former.get(record.id) or _told_old_id(record.key, told)
+    if old_id is None or RecordKey(RecordKind.PERSON, old_id) in current:
+        return record
+    return msgspec.structs.replace(record, old_id=old_id)
+
+
+def _told_old_id(key: RecordKey, told: str | None) -> str | None:
+    # Reading is slow, and few have an old id.
+    if told is None or 'sourcedidtype="Old"' not in told:
+        return None
+    record = read_fragment(key, told)
+    return record.old_id if isinstance(record, PersonRecord) else None

@@ -1,0 +1,185 @@
+"""How many may be told to leave in an hour and in a day before the rest waits for approval.
+
+Counted are distinct persons, in rolling windows: those told to leave in the last hour (day) without an approval, and
+those of this cut. So a fault that takes people away a few at a time is noticed as well as one that takes them at once.
+
+Source: design, section 7; peers count whole runs (Entra, Okta, Grouper, EgilSCIM), which misses what trickles.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+import msgspec
+
+from ims.holds.losses import Cause, Loss, Waits
+from ims.targets.target_settings import TargetSettings
+
+HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
+"""The longer window: departures that are older count nowhere."""
+_BY_LIMIT: Final = frozenset({Cause.PERSONS, Cause.TEACHERS, Cause.ID_CHANGES})
+"""Causes of which the rest goes too, once enough have come back."""
+
+
+class Departure(NamedTuple):
+    """A person told to leave, or told under another id, without an approval.
+
+    Attributes:
+        person: running number.
+        id_change: the id changed; the person stays.
+    """
+
+    person: int
+    at: datetime
+    teacher: bool = False
+    id_change: bool = False
+
+
+class Told(NamedTuple):
+    """How many the importer has been told of; asked for only when the absolute limit alone would not allow a cut.
+
+    Each is asked with a number from which on it makes no difference how many they are, and may stop counting there.
+    """
+
+    persons: Callable[[int], int]
+    teachers: Callable[[int], int]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Who waits, by running number, and the departures that are told now and count from now on."""
+
+    waits: dict[int, Cause]
+    departures: list[Departure]
+
+
+class Limits:
+    """A target's limits at a moment, and what has gone against them already.
+
+    Args:
+        departures: those of at least the last day.
+    """
+
+    def __init__(self, settings: TargetSettings, departures: Iterable[Departure], told: Told, now: datetime) -> None:
+        self._settings = settings
+        self._departures = list(departures)
+        self._told = told
+        self._now = now
+
+    def held(self, leavers: Mapping[int, Loss]) -> dict[int, Cause]:
+        """Who of those that lose their last membership has to wait: all, the teachers, or nobody."""
+        s, told = self._settings, self._told
+        if self._broken(
+            leavers.keys(),
+            [departure for departure in self._departures if not departure.id_change],
+            (
+                (HOUR, s.hold_hour_persons, s.hold_hour_persons_percent),
+                (DAY, s.hold_day_persons, s.hold_day_persons_percent),
+            ),
+            told.persons,
+        ):
+            return dict.fromkeys(leavers, Cause.PERSONS)
+        teachers = {number for number, loss in leavers.items() if loss.teacher}
+        if self._broken(
+            teachers,
+            [departure for departure in self._departures if departure.teacher and not departure.id_change],
+            (
+                (HOUR, s.hold_hour_teachers, s.hold_hour_teachers_percent),
+                (DAY, s.hold_day_teachers, s.hold_day_teachers_percent),
+            ),
+            told.teachers,
+        ):
+            return dict.fromkeys(teachers, Cause.TEACHERS)
+        return {}
+
+    def held_changes(self, changed: AbstractSet[int]) -> dict[int, Cause]:
+        """Who of those whose id changes has to wait: all or nobody; which of them are wrong cannot be told."""
+        s = self._settings
+        windows = ((HOUR, s.hold_hour_id_changes, 0), (DAY, s.hold_day_id_changes, 0))
+        changes = [departure for departure in self._departures if departure.id_change]
+        return dict.fromkeys(changed, Cause.ID_CHANGES) if self._broken(changed, changes, windows, lambda _: 0) else {}
+
+    def _broken(
+        self,
+        leaving: AbstractSet[int],
+        before: Iterable[Departure],
+        windows: Iterable[tuple[timedelta, int, int]],
+        told: Callable[[int], int],
+    ) -> bool:
+        """Whether these and those of a window are more than its absolute number, and more than its percentage."""
+        if not leaving:
+            return False
+        for span, absolute, percent in windows:
+            number = len(leaving | {one.person for one in before if self._now - span < one.at})
+            if number > absolute and (percent == 0 or number * 100 > percent * told(-(-number * 100 // percent))):
+                return True
+        return False
+
+
+def judge(
+    losses: Mapping[int, Loss],
+    never_held: AbstractSet[int],
+    inferred: Mapping[int, Cause],
+    waiting: Mapping[int, Waits],
+    limits: Limits,
+    now: datetime,
+) -> Verdict:
+    """Who waits from now on.
+
+    Whoever waited goes on waiting, whatever the windows say since, until they lose nothing any more, or it was
+    approved. If some have come back, and those who wait for a limit are few enough now, these go too.
+
+    Args:
+        losses: what the persons looked at lose (:func:`ims.holds.losses.losses`).
+        never_held: of them, those who go at once.
+        inferred: of them, those whose loss no change of the source explains, and the cause for which they wait.
+        waiting: everybody who has waited until now, if any of them is looked at, else nobody.
+        now: the time of the cut.
+    """
+    approved = {
+        number
+        for number, waits in waiting.items()
+        if waits.approved and number in losses and losses[number].within(waits.loss)
+    }
+    free = approved | never_held
+    stay = {
+        number: waits.cause
+        for number, waits in waiting.items()
+        if number not in free and still(waits.cause, losses.get(number, Loss()))
+    }
+    came_back = any(
+        waits.cause in _BY_LIMIT and number not in stay and number not in free for number, waits in waiting.items()
+    )
+    new = {number: loss for number, loss in losses.items() if number not in free and number not in stay}
+    waits = stay | {number: inferred[number] for number in new.keys() & inferred.keys()}
+    ordinary = {number: loss for number, loss in new.items() if number not in inferred}
+    rest = {number: losses[number] for number, cause in stay.items() if cause in _BY_LIMIT} if came_back else {}
+    held = _held(ordinary | rest, limits) if rest else {}
+    if rest and not held:
+        waits = {number: cause for number, cause in waits.items() if number not in rest}
+    else:
+        waits |= _held(ordinary, limits)
+    going = {number: loss for number, loss in losses.items() if number not in waits and number not in approved}
+    return Verdict(waits, list(_departures(going, now)))
+
+
+def _held(losses: Mapping[int, Loss], limits: Limits) -> dict[int, Cause]:
+    held = limits.held({number: loss for number, loss in losses.items() if loss.last})
+    changed = {number for number, loss in losses.items() if loss.id_changed and number not in held}
+    return held | limits.held_changes(changed)
+
+
+def still(cause: Cause, loss: Loss) -> bool:
+    """Whether somebody who waits for *cause* loses what it is about."""
+    if cause in {Cause.PERSONS, Cause.TEACHERS}:
+        return loss.last
+    return loss.id_changed if cause is Cause.ID_CHANGES else bool(loss)
+
+
+def _departures(going: Mapping[int, Loss], now: datetime) -> Iterable[Departure]:
+    for number, loss in going.items():
+        if loss.last:
+            yield Departure(number, now, loss.teacher)
+        if loss.id_changed:
+            yield Departure(number, now, loss.teacher, id_change=True)

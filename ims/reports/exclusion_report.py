@@ -1,0 +1,125 @@
+"""The report to the case worker: who and what is not exported, why, and where to mend it; here as a table for Excel.
+
+Persons are named by running number and name, never by national id. Of a person with protected identity only the running
+number is told: where such a person goes to school is what the protection is about.
+"""
+
+import csv
+from collections.abc import Sequence
+from datetime import datetime
+from io import StringIO
+from itertools import groupby
+from typing import Final, Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from ims.identifiers.national_id import without_national_ids
+from ims.reports.reason_texts import USUALLY_RIGHT, Language, reason_text
+from ims.rules.eligibility import Reason
+
+Kind = Literal["person", "group"]
+
+
+class LeftOut(msgspec.Struct, frozen=True):
+    """A person or group that is not exported.
+
+    Attributes:
+        id: the running number.
+        name: given and family name, or the group's name and code.
+        schools: where a person is employed or enrolled, or the school of a group.
+        groups: the groups in which a person is enrolled.
+        since: since when it has been left out for this reason.
+    """
+
+    kind: Kind
+    id: int
+    name: str
+    schools: tuple[str, ...]
+    groups: tuple[str, ...]
+    reason: Reason
+    since: datetime
+
+
+class Report(msgspec.Struct, frozen=True):
+    """All that a target leaves out, as of ``at``; ``zone`` is that of the times shown."""
+
+    target: str
+    owner: str
+    at: datetime
+    zone: ZoneInfo
+    left_out: tuple[LeftOut, ...]
+
+
+class Part(NamedTuple):
+    """Those who are left out for one reason."""
+
+    reason: Reason
+    persons: Sequence[LeftOut]
+    groups: Sequence[LeftOut]
+
+
+def parts(report: Report) -> list[Part]:
+    """The left out by reason, as they may be shown: what is to be mended first, each by name."""
+    place = {reason: (reason in USUALLY_RIGHT, number) for number, reason in enumerate(Reason)}
+    rows = sorted(
+        map(_without_secrets, report.left_out), key=lambda one: (place[one.reason], one.name.casefold(), one.id)
+    )
+    return [
+        Part(reason, [one for one in same if one.kind == "person"], [one for one in same if one.kind == "group"])
+        for reason, same in ((reason, list(some)) for reason, some in groupby(rows, key=lambda one: one.reason))
+    ]
+
+
+_SECRET: Final = frozenset({Reason.PERSON_PROTECTED, Reason.PERSON_SUPPRESSED})
+
+
+def _without_secrets(one: LeftOut) -> LeftOut:
+    if one.reason in _SECRET:
+        return msgspec.structs.replace(one, name="", schools=(), groups=())
+    return msgspec.structs.replace(
+        one,
+        name=without_national_ids(one.name),
+        schools=tuple(map(without_national_ids, one.schools)),
+        groups=tuple(map(without_national_ids, one.groups)),
+    )
+
+
+def local_time(at: datetime, zone: ZoneInfo, language: Language) -> str:
+    """A time to the minute as people of the language write it."""
+    return at.astimezone(zone).strftime("%d.%m.%Y %H:%M" if language is Language.BOKMAL else "%Y-%m-%d %H:%M")
+
+
+_HEADINGS: Final = {
+    Language.BOKMAL: ("Type", "Løpenummer", "Navn", "Skole", "Grupper", "Årsak", "Rettes slik", "Siden"),
+    Language.ENGLISH: ("Kind", "Running number", "Name", "School", "Groups", "Reason", "Where to mend it", "Since"),
+}
+_KINDS: Final = {
+    Language.BOKMAL: {"person": "person", "group": "gruppe"},
+    Language.ENGLISH: {"person": "person", "group": "group"},
+}
+_FORMULA: Final = tuple("=+-@\t\r")
+
+
+def as_csv(report: Report, language: Language) -> str:
+    """The report as a table that a Norwegian Excel opens as it is.
+
+    That needs a byte order mark, or æøå are broken, and semicolons, since the comma is the decimal sign. A cell that
+    begins as a formula does gets an apostrophe in front: a name must not be run (CWE-1236, "CSV injection").
+    """
+    stream = StringIO()
+    stream.write("\ufeff")
+    table = csv.writer(stream, delimiter=";")
+    table.writerow(_HEADINGS[language])
+    for part in parts(report):
+        text = reason_text(part.reason, language)
+        for one in (*part.persons, *part.groups):
+            since = local_time(one.since, report.zone, language)
+            places = (", ".join(one.schools), ", ".join(one.groups))
+            cells = (_KINDS[language][one.kind], str(one.id), one.name, *places, *text, since)
+            table.writerow(map(_no_formula, cells))
+    return stream.getvalue()
+
+
+def _no_formula(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell

@@ -1,0 +1,264 @@
+"""The mails to case workers: counts and a link, in Norwegian bokmål and, below it, in English; never a person's data.
+
+A mail a day also when all is well, or nobody would notice that the mails have stopped; and one when something fails,
+one when it is over.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from ims.feed.manifest import Counts, KindCounts, Totals
+from ims.holds.losses import Cause
+from ims.reports.exclusion_report import local_time
+from ims.reports.hold_texts import HeldFigure, held_lines, kept_line
+from ims.reports.reason_texts import USUALLY_RIGHT, Language, reason_text
+from ims.rules.eligibility import Reason
+
+
+class Failure(StrEnum):
+    """Why a target fails: its importers miss something until somebody acts."""
+
+    STALE = "stale"
+    """The owner's organisation number has changed or gone; nothing is told until it is back."""
+    FEED_BROKEN = "feed_broken"
+    """A file of the feed contradicts what was recorded about it."""
+    SNAPSHOT_MISSING = "snapshot_missing"
+    """The daily snapshot is late, or not there when the importer reads."""
+
+
+class LeftOutCount(NamedTuple):
+    """How many are left out for a reason."""
+
+    reason: Reason
+    persons: int
+    groups: int
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """What a daily mail is made of.
+
+    Attributes:
+        owner: the school owner's name.
+        waiting: nothing has been published yet.
+        published: what is in the feed.
+        last_day: what the deltas of the last 24 hours said, added up.
+        quarantined: messages from the administration system that could not be read, of all owners.
+        failures: why the target fails now, if it does.
+        short_notice: the snapshot is made less than an hour before the importer reads it.
+        link: where the report is.
+        holds: what waits for an approval, but for what was rejected.
+    """
+
+    target: str
+    owner: str
+    waiting: bool
+    published: Totals
+    last_day: Counts
+    left_out: tuple[LeftOutCount, ...]
+    quarantined: int
+    failures: tuple[Failure, ...]
+    short_notice: bool
+    link: str | None
+    holds: tuple[HeldFigure, ...] = ()
+
+
+class Mail(NamedTuple):
+    """A mail's subject and plain text."""
+
+    subject: str
+    text: str
+
+
+class _Words(NamedTuple):
+    units: tuple[tuple[str, str], tuple[str, str], tuple[str, str]]
+    changes: tuple[tuple[str, str], tuple[str, str], tuple[str, str]]
+    well: str
+    waiting: str
+    exported: str
+    last_day: str
+    to_mend: str
+    usually_right: str
+    quarantined: str
+    short_notice: str
+    responsible: str
+    link: str
+    began: str
+    over: str
+    failures: dict[Failure, str]
+
+
+_WORDS: Final = {
+    Language.BOKMAL: _Words(
+        units=(("person", "personer"), ("gruppe", "grupper"), ("medlemskap", "medlemskap")),
+        changes=(("ny", "nye"), ("endret", "endret"), ("borte", "borte")),
+        well="Alt er i orden. Med i eksporten {target}: {totals}. Siste døgn: {changes}.",
+        waiting="Eksporten {target} venter på skoleeierens organisasjonsnummer og opplysninger; ingenting er meldt.",
+        exported="Med i eksporten {target}: {totals}.",
+        last_day="Siste døgn: {changes}.",
+        to_mend="Ikke med, bør rettes:",
+        usually_right="Ikke med, som regel riktig:",
+        quarantined="Meldinger fra fagsystemet som ikke kunne leses: {count}. {responsible}",
+        short_notice="Den daglige fullfilen lages mindre enn en time før mottakeren leser den. {responsible}",
+        responsible="Den som har ansvar for eksporten, må se på det.",
+        link="Hvem det gjelder, og hvor det rettes: {link}",
+        began="Eksporten {target} har feilet siden {at}.",
+        over="Eksporten {target} virker igjen. Den feilet fra {began} til {at}.",
+        failures={
+            Failure.STALE: "Ingenting blir meldt: skoleeierens organisasjonsnummer er endret eller borte.",
+            Failure.FEED_BROKEN: "En fil i eksporten er ikke slik den ble skrevet.",
+            Failure.SNAPSHOT_MISSING: "Den daglige fullfilen er ikke laget. Mottakeren kan ha lest en gammel fil.",
+        },
+    ),
+    Language.ENGLISH: _Words(
+        units=(("person", "persons"), ("group", "groups"), ("membership", "memberships")),
+        changes=(("new", "new"), ("changed", "changed"), ("gone", "gone")),
+        well="All is well. In the export {target}: {totals}. In the last 24 hours: {changes}.",
+        waiting="The export {target} waits for its owner's organisation number and facts; nothing has been told.",
+        exported="In the export {target}: {totals}.",
+        last_day="In the last 24 hours: {changes}.",
+        to_mend="Left out, to be mended:",
+        usually_right="Left out, usually right:",
+        quarantined="Messages from the administration system that could not be read: {count}. {responsible}",
+        short_notice="The daily full file is made less than an hour before it is read. {responsible}",
+        responsible="Whoever is responsible for the export must look at it.",
+        link="Who it is about, and where to mend it: {link}",
+        began="The export {target} has been failing since {at}.",
+        over="The export {target} works again. It failed from {began} to {at}.",
+        failures={
+            Failure.STALE: "Nothing is told: the school owner's organisation number has changed or gone.",
+            Failure.FEED_BROKEN: "A file of the export is not as it was written.",
+            Failure.SNAPSHOT_MISSING: "The daily full file was not made. Its reader may have read an old one.",
+        },
+    ),
+}
+
+
+def daily(figures: Figures) -> Mail:
+    """The mail of the day: one line, and the link, when there is nothing to do."""
+    to_mend = sum(one.persons + one.groups for one in figures.left_out if one.reason not in USUALLY_RIGHT)
+    if figures.failures:
+        what = "feiler"
+    elif figures.holds:
+        what = "venter på godkjenning"
+    elif to_mend:
+        what = f"{to_mend} bør rettes"
+    else:
+        what = "alt i orden" if _is_well(figures) else "se på dette"
+    return Mail(
+        f"Eksporten {figures.target}, {figures.owner}: {what}", _both(lambda language: _daily(figures, language))
+    )
+
+
+def failure_began(
+    target: str, owner: str, failures: Sequence[Failure], began: datetime, zone: ZoneInfo, link: str | None
+) -> Mail:
+    """The mail when a target begins to fail."""
+
+    def text(language: Language) -> Iterator[str]:
+        words = _WORDS[language]
+        yield words.began.format(target=target, at=local_time(began, zone, language))
+        yield from (words.failures[failure] for failure in failures)
+        yield words.responsible
+        yield from _link(link, words)
+
+    return Mail(f"Eksporten {target}, {owner}: feiler", _both(text))
+
+
+def failure_over(target: str, owner: str, began: datetime, ended: datetime, zone: ZoneInfo) -> Mail:
+    """The mail when a target has stopped failing."""
+
+    def text(language: Language) -> Iterator[str]:
+        times = {name: local_time(at, zone, language) for name, at in (("began", began), ("at", ended))}
+        yield _WORDS[language].over.format(target=target, **times)
+
+    return Mail(f"Eksporten {target}, {owner}: virker igjen", _both(text))
+
+
+def hold_began(target: str, owner: str, held: HeldFigure) -> Mail:
+    """The mail when something begins to wait for an approval."""
+    return Mail(f"Eksporten {target}, {owner}: venter på godkjenning", _hold(held))
+
+
+def hold_changed(target: str, owner: str, held: HeldFigure) -> Mail:
+    """The mail when something else waits than was told before."""
+    return Mail(f"Eksporten {target}, {owner}: noe annet venter på godkjenning", _hold(held))
+
+
+def _hold(held: HeldFigure) -> str:
+    def text(language: Language) -> Iterator[str]:
+        yield from held_lines(held, language)
+        if held.cause is not Cause.INITIAL:
+            yield kept_line(language)
+
+    return _both(text)
+
+
+def _both(text: Callable[[Language], Iterator[str]]) -> str:
+    return "\n\n-- English --\n\n".join("\n".join(text(language)) for language in Language) + "\n"
+
+
+def _is_well(figures: Figures) -> bool:
+    mended = all(one.reason in USUALLY_RIGHT for one in figures.left_out)
+    wrong = figures.waiting or figures.quarantined or figures.failures or figures.short_notice or figures.holds
+    return mended and not wrong
+
+
+def _daily(figures: Figures, language: Language) -> Iterator[str]:
+    words = _WORDS[language]
+    named = {"target": figures.target, "totals": _totals(figures.published, words)}
+    changes = _changes(figures.last_day, words)
+    if _is_well(figures):
+        yield words.well.format(changes=changes, **named)
+    else:
+        yield from (words.failures[failure] for failure in figures.failures)
+        for held in figures.holds:
+            yield from held_lines(held, language)
+        yield (words.waiting if figures.waiting else words.exported).format(**named)
+        yield words.last_day.format(changes=changes)
+        yield from _left_out(figures.left_out, language)
+        if figures.quarantined:
+            yield words.quarantined.format(count=figures.quarantined, responsible=words.responsible)
+        if figures.short_notice:
+            yield words.short_notice.format(responsible=words.responsible)
+    yield from _link(figures.link, words)
+
+
+def _link(link: str | None, words: _Words) -> Iterator[str]:
+    if link:
+        yield words.link.format(link=link)
+
+
+def _left_out(counts: Sequence[LeftOutCount], language: Language) -> Iterator[str]:
+    words = _WORDS[language]
+    for heading, right in ((words.to_mend, False), (words.usually_right, True)):
+        some = [one for one in counts if (one.reason in USUALLY_RIGHT) is right]
+        if some:
+            yield heading
+        for one in some:
+            numbers = zip((one.persons, one.groups), words.units, strict=False)
+            count = ", ".join(_count(number, unit) for number, unit in numbers if number)
+            yield f"  {count}: {reason_text(one.reason, language).meaning}"
+
+
+def _totals(totals: Totals, words: _Words) -> str:
+    numbers = (totals.person, totals.group, totals.membership)
+    return ", ".join(map(_count, numbers, words.units))
+
+
+def _changes(counts: Counts, words: _Words) -> str:
+    """``personer: 1 ny, 0 endret, 2 borte; grupper: ...``."""
+
+    def said(kind: KindCounts) -> str:
+        return ", ".join(map(_count, (kind.new, kind.changed, kind.gone), words.changes))
+
+    kinds = (counts.person, counts.group, counts.membership)
+    return "; ".join(f"{unit[1]}: {said(kind)}" for kind, unit in zip(kinds, words.units, strict=True))
+
+
+def _count(number: int, unit: tuple[str, str]) -> str:
+    return f"{number} {unit[0] if number == 1 else unit[1]}"

@@ -1,0 +1,195 @@
+"""The answer to "is this person in the LMS yet?": in the feed or not, since when, why, and which delta said so.
+
+The person is named by the running number alone. Of the id that the importer knows the person by only the kind is told.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from ims.identifiers.national_id import without_national_ids
+from ims.records.vocabulary import InstitutionRole, RecordKind, RecStatus, RoleType
+from ims.reports.exclusion_report import local_time
+from ims.reports.reason_texts import Language, reason_text
+from ims.rules.eligibility import Reason
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A delta that mentions the person: its number, when it was cut, and what it said, record by record."""
+
+    seq: int
+    at: datetime
+    said: tuple[tuple[RecordKind, RecStatus], ...]
+
+
+class Exported(msgspec.Struct, frozen=True):
+    """As what a person is in the feed.
+
+    Attributes:
+        id_kind: of the id that the importer knows the person by.
+        roles: what the person is at the schools; where the feed does not say so, in the groups.
+        memberships: each group's name, and the role in it.
+        since: when a delta told the person as new; ``None`` if no delta that is kept did.
+    """
+
+    id_kind: Literal["national id", "running number"]
+    roles: tuple[InstitutionRole, ...]
+    memberships: tuple[tuple[str, RoleType], ...]
+    since: datetime | None
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a person stands at a target.
+
+    Attributes:
+        state: the target's.
+        exported: as what the person is in the feed, or ``None``.
+        left_out: the first reason and since when; ``None`` for who is in the feed, or not worked out yet.
+        told: the newest delta that mentions the person, or ``None`` if none that is kept does.
+        oldest_delta: number and time of the oldest delta that is kept, or ``None`` if there is none.
+    """
+
+    target: str
+    state: Literal["ok", "waiting", "stale", "disabled"]
+    zone: ZoneInfo
+    person: int
+    exported: Exported | None
+    left_out: tuple[Reason, datetime] | None
+    told: Told | None
+    oldest_delta: tuple[int, datetime] | None
+
+
+class _Words(NamedTuple):
+    within: str
+    without: str
+    unknown: str
+    since: str
+    since_before: str
+    since_first: str
+    mend: str
+    groups: str
+    no_groups: str
+    told: str
+    told_before: str
+    told_never: str
+    states: dict[str, str]
+    id_kinds: dict[str, str]
+    roles: dict[InstitutionRole, str]
+    group_roles: dict[RoleType, str]
+    kinds: dict[RecordKind, str]
+    recstatus: dict[RecStatus, str]
+
+
+_WORDS: Final = {
+    Language.ENGLISH: _Words(
+        within="Person {person} is in the feed of {target}, as {roles}, under a {id_kind}.",
+        without="Person {person} is not in the feed of {target}.",
+        unknown="Person {person} has not been worked out for {target} yet.",
+        since="Since {at}.",
+        since_before="Since before the oldest delta kept ({seq}, of {at}).",
+        since_first="Since before the first delta.",
+        mend="Where to mend it: {mend}",
+        groups="In these groups:",
+        no_groups="In no group.",
+        told="Last told by delta {seq}, of {at}: {said}.",
+        told_before="Last told before the oldest delta kept ({seq}, of {at}).",
+        told_never="No delta has told of the person.",
+        states={
+            "waiting": "The target waits for its owner's organisation number and facts; nothing is published yet.",
+            "stale": "The target stands still: the owner's organisation number has changed or gone.",
+            "disabled": "The target is disabled: its feed stands still.",
+        },
+        id_kinds={"national id": "national id", "running number": "running number"},
+        roles={InstitutionRole.STUDENT: "learner", InstitutionRole.STAFF: "teacher"},
+        group_roles={RoleType.LEARNER: "learner", RoleType.INSTRUCTOR: "teacher"},
+        kinds={RecordKind.PERSON: "person", RecordKind.MEMBERSHIP: "membership"},
+        recstatus={RecStatus.NEW: "new", RecStatus.CHANGED: "changed", RecStatus.GONE: "gone"},
+    ),
+    Language.BOKMAL: _Words(
+        within="Person {person} er med i eksporten {target} som {roles}, med {id_kind}.",
+        without="Person {person} er ikke med i eksporten {target}.",
+        unknown="Person {person} er ikke vurdert for eksporten {target} ennå.",
+        since="Siden {at}.",
+        since_before="Siden før den eldste endringsfilen som er tatt vare på ({seq}, fra {at}).",
+        since_first="Siden før den første endringsfilen.",
+        mend="Rettes slik: {mend}",
+        groups="I disse gruppene:",
+        no_groups="Ikke i noen gruppe.",
+        told="Sist meldt i endringsfil {seq}, fra {at}: {said}.",
+        told_before="Sist meldt før den eldste endringsfilen som er tatt vare på ({seq}, fra {at}).",
+        told_never="Ingen endringsfil har meldt personen.",
+        states={
+            "waiting": "Eksporten venter på skoleeierens organisasjonsnummer og opplysninger; ingenting er meldt ennå.",
+            "stale": "Eksporten står stille: skoleeierens organisasjonsnummer er endret eller borte.",
+            "disabled": "Eksporten er slått av og står stille.",
+        },
+        id_kinds={"national id": "fødselsnummer, D-nummer eller DUF-nummer", "running number": "løpenummer"},
+        roles={InstitutionRole.STUDENT: "deltaker", InstitutionRole.STAFF: "lærer"},
+        group_roles={RoleType.LEARNER: "deltaker", RoleType.INSTRUCTOR: "lærer"},
+        kinds={RecordKind.PERSON: "person", RecordKind.MEMBERSHIP: "medlemskap"},
+        recstatus={RecStatus.NEW: "ny", RecStatus.CHANGED: "endret", RecStatus.GONE: "borte"},
+    ),
+}
+
+
+def explained(standing: Standing, language: Language) -> str:
+    """Where the person stands, in a few lines."""
+    words = _WORDS[language]
+    lines = [words.states[standing.state]] if standing.state in words.states else []
+    if standing.exported is not None:
+        lines += _within(standing, standing.exported, language)
+    elif standing.left_out is not None:
+        lines += _without(standing, standing.left_out, language)
+    else:
+        lines.append(words.unknown.format(person=standing.person, target=standing.target))
+    return "\n".join([*lines, _told(standing, language)])
+
+
+def _within(standing: Standing, exported: Exported, language: Language) -> Iterator[str]:
+    words = _WORDS[language]
+    yield words.within.format(
+        person=standing.person,
+        target=standing.target,
+        roles=" + ".join(words.roles[role] for role in exported.roles) or words.kinds[RecordKind.PERSON],
+        id_kind=words.id_kinds[exported.id_kind],
+    )
+    if exported.since is not None:
+        yield words.since.format(at=local_time(exported.since, standing.zone, language))
+    else:
+        yield _before(standing, words.since_before, words.since_first, language)
+    yield words.groups if exported.memberships else words.no_groups
+    for group, role in exported.memberships:
+        yield f"  {without_national_ids(group)}: {words.group_roles[role]}"
+
+
+def _without(standing: Standing, left_out: tuple[Reason, datetime], language: Language) -> Iterator[str]:
+    words = _WORDS[language]
+    reason, since = left_out
+    text = reason_text(reason, language)
+    yield words.without.format(person=standing.person, target=standing.target)
+    yield f"{text.meaning} ({reason})"
+    yield words.mend.format(mend=text.mend)
+    yield words.since.format(at=local_time(since, standing.zone, language))
+
+
+def _told(standing: Standing, language: Language) -> str:
+    words, told = _WORDS[language], standing.told
+    if told is None:
+        return _before(standing, words.told_before, words.told_never, language)
+    said = ", ".join(
+        f"{count} x {words.kinds[kind]} {words.recstatus[recstatus]}"
+        for (kind, recstatus), count in sorted(Counter(told.said).items())
+    )
+    return words.told.format(seq=told.seq, at=local_time(told.at, standing.zone, language), said=said)
+
+
+def _before(standing: Standing, before: str, never: str, language: Language) -> str:
+    """What to say of that which no delta tells: it was before the oldest one kept, unless that is the very first."""
+    if standing.oldest_delta is None or standing.oldest_delta[0] == 1:
+        return never
+    seq, at = standing.oldest_delta
+    return before.format(seq=seq, at=local_time(at, standing.zone, language))

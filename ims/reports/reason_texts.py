@@ -1,0 +1,229 @@
+"""Why a person or group is left out, in the words of the case worker who can mend it: Norwegian bokmål, and English.
+
+Each reason has what it means and where in the administration system to mend it. Nobody who reads this knows what a
+feed is made of: no word of XML, no name of a setting. Learners in adult education are "deltakere" in Norwegian.
+
+>>> reason_text(Reason.NATIONAL_ID_MISSING, Language.BOKMAL).mend
+'Registrer gyldig fødselsnummer, D-nummer eller DUF-nummer på personen.'
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from ims.rules.eligibility import Reason
+
+
+class Language(StrEnum):
+    """The languages that case workers are spoken to in, by their tags of BCP 47 (``lang`` in HTML)."""
+
+    BOKMAL = "nb"
+    ENGLISH = "en"
+
+
+class ReasonText(NamedTuple):
+    """What a reason means, and where to mend it: whole sentences."""
+
+    meaning: str
+    mend: str
+
+
+USUALLY_RIGHT: Final = frozenset({
+    Reason.GROUP_EXCLUDED,
+    Reason.KIND_EXCLUDED,
+    Reason.OUT_OF_SCOPE,
+    Reason.GROUP_INACTIVE,
+    Reason.GROUP_NOT_STARTED,
+    Reason.GROUP_ENDED,
+    Reason.PERSON_PROTECTED,
+    Reason.PERSON_SUPPRESSED,
+    Reason.NO_ACTIVE_ENROLMENT,
+})
+"""Reasons that most often say how things are and not that something is wrong; the others are to be mended."""
+
+_BOKMAL: Final[Mapping[Reason, ReasonText]] = {
+    Reason.TARGET_DISABLED: ReasonText(
+        "Eksporten er slått av.",
+        "Be den som har ansvar for eksporten, om å slå den på.",
+    ),
+    Reason.OWNER_WITHOUT_NUMBER: ReasonText(
+        "Skoleeieren mangler gyldig organisasjonsnummer.",
+        "Registrer organisasjonsnummeret på skoleeieren.",
+    ),
+    Reason.GROUP_EXCLUDED: ReasonText(
+        "Det er valgt at gruppen ikke skal være med i denne eksporten.",
+        "Skal den være med, be den som har ansvar for eksporten, om å ta den med.",
+    ),
+    Reason.KIND_EXCLUDED: ReasonText(
+        "Det er valgt at grupper av denne typen ikke skal være med i denne eksporten.",
+        "Rett typen på gruppen dersom den er feil.",
+    ),
+    Reason.OUT_OF_SCOPE: ReasonText(
+        "Bare grupper på grunnskolenivå er med i denne eksporten.",
+        "Rett opplæringstypen på gruppen dersom den er feil.",
+    ),
+    Reason.SCHOOL_UNKNOWN: ReasonText(
+        "Skolen som gruppen hører til, finnes ikke.",
+        "Velg en registrert skole på gruppen.",
+    ),
+    Reason.SCHOOL_WITHOUT_NUMBER: ReasonText(
+        "Skolen som gruppen hører til, mangler gyldig skolenummer.",
+        "Registrer skolenummeret på skolen.",
+    ),
+    Reason.GROUP_INACTIVE: ReasonText(
+        "Gruppen er ikke aktiv.",
+        "Marker gruppen som aktiv dersom den er i bruk.",
+    ),
+    Reason.GROUP_NOT_STARTED: ReasonText(
+        "Gruppen har ikke begynt.",
+        "Den kommer med av seg selv når den begynner. Rett startdatoen på gruppen dersom den er feil.",
+    ),
+    Reason.GROUP_ENDED: ReasonText(
+        "Gruppen er avsluttet.",
+        "Rett sluttdatoen på gruppen dersom den er feil.",
+    ),
+    Reason.GROUP_WITHOUT_ID: ReasonText(
+        "Gruppen mangler kode.",
+        "Registrer en kode på gruppen.",
+    ),
+    Reason.ID_TOO_LONG: ReasonText(
+        "Koden på gruppen er for lang.",
+        "Gi gruppen en kortere kode.",
+    ),
+    Reason.PERSON_PROTECTED: ReasonText(
+        "Personen har skjermet identitet og blir aldri eksportert.",
+        "Gi tilgang for hånd dersom det trengs. Fjern skjermingen på personen bare når den er opphevet.",
+    ),
+    Reason.PERSON_SUPPRESSED: ReasonText(
+        "Det er bestemt at personen ikke skal eksporteres, før skjermet identitet er registrert.",
+        "Registrer skjermingen på personen. Gi tilgang for hånd dersom det trengs.",
+    ),
+    Reason.NAME_INCOMPLETE: ReasonText(
+        "Personen mangler fornavn eller etternavn.",
+        "Registrer både fornavn og etternavn på personen.",
+    ),
+    Reason.NO_ACTIVE_ENROLMENT: ReasonText(
+        "Personen er verken deltaker i en gruppe som eksporteres, eller aktiv lærer.",
+        "Skal personen være med: registrer en aktiv plass i en gruppe, med riktige datoer, eller en aktiv ansettelse"
+        " av typen lærer på en skole med skolenummer.",
+    ),
+    Reason.NATIONAL_ID_MISSING: ReasonText(
+        "Deltakeren mangler fødselsnummer, D-nummer og DUF-nummer.",
+        "Registrer gyldig fødselsnummer, D-nummer eller DUF-nummer på personen.",
+    ),
+    Reason.NATIONAL_ID_INVALID: ReasonText(
+        "Nummeret som er registrert på deltakeren, er ikke et gyldig fødselsnummer, D-nummer eller DUF-nummer.",
+        "Rett nummeret på personen: se etter tastefeil.",
+    ),
+    Reason.TEACHER_WITHOUT_VALID_ID: ReasonText(
+        "Læreren mangler gyldig fødselsnummer, D-nummer eller DUF-nummer.",
+        "Registrer gyldig fødselsnummer, D-nummer eller DUF-nummer på personen.",
+    ),
+    Reason.LEAVE_NOW: ReasonText(
+        "Det er bestemt at personen skal ut med en gang, men personen er fortsatt registrert som deltaker eller lærer.",
+        "Avslutt plassen i gruppen eller ansettelsen. Etter det teller en ny plass som vanlig.",
+    ),
+    Reason.DUPLICATE_ID: ReasonText(
+        "En annen person har samme fødselsnummer, D-nummer eller DUF-nummer, eller en annen gruppe har samme kode."
+        " Ingen av dem blir eksportert.",
+        "Finn den andre i denne listen, og rett nummeret eller koden som er feil. Er samme person registrert to"
+        " ganger, behold bare den ene.",
+    ),
+}
+
+_ENGLISH: Final[Mapping[Reason, ReasonText]] = {
+    Reason.TARGET_DISABLED: ReasonText(
+        "The export is switched off.",
+        "Ask whoever is responsible for the export to switch it on.",
+    ),
+    Reason.OWNER_WITHOUT_NUMBER: ReasonText(
+        "The school owner has no valid organisation number.",
+        "Register the organisation number of the school owner.",
+    ),
+    Reason.GROUP_EXCLUDED: ReasonText(
+        "It was chosen that the group is not part of this export.",
+        "If it should be, ask whoever is responsible for the export to include it.",
+    ),
+    Reason.KIND_EXCLUDED: ReasonText(
+        "It was chosen that groups of this kind are not part of this export.",
+        "Mend the group's kind if it is wrong.",
+    ),
+    Reason.OUT_OF_SCOPE: ReasonText(
+        "Only groups of basic education (grunnskole) are part of this export.",
+        "Mend the group's programme if it is wrong.",
+    ),
+    Reason.SCHOOL_UNKNOWN: ReasonText(
+        "The school that the group belongs to does not exist.",
+        "Choose a registered school for the group.",
+    ),
+    Reason.SCHOOL_WITHOUT_NUMBER: ReasonText(
+        "The school that the group belongs to has no valid school number.",
+        "Register the school's number.",
+    ),
+    Reason.GROUP_INACTIVE: ReasonText(
+        "The group is not active.",
+        "Mark the group as active if it is in use.",
+    ),
+    Reason.GROUP_NOT_STARTED: ReasonText(
+        "The group has not begun.",
+        "It comes by itself when it begins. Mend the group's first day if it is wrong.",
+    ),
+    Reason.GROUP_ENDED: ReasonText(
+        "The group has ended.",
+        "Mend the group's last day if it is wrong.",
+    ),
+    Reason.GROUP_WITHOUT_ID: ReasonText(
+        "The group has no code.",
+        "Register a code for the group.",
+    ),
+    Reason.ID_TOO_LONG: ReasonText(
+        "The group's code is too long.",
+        "Give the group a shorter code.",
+    ),
+    Reason.PERSON_PROTECTED: ReasonText(
+        "The person's identity is protected and is never exported.",
+        "Give access by hand if it is needed. Remove the protection from the person only when it has been lifted.",
+    ),
+    Reason.PERSON_SUPPRESSED: ReasonText(
+        "It was decided that the person is not exported, before a protected identity is registered.",
+        "Register the protection on the person. Give access by hand if it is needed.",
+    ),
+    Reason.NAME_INCOMPLETE: ReasonText(
+        "The person has no given name or no family name.",
+        "Register both given name and family name of the person.",
+    ),
+    Reason.NO_ACTIVE_ENROLMENT: ReasonText(
+        "The person is neither a learner in an exported group nor an active teacher.",
+        "If the person should be there: register an active place in a group, with the right dates, or an active"
+        " employment as a teacher at a school with a school number.",
+    ),
+    Reason.NATIONAL_ID_MISSING: ReasonText(
+        "The learner has no national identity number, D-number or DUF number.",
+        "Register a valid national identity number, D-number or DUF number of the person.",
+    ),
+    Reason.NATIONAL_ID_INVALID: ReasonText(
+        "The number registered for the learner is no valid national identity number, D-number or DUF number.",
+        "Mend the number of the person: look for a slip of the keys.",
+    ),
+    Reason.TEACHER_WITHOUT_VALID_ID: ReasonText(
+        "The teacher has no valid national identity number, D-number or DUF number.",
+        "Register a valid national identity number, D-number or DUF number of the person.",
+    ),
+    Reason.LEAVE_NOW: ReasonText(
+        "It was decided that the person leaves at once, but the person is still registered as a learner or teacher.",
+        "End the place in the group or the employment. After that a new place counts as usual.",
+    ),
+    Reason.DUPLICATE_ID: ReasonText(
+        "Another person has the same national identity number, D-number or DUF number, or another group has the same"
+        " code. None of them is exported.",
+        "Find the other one in this list, and mend the number or code that is wrong. If one person is registered"
+        " twice, keep only one.",
+    ),
+}
+
+_TEXTS: Final = {Language.BOKMAL: _BOKMAL, Language.ENGLISH: _ENGLISH}
+
+
+def reason_text(reason: Reason, language: Language) -> ReasonText:
+    """What a reason means and where to mend it, in a language."""
+    return _TEXTS[language][reason]

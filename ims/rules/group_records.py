@@ -1,0 +1,56 @@
+"""From a course group's facts to its record, or to the reason why there is none."""
+
+from datetime import date
+
+import msgspec
+
+from ims.records.model import GroupRecord
+from ims.records.text import clean_text
+from ims.rules.eligibility import GROUP_RULES, GroupCase, Reason, first_reason, school_number
+from ims.rules.normalisation import Remark, Wording
+from ims.rules.org_groups import OrgGroups
+from ims.source.facts import CourseGroup, Facts, School
+from ims.targets.target_settings import TargetSettings
+
+
+class ExportedGroup(msgspec.Struct, frozen=True):
+    """The record of a course group that is exported, and what was not as it should be with it."""
+
+    record: GroupRecord
+    remarks: tuple[Remark, ...]
+
+
+def group_id(group: CourseGroup, school: School | None, settings: TargetSettings) -> str:
+    """A group's ``sourcedid/id`` as it stands in the file; two that differ only before that would be told as one."""
+    school_no = school_number(school) if school is not None else ""
+    return clean_text(settings.group_id.format(id=group.id, code=clean_text(group.code), school_no=school_no))
+
+
+def group_outcome(group: CourseGroup, facts: Facts, settings: TargetSettings, today: date) -> str | Reason:
+    """A course group's ``sourcedid/id``, or why it is not exported, but for other groups that may have the same id."""
+    school = facts.schools.get(group.school_id)
+    id_ = group_id(group, school, settings)
+    return first_reason(GROUP_RULES, GroupCase(group, school, id_, today, settings)) or id_
+
+
+def exported_group(
+    group: CourseGroup, id_: str, facts: Facts, settings: TargetSettings, source: str, org: OrgGroups
+) -> ExportedGroup:
+    """The record of a group whose outcome is to be told as *id_*."""
+    school = facts.schools.get(group.school_id)
+    wording = Wording(spell_out_markup=settings.spell_out_markup)
+    record = GroupRecord(
+        source=source,
+        id=id_,
+        kind=wording.name("kind", group.kind),
+        # The same code at two schools, or twice at one, is common, and Moodle stops the import at a short name that it
+        # has already: the id makes it unique whatever the code is.
+        short=wording.name("short", group.code, f"{school_number(school) if school is not None else ''}-{group.id}"),
+        long=wording.name("long", group.name),
+        owner_name=wording.name("owner_name", facts.owner.name if facts.owner is not None else ""),
+        school_name=wording.name("school_name", school.name if school is not None else ""),
+        begin=group.starts_on.isoformat() if group.starts_on is not None else None,
+        end=group.ends_on.isoformat() if group.ends_on is not None else None,
+        parent=org.parent_of_groups_at(group.school_id),
+    )
+    return ExportedGroup(record, wording.remarks)

@@ -1,0 +1,111 @@
+"""The owner and its schools as groups, for importers that build their hierarchy of them.
+
+PIFU-IMS has them always: there every group points to the one above it, and the owner to itself. A school is a group
+while it has a school number, whether or not it has members: a school does not close when its last learner leaves.
+Schools that share a number are one school to the importer, which knows it by that number; the first of them names it.
+
+Source: PIFU-IMS 1.3 (organisation levels 1 skoleeier and 2 skole, ``relationship`` on every group); VigoBAS and eFeide
+take in no person who is in no school.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from ims.identifiers import compact, organisation_number
+from ims.records.model import GroupRecord
+from ims.records.vocabulary import GroupLevel, RoleType
+from ims.rules.eligibility import has_school_number, school_number
+from ims.rules.normalisation import Wording
+from ims.source.facts import Facts, Owner, School
+from ims.targets.target_settings import TargetSettings
+
+OWNER_PREFIX: Final = "org-"
+SCHOOL_PREFIX: Final = "school-"
+OWNER_KIND: Final = "skoleeier"
+SCHOOL_KIND: Final = "skole"
+
+
+class OrgGroups(msgspec.Struct, frozen=True):
+    """The owner and its schools as groups; empty for a target that does not want them.
+
+    Attributes:
+        owner: the owner's group.
+        schools: the schools' groups, by the school's running number; one for all that share a school number.
+    """
+
+    owner: GroupRecord | None = None
+    schools: dict[int, GroupRecord] = {}
+
+    @property
+    def records(self) -> dict[str, GroupRecord]:
+        """All of them, by ``sourcedid/id``."""
+        records = {record.id: record for record in self.schools.values()}
+        return records if self.owner is None else {self.owner.id: self.owner, **records}
+
+    def parent_of_groups_at(self, school_id: int) -> str | None:
+        """``sourcedid/id`` of the group above a school's course groups."""
+        school = self.schools.get(school_id)
+        return school.id if school is not None else None
+
+    def roles(self, learns_at: Iterable[int], teaches_at: Iterable[int]) -> dict[str, RoleType]:
+        """A person's role in each school's group: instructor where employed as a teacher, else learner."""
+        roles = {self.schools[id_].id: RoleType.LEARNER for id_ in learns_at}
+        return roles | {self.schools[id_].id: RoleType.INSTRUCTOR for id_ in teaches_at}
+
+
+def org_groups(facts: Facts, settings: TargetSettings, source: str, orgnr: str) -> OrgGroups:
+    """The owner and all its schools that have a number, if the target wants them or its dialect needs them."""
+    if facts.owner is None or not (settings.org_groups or settings.dialect == "pifu"):
+        return OrgGroups()
+    owner = _owner_group(facts.owner, settings, source, orgnr)
+    by_id: dict[str, GroupRecord] = {}
+    schools = {}
+    for id_ in sorted(facts.schools):
+        school = facts.schools[id_]
+        if has_school_number(school):
+            record = _school_group(school, owner, settings)
+            schools[id_] = by_id.setdefault(record.id, record)
+    return OrgGroups(owner, schools)
+
+
+def _owner_group(owner: Owner, settings: TargetSettings, source: str, orgnr: str) -> GroupRecord:
+    wording = Wording(spell_out_markup=settings.spell_out_markup)
+    id_ = f"{OWNER_PREFIX}{orgnr}"
+    return GroupRecord(
+        source=source,
+        id=id_,
+        kind=OWNER_KIND,
+        short=wording.name("short", owner.name) or orgnr,
+        long=wording.name("long", owner.name) or orgnr,
+        owner_name=wording.name("owner_name", owner.name),
+        school_name="",
+        begin=None,
+        end=None,
+        level=GroupLevel.OWNER,
+        parent=id_,
+        orgnr=orgnr,
+    )
+
+
+def _school_group(school: School, owner: GroupRecord, settings: TargetSettings) -> GroupRecord:
+    wording = Wording(spell_out_markup=settings.spell_out_markup)
+    number = school_number(school)
+    orgnr = compact(school.orgnr or "")
+    known = organisation_number.is_valid(orgnr, allow_test_numbers=settings.allow_test_numbers)
+    return GroupRecord(
+        source=owner.source,
+        id=f"{SCHOOL_PREFIX}{number}",
+        kind=SCHOOL_KIND,
+        # Two schools may have one name, and Moodle stops the import at a short name it has already.
+        short=wording.name("short", school.name, number),
+        long=wording.name("long", school.name) or number,
+        owner_name=owner.owner_name,
+        school_name=wording.name("school_name", school.name),
+        begin=None,
+        end=None,
+        level=GroupLevel.SCHOOL,
+        parent=owner.id,
+        orgnr=orgnr if known else None,
+    )

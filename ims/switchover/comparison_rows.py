@@ -1,0 +1,149 @@
+"""A comparison's differences as rows for the people who must deal with them: names and running numbers, no national id.
+
+Of an id only its kind is said, since most ids of persons are national ids.
+"""
+
+from collections import Counter
+from typing import Final
+
+import msgspec
+
+from ims.identifiers import compact
+from ims.identifiers.kinds import kind_of
+from ims.identifiers.national_id import NationalId, without_national_ids
+from ims.records.model import GroupRecord, PersonRecord
+from ims.records.text import clean_text
+from ims.source.facts import CourseGroup, Facts, Person
+from ims.switchover.comparison import KINDS, Comparison, Difference, What, login_of
+from ims.switchover.existing_file import OldGroup, OldPerson
+from ims.switchover.matching import school_no
+
+NONE: Final = "none"
+OTHER: Final = "other"
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One difference.
+
+    Attributes:
+        kind: ``person``, ``group``, ``membership`` or ``file``.
+        running_number: of the person, empty if none of ours is meant.
+        group: our id of the group, likewise; of an owner or school its ``sourcedid/id``.
+        name: of the person; of the group where no person is meant.
+        old_id_kind: what the id (of a changed login: the login) was until now; empty where nothing is known by one.
+        new_id_kind: what it would be.
+        what: :class:`~ims.switchover.comparison.What`.
+        reason: why it is missing, else empty.
+    """
+
+    kind: str
+    running_number: str
+    group: str
+    name: str
+    old_id_kind: str
+    new_id_kind: str
+    what: str
+    reason: str
+
+
+def row_of(difference: Difference, facts: Facts) -> Row:
+    """A difference as a row."""
+    person = None if difference.number is None else facts.persons.get(difference.number)
+    group = facts.groups.get(difference.group) if isinstance(difference.group, int) else None
+    old, new = difference.old, difference.new
+    if isinstance(new, PersonRecord) or isinstance(old, OldPerson):
+        old_id, new_id = _person_ids(difference)
+        kinds = tuple("" if id_ is None else person_id_kind(id_, person) for id_ in (old_id, new_id))
+    else:
+        old_id = (old.ids or ("",))[0] if isinstance(old, OldGroup) else None
+        new_id = new.id if isinstance(new, GroupRecord) else None
+        kinds = tuple("" if id_ is None else group_id_kind(id_, group, facts) for id_ in (old_id, new_id))
+    return Row(
+        kind=difference.kind,
+        running_number="" if difference.number is None else str(difference.number),
+        group="" if difference.group is None else str(difference.group),
+        name=without_national_ids(_name(difference, person, group)),
+        old_id_kind=kinds[0],
+        new_id_kind=kinds[1],
+        what=difference.what.value,
+        reason=difference.reason.value if difference.reason is not None else "",
+    )
+
+
+def summary(comparison: Comparison) -> dict[str, Counter[What]]:
+    """How many differences of each sort, by kind."""
+    counts: dict[str, Counter[What]] = {kind: Counter() for kind in KINDS}
+    for difference in comparison.differences:
+        counts[difference.kind][difference.what] += 1
+    return counts
+
+
+def reasons(comparison: Comparison) -> Counter[tuple[str, str]]:
+    """How many are missing, by kind and reason."""
+    return Counter(
+        (difference.kind, difference.reason.value)
+        for difference in comparison.differences
+        if difference.reason is not None
+    )
+
+
+def person_id_kind(value: str, person: Person | None) -> str:
+    """What kind of id (or login) a value is: of *person*, if it is one of ours.
+
+    >>> person_id_kind("41814061033", None), person_id_kind("1001", None)
+    ('d_number', 'other')
+    """
+    if not value:
+        return NONE
+    kind = kind_of(NationalId(value), allow_test_numbers=True)
+    if kind is not None:
+        return kind.value
+    if person is None:
+        return OTHER
+    known = {
+        str(person.id): "running_number",
+        (person.feide_name or "").casefold(): "feide_name",
+        (person.email or "").casefold(): "email",
+    }
+    if person.national_id is not None and compact(value) == compact(person.national_id.reveal()):
+        return "national_id_not_valid"
+    return known.get(value.casefold(), OTHER)
+
+
+def group_id_kind(value: str, group: CourseGroup | None, facts: Facts) -> str:
+    """What a group's id is made of: the fields that are in it, as in ``group_id``."""
+    if not value:
+        return NONE
+    if group is None:
+        return OTHER
+    fields = {"code": clean_text(group.code), "id": str(group.id), "school_no": school_no(group, facts)}
+    found = ""
+    for field, text in fields.items():
+        if text and text in value:
+            value = value.replace(text, "\0", 1)
+            found += f"{{{field}}}"
+    return found or OTHER
+
+
+def _person_ids(difference: Difference) -> tuple[str | None, str | None]:
+    old, new = difference.old, difference.new
+    login = difference.what is What.LOGIN
+    old_id = new_id = None
+    if isinstance(old, OldPerson):
+        old_id = login_of(old) if login else (old.ids or ("",))[0]
+    if isinstance(new, PersonRecord):
+        new_id = login_of(new) if login else new.id
+    return old_id, new_id
+
+
+def _name(difference: Difference, person: Person | None, group: CourseGroup | None) -> str:
+    if person is not None:
+        return f"{person.given_name} {person.family_name}".strip()
+    match difference.old:
+        case OldPerson() as old:
+            return old.full_name or f"{old.given_name} {old.family_name}".strip()
+        case OldGroup() as old if group is None:
+            return (old.names or ("",))[-1]
+        case _:
+            new = difference.new
+            return new.long if isinstance(new, GroupRecord) else group.name if group is not None else ""

@@ -1,0 +1,253 @@
+"""An existing nightly file of another exporter to small records: what an importer has been told until now.
+
+Read as real exporters write, not as a schema demands: plain IMS Enterprise with or without a namespace, PIFU-IMS 1.1 to
+1.3, any declared encoding, with or without a byte order mark, elements in any order, several ``sourcedid``, ``userid``
+and ``membership`` elements, role names for role codes. Sources: the importers and exporters named with each rule
+(Cerebrum's Fronter exports, Moodle's fixtures, PIFU-IMS, IMS Enterprise 1.1).
+
+A document type is passed over: it is never loaded, its entities are never expanded, and nothing is fetched (CWE-611,
+CWE-776). A file takes as much memory as its largest record, which is one group's membership element.
+
+>>> from io import BytesIO
+>>> file = b'<enterprise><person><sourcedid><source>sas</source><id>7</id></sourcedid></person></enterprise>'
+>>> [record.ids for record in read_old_file(BytesIO(file)) if isinstance(record, OldPerson)]
+[('7',)]
+"""
+
+from collections.abc import Iterator
+from typing import BinaryIO, Final, Literal
+
+import msgspec
+from lxml import etree
+
+from ims.errors import ImsfeedError
+from ims.records.text import clean_text
+from ims.records.vocabulary import IDTYPE_PERSON, GroupLevel, RecStatus, RoleType
+
+
+class OldFileError(ImsfeedError):
+    """The file cannot be read to its end, so nothing was compared; ask its exporter for a whole one."""
+
+
+class OldHead(msgspec.Struct, frozen=True):
+    """What the file as a whole is. ``dialect`` is ``pifu`` for any version of PIFU-IMS, told by its namespace."""
+
+    dialect: Literal["ims", "pifu"]
+
+
+class OldUserId(msgspec.Struct, frozen=True):
+    """A further id of a person; ``type`` is ``useridtype`` in lower case, empty where none is said."""
+
+    type: str
+    value: str
+
+
+class OldPerson(msgspec.Struct, frozen=True):
+    """A person as the importer knows it.
+
+    Attributes:
+        source: ``sourcedid/source`` of the id in force.
+        ids: ``sourcedid/id``: first the one in force, then those marked as old; empty if there is none.
+        userids: in the order of the file; to Moodle the first one is the user name.
+    """
+
+    source: str
+    ids: tuple[str, ...]
+    userids: tuple[OldUserId, ...]
+    given_name: str
+    family_name: str
+    full_name: str
+    email: str
+
+
+class OldGroup(msgspec.Struct, frozen=True):
+    """A group as the importer knows it.
+
+    Attributes:
+        ids: as for a person.
+        names: its short, long and full description, without the empty ones.
+        school: ``org/orgunit``.
+        parents: ``sourcedid/id`` of the groups above it; a root points to itself.
+        level: owner or school where PIFU-IMS's ``pifu-ims-go-org`` says so; Fronter's bit masks say nothing here.
+    """
+
+    source: str
+    ids: tuple[str, ...]
+    names: tuple[str, ...]
+    school: str
+    parents: tuple[str, ...]
+    level: GroupLevel
+
+
+class OldMembership(msgspec.Struct, frozen=True):
+    """One person in one group. ``role`` is IMS Enterprise's two-digit code, or what stands there if it is none."""
+
+    group: str
+    person: str
+    role: str
+
+
+OldRecord = OldPerson | OldGroup | OldMembership
+
+_RECORDS: Final = ("{*}person", "{*}group", "{*}membership")
+_PIFU: Final = "http://pifu.no/xsd/pifu-ims_sas/"
+_ORGANISATIONS: Final = "pifu-ims-go-org"
+_LEVELS: Final = {"1": GroupLevel.OWNER, "2": GroupLevel.SCHOOL}
+_PARENT: Final = {"1", "parent"}
+_CURRENT: Final = {"", "new"}
+_ROLE_NAMES: Final = {
+    "learner": "01",
+    "instructor": "02",
+    "contentdeveloper": "03",
+    "member": "04",
+    "manager": "05",
+    "mentor": "06",
+    "administrator": "07",
+    "teachingassistant": "08",
+}
+_TEACHER: Final = "lærer"
+_GONE: Final = str(RecStatus.GONE.value)
+
+
+def read_old_file(stream: BinaryIO) -> Iterator[OldHead | OldRecord]:
+    """Read a file record by record: its :class:`OldHead` first, then its persons, groups and members.
+
+    Left out are persons and groups with recstatus 3, members that are groups themselves (``idtype`` 2), and members
+    all of whose roles have status 0 or recstatus 3.
+
+    Raises:
+        OldFileError: it is not well-formed, no ``<enterprise>``, or uses entities of its document type; says in which
+            line, never what stands there.
+    """
+    headed = False
+    try:
+        for event, element in etree.iterparse(
+            stream,
+            events=("start", "end"),
+            tag=("{*}enterprise", *_RECORDS),
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            remove_comments=True,
+            remove_pis=True,
+        ):
+            parent = element.getparent()
+            if parent is None and event == "start" and not headed:
+                headed = True
+                yield OldHead("pifu" if (etree.QName(element).namespace or "").startswith(_PIFU) else "ims")
+            elif parent is not None and parent.getparent() is None and event == "end" and headed:
+                yield from _records(element)
+                _free(element, parent)
+    except etree.XMLSyntaxError as error:
+        raise OldFileError(_not_well_formed(error)) from None
+    if not headed:
+        raise OldFileError("this is no IMS Enterprise file: its root is not <enterprise>; nothing was compared")
+
+
+def _not_well_formed(error: etree.XMLSyntaxError) -> str:
+    # The parser's own text may quote the file.
+    encoding = error.code in {etree.ErrorTypes.ERR_INVALID_CHAR, etree.ErrorTypes.ERR_INVALID_ENCODING}
+    hint = "; or it is not in the encoding that its first line declares (UTF-8 if none)" if encoding else ""
+    return f"line {error.lineno}: not well-formed XML{hint}; nothing was compared"
+
+
+def _free(element: etree._Element, parent: etree._Element) -> None:
+    element.clear()
+    while element.getprevious() is not None:
+        del parent[0]
+
+
+def _records(element: etree._Element) -> Iterator[OldRecord]:
+    if next(element.iter(etree.Entity), None) is not None:
+        raise OldFileError(
+            f"line {element.sourceline}: an entity in <{etree.QName(element).localname}> that only a document type"
+            " explains, which is not read; nothing was compared"
+        )
+    kind = etree.QName(element).localname
+    if kind == "membership":
+        yield from _members(element)
+    elif element.get("recstatus") != _GONE:
+        yield _person(element) if kind == "person" else _group(element)
+
+
+def _person(element: etree._Element) -> OldPerson:
+    source, ids = _sourcedids(element)
+    return OldPerson(
+        source=source,
+        ids=ids,
+        userids=tuple(
+            OldUserId(userid.get("useridtype", "").strip().lower(), value)
+            for userid in element.iterfind("{*}userid")
+            if (value := clean_text(userid.text or ""))
+        ),
+        given_name=_text(element, "{*}name/{*}n/{*}given"),
+        family_name=_text(element, "{*}name/{*}n/{*}family"),
+        full_name=_text(element, "{*}name/{*}fn"),
+        email=_text(element, "{*}email"),
+    )
+
+
+def _group(element: etree._Element) -> OldGroup:
+    source, ids = _sourcedids(element)
+    names = (_text(element, f"{{*}}description/{{*}}{name}") for name in ("short", "long", "full"))
+    parents = (
+        _text(relationship, "{*}sourcedid/{*}id")
+        for relationship in element.iterfind("{*}relationship")
+        if relationship.get("relation", "1").strip().lower() in _PARENT
+    )
+    return OldGroup(
+        source=source,
+        ids=ids,
+        names=tuple(dict.fromkeys(filter(None, names))),
+        school=_text(element, "{*}org/{*}orgunit"),
+        parents=tuple(filter(None, parents)),
+        level=_level(element),
+    )
+
+
+def _level(element: etree._Element) -> GroupLevel:
+    for grouptype in element.iterfind("{*}grouptype"):
+        value = grouptype.find("{*}typevalue")
+        if value is not None and _text(grouptype, "{*}scheme") == _ORGANISATIONS:
+            return _LEVELS.get(value.get("level", "").strip(), GroupLevel.GROUP)
+    return GroupLevel.GROUP
+
+
+def _members(element: etree._Element) -> Iterator[OldMembership]:
+    _, groups = _sourcedids(element)
+    for member in element.iterfind("{*}member"):
+        _, persons = _sourcedids(member)
+        # Not in the schema of <member>, but written by some; Moodle reads it there too.
+        gone = member.get("recstatus") == _GONE
+        roles = [role for role in map(_role, member.iterfind("{*}role")) if role is not None]
+        of_person = _text(member, "{*}idtype") in {"", IDTYPE_PERSON}
+        if groups and persons and roles and of_person and not gone:
+            yield OldMembership(groups[0], persons[0], roles[0])
+
+
+def _role(element: etree._Element) -> str | None:
+    """The code of a role that is in force, else ``None``."""
+    if element.get("recstatus") == _GONE or _text(element, "{*}status") in {"0", "Inactive"}:
+        return None
+    # To Fronter roletype is a permission, 01 for everybody; who teaches is said beside it (Cerebrum's export).
+    if _text(element, "{*}subrole").lower() == _TEACHER:
+        return RoleType.INSTRUCTOR.value
+    said = element.get("roletype", "01").strip()
+    return said.zfill(2) if said.isdecimal() else _ROLE_NAMES.get(said.lower().replace(" ", ""), said)
+
+
+def _sourcedids(element: etree._Element) -> tuple[str, tuple[str, ...]]:
+    """The source of the id in force, and all ids, that one first."""
+    current: list[tuple[str, str]] = []
+    old: list[tuple[str, str]] = []
+    for sourcedid in element.iterfind("{*}sourcedid"):
+        id_ = _text(sourcedid, "{*}id")
+        if id_:
+            in_force = sourcedid.get("sourcedidtype", "").strip().lower() in _CURRENT
+            (current if in_force else old).append((_text(sourcedid, "{*}source"), id_))
+    found = current + old
+    return found[0][0] if found else "", tuple(dict.fromkeys(id_ for _, id_ in found))
+
+
+def _text(element: etree._Element, path: str) -> str:
+    return clean_text(element.findtext(path) or "")

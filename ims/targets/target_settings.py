@@ -1,0 +1,220 @@
+"""The settings of a target: one importer of one owner, with what it wants to be told.
+
+``targets.toml`` is their import and export form, one ``[[target]]`` table each; the state database holds them in force.
+
+>>> settings = parse_toml('''
+... [[target]]
+... name = "lms"
+... owner = 1
+... enabled = true
+... ''')
+>>> settings[0].name, settings[0].snapshot_hour
+('lms', 2)
+>>> parse_toml(to_toml(settings)) == settings
+True
+"""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from string import Formatter
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from ims.errors import InvalidSettingsError
+
+_NAME: Final = re.compile(r"[a-z0-9-]{1,64}")
+_PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+_TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
+_ADDRESS: Final = re.compile(r"[^@\s<>,;\"]+@[A-Za-z0-9.-]+", re.ASCII)
+_TAKEN: Final = frozenset({"manifest.json", "snapshots", "deltas"})
+"""What the feed itself keeps in the target's folder."""
+SOURCE_LIMIT: Final = 32
+"""Characters that ``sourcedid/source`` may have (IMS Enterprise 1.1)."""
+
+Limit = Annotated[int, msgspec.Meta(ge=0)]
+"""How many, or what percentage, may be told to leave before the rest waits; 0 lets nobody go without an approval."""
+
+
+class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one importer is told, and when.
+
+    Attributes:
+        name: the target's name and its folder's: at most 64 lower-case letters, digits and hyphens.
+        owner: ``owner_id`` of the school owner.
+        enabled: nothing leaves until someone says so.
+        snapshot_hour: whole hour (0-23) of the daily snapshot in ``time_zone``.
+        time_zone: IANA name; also decides which day it is.
+        importer_sync_time: when the importer reads, as ``HH:MM`` in ``time_zone``, or ``None`` if not known.
+        scope: ``all``, or ``grunnskole``: only groups of that programme. Teachers as persons are not narrowed.
+        excluded_kinds: kinds of groups that are not exported.
+        excluded_groups: ids of groups that are not exported.
+        lead_days: days before its first day on which a group is exported already.
+        grace_days: days after its last day on which it still is.
+        org_groups: also export the owner and its schools as groups, with everybody as member of their schools.
+        include_without_national_id: export persons without a valid national id under their running number.
+        person_id: ``national`` or ``running``: what ``sourcedid/id`` of every person is.
+        source: ``sourcedid/source``, or ``None`` for ``imsfeed@<orgnr>``.
+        group_id: template of a group's ``sourcedid/id`` with ``{id}``, ``{code}``, ``{school_no}``.
+        login: the first ``userid``: ``feide`` (else e-mail), ``email`` or ``none``.
+        dialect: ``ims`` (plain IMS Enterprise 1.1) or ``pifu`` (PIFU-IMS 1.3, full files).
+        spell_out_markup: write ``&`` as ``og`` and ``<``, ``>`` as quotation marks, for an importer that does not
+            decode entities (Moodle).
+        export_path: name of a file in the target's folder that always holds the current full state, or ``None``.
+        export_shape: of the file at ``export_path``: ``absent``: leavers are not in it; ``tombstones``: leavers of the
+            last 30 days are in it, as gone.
+        duf_check: ``warn``: a DUF number whose check digits are wrong is valid, and counted; ``refuse``: it is not.
+        case_workers: e-mail addresses of those who are told what was left out.
+        accept_initial: the first publication needs nobody's approval.
+        hold_hour_persons: persons that may lose their last membership in an hour; more wait for approval, unless they
+            are no more than ``hold_hour_persons_percent`` of those told (:mod:`ims.holds.limits`).
+        hold_hour_persons_percent: see there; the larger of the two counts.
+        hold_hour_teachers: likewise of teachers alone.
+        hold_hour_teachers_percent: of the teachers told.
+        hold_hour_id_changes: persons whose ``sourcedid/id`` may change in an hour.
+        hold_day_persons: as ``hold_hour_persons``, in 24 hours.
+        hold_day_persons_percent: likewise.
+        hold_day_teachers: likewise.
+        hold_day_teachers_percent: likewise.
+        hold_day_id_changes: likewise.
+        allow_test_numbers: accept national ids of the synthetic series.
+    """
+
+    name: str
+    owner: int
+    enabled: bool = False
+    snapshot_hour: Annotated[int, msgspec.Meta(ge=0, le=23)] = 2
+    time_zone: str = "Europe/Oslo"
+    importer_sync_time: str | None = None
+    scope: Literal["all", "grunnskole"] = "all"
+    excluded_kinds: tuple[str, ...] = ()
+    excluded_groups: tuple[int, ...] = ()
+    lead_days: Annotated[int, msgspec.Meta(ge=0, le=366)] = 0
+    grace_days: Annotated[int, msgspec.Meta(ge=0, le=366)] = 0
+    org_groups: bool = False
+    include_without_national_id: bool = False
+    person_id: Literal["national", "running"] = "national"
+    source: str | None = None
+    group_id: str = "group-{id}"
+    login: Literal["feide", "email", "none"] = "feide"
+    dialect: Literal["ims", "pifu"] = "ims"
+    spell_out_markup: bool = False
+    export_path: str | None = None
+    export_shape: Literal["absent", "tombstones"] = "absent"
+    duf_check: Literal["warn", "refuse"] = "warn"
+    case_workers: tuple[str, ...] = ()
+    accept_initial: bool = False
+    hold_hour_persons: Limit = 10
+    hold_hour_persons_percent: Limit = 10
+    hold_hour_teachers: Limit = 3
+    hold_hour_teachers_percent: Limit = 20
+    hold_hour_id_changes: Limit = 5
+    hold_day_persons: Limit = 10
+    hold_day_persons_percent: Limit = 10
+    hold_day_teachers: Limit = 3
+    hold_day_teachers_percent: Limit = 20
+    hold_day_id_changes: Limit = 5
+    allow_test_numbers: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what types alone cannot say.
+
+        Raises:
+            ValueError: with the key and what it may be; msgspec makes it a ``ValidationError``.
+        """
+        if not _NAME.fullmatch(self.name):
+            raise ValueError("`name` must be 1 to 64 lower-case letters, digits and hyphens")
+        if self.source is not None and not 0 < len(self.source) <= SOURCE_LIMIT:
+            raise ValueError(f"`source` must have 1 to {SOURCE_LIMIT} characters")
+        if self.source is not None and not (self.source.isprintable() and self.source.strip() == self.source):
+            raise ValueError("`source` must be printable characters, with no space at either end")
+        if self.export_path is not None and not _PATH.fullmatch(self.export_path):
+            raise ValueError("`export_path` must be a plain file name, such as Eksport.xml")
+        if self.export_path is not None and self.export_path.lower() in _TAKEN:
+            raise ValueError("`export_path` must not be manifest.json, snapshots or deltas, which the feed itself uses")
+        if self.importer_sync_time is not None and not _TIME.fullmatch(self.importer_sync_time):
+            raise ValueError("`importer_sync_time` must be a time of day, such as 03:30")
+        for address in self.case_workers:
+            if not _ADDRESS.fullmatch(address):
+                raise ValueError("`case_workers` must be e-mail addresses, such as post@example.org")
+        _check_template(self.group_id)
+        try:
+            ZoneInfo(self.time_zone)
+        except (OSError, ValueError, ZoneInfoNotFoundError):
+            raise ValueError(f"`time_zone` {self.time_zone!r} is not an IANA time zone") from None
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone in which the target's days and hours are counted."""
+        return ZoneInfo(self.time_zone)
+
+
+def _check_template(template: str) -> None:
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError:
+        raise ValueError("`group_id` has a brace without its partner") from None
+    fields = {field for _, field, _, _ in parts if field is not None}
+    if any(spec or conversion for _, _, spec, conversion in parts) or not fields <= {"id", "code", "school_no"}:
+        raise ValueError("`group_id` may use {id}, {code} and {school_no} only, as they stand")
+    if not fields & {"id", "code"}:
+        raise ValueError("`group_id` must use {id} or {code}, or all groups would have the same id")
+    if not (template.isprintable() and template.strip() == template):
+        raise ValueError("`group_id` must be printable characters, with no space at either end")
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    target: list[TargetSettings] = []
+
+
+def parse_toml(text: str) -> list[TargetSettings]:
+    """Read ``targets.toml``.
+
+    Raises:
+        InvalidSettingsError: it is no TOML, a key is unknown or wrong (the text names it), or a target stands twice.
+    """
+    try:
+        targets = msgspec.convert(tomllib.loads(text), _File).target
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSettingsError(f"targets.toml is not TOML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise InvalidSettingsError(f"targets.toml: {error}") from None
+    seen: set[tuple[int, str]] = set()
+    for target in targets:
+        if (target.owner, target.name) in seen:
+            raise InvalidSettingsError(f"targets.toml: target {target.name!r} of owner {target.owner} stands twice")
+        seen.add((target.owner, target.name))
+    return targets
+
+
+def changed(settings: TargetSettings, changes: dict[str, Any]) -> TargetSettings:
+    """The settings with some keys set anew.
+
+    Raises:
+        InvalidSettingsError: a key is unknown, may not change (``name``, ``owner``), or its value is wrong.
+    """
+    fixed = {"name", "owner"} & {key for key, value in changes.items() if value != getattr(settings, key, None)}
+    if fixed:
+        raise InvalidSettingsError(f"{', '.join(sorted(fixed))} of a target cannot change; make another target")
+    try:
+        return msgspec.convert({**msgspec.to_builtins(settings), **changes}, TargetSettings)
+    except msgspec.ValidationError as error:
+        raise InvalidSettingsError(f"target {settings.name}: {error}") from None
+
+
+def to_toml(targets: Sequence[TargetSettings]) -> str:
+    """The settings as ``targets.toml``; keys that are unset (``None``) are left out, which TOML means by unset."""
+    return "\n".join(
+        "[[target]]\n"
+        + "".join(
+            f"{key} = {_toml_value(value)}\n" for key, value in msgspec.to_builtins(target).items() if value is not None
+        )
+        for target in targets
+    )
+
+
+def _toml_value(value: object) -> str:
+    # JSON's strings, booleans, integers and arrays are TOML's, but for one character that only TOML wants escaped.
+    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")

@@ -1,0 +1,194 @@
+"""XML to records: the files and texts that :mod:`ims.xml.writer` writes, in either dialect, and nothing else.
+
+For proving a feed (:mod:`ims.feed.verification`), for tests, and for saying what an importer was told about a record
+that is gone. A file is read record by record in constant memory, with entities, document types and network access off:
+a file that has a document type is refused (billion laughs, CWE-776; external entities, CWE-611).
+
+Elements, attributes and values that imsfeed does not write are refused with their line (:mod:`ims.xml.shapes`).
+"""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, Final, Literal, cast
+
+import msgspec
+from lxml import etree
+
+from ims.errors import FeedError
+from ims.records.model import MemberRecord, Record, RecordKey
+from ims.records.text import clean_text
+from ims.records.vocabulary import RecordKind
+from ims.xml.decoding import ReadRecord, record_of, sourcedid_of, text_at
+from ims.xml.dialect import PIFU_NAMESPACE, Dialect, dialect_of
+from ims.xml.fragments import read_as_written
+from ims.xml.shapes import SHAPES, check, error_at, tag_of
+from ims.xml.writer import SCHEME, Properties
+
+__all__ = ["ReadRecord", "read", "read_fragment"]
+
+
+_PARENTS: Final = {
+    "properties": "enterprise",
+    "person": "enterprise",
+    "group": "enterprise",
+    "membership": "enterprise",
+    "member": "membership",
+}
+"""The elements that are read one at a time, and where each must stand."""
+_PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+_TAGS: Final = {RecordKind.PERSON: "person", RecordKind.GROUP: "group", RecordKind.MEMBERSHIP: "member"}
+
+
+def read(source: bytes | Path | BinaryIO) -> Iterator[Properties | ReadRecord]:
+    """Read a file record by record: its :class:`~ims.xml.writer.Properties` first, then its records.
+
+    A membership element gives one record per member.
+
+    Raises:
+        FeedError: the file is no XML, has a document type, or holds what imsfeed does not write; says in which line.
+    """
+    with source.open("rb") if isinstance(source, Path) else nullcontext(_stream(source)) as stream:
+        properties: Properties | None = None
+        for dialect, element in _elements(stream):
+            if properties is None:
+                properties = _properties(element, dialect)
+                yield properties
+            elif element.tag in _TAGS.values():
+                found = record_of(element, text_at(element, "../{*}sourcedid/{*}id") if element.tag == "member" else "")
+                if (found.recstatus is None) is not (properties.type == "full"):
+                    raise error_at(element, f"recstatus does not go with type {properties.type}")
+                yield found
+            elif element.tag == "properties":
+                raise error_at(element, "a second one")
+            else:
+                sourcedid_of(element)
+        if properties is None:
+            raise FeedError("a file without <properties>")
+
+
+def read_fragment(key: RecordKey, xml: str) -> Record:
+    """The record that was told under a key, from the text it was told in (:func:`ims.xml.writer.fragment`).
+
+    The text may be in either dialect, so that a target can change from one to the other.
+
+    Args:
+        key: the record's key; a member's text does not say which group it belongs to.
+        xml: the text, without recstatus.
+
+    Returns:
+        The record, with exactly this key.
+
+    Raises:
+        FeedError: the text is no such record, or that of another key.
+    """
+    return read_as_written(key, xml) or parse_fragment(key, xml)
+
+
+def parse_fragment(key: RecordKey, xml: str) -> Record:
+    """As :func:`read_fragment`, of whatever text, by the parser."""
+    try:
+        element = etree.fromstring(xml, _PARSER)
+    except etree.XMLSyntaxError as error:
+        raise FeedError(f"a published record, line {error.lineno}: not well-formed XML") from None
+    if element.tag != _TAGS[key.kind]:
+        raise error_at(element, f"published as a {key.kind.name.lower()}")
+    check(element, SHAPES[_dialect_of_fragment(element)])
+    record, recstatus = record_of(element, key.id)
+    known = key.member or key.id
+    if recstatus is not None or clean_text(known) != (record.key.member or record.key.id):
+        raise error_at(element, "published with a recstatus or under the key of another")
+    changed = {"person": known} if isinstance(record, MemberRecord) else {"id": known}
+    return msgspec.structs.replace(record, **changed)
+
+
+def _stream(source: bytes | BinaryIO) -> BinaryIO:
+    return BytesIO(source) if isinstance(source, bytes) else source
+
+
+def _dialect_of_fragment(element: etree._Element) -> Dialect:
+    """The dialect by what only PIFU-IMS has; a text that would be the same in both is taken for the plain one."""
+    if element.findtext("grouptype/scheme", SCHEME) != SCHEME:
+        return "pifu"
+    pifu_only = "sourcedid[@sourcedidtype]", "role/subrole"
+    userids = {userid.get("useridtype") for userid in element.iterfind("userid")}
+    return "pifu" if userids - {"username"} or any(element.find(path) is not None for path in pifu_only) else "ims"
+
+
+def _elements(stream: BinaryIO) -> Iterator[tuple[Dialect, etree._Element]]:
+    """The elements of :data:`_PARENTS`, checked, without namespace, each freed when the next one is asked for."""
+    done: etree._Element | None = None
+    dialect: Dialect = "ims"
+    parsing = etree.iterparse(stream, events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False)
+    try:
+        for event, element in parsing:
+            if event == "start":
+                if element.getparent() is None:
+                    dialect = _dialect(element)
+                continue
+            name = etree.QName(element).localname
+            if name in _PARENTS or element.getparent() is None:
+                _free(done)
+                if dialect == "pifu":
+                    _leave_namespace(element, PIFU_NAMESPACE)
+                elif element.tag != name:
+                    raise error_at(element, "of another namespace than the file")
+                check(element, SHAPES[dialect])
+            if name in _PARENTS:
+                _check_place(element)
+                yield dialect, element
+                done = element
+    except etree.XMLSyntaxError as error:
+        raise FeedError(f"line {error.lineno}: not well-formed XML") from None
+    # Not known before the end.
+    encoding = None if parsing.root is None else parsing.root.getroottree().docinfo.encoding
+    if encoding not in {"UTF-8", None}:
+        raise FeedError(f"line 1: the file is in {encoding}; imsfeed writes UTF-8")
+
+
+def _leave_namespace(element: etree._Element, namespace: str) -> None:
+    """Take an element and all in it out of the file's namespace, so that both dialects are read by the same names."""
+    for part in element.iter(etree.Element):
+        name = etree.QName(part)
+        if name.namespace != namespace or part.prefix is not None:
+            raise error_at(part, "has a prefix, or is of another namespace than the file")
+        part.tag = name.localname
+
+
+def _free(element: etree._Element | None) -> None:
+    parent = None if element is None else element.getparent()
+    if element is not None and parent is not None:
+        if (element.tail or "").strip():
+            raise error_at(parent, "text between its elements")
+        parent.remove(element)
+
+
+def _dialect(root: etree._Element) -> Dialect:
+    if root.getroottree().docinfo.doctype:
+        raise FeedError("a file with a document type (<!DOCTYPE>), which imsfeed never writes; it is not read")
+    dialect = dialect_of(tag_of(root))
+    if dialect is None:
+        raise error_at(root, "of a namespace in which imsfeed does not write")
+    return dialect
+
+
+def _check_place(element: etree._Element) -> None:
+    parent = element.getparent()
+    if parent is None or etree.QName(parent).localname != _PARENTS[tag_of(element)]:
+        raise error_at(element, f"outside <{_PARENTS[tag_of(element)]}>")
+
+
+def _properties(element: etree._Element, dialect: Dialect) -> Properties:
+    if element.tag != "properties":
+        raise error_at(element, "stands before <properties>")
+    kind = text_at(element, "type")
+    if kind not in {"full", "delta"}:
+        raise error_at(element, "its type is neither full nor delta")
+    try:
+        at = datetime.strptime(text_at(element, "datetime"), "%Y-%m-%dT%H:%M:%S%z")
+    except ValueError:
+        raise error_at(element, "its datetime is not YYYY-MM-DDTHH:MM:SSZ") from None
+    type_ = cast("Literal['full', 'delta']", kind)
+    return Properties(text_at(element, "datasource"), text_at(element, "target"), type_, at, dialect)

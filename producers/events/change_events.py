@@ -1,0 +1,168 @@
+"""Which events a change in the source means, and in which partition each belongs.
+
+A row belongs to the partition of its owner. A change of the key or the owner is a delete of the old row and a create of
+the new one (as Debezium does for keys), since the two may lie in different partitions, and a consumer of the old one
+would otherwise never hear that the row is gone.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ims.source.events import UNAVAILABLE, Row
+from producers.events.ordered_events import KafkaMessage, OrderedEvents, Origin, RowEvent, TransactionContext
+from producers.source.captured_table import OWNER_COLUMN, CapturedTable, TableName
+from producers.source.pgoutput import (
+    UNCHANGED,
+    Begin,
+    Change,
+    Commit,
+    Decoder,
+    Delete,
+    Insert,
+    ProtocolError,
+    Relation,
+    Truncate,
+    Update,
+)
+
+Tables = Mapping[TableName, CapturedTable]
+
+
+class ChangeStream:
+    """From the bytes of a replication stream to Kafka messages, transaction by transaction; no I/O.
+
+    Args:
+        origin: what all events have in common.
+        tables: the captured tables as the catalog says; one that was published only later is taken as it comes.
+        partitions: number of the topic's partitions.
+        see: told every definition of a table before the changes that have it; what it raises ends the stream there.
+    """
+
+    def __init__(
+        self, origin: Origin, tables: Tables, partitions: int, see: Callable[[Relation], None] = lambda _: None
+    ) -> None:
+        self._origin = origin
+        self._tables = tables
+        self._partitions = partitions
+        self._see = see
+        self._decoder = Decoder()
+        self._events: OrderedEvents | None = None
+        self._by_relation: dict[int, CapturedTable] = {}
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction has begun and not ended."""
+        return self._events is not None
+
+    @property
+    def commit_lsn(self) -> int | None:
+        """Where the commit record of the transaction begins that has begun and not ended."""
+        return None if self._events is None else self._events.commit_lsn
+
+    def feed(self, lsn: int, data: bytes) -> Sequence[KafkaMessage | Commit]:
+        """Read one message of the stream.
+
+        Args:
+            lsn: its position in the WAL.
+            data: the message.
+
+        Returns:
+            Messages to be sent, in order, and a Commit after the last one of a transaction.
+
+        Raises:
+            ProtocolError: it is no message of the protocol, or one that does not belong here.
+        """
+        message = self._decoder.decode(data)
+        if isinstance(message, Change):
+            events = self._begun()
+            ready: list[KafkaMessage | Commit] = []
+            for event in self._row_events(message):
+                one = events.add(event, lsn)
+                if one is not None:
+                    ready.append(one)
+            return ready
+        if isinstance(message, Commit):
+            last = self._begun().finish()
+            self._events = None
+            return [*last, message]
+        if isinstance(message, Begin):
+            self._begin(message)
+        elif message is not None:
+            self._see(message)
+            self._by_relation[message.relation_id] = self._captured(message)
+        return ()
+
+    def _begun(self) -> OrderedEvents:
+        if self._events is None:
+            raise ProtocolError("pgoutput: a change or commit outside of a transaction")
+        return self._events
+
+    def _begin(self, begin: Begin) -> None:
+        if self._events is not None:
+            raise ProtocolError("pgoutput: a transaction begins inside another one")
+        number = begin.transaction_id
+        context = TransactionContext(str(number), begin.commit_lsn, begin.committed_ms, number)
+        self._events = OrderedEvents(self._origin, context)
+
+    def _captured(self, relation: Relation) -> CapturedTable:
+        name = TableName(relation.schema, relation.table)
+        columns = tuple(column.name for column in relation.columns)
+        keys = tuple(column.name for column in relation.columns if column.is_key)
+        return self._tables.get(name) or CapturedTable(name, OWNER_COLUMN, keys, columns)
+
+    def _row_events(self, change: Change) -> list[RowEvent]:
+        if isinstance(change, Truncate):
+            tables = [self._by_relation[relation.relation_id] for relation in change.relations]
+            return [truncated(table, partition) for table in tables for partition in range(self._partitions)]
+        table = self._by_relation[change.relation.relation_id]
+        match change:
+            case Insert():
+                return [_row_event(table, "c", None, _filled(change.after, {}), self._partitions)]
+            case Delete():
+                return [_row_event(table, "d", _filled(change.before, {}), None, self._partitions)]
+            case Update():
+                return updated(table, change.before, change.after, self._partitions)
+
+
+def partition_of(owner: Any, partitions: int) -> int:  # noqa: ANN401 - whatever the source has in that column
+    """The partition of an owner's rows; a row without an owner goes to the first one rather than be lost.
+
+    For owners from 0 on it is what Debezium's PartitionRouting does with an integer.
+    """
+    return owner % partitions if isinstance(owner, int) else 0
+
+
+def loaded(table: CapturedTable, row: Row, partitions: int) -> RowEvent:
+    """A row of an initial load."""
+    return _row_event(table, "r", None, row, partitions)
+
+
+def truncated(table: CapturedTable, partition: int) -> RowEvent:
+    """The table is empty, for one of the partitions; every one must hear of it."""
+    return RowEvent(table, "t", {}, None, None, partition)
+
+
+def updated(table: CapturedTable, before: Row | None, after: Row, partitions: int) -> list[RowEvent]:
+    """An update, or a delete and a create when the key or the owner has changed.
+
+    A value that PostgreSQL did not send is taken from the old row if that came whole (REPLICA IDENTITY FULL), else it
+    stands as unavailable.
+    """
+    after = _filled(after, before or {})
+    if before is not None:
+        identity = (*table.key_columns, table.owner_column)
+        if any(name in before and before[name] != after.get(name) for name in identity):
+            return [_row_event(table, "d", before, None, partitions), _row_event(table, "c", None, after, partitions)]
+    return [_row_event(table, "u", before, after, partitions)]
+
+
+def _filled(row: Row, old: Row) -> Row:
+    if UNCHANGED not in row.values():
+        return row
+    return {name: old.get(name, UNAVAILABLE) if value is UNCHANGED else value for name, value in row.items()}
+
+
+def _row_event(table: CapturedTable, op: str, before: Row | None, after: Row | None, partitions: int) -> RowEvent:
+    row = after or before or {}
+    key = {name: row.get(name) for name in table.key_columns}
+    return RowEvent(table, op, key, before, after, partition_of(row.get(table.owner_column), partitions))

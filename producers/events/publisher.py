@@ -1,0 +1,258 @@
+"""The one doorway to Kafka for capture: messages in, and up to which commit Kafka has them all.
+
+A consumer drops what is not newer than what it has, so within a partition nothing may overtake anything. The idempotent
+producer sees to that as long as it neither gives up on a message nor goes on after a failed one; hence messages never
+expire, and the first failure ends the producer. Capture then sends everything again from the slot.
+"""
+
+import contextlib
+import math
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
+from kafka.net.sasl.oauth import AbstractTokenProvider
+from kafka.record import util as record_util
+
+from ims.errors import InvalidSettingsError
+from ims.runtime.bearer_token import EndpointToken, FileToken
+from ims.runtime.failpoints import crash_point
+from ims.runtime.kafka_connection import kafka_options, unreachable
+from ims.runtime.lifecycle import Stop
+from ims.runtime.metrics import CaptureMetrics
+from ims.runtime.settings import Settings
+from producers.events.batched_producer import KafkaProducer
+from producers.events.ordered_events import KafkaMessage
+from producers.source.replication import StoppedError
+
+_STALL_SECONDS: Final = 120.0
+"""Silence of Kafka, with messages outstanding, after which another producer is tried."""
+_CLOSE_SECONDS: Final = 5.0
+_TURN_SECONDS: Final = 0.02
+_BOOTSTRAP_MS: Final = 10_000
+"""How long brokers are looked for in one piece; whoever asks to stop meanwhile waits as long."""
+_RECONNECT_MS: Final = 1_000
+"""Longest pause before the next try to connect; the client's own 30 s would add to every outage of Kafka."""
+LARGEST_MESSAGE: Final = 16 * 1024 * 1024
+"""Bytes of an event: a source may keep a long text in a column that we do not even read."""
+_DAY_MS: Final = 86_400_000
+
+for provider in (FileToken, EndpointToken):
+    AbstractTokenProvider.register(provider)
+
+
+def refuse_slow_crc() -> None:
+    """Check that kafka-python has the compiled checksum: the one in Python halves capture's speed and more.
+
+    Raises:
+        InvalidSettingsError: the package ``crc32c`` is missing.
+    """
+    if record_util._crc32c is record_util.crc32c_py:  # noqa: SLF001 - kafka-python tells it nowhere else
+        raise InvalidSettingsError("the package crc32c is missing; install kafka-python[crc32c]")
+
+
+def ensure_topic(settings: Settings) -> None:
+    """Create the topic unless it is there.
+
+    Raises:
+        InvalidSettingsError: it is there with another number of partitions; owners would move between them. Or the
+            settings of the connection do not go together.
+        KafkaUnreachableError: no broker has let us in.
+        kafka.errors.KafkaError: Kafka cannot be reached or refuses.
+    """
+    options = kafka_options(settings)
+    try:
+        admin = KafkaAdminClient(**options, client_id="imsfeed-capture", bootstrap_timeout_ms=_BOOTSTRAP_MS)
+    except KafkaTimeoutError:
+        raise unreachable(settings) from None
+    try:
+        if settings.kafka_topic not in admin.list_topics():
+            _create_topic(admin, settings)
+        (topic,) = admin.describe_topics([settings.kafka_topic])
+    finally:
+        admin.close()
+    partitions = len(topic["partitions"])
+    if partitions != settings.kafka_partitions:
+        raise InvalidSettingsError(
+            f"topic {settings.kafka_topic} has {partitions} partitions and KAFKA_PARTITIONS is"
+            f" {settings.kafka_partitions}; set it to {partitions}, or KAFKA_TOPIC to a new topic and"
+            " run `imsfeed resync all`"
+        )
+
+
+def _create_topic(admin: Any, settings: Settings) -> None:  # noqa: ANN401 - kafka-python is untyped
+    topic = {
+        "num_partitions": settings.kafka_partitions,
+        "replication_factor": settings.kafka_replication_factor,
+        "configs": {
+            "cleanup.policy": "delete",
+            "retention.ms": str(settings.kafka_retention_days * _DAY_MS),
+            "max.message.bytes": str(LARGEST_MESSAGE),
+        },
+    }
+    with contextlib.suppress(TopicAlreadyExistsError):  # another capture was first
+        admin.create_topics({settings.kafka_topic: topic})
+    admin.wait_for_topics([settings.kafka_topic])
+
+
+def producer_options(settings: Settings) -> dict[str, Any]:
+    """What makes ``KafkaProducer`` keep messages in order and never give one up."""
+    return {
+        **kafka_options(settings),
+        "client_id": "imsfeed-capture",
+        "acks": "all",
+        "enable_idempotence": True,
+        "delivery_timeout_ms": math.inf,
+        "linger_ms": 5,
+        "batch_size": 256 * 1024,
+        "max_request_size": LARGEST_MESSAGE,
+        "compression_type": "lz4",
+        "max_block_ms": 5_000,
+        "reconnect_backoff_max_ms": _RECONNECT_MS,
+        "bootstrap_timeout_ms": _BOOTSTRAP_MS,
+        "allow_auto_create_topics": False,
+    }
+
+
+def connect(settings: Settings) -> Any:  # noqa: ANN401 - kafka-python is untyped
+    """A producer that keeps messages in order and never gives one up.
+
+    Raises:
+        kafka.errors.KafkaError: Kafka cannot be reached or refuses.
+    """
+    producer = KafkaProducer(**producer_options(settings))
+    try:
+        producer.partitions_for(settings.kafka_topic)  # now, and not while the walsender waits for us
+    except KafkaError:
+        producer.close(timeout=0)
+        raise
+    return producer
+
+
+class Publisher:
+    """Sends messages in order and knows up to which commit Kafka has acknowledged every one.
+
+    Args:
+        producer: a ``KafkaProducer``, from :func:`connect`; closed with this.
+        topic: where to.
+        metrics: counts what is sent and what is acknowledged.
+    """
+
+    def __init__(self, producer: Any, topic: str, metrics: CaptureMetrics) -> None:  # noqa: ANN401 - kafka-python is untyped
+        self._producer = producer
+        self._topic = topic
+        self._metrics = metrics
+        # In the order of sending: (future, table, op, committed_ms) of a message, or the LSN of a commit point.
+        self._outstanding: deque[tuple[Any, str, str, int] | int] = deque()
+        self._watched: dict[int, Any] = {}  # the newest future of each partition: messages of a batch share one
+        self._acknowledged: int | None = None
+        self._heard = time.monotonic()
+        self._attempts = 0
+        self.inflight = 0
+        self.committed_ms: int | None = None
+
+    def send(self, message: KafkaMessage) -> None:
+        """Hand a message to the client, which sends it soon.
+
+        Raises:
+            kafka.errors.KafkaError: the client refuses it.
+        """
+        if not self.inflight:
+            self._heard = time.monotonic()
+        future = self._producer.send(self._topic, value=message.value, key=message.key, partition=message.partition)
+        if future is not self._watched.get(message.partition):
+            future.add_errback(self._give_up)
+            self._watched[message.partition] = future
+        self._outstanding.append((future, message.table, message.op, message.committed_ms))
+        self.inflight += 1
+        self._attempts += 1
+
+    def commit_point(self, lsn: int) -> None:
+        """All that was sent so far belongs to commits up to *lsn*, and nothing of them is still to come."""
+        self._outstanding.append(lsn)
+
+    def acknowledged(self) -> int | None:
+        """The last commit point before which Kafka has acknowledged everything, or ``None`` so far.
+
+        Raises:
+            kafka.errors.KafkaError: a message failed, or Kafka has been silent for too long.
+        """
+        published: defaultdict[tuple[str, str], int] = defaultdict(int)
+        try:
+            self._hear(published)
+        finally:
+            self._count(published)
+        if self.inflight and time.monotonic() - self._heard > _STALL_SECONDS:
+            raise KafkaTimeoutError(f"no acknowledgement for {_STALL_SECONDS:g} seconds")
+        return self._acknowledged
+
+    def _hear(self, published: defaultdict[tuple[str, str], int]) -> None:
+        """Go on to the first message that is not acknowledged; *published* counts those before it by table and op."""
+        outstanding = self._outstanding
+        while outstanding:
+            first = outstanding[0]
+            if isinstance(first, int):
+                self._acknowledged = first
+            else:
+                future, table, op, committed_ms = first
+                if not future.is_done:
+                    return
+                if future.exception is not None:
+                    raise future.exception
+                self.inflight -= 1
+                self.committed_ms = committed_ms
+                published[table, op] += 1
+                crash_point("capture.acknowledged")
+            outstanding.popleft()
+
+    def _count(self, published: Mapping[tuple[str, str], int]) -> None:
+        """Tell the metrics, which cost too much for every single message."""
+        if published:
+            self._heard = time.monotonic()
+        for (table, op), count in published.items():
+            self._metrics.events_published.labels(table, op).inc(count)
+        self._metrics.publish_attempts.inc(self._attempts)
+        self._attempts = 0
+
+    def oldest_committed_ms(self) -> int | None:
+        """When the oldest message that is not acknowledged was committed in the source, in ms since 1970."""
+        return next((item[3] for item in self._outstanding if not isinstance(item, int)), None)
+
+    def drain(self, limit: int, stop: Stop, report: Callable[[], None]) -> None:
+        """Wait until at most *limit* messages are outstanding; *report* is called all the while.
+
+        Raises:
+            StoppedError: asked to stop first.
+            kafka.errors.KafkaError: as :meth:`acknowledged`.
+        """
+        while True:
+            report()
+            self.acknowledged()
+            self._metrics.publish_inflight_messages.set(self.inflight)
+            if stop:
+                raise StoppedError
+            if self.inflight <= limit:
+                return
+            stop.wait(_TURN_SECONDS)
+
+    def flush(self, seconds: float) -> None:
+        """Wait until everything is acknowledged, but no longer than *seconds*.
+
+        Raises:
+            kafka.errors.KafkaTimeoutError: it took longer.
+        """
+        self._producer.flush(timeout=seconds)
+
+    def close(self) -> None:
+        """Close the producer; what is not acknowledged by now is not sent any more."""
+        self._give_up()
+        with contextlib.suppress(KafkaError):  # nothing is lost: what is outstanding is not confirmed to the slot
+            self._producer.close(timeout=_CLOSE_SECONDS)
+
+    def _give_up(self, _error: object = None) -> None:
+        # close() would first wait for the very messages that must not be sent any more; and it cannot be called in the
+        # client's own thread, where a failure is told before the next message leaves.
+        self._producer._sender.force_close()  # noqa: SLF001 - for the reason above

@@ -1,0 +1,225 @@
+"""What ``imsfeed setup source`` does: everything that capture needs in the source database, and nothing twice.
+
+What has to be done is worked out first, from what is there; so a dry run shows exactly the statements that would be
+run, and there are none when all is in place.
+"""
+
+from collections.abc import Iterator
+from typing import LiteralString
+
+import msgspec
+import psycopg
+from psycopg import sql
+
+from ims.errors import InvalidSettingsError
+from ims.runtime.settings import Settings
+from producers.source import catalog, source_schema
+from producers.source.captured_table import CAPTURE, HEARTBEAT, OWN_SCHEMA, TableName, owner_columns
+from producers.source.catalog import Connection, Loaded, SourceTable
+from producers.source.preflight import check_slot, identity_suffices, require_logical_wal
+
+_CREATE_HEARTBEAT = "create table imsfeed.heartbeat (owner_id integer primary key, beat_at timestamptz not null)"
+_CREATE_CAPTURE = (
+    "create table imsfeed.capture"
+    " (slot_name text primary key, epoch bigint not null, loaded_at timestamptz, loaded_lsn pg_lsn,"
+    " loaded_rows bigint not null default 0, confirmable_lsn pg_lsn)"
+)
+_EXTEND_CAPTURE = (
+    "alter table imsfeed.capture add column loaded_rows bigint not null default 0, add column confirmable_lsn pg_lsn"
+)
+_CREATE_RESYNC = (
+    "create table imsfeed.resync (resync_id bigint generated always as identity primary key, slot_name text,"
+    " owner_id bigint not null, requested_at timestamptz not null default now(),"
+    " requested_by text not null default session_user,"
+    " began_at timestamptz, rows_sent bigint not null default 0, done_at timestamptz)"
+)
+_OWN_TABLES = ("heartbeat", "capture", "resync")
+_PUBLISHED = "insert, update, delete, truncate"
+
+
+class SourceState(msgspec.Struct, frozen=True):
+    """What is there now.
+
+    Attributes:
+        own_tables: those of the schema ``imsfeed`` that exist.
+        capture_columns: those of the table ``imsfeed.capture``.
+        beating: the partitions that have a heartbeat row.
+        loaded: the slot's row in ``imsfeed.capture``.
+        tables: those of the tables to be captured that exist.
+        published: the tables in the publication, or ``None`` without one.
+        publishes_all: whether the publication publishes every kind of change.
+        has_slot: whether the slot exists.
+    """
+
+    has_schema: bool
+    own_tables: frozenset[str]
+    capture_columns: frozenset[str]
+    beating: frozenset[int]
+    loaded: Loaded | None
+    tables: dict[TableName, SourceTable]
+    published: frozenset[TableName] | None
+    publishes_all: bool
+    has_slot: bool
+
+
+def plan(connection: Connection, settings: Settings, *, reload: bool = False) -> list[str]:
+    """The statements that are needed, in order; nothing is changed.
+
+    Args:
+        connection: to the source database.
+        settings: what to set up.
+        reload: let capture load all tables anew, under a new slot, when it starts next.
+
+    Raises:
+        InvalidSettingsError: the server's ``wal_level`` is wrong, a table is missing, or the slot was lost and with it
+            changes (which *reload* mends).
+    """
+    require_logical_wal(connection)
+    # Before what capture knows of it, which is written first.
+    slot = catalog.slot(connection, settings.source_slot)
+    state = read_state(connection, settings)
+    check_slot(slot, settings.source_slot, catalog.database(connection), None if reload else state.loaded)
+    return list(statements(state, settings, reload=reload))
+
+
+def apply(connection: Connection, settings: Settings, *, reload: bool = False) -> list[str]:
+    """Run what :func:`plan` says and return it.
+
+    Args:
+        connection: in autocommit mode, because a slot cannot be created in a transaction that has written.
+        settings: what to set up.
+        reload: as for :func:`plan`.
+
+    Raises:
+        InvalidSettingsError: as for :func:`plan`; or the user may not do what is needed. What was done so far stays,
+            and is not done again next time.
+    """
+    needed = plan(connection, settings, reload=reload)
+    for statement in needed:
+        try:
+            connection.execute(statement.encode())
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise InvalidSettingsError(
+                f"not allowed: {statement} ({error.diag.message_primary});"
+                " run it as the tables' owner with the attribute REPLICATION and the right to create in the database"
+            ) from None
+    return needed
+
+
+def read_state(connection: Connection, settings: Settings) -> SourceState:
+    """Read from the catalog what is there now."""
+    own = frozenset(name for name in _OWN_TABLES if catalog.exists(connection, f"{OWN_SCHEMA}.{name}"))
+    beating = connection.execute("select owner_id from imsfeed.heartbeat") if "heartbeat" in own else ()
+    publication = catalog.publication(connection, settings.source_publication)
+    published = catalog.published(connection, settings.source_publication)
+    return SourceState(
+        has_schema=connection.execute("select to_regnamespace('imsfeed') is not null").fetchone() == (True,),
+        own_tables=own,
+        capture_columns=_columns(connection, CAPTURE),
+        beating=frozenset(partition for (partition,) in beating),
+        loaded=catalog.loaded(connection, settings.source_slot),
+        tables=catalog.tables(connection, owner_columns(settings)),
+        published=None if publication is None else frozenset(published),
+        publishes_all=publication is not None
+        and all(publication[f"pub{word}"] for word in ("insert", "update", "delete", "truncate")),
+        has_slot=catalog.slot(connection, settings.source_slot) is not None,
+    )
+
+
+def _columns(connection: Connection, table: TableName) -> frozenset[str]:
+    found = catalog.tables(connection, [table])
+    return frozenset(found[table].columns) if table in found else frozenset()
+
+
+def statements(state: SourceState, settings: Settings, *, reload: bool) -> Iterator[str]:
+    """The statements that lead from *state* to what capture needs.
+
+    Tables that join the publication of a source that is loaded already make it load again, since nobody would ever
+    tell of the rows that they have now.
+
+    Raises:
+        InvalidSettingsError: a table is missing, or has not the column that tells the owner.
+    """
+    owners = owner_columns(settings)
+    _require_tables(state, settings, owners)
+    yield from _own_tables(state, settings)
+    yield from _identities(state, owners)
+    yield from _publication(state, settings, owners)
+    if not state.has_slot:
+        yield _sql("select pg_create_logical_replication_slot({slot}, 'pgoutput')", slot=settings.source_slot)
+    joining = state.published is None or not owners.keys() <= state.published
+    if state.loaded is not None and state.loaded.loaded_at is not None and (reload or joining):
+        yield _sql(
+            "update imsfeed.capture set loaded_at = null, loaded_lsn = null where slot_name = {slot}",
+            slot=settings.source_slot,
+        )
+
+
+def _require_tables(state: SourceState, settings: Settings, owners: dict[TableName, str]) -> None:
+    missing = [str(name) for name in owners if name not in state.tables and name != HEARTBEAT]
+    if missing:
+        raise InvalidSettingsError(
+            f"the source has no table {', '.join(missing)}; set SOURCE_SCHEMA (now {settings.source_schema!r}),"
+            " or name the tables in MAPPING_FILE"
+        )
+    wanted = source_schema.wanted_columns(settings)
+    wrong = [
+        problem
+        for name, table in state.tables.items()
+        if name in wanted
+        for problem in source_schema.problems(name, wanted[name], table.types)
+    ]
+    if wrong:
+        raise InvalidSettingsError(f"{'; '.join(wrong)}; name in MAPPING_FILE what it is there")
+
+
+def _own_tables(state: SourceState, settings: Settings) -> Iterator[str]:
+    if not state.has_schema:
+        yield "create schema imsfeed"
+    if "heartbeat" not in state.own_tables:
+        yield _CREATE_HEARTBEAT
+    partitions = settings.kafka_partitions
+    if not state.beating >= set(range(partitions)):
+        yield _sql(
+            "insert into imsfeed.heartbeat"
+            " select number, now() from generate_series(0, {last}) as number on conflict do nothing",
+            last=partitions - 1,
+        )
+    if state.beating - set(range(partitions)):
+        yield _sql("delete from imsfeed.heartbeat where owner_id >= {partitions}", partitions=partitions)
+    if "capture" not in state.own_tables:
+        yield _CREATE_CAPTURE
+    elif "confirmable_lsn" not in state.capture_columns:
+        yield _EXTEND_CAPTURE
+    if state.loaded is None:
+        yield _sql("insert into imsfeed.capture (slot_name, epoch) values ({slot}, 0)", slot=settings.source_slot)
+    if "resync" not in state.own_tables:
+        yield _CREATE_RESYNC
+
+
+def _identities(state: SourceState, owners: dict[TableName, str]) -> Iterator[str]:
+    for name, table in state.tables.items():
+        if not identity_suffices(table, owners[name]):
+            identity = "default" if owners[name] in table.key_columns else "full"
+            yield f"alter table {_table(name)} replica identity {identity}"
+
+
+def _publication(state: SourceState, settings: Settings, owners: dict[TableName, str]) -> Iterator[str]:
+    publication = sql.Identifier(settings.source_publication).as_string()
+    missing = [name for name in owners if name not in (state.published or ())]
+    tables = ", ".join(_table(name) for name in missing)
+    if state.published is None:
+        yield f"create publication {publication} for table {tables} with (publish = '{_PUBLISHED}')"
+        return
+    if missing:
+        yield f"alter publication {publication} add table {tables}"
+    if not state.publishes_all:
+        yield f"alter publication {publication} set (publish = '{_PUBLISHED}')"
+
+
+def _table(name: TableName) -> str:
+    return sql.Identifier(name.schema, name.table).as_string()
+
+
+def _sql(text: LiteralString, **values: str | int) -> str:
+    return sql.SQL(text).format(**values).as_string()

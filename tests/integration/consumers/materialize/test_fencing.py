@@ -1,0 +1,165 @@
+"""Processes that are paused and wake up after another has taken over: they write neither state nor an older file."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from consumers.database import sessions
+from consumers.materialize.facts_store import FactsStore
+from consumers.materialize.leases import Leases
+from ims.source.events import Envelope, Source, Transaction, encode
+from tests.support.builders import a_group, a_person, a_school, an_enrolment, an_owner
+from tests.support.pipeline import Pipeline, row_of
+from tests.support.waiting import until
+
+ENDED = {"IdleInTransactionSessionTimeout", "OperationalError", "AdminShutdown", "IdleSessionTimeout"}
+"""What a session that the server has ended is known by."""
+
+
+@pytest.fixture
+def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
+    pipeline = Pipeline(state_dsn, tmp_path / "feed")
+    pipeline.target()
+    pipeline.commit(an_owner(), a_school(1), a_group(1), a_person(1), a_person(2))
+    pipeline.compact()
+    yield pipeline
+    pipeline.close()
+
+
+def a_person_event(name: str) -> bytes:
+    return encode(
+        Envelope(
+            source=Source(schema="public", table="person", epoch=1),
+            op="u",
+            after={**row_of(a_person(1)), "given_name": name},
+            transaction=Transaction("7:900", 1, 1, last=True),
+        )
+    )
+
+
+@contextmanager
+def zombie(pipeline: Pipeline, place: str, value: bytes = b"") -> Iterator[subprocess.Popen[str]]:
+    """A process that has stopped itself at *place*; the server's patience with it is a second long."""
+    options = "-c idle_in_transaction_session_timeout=1s"
+    if place.endswith("apply"):
+        options += " -c idle_session_timeout=1s"
+    dsn = make_conninfo(pipeline.settings.state(), options=options)
+    pipeline.settings.feed_directory.chmod(0o750)  # compact refuses one that others may look into
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.zombie", place, dsn, str(pipeline.settings.feed_directory)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdin is not None
+        process.stdin.write(value.decode())
+        process.stdin.close()
+        process.stdin = None
+        until(lambda: stopped(process), what="it stops at the place")
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def stopped(process: subprocess.Popen[str]) -> bool:
+    number, status = os.waitpid(process.pid, os.WUNTRACED | os.WNOHANG)
+    assert not number or os.WIFSTOPPED(status), "it has ended instead of stopping"
+    return bool(number)
+
+
+def woken(process: subprocess.Popen[str]) -> str:
+    """Wake it, and say what became of what it did."""
+    process.send_signal(signal.SIGCONT)
+    said, _ = process.communicate(timeout=60)
+    return said
+
+
+def given_name(pipeline: Pipeline) -> str:
+    (row,) = pipeline.connection.execute("select given_name from imsfeed.person where id = 1").fetchall()
+    return str(row[0])
+
+
+def take_over(pipeline: Pipeline, name: str) -> None:
+    """Another materialize gets the lease and applies the same message, as Kafka gives it."""
+    with sessions.connect(pipeline.settings.state(), "other", leasing=True) as connection:
+        store = FactsStore(connection, "test", 1)
+        leases = Leases(connection, "test")
+        until(lambda: leases.take(0), what="the lease is taken over")
+        pipeline.progress = store.progress(0) or pipeline.progress
+        pipeline.store = store
+        pipeline.deliver(a_person_event(name))
+
+
+@pytest.mark.parametrize(
+    ("place", "became"), [("inside apply", ENDED), ("before apply", ENDED)], ids=["inside", "between"]
+)
+def test_a_materialize_that_was_paused_loses_its_lease_and_writes_nothing(
+    pipeline: Pipeline, place: str, became: set[str]
+) -> None:
+    with zombie(pipeline, place, a_person_event("Zombie")) as process:
+        take_over(pipeline, "Other")
+        assert woken(process) in became
+    assert given_name(pipeline) == "Other"
+
+
+def test_a_cut_that_was_paused_gives_no_number_a_second_time(pipeline: Pipeline) -> None:
+    pipeline.commit(an_enrolment(1, person=1, group=1))
+    with zombie(pipeline, "inside cut") as process:
+        until(lambda: told(pipeline) == 1, what="another has made the delta")
+        assert woken(process) in ENDED
+    pipeline.compact(minutes=1)
+    assert told(pipeline) == 1
+    assert pipeline.proof().problems == []
+
+
+def told(pipeline: Pipeline) -> int:
+    pipeline.compact(seconds=1)
+    return pipeline.manifest().head_seq
+
+
+def test_a_manifest_of_a_paused_process_never_takes_the_place_of_a_newer_one(pipeline: Pipeline) -> None:
+    with zombie(pipeline, "inside manifest") as process:
+        pipeline.commit(an_enrolment(1, person=1, group=1))
+        until(lambda: told(pipeline) == 1, what="another has told the change")
+        newer = (pipeline.folder() / "manifest.json").read_bytes()
+        assert woken(process) in ENDED
+    assert (pipeline.folder() / "manifest.json").read_bytes() == newer
+
+
+def test_a_process_that_is_paused_before_the_very_renaming_sets_its_older_manifest_right_itself(
+    pipeline: Pipeline,
+) -> None:
+    with zombie(pipeline, "before rename") as process:
+        pipeline.commit(an_enrolment(1, person=1, group=1))
+        until(lambda: told(pipeline) == 1, what="another has told the change")
+        newer = pipeline.manifest()
+        process.send_signal(signal.SIGCONT)
+        until(lambda: pipeline.manifest() != newer, what="it writes")
+        until(lambda: pipeline.manifest().head_seq == 1, what="the newest state is in the manifest again")
+    assert pipeline.proof().problems == []
+
+
+def test_the_dsns_own_options_win(pipeline: Pipeline) -> None:
+    dsn = make_conninfo(pipeline.settings.state(), options="-c lock_timeout=7s")
+    with sessions.connect(dsn, "test", leasing=True) as connection:
+        shown = [
+            connection.execute(f"show {name}".encode()).fetchone()
+            for name in ("lock_timeout", "idle_in_transaction_session_timeout", "idle_session_timeout", "TimeZone")
+        ]
+    assert shown == [("7s",), ("10s",), ("1min",), ("UTC",)]
+
+
+def test_the_server_looks_for_peers_that_are_gone(pipeline: Pipeline) -> None:
+    sources = pipeline.connection.execute(
+        "select name, source from pg_settings where name like 'tcp%' or name = 'client_connection_check_interval'"
+    ).fetchall()
+    assert {source for _, source in sources} == {"client"}

@@ -1,0 +1,263 @@
+"""What becomes of messages in quarantine: healed by what comes after them, applied again, or discarded."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from psycopg import sql
+from typer.testing import CliRunner
+
+from consumers.materialize import quarantine, quarantine_store
+from consumers.materialize.quarantine import QuarantineError
+from deploy.cli import app
+from ims.source.events import Envelope, Source, Transaction, encode
+from ims.source.facts import Table
+from ims.source.mapping import REFERENCE_MAPPING, parse_mapping
+from tests.support.builders import a_group, a_person, a_school, an_enrolment, an_owner
+from tests.support.feed_words import id_of, person
+from tests.support.pipeline import Pipeline, row_of
+
+KEY = b'{"owner_id":1,"id":1}'
+
+
+@pytest.fixture
+def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
+    pipeline = Pipeline(state_dsn, tmp_path / "feed")
+    pipeline.target()
+    pipeline.commit(an_owner(), a_school(1), a_group(1), a_person(2), an_enrolment(1, person=1, group=1))
+    pipeline.compact()
+    yield pipeline
+    pipeline.close()
+
+
+def an_event(
+    lsn: int, *, table: str = "person", op: str = "c", epoch: int = 1, last: bool = True, **columns: Any
+) -> bytes:
+    """Person 1 is written; columns may be changed to what cannot be."""
+    return encode(
+        Envelope(
+            source=Source(schema="public", table=table, epoch=epoch),
+            op=op,
+            before={"owner_id": 1, "id": 1} if op == "d" else None,
+            after=None if op in "dt" else {**row_of(a_person(1)), **columns},
+            transaction=Transaction(f"7:{lsn}", 1, 1, last=last or None),
+        )
+    )
+
+
+def deliver(pipeline: Pipeline, *values: bytes, key: bytes | None = None) -> None:
+    pipeline.key = key
+    pipeline.deliver(*values)
+
+
+def replayed(pipeline: Pipeline, number: int, mapping: Any = REFERENCE_MAPPING) -> Any:
+    return quarantine.replay(pipeline.connection, number, mapping, 1, 0, "Ada")
+
+
+def numbers(pipeline: Pipeline) -> list[int]:
+    return [aside.number for aside in quarantine_store.all_aside(pipeline.connection)]
+
+
+def healed(pipeline: Pipeline) -> list[bool]:
+    return [aside.healed_at is not None for aside in quarantine_store.all_aside(pipeline.connection)]
+
+
+def audit(pipeline: Pipeline) -> list[tuple[Any, ...]]:
+    return pipeline.connection.execute(
+        "select done_by, action, explanation, quarantine_id, reason from imsfeed.quarantine_audit order by audit_id"
+    ).fetchall()
+
+
+def test_a_message_of_a_table_that_is_mapped_since_is_applied_and_told(pipeline: Pipeline) -> None:
+    deliver(pipeline, an_event(900, table="elev"), key=KEY)
+    (number,) = numbers(pipeline)
+    refused = replayed(pipeline, number)
+    assert refused.reason == "unknown_table", "nothing was mended yet"
+    assert replayed(pipeline, number, parse_mapping('[person]\ntable = "elev"')) is None
+    assert numbers(pipeline) == []
+    pipeline.compact(seconds=1)
+    assert person(1) in {record.key for record, _ in pipeline.delta(1)}
+    assert audit(pipeline) == [("Ada", "replayed", None, number, "unknown_table")]
+
+
+def test_a_message_that_still_cannot_be_applied_stays_with_the_new_reason(pipeline: Pipeline) -> None:
+    deliver(pipeline, an_event(900, table="elev", given_name=None), key=KEY)
+    (number,) = numbers(pipeline)
+    refused = replayed(pipeline, number, parse_mapping('[person]\ntable = "elev"'))
+    assert refused.reason == "impossible_value"
+    (aside,) = quarantine_store.all_aside(pipeline.connection)
+    assert (aside.reason, aside.detail) == ("impossible_value", "person.given_name is null")
+    assert audit(pipeline) == []
+
+
+def test_a_value_that_only_postgresql_refuses_leaves_the_message_where_it_is(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(pipeline, an_event(900, given_name=None), key=KEY)
+    (number,) = numbers(pipeline)
+    pipeline.connection.execute("update imsfeed.quarantine set message_value = %s", (an_event(900),))
+    monkeypatch.setattr(
+        "consumers.materialize.facts_store._insert_marks", lambda cursor, _: cursor.execute("select 1/0")
+    )
+    refused = replayed(pipeline, number)
+    assert (refused.reason, refused.detail) == ("impossible_value", "PostgreSQL refused it: 22012")
+    assert numbers(pipeline) == [number]
+    assert pipeline.connection.execute("select from imsfeed.person where id = 1").fetchone() is None
+
+
+def test_a_later_message_of_the_row_heals_and_what_is_healed_is_not_applied(pipeline: Pipeline) -> None:
+    deliver(pipeline, an_event(900, given_name=None, family_name="Gammel"), key=KEY)
+    assert healed(pipeline) == [False]
+    deliver(pipeline, an_event(901, family_name="Ny"), key=KEY)
+    assert healed(pipeline) == [True]
+    assert pipeline.store.quarantine_size() == 0
+    with pytest.raises(QuarantineError, match="superseded"):
+        replayed(pipeline, numbers(pipeline)[0])
+    assert pipeline.connection.execute("select family_name from imsfeed.person where id = 1").fetchone() == ("Ny",)
+
+
+@pytest.mark.parametrize(("first", "expected"), [("bad", True), ("good", False)])
+def test_in_one_batch_only_a_message_that_comes_after_heals(pipeline: Pipeline, first: str, expected: bool) -> None:
+    bad, good = an_event(900, given_name=None), an_event(901)
+    if first == "good":
+        bad, good = an_event(901, given_name=None), an_event(900)
+    deliver(pipeline, *((bad, good) if first == "bad" else (good, bad)), key=KEY)
+    assert healed(pipeline) == [expected]
+
+
+def test_a_row_of_another_table_with_the_same_key_heals_nothing(pipeline: Pipeline) -> None:
+    deliver(pipeline, an_event(900, given_name=None), key=KEY)
+    deliver(
+        pipeline,
+        encode(
+            Envelope(
+                source=Source(schema="public", table="enrolment", epoch=1),
+                op="c",
+                after=row_of(an_enrolment(1, person=1, group=1)),
+                transaction=Transaction("7:901", 1, 1, last=True),
+            )
+        ),
+        key=KEY,
+    )
+    assert healed(pipeline) == [False]
+
+
+def test_of_two_messages_about_a_row_the_earlier_is_never_applied_after_the_later(pipeline: Pipeline) -> None:
+    deliver(pipeline, an_event(900, table="elev", family_name="Gammel"), key=KEY)
+    deliver(pipeline, an_event(901, table="elev", family_name="Ny"), key=KEY)
+    mapping = parse_mapping('[person]\ntable = "elev"')
+    earlier, later = numbers(pipeline)
+    assert replayed(pipeline, later, mapping) is None
+    assert healed(pipeline) == [True]
+    with pytest.raises(QuarantineError, match="superseded"):
+        replayed(pipeline, earlier, mapping)
+
+
+def test_a_completed_load_heals_what_an_older_epoch_said_and_nothing_of_its_own(pipeline: Pipeline) -> None:
+    deliver(pipeline, an_event(900, op="t"), an_event(901, op="d", table="elev"))
+    deliver(pipeline, an_event(10, epoch=2, op="r", given_name=None, last=False))
+    deliver(pipeline, an_event(11, epoch=2, op="r"))
+    assert healed(pipeline) == [True, True, False]
+
+
+@pytest.mark.parametrize(("key", "op", "why"), [(None, "c", "has no key"), (KEY, "t", "TRUNCATE is never applied")])
+def test_what_cannot_be_compared_is_never_applied_again(
+    pipeline: Pipeline, key: bytes | None, op: str, why: str
+) -> None:
+    deliver(pipeline, an_event(900, op=op, given_name=None), key=key)
+    with pytest.raises(QuarantineError, match=f"{why}.*imsfeed resync all"):
+        replayed(pipeline, numbers(pipeline)[0])
+
+
+def test_messages_at_one_offset_of_two_topics_of_one_name_are_both_kept(pipeline: Pipeline) -> None:
+    deliver(pipeline, b"no json", key=KEY)
+    pipeline.connection.execute("update imsfeed.quarantine set message_offset = message_offset + 1")
+    deliver(pipeline, b"no json either", key=KEY)
+    assert len(numbers(pipeline)) == 2
+
+
+def test_what_is_shown_holds_running_numbers_and_no_values(pipeline: Pipeline) -> None:
+    deliver(pipeline, an_event(900, given_name=None, secret_remark="Testesen"), key=KEY)
+    about = quarantine.about(pipeline.connection, numbers(pipeline)[0], REFERENCE_MAPPING, 0)
+    assert (about.table, about.op, about.owner_id, about.id) == ("public.person", "c", 1, 1)
+    assert about.position == (1, 900, 1)
+    assert {"national_id", "given_name"} < set(about.columns)
+    assert about.unmapped == 1
+    text = msgspec.json.encode(about).decode()
+    assert id_of(1) not in text
+    assert "secret_remark" not in text
+    assert "Testesen" not in text
+
+
+def test_a_key_that_may_be_a_national_id_is_not_shown(pipeline: Pipeline) -> None:
+    deliver(pipeline, an_event(900, id=int(id_of(1)) + 10**10, given_name=None), key=KEY)
+    assert quarantine.about(pipeline.connection, numbers(pipeline)[0], REFERENCE_MAPPING, 0).id is None
+
+
+class TestCommands:
+    @pytest.fixture(autouse=True)
+    def _environment(self, state_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("STATE_DSN", state_dsn)
+        monkeypatch.setenv("KAFKA_PARTITIONS", "1")
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["quarantine", *arguments], env={"COLUMNS": "200"})
+        return done.exit_code, done.output + (str(done.exception) if done.exception else "")
+
+    def test_the_list_names_each_message_and_where_it_lies(self, pipeline: Pipeline) -> None:
+        assert self.run("list") == (0, "nothing is in quarantine\n")
+        deliver(pipeline, an_event(900, given_name=None), key=KEY)
+        assert "test[0]@" in self.run("list")[1]
+        (listed,) = msgspec.json.decode(self.run("list", "--json")[1])
+        assert (listed["number"], listed["reason"]) == (numbers(pipeline)[0], "impossible_value")
+
+    def test_one_is_shown(self, pipeline: Pipeline) -> None:
+        deliver(pipeline, an_event(900, given_name=None), key=KEY)
+        code, said = self.run("show", str(numbers(pipeline)[0]))
+        assert code == 0
+        assert "table: public.person" in said
+        assert id_of(1) not in said
+        assert self.run("show", "4711")[1].endswith(
+            "there is no message 4711 in quarantine; `imsfeed quarantine list` shows all"
+        )
+
+    def test_all_that_wait_are_applied_and_what_stays_is_an_error(self, pipeline: Pipeline) -> None:
+        deliver(pipeline, an_event(900, given_name=None), key=KEY)
+        pipeline.connection.execute("update imsfeed.quarantine set message_value = %s", (an_event(900),))
+        deliver(pipeline, b"no json", key=KEY)
+        code, said = self.run("replay", "--all", "--name", "Grace")
+        assert code == 1
+        assert "1 of 2 messages were applied; 1 stay in quarantine" in said
+        assert audit(pipeline)[0][:2] == ("Grace", "replayed")
+
+    def test_what_is_discarded_leaves_who_and_why_and_not_what_it_said(self, pipeline: Pipeline) -> None:
+        deliver(pipeline, an_event(900, given_name=None), key=KEY)
+        (number,) = numbers(pipeline)
+        assert self.run("discard", str(number))[0] != 0, "a reason must be given"
+        assert self.run("discard", str(number), "--reason", "mended", "--name", "Grace")[0] == 0
+        assert numbers(pipeline) == []
+        assert audit(pipeline) == [("Grace", "discarded", "mended", number, "impossible_value")]
+
+    def test_the_healed_are_discarded_together(self, pipeline: Pipeline) -> None:
+        deliver(pipeline, an_event(900, given_name=None), an_event(901), key=KEY)
+        deliver(pipeline, b"no json", key=b"other")
+        assert self.run("discard", "--healed", "--reason", "superseded")[0] == 0
+        assert healed(pipeline) == [False]
+
+    @pytest.mark.parametrize("arguments", [("replay",), ("replay", "1", "--all"), ("discard", "--reason", "x")])
+    def test_which_messages_must_be_said(self, arguments: tuple[str, ...]) -> None:
+        assert "say which messages" in self.run(*arguments)[1]
+
+
+def test_a_message_older_than_everything_of_its_owner_is_superseded(pipeline: Pipeline) -> None:
+    """The resync of an owner may have found that the row is gone, of which no later message with its key tells."""
+    deliver(pipeline, an_event(900, table="elev"), key=KEY)
+    (number,) = numbers(pipeline)
+    for table in Table:
+        statement = sql.SQL("update imsfeed.{} set commit_lsn = 1000000")
+        pipeline.connection.execute(statement.format(sql.Identifier(table.value)))
+    with pytest.raises(QuarantineError, match="superseded"):
+        replayed(pipeline, number, parse_mapping('[person]\ntable = "elev"'))
+    assert numbers(pipeline) == [number]

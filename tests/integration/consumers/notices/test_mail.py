@@ -1,0 +1,157 @@
+"""The way of a mail to a real mail server with TLS and a login; whatever ails it, the feeds go on."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from consumers.compact import process as compact
+from consumers.compact.process import LEFT_OUT_SERIES
+from consumers.notices.mail import mail_server
+from deploy.local.process import free_port
+from ims.errors import InvalidSettingsError
+from ims.runtime.lifecycle import Stop
+from ims.runtime.metrics import CompactMetrics
+from ims.runtime.settings import Settings
+from tests.support.builders import a_person, an_owner
+from tests.support.fixtures.mail import WORKERS
+from tests.support.pipeline import Pipeline
+from tests.support.servers.mail_server import PASSWORD, USER, MailServer, running_mail_server
+from tests.support.waiting import until
+
+
+def test_the_process_sends_its_mails_beside_everything_else(
+    state_dsn: str, tmp_path: Path, mails: MailServer, mailing: Pipeline
+) -> None:
+    settings = Settings.model_validate({
+        "state_dsn": state_dsn,
+        "feed_directory": tmp_path / "feed",
+        "smtp_host": "localhost",
+        "smtp_port": mails.port,
+        "smtp_user": USER,
+        "smtp_password": PASSWORD,
+        "smtp_from": "imsfeed@fjordvik.example",
+        "notice_hour": 0,
+    })
+    stop, metrics = Stop(), CompactMetrics(CollectorRegistry(), LEFT_OUT_SERIES)
+    before = os.umask(0)
+    process = Thread(target=compact.run, args=(settings, stop, metrics, lambda _ready: None))
+    process.start()
+    try:
+        until(lambda: mails.arrived, what="the daily mail has arrived")
+        until((mailing.folder() / "manifest.json").exists, what="the feed is there")
+    finally:
+        stop.set()
+        process.join(30)
+        os.umask(before)
+    assert not process.is_alive()
+
+
+def test_a_wrong_password_is_tried_again_and_told_without_secrets_while_deltas_go_on(
+    mailing: Pipeline, mails: MailServer
+) -> None:
+    mails.password = "another"
+    with structlog.testing.capture_logs() as logs:
+        mailing.compact()
+        mailing.commit(a_person(1, family_name="Ny"))
+        mailing.compact(minutes=1)
+    assert mailing.manifest().head_seq == 1
+    failed = [line for line in logs if line["event"] == "mail server failed"]
+    assert [line["error"] for line in failed] == ["SMTPAuthenticationError 535"] * 2
+    for secret in (PASSWORD, *WORKERS, "fjordvik.example"):
+        assert secret not in str(logs)
+    mails.password = PASSWORD
+    mailing.compact(minutes=1)
+    assert len(mails.arrived) == 1
+    assert mailing.metrics.notice_attempts._value.get() == 3
+    assert mailing.metrics.notices_sent._value.get() == 1
+
+
+def test_a_mail_server_that_is_away_keeps_nobody_waiting(
+    mailing: Pipeline, start_mailing: Callable[..., Pipeline], mails: MailServer
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        start_mailing(smtp_port=free_port()).compact()
+    assert mailing.manifest().head_seq == 0
+    assert {line["error"] for line in logs if line["event"] == "mail server failed"} == {"ConnectionRefusedError"}
+    mailing.compact(minutes=1)
+    assert len(mails.arrived) == 1
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_trusted(
+    mailing: Pipeline, mails: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with structlog.testing.capture_logs() as logs:
+        mailing.compact()
+    assert (mails.arrived, mails.logins) == ([], 0)
+    assert {line["error"] for line in logs if line["event"] == "mail server failed"} == {"SSLCertVerificationError"}
+
+
+def test_mail_goes_out_over_tls_from_the_start_too(
+    start_mailing: Callable[..., Pipeline], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    with running_mail_server(folder, implicit_tls=True) as server:
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
+        mailing = start_mailing(smtp_port=server.port, smtp_security="tls")
+        mailing.target(case_workers=WORKERS)
+        mailing.compact()
+        assert [mail.over_tls for mail in server.arrived] == [True]
+
+
+@pytest.mark.parametrize(("answer", "sent"), [("550 no such user", 0), ("451 come back later", 1)])
+def test_a_refused_mail_is_tried_again_only_if_the_server_says_so_and_others_go_out(
+    mailing: Pipeline, mails: MailServer, answer: str, sent: int
+) -> None:
+    mailing.target(name="idm", case_workers=("nobody@elsewhere.example",))
+    mails.refuse["elsewhere.example"] = answer
+    mailing.compact()
+    assert [mail.recipients for mail in mails.arrived] == [list(WORKERS)]
+    mails.refuse.clear()
+    mailing.compact(minutes=1)
+    assert len(mails.arrived) == 1 + sent
+
+
+def test_of_two_addresses_the_good_one_is_told(mailing: Pipeline, mails: MailServer) -> None:
+    mailing.target(case_workers=(WORKERS[0], "nobody@elsewhere.example"))
+    mails.refuse["elsewhere.example"] = "550 no such user"
+    with structlog.testing.capture_logs() as logs:
+        mailing.compact()
+    assert [mail.recipients for mail in mails.arrived] == [[WORKERS[0]]]
+    assert [line["refused"] for line in logs if line["event"] == "mail sent"] == [1]
+
+
+def test_a_name_of_two_lines_is_one_line_of_the_mail(mailing: Pipeline, mails: MailServer) -> None:
+    mailing.commit(an_owner(name="Fjordvik\nBcc: all@fjordvik.example"))
+    mailing.compact()
+    (mail,) = mails.arrived
+    assert mail["Subject"] == "Eksporten lms, Fjordvik Bcc: all@fjordvik.example: 1 bør rettes"
+    assert mail.recipients == list(WORKERS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"smtp_from": None}, "SMTP_FROM"),
+        ({"smtp_password": None}, "SMTP_PASSWORD"),
+        ({"smtp_user": None}, "SMTP_USER"),
+        ({"smtp_security": "none"}, "SMTP_SECURITY"),
+    ],
+)
+def test_half_a_mail_server_is_refused_before_anything_starts(changes: dict[str, Any], named: str) -> None:
+    whole = {"smtp_host": "localhost", "smtp_user": USER, "smtp_password": PASSWORD, "smtp_from": "imsfeed@x.example"}
+    assert mail_server(Settings.model_validate(whole)) is not None
+    with pytest.raises(InvalidSettingsError, match=named) as error:
+        mail_server(Settings.model_validate(whole | changes))
+    assert PASSWORD not in str(error.value)
+
+
+def test_without_a_mail_server_there_is_no_mail() -> None:
+    assert mail_server(Settings.model_validate({})) is None

@@ -1,0 +1,107 @@
+"""Orders among random changes: nobody who must be gone is in the feed, and deltas lead to what the rules say."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from consumers.database import targets_table
+from consumers.facts import suppressions
+from consumers.operations.emergencies import order
+from ims.records.vocabulary import RecordKind
+from ims.rules.overrides import same_persons
+from ims.rules.roster import roster_of
+from ims.source.facts import Facts
+from ims.targets.target_settings import TargetSettings
+from tests.integration.consumers.publication.test_random_changes import (
+    SWITCHED_ON,
+    TABLES,
+    changed,
+    emptied,
+    everything_anew,
+)
+from tests.support.builders import ORGNR, an_owner
+from tests.support.pipeline import Pipeline
+from tests.unit.ims.rules.random_facts import FACTS
+
+PERSONS = st.frozensets(st.integers(1, 5), max_size=2)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Iterator[Path]:
+    return (tmp_path / str(number) for number in range(10_000))
+
+
+def in_force(pipeline: Pipeline, kind: suppressions.Kind) -> frozenset[int]:
+    return frozenset(one.person for one in suppressions.all_in_force(pipeline.connection) if one.kind == kind)
+
+
+def ordered(pipeline: Pipeline, kind: suppressions.Kind, persons: frozenset[int]) -> None:
+    for person in persons:
+        order(pipeline.connection, kind, 1, person, "test", "test")
+
+
+def agrees_with_the_rules(pipeline: Pipeline, known: Facts, target: TargetSettings) -> None:
+    facts = msgspec.structs.replace(
+        known,
+        owner=an_owner(),
+        suppressed=in_force(pipeline, "suppressed"),
+        told_to_leave=in_force(pipeline, "leave_now"),
+    )
+    today = pipeline.now.date()
+    now = roster_of(facts, target, orgnr=ORGNR, today=today, persons=facts.persons, groups=facts.groups)
+    rows = pipeline.connection.execute("select kind, id, member, person_id from imsfeed.published").fetchall()
+    assert {row[:3] for row in rows} == {(int(key.kind), key.id, key.member) for key in now.records}
+    assert not same_persons(facts, facts.suppressed | facts.told_to_leave) & {row[3] for row in rows}
+    reasons = pipeline.connection.execute("select id, reason from imsfeed.left_out where kind = 1").fetchall()
+    assert dict(reasons) == {id_: reason for (kind, id_), reason in now.left_out.items() if kind is RecordKind.PERSON}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    before=FACTS,
+    after=FACTS,
+    target=SWITCHED_ON,
+    early=PERSONS,
+    late=PERSONS,
+    leaving=PERSONS,
+    days=st.integers(0, 3),
+    turns=st.permutations(TABLES),
+)
+def test_orders_lead_to_what_the_rules_say(
+    state_dsn: str,
+    folders: Iterator[Path],
+    before: Facts,
+    after: Facts,
+    target: TargetSettings,
+    early: frozenset[int],
+    late: frozenset[int],
+    leaving: frozenset[int],
+    days: int,
+    turns: list[str],
+) -> None:
+    emptied(state_dsn)
+    pipeline = Pipeline(state_dsn, next(folders))
+    try:
+        targets_table.apply_settings(pipeline.connection, [target], "test")
+        pipeline.commit(an_owner(), *(fact for table in TABLES for fact in getattr(before, table).values()))
+        ordered(pipeline, "suppressed", early)
+        pipeline.compact()
+        ordered(pipeline, "leave_now", leaving)
+        pipeline.compact(seconds=1)
+        changed(pipeline, before, after, turns)
+        ordered(pipeline, "suppressed", late)
+        pipeline.compact(days=days)
+        pipeline.approve()
+        head = pipeline.manifest().head_seq
+        everything_anew(pipeline)
+        assert pipeline.manifest().head_seq == head
+        assert in_force(pipeline, "suppressed") == early | late
+        assert in_force(pipeline, "leave_now") <= leaving
+        agrees_with_the_rules(pipeline, after, target)
+        assert pipeline.proof().problems == []
+    finally:
+        pipeline.close()

@@ -1,0 +1,80 @@
+"""The file at the fixed path, for an importer that infers nothing from absence."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.builders import a_group, a_person, a_school, an_enrolment, an_owner
+from tests.support.pipeline import Pipeline
+
+GONE = 'recstatus="3">\n        <status>0</status>'
+
+
+@pytest.fixture
+def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
+    """Learners 1 and 2 in group 1, published with a file for Moodle."""
+    pipeline = Pipeline(state_dsn, tmp_path / "feed")
+    pipeline.target(export_path="Eksport.xml", export_shape="tombstones")
+    pipeline.commit(an_owner(), a_school(1), a_group(1), a_group(2), a_person(1), a_person(2))
+    pipeline.commit(an_enrolment(1, person=1, group=1), an_enrolment(2, person=2, group=1))
+    pipeline.compact()
+    yield pipeline
+    pipeline.close()
+
+
+def id_of(person: int) -> str:
+    national_id = a_person(person).national_id
+    assert national_id is not None
+    return national_id.reveal()
+
+
+def export(pipeline: Pipeline) -> str:
+    return (pipeline.folder() / "Eksport.xml").read_text(encoding="utf-8")
+
+
+def test_a_leaver_is_in_the_file_as_gone_beside_those_who_stay(pipeline: Pipeline) -> None:
+    pipeline.commit(an_enrolment(2, person=2, group=1), gone=True)
+    pipeline.compact(minutes=2)
+    text = export(pipeline)
+    assert text.count("<membership>") == 1, "one membership element for the group, as importers demand"
+    assert text.count(GONE) == 1
+    assert text.index(id_of(2), text.index("<membership>")) < text.index(GONE)
+    assert (
+        f'<person recstatus="3">\n    <sourcedid>\n      <source>imsfeed@100000008</source>\n      <id>{id_of(2)}'
+        in text
+    )
+
+
+def test_a_leaver_is_forgotten_after_30_days_and_a_returner_at_once(pipeline: Pipeline) -> None:
+    pipeline.commit(an_enrolment(2, person=2, group=1), gone=True)
+    pipeline.compact(days=1)
+    pipeline.commit(an_enrolment(3, person=2, group=1))
+    pipeline.compact(days=1)
+    assert GONE not in export(pipeline)
+    pipeline.commit(an_enrolment(3, person=2, group=1), gone=True)
+    pipeline.compact(seconds=1)
+    pipeline.compact(days=29)
+    assert GONE in export(pipeline)
+    pipeline.compact(days=3)
+    assert GONE not in export(pipeline)
+    assert id_of(2) not in export(pipeline)
+    rows = pipeline.connection.execute("select count(*) from imsfeed.tombstone").fetchone()
+    assert rows == (0,)
+
+
+def test_the_snapshots_never_hold_a_leaver(pipeline: Pipeline) -> None:
+    pipeline.commit(an_enrolment(2, person=2, group=1), gone=True)
+    pipeline.compact(days=1)
+    snapshot = (pipeline.folder() / pipeline.manifest().snapshot.path).read_text(encoding="utf-8")
+    assert id_of(2) not in snapshot
+    assert pipeline.proof().problems == []
+
+
+def test_nothing_is_kept_for_a_target_that_does_not_ask_for_it(pipeline: Pipeline) -> None:
+    pipeline.target(export_path="Eksport.xml", export_shape="absent")
+    pipeline.compact(seconds=1)
+    pipeline.commit(an_enrolment(2, person=2, group=1), gone=True)
+    pipeline.compact(days=1)
+    assert id_of(2) not in export(pipeline)
+    assert pipeline.connection.execute("select count(*) from imsfeed.tombstone").fetchone() == (0,)

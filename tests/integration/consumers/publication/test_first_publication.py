@@ -1,0 +1,218 @@
+"""The first publication, worked out part by part: what working out everything at once gives."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from consumers.compact.timing import AT_ONCE
+from consumers.database.notifications import CHANNEL
+from consumers.facts import facts_reader, suppressions
+from consumers.publication.first_publication import publish_first
+from consumers.published import published_store
+from ims.records.vocabulary import RecordKind
+from ims.rules.roster import Roster, roster_of
+from ims.source.facts import Fact, Facts
+from ims.targets.target_settings import TargetSettings
+from ims.xml.writer import fragment
+from tests.integration.consumers.publication.test_random_changes import SWITCHED_ON, TABLES, emptied
+from tests.support.builders import (
+    ORGNR,
+    a_birth_number,
+    a_d_number,
+    a_group,
+    a_person,
+    a_school,
+    a_target,
+    an_employee,
+    an_enrolment,
+    an_owner,
+    facts_of,
+)
+from tests.support.pipeline import NOON, Pipeline
+from tests.unit.ims.rules.random_facts import FACTS
+
+WANTED = {
+    "plain": a_target(),
+    "with schools as groups": a_target(org_groups=True),
+    "by code, all without a national id too": a_target(group_id="{code}", include_without_national_id=True),
+    "PIFU-IMS": a_target(dialect="pifu", person_id="running"),
+}
+"""Targets that need different things of groups and persons."""
+
+
+@pytest.fixture(autouse=True)
+def parts_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts_reader, "_CHUNK", 2)
+
+
+@pytest.fixture
+def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
+    pipeline = Pipeline(state_dsn, tmp_path / "feed")
+    yield pipeline
+    pipeline.close()
+
+
+def rows(facts: Facts) -> list[Fact]:
+    return [an_owner(), *(fact for table in TABLES for fact in getattr(facts, table).values())]
+
+
+def everything_at_once(facts: Facts, target: TargetSettings) -> Roster:
+    facts = msgspec.structs.replace(facts, owner=an_owner())
+    return roster_of(facts, target, orgnr=ORGNR, today=NOON.date(), persons=facts.persons, groups=facts.groups)
+
+
+def is_told(pipeline: Pipeline) -> list[tuple[object, ...]]:
+    query = "select kind, id, member, person_id, group_id, xml from imsfeed.published order by 1, 2, 3"
+    return pipeline.connection.execute(query).fetchall()
+
+
+def should_be_told(roster: Roster, target: TargetSettings) -> list[tuple[object, ...]]:
+    return [
+        (int(key.kind), key.id, key.member, *roster.owners[key], fragment(record, dialect=target.dialect))
+        for key, record in sorted(roster.records.items())
+    ]
+
+
+def see_that_it_is_the_same(pipeline: Pipeline, facts: Facts, target: TargetSettings) -> None:
+    roster = everything_at_once(facts, target)
+    assert is_told(pipeline) == should_be_told(roster, target)
+    left_out = pipeline.connection.execute("select kind, id, reason, since from imsfeed.left_out").fetchall()
+    assert {(RecordKind(kind), id_): (reason, since) for kind, id_, reason, since in left_out} == {
+        key: (reason.value, NOON) for key, reason in roster.left_out.items()
+    }
+    remarks = pipeline.connection.execute("select kind, id, remark from imsfeed.remark").fetchall()
+    assert {(RecordKind(kind), id_, remark) for kind, id_, remark in remarks} == {
+        (*key, remark.value) for key, all_ in roster.warnings.items() for remark in all_
+    }
+
+
+def a_school_owner() -> Facts:
+    """Two schools, six groups, and persons of many kinds; with two persons to a part, twins are in different ones."""
+    protected_twin = a_person(9, national_id=a_birth_number(4), protected=True)
+    return facts_of(
+        *(a_school(1), a_school(2)),
+        *(a_group(number, school=1 + number % 2) for number in range(1, 5)),
+        a_group(5, code="B1"),
+        a_group(6, active=False, name="x" * 300),
+        *(a_person(number) for number in range(1, 8)),
+        a_person(8, national_id=a_birth_number(1)),
+        protected_twin,
+        a_person(10, national_id=None),
+        a_person(11, national_id=a_d_number(1), given_name="A" * 200),
+        *(an_employee(person, person=person, school=1 + person % 2) for person in (1, 2, 11)),
+        *(
+            an_enrolment(10 * person + group, person=person, group=group, role="teacher" if person == 2 else "learner")
+            for person in range(1, 12)
+            for group in (1 + person % 6, 1 + (person + 1) % 6)
+        ),
+    )
+
+
+@pytest.mark.parametrize("wanted", WANTED)
+def test_it_is_the_same_in_parts_and_at_once(pipeline: Pipeline, wanted: str) -> None:
+    facts, target = a_school_owner(), pipeline.target(**msgspec.structs.asdict(WANTED[wanted]))
+    pipeline.commit(*rows(facts))
+    pipeline.compact()
+    see_that_it_is_the_same(pipeline, facts, target)
+    manifest = pipeline.manifest()
+    assert manifest.snapshot.counts.person == sum(kind == 1 for kind, *_ in is_told(pipeline)) > 3
+    assert pipeline.proof().problems == []
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(facts=FACTS, target=SWITCHED_ON)
+def test_it_is_the_same_whatever_the_facts_are(
+    state_dsn: str, tmp_path: Path, facts: Facts, target: TargetSettings
+) -> None:
+    emptied(state_dsn)
+    pipeline = Pipeline(state_dsn, tmp_path)
+    try:
+        pipeline.target(**msgspec.structs.asdict(target))
+        pipeline.commit(*rows(facts))
+        assert publish_first(pipeline.connection, target_id(pipeline), NOON)
+        see_that_it_is_the_same(pipeline, facts, target)
+    finally:
+        pipeline.close()
+
+
+def test_a_twin_in_another_part_is_suppressed_as_well(pipeline: Pipeline) -> None:
+    facts = facts_of(a_group(1), *(a_person(n, national_id=a_birth_number(n % 5)) for n in range(1, 8)))
+    facts = msgspec.structs.replace(facts, enrolments={n: an_enrolment(n, person=n) for n in range(1, 8)})
+    pipeline.target()
+    pipeline.commit(*rows(facts))
+    pipeline.connection.execute(
+        "insert into imsfeed.suppression (owner_id, person_id, kind, ordered_by, known)"
+        " values (1, 6, 'suppressed', 'test', true)"
+    )
+    assert suppressions.in_force(pipeline.connection, 1, "suppressed", [1, 6]) == {6}
+    pipeline.compact()
+    told = {person for kind, _, _, person, _, _ in is_told(pipeline) if kind == 1}
+    assert told == {3, 4, 5}, "1 and 6 are suppressed, 2 and 7 have one national id"
+
+
+def test_compact_is_alive_all_the_while(pipeline: Pipeline) -> None:
+    """An owner of a million persons takes longer than the silence after which /healthz calls compact stalled."""
+    ticks: list[float] = []
+    pipeline.metrics.ticked = ticks.append
+    pipeline.target()
+    pipeline.commit(*rows(a_school_owner()))
+    pipeline.compactor.step(NOON)
+    assert len(ticks) == 6, "eleven persons in parts of two"
+
+
+def test_the_snapshot_and_the_manifest_follow_at_once(pipeline: Pipeline, state_dsn: str) -> None:
+    pipeline.target()
+    pipeline.commit(*rows(a_school_owner()))
+    with psycopg.connect(state_dsn, autocommit=True) as listening:
+        listening.execute(f"listen {CHANNEL}")
+        assert pipeline.compactor.step(NOON) == AT_ONCE
+        assert not list(listening.notifies(timeout=0))
+        pipeline.compactor.step(NOON)
+        assert [notify.channel for notify in listening.notifies(timeout=5, stop_after=1)] == [CHANNEL]
+    pipeline.compactor.step(NOON)
+    assert pipeline.manifest().snapshot.seq == 0
+
+
+def test_what_cannot_be_stored_is_published_not_even_in_part(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = a_school_owner()
+    pipeline.target()
+    pipeline.commit(*rows(facts))
+    store, calls = published_store.store_fragments, iter(range(100))
+
+    def failing(*arguments: object) -> None:
+        if next(calls) == 3:
+            raise psycopg.OperationalError("the server closed the connection unexpectedly")
+        store(*arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as context:
+        context.setattr(published_store, "store_fragments", failing)
+        with pytest.raises(psycopg.OperationalError, match="closed"):
+            publish_first(pipeline.connection, target_id(pipeline), NOON)
+    assert is_told(pipeline) == []
+    assert publish_first(pipeline.connection, target_id(pipeline), NOON)
+    see_that_it_is_the_same(pipeline, facts, a_target())
+
+
+def test_of_two_that_have_one_id_by_chance_the_later_is_told(pipeline: Pipeline) -> None:
+    """A running number that is somebody else's national id; nobody looks at the two together."""
+    number = a_d_number(7)
+    pipeline.target(include_without_national_id=True)
+    pipeline.commit(an_owner(), a_school(), a_group(), a_person(1), a_person(7, national_id=number))
+    pipeline.commit(a_person(int(number), national_id=None), an_enrolment(1), an_enrolment(7, person=7))
+    pipeline.commit(an_enrolment(9, person=int(number)))
+    pipeline.compact()
+    told = {(kind, id_, member): person for kind, id_, member, person, _, _ in is_told(pipeline)}
+    assert told[RecordKind.PERSON, number, ""] == told[RecordKind.MEMBERSHIP, "group-1", number] == int(number)
+    assert len(told) == 5
+
+
+def target_id(pipeline: Pipeline) -> int:
+    row = pipeline.connection.execute("select target_id from imsfeed.target").fetchone()
+    assert row is not None
+    return int(row[0])

@@ -1,0 +1,170 @@
+"""The owner and its schools as groups, from facts in a real state database to files: how they come and go."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consumers.database import targets_table
+from consumers.facts import facts_reader
+from consumers.facts.pending_changes import Pending
+from ims.records.model import GroupRecord, MemberRecord
+from ims.records.vocabulary import RecordKind, RecStatus, RoleType
+from tests.support.builders import ORGNR, a_group, a_person, a_school, an_employee, an_enrolment, an_owner
+from tests.support.feed_words import approved, group, member, next_delta, person
+from tests.support.pipeline import Pipeline
+
+NEW, CHANGED, GONE = RecStatus.NEW, RecStatus.CHANGED, RecStatus.GONE
+
+
+@pytest.fixture
+def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
+    pipeline = Pipeline(state_dsn, tmp_path / "feed")
+    yield pipeline
+    pipeline.close()
+
+
+@pytest.fixture
+def with_schools(pipeline: Pipeline) -> Pipeline:
+    """Owner and two schools as groups; learner 1 in group 1 at school 1, teacher 2 employed at school 2; published."""
+    pipeline.target(org_groups=True)
+    pipeline.commit(an_owner(), a_school(1), a_school(2), a_group(1), a_person(1), an_enrolment(1))
+    pipeline.commit(a_person(2), an_employee(1, person=2, school=2))
+    pipeline.compact()
+    return pipeline
+
+
+def test_owner_and_schools_are_in_the_first_snapshot_with_everybody(with_schools: Pipeline) -> None:
+    assert with_schools.snapshot().keys() == {
+        *(person(1), person(2), group("group-1"), group(f"org-{ORGNR}"), group("school-NO1"), group("school-NO2")),
+        *(member("group-1", 1), member("school-NO1", 1), member("school-NO2", 2)),
+    }
+    # What belongs to no course group is compared at every cut; nothing has changed.
+    with_schools.commit(a_person(1, mobile="99900099"))
+    assert next_delta(with_schools) == set()
+
+
+def test_groups_for_owner_and_schools_are_switched_on_and_off_as_one_difference(pipeline: Pipeline) -> None:
+    pipeline.target()
+    pipeline.commit(an_owner(), a_school(1), a_group(1), a_person(1), an_enrolment(1))
+    pipeline.compact()
+    orgs = {group(f"org-{ORGNR}"), group("school-NO1"), member("school-NO1", 1)}
+    pipeline.target(org_groups=True)
+    assert {(key, NEW) for key in orgs} <= next_delta(pipeline)
+    pipeline.target()
+    assert (group("group-1"), CHANGED) in next_delta(pipeline)
+    assert {(key, GONE) for key in orgs} <= approved(pipeline)
+    assert pipeline.proof().problems == []
+
+
+def test_the_last_member_who_leaves_does_not_take_the_school_along(with_schools: Pipeline) -> None:
+    with_schools.commit(an_enrolment(1), gone=True)
+    assert next_delta(with_schools) == {
+        (key, GONE) for key in (person(1), member("group-1", 1), member("school-NO1", 1))
+    }
+    with_schools.commit(an_enrolment(1))
+    assert (member("school-NO1", 1), NEW) in next_delta(with_schools)
+
+
+def test_a_school_that_loses_its_number_goes_with_all_its_members(with_schools: Pipeline) -> None:
+    with_schools.commit(a_school(1, school_no=None))
+    keys = {group("school-NO1"), group("group-1"), member("school-NO1", 1), member("group-1", 1), person(1)}
+    assert approved(with_schools) == {(key, GONE) for key in keys}
+    with_schools.commit(a_school(1))
+    assert next_delta(with_schools) == {(key, NEW) for key in keys}
+    with_schools.commit(a_school(2), gone=True)
+    assert next_delta(with_schools) == {
+        (key, GONE) for key in (group("school-NO2"), member("school-NO2", 2), person(2))
+    }
+
+
+def test_a_school_with_a_new_number_is_a_new_school(with_schools: Pipeline) -> None:
+    with_schools.commit(a_school(2, school_no="NO9"))
+    old, new = (group("school-NO2"), member("school-NO2", 2)), (group("school-NO9"), member("school-NO9", 2))
+    assert next_delta(with_schools) == {*((key, GONE) for key in old), *((key, NEW) for key in new)}
+
+
+def test_a_new_school_is_told_although_nobody_is_there_yet(with_schools: Pipeline) -> None:
+    with_schools.commit(a_school(3))
+    assert next_delta(with_schools) == {(group("school-NO3"), NEW)}
+    with_schools.commit(a_school(3, name="Nordvik"))
+    assert next_delta(with_schools) == {(group("school-NO3"), CHANGED)}
+
+
+def test_schools_that_share_a_number_are_named_by_the_next_when_the_first_goes(with_schools: Pipeline) -> None:
+    with_schools.commit(a_school(3, school_no="NO1", name="Nordvik"))
+    assert next_delta(with_schools) == set()
+    with_schools.commit(a_school(1, school_no=None))
+    assert next_delta(with_schools) == {(group("school-NO1"), CHANGED)}
+    assert (member("school-NO1", 1), GONE) in approved(with_schools)
+
+
+def test_a_group_that_moves_to_another_school_takes_its_learners_along(with_schools: Pipeline) -> None:
+    with_schools.commit(a_group(1, school=2))
+    assert {key for key in next_delta(with_schools) if key[0].kind is RecordKind.MEMBERSHIP} == {
+        (member("school-NO1", 1), GONE),
+        (member("school-NO2", 1), NEW),
+    }
+
+
+def test_a_learner_who_becomes_a_teacher_changes_role_at_the_school(with_schools: Pipeline) -> None:
+    with_schools.commit(an_employee(2, person=1, school=1))
+    assert {(member("school-NO1", 1), GONE), (member("school-NO1", 1), NEW)} <= next_delta(with_schools)
+    with_schools.compact(days=1)
+    record = with_schools.snapshot()[member("school-NO1", 1)]
+    assert isinstance(record, MemberRecord)
+    assert record.role is RoleType.INSTRUCTOR
+    assert with_schools.proof().problems == []
+
+
+def test_members_of_a_school_that_goes_are_looked_at_even_if_nothing_leads_to_them_any_more(
+    with_schools: Pipeline,
+) -> None:
+    """The mark of a person about whom something newer still rests is left to the next cut; the school's is not."""
+    with_schools.commit(an_employee(1, person=2, school=2), gone=True)
+    with_schools.commit(a_school(2, school_no=None))
+    target = targets_table.find_target(with_schools.connection, "lms")
+    pending = Pending(
+        0, everything=False, schools=frozenset({2}), persons=frozenset(), groups=frozenset(), oldest_event_at=None
+    )
+    assert facts_reader.affected(with_schools.connection, target, pending, None).persons == [2]
+
+
+def test_a_school_that_takes_a_groups_id_takes_the_group_out_and_gives_it_back(pipeline: Pipeline) -> None:
+    pipeline.target(org_groups=True, group_id="school-{id}")
+    pipeline.commit(an_owner(), a_school(1), a_school(2), a_group(7), a_person(1), an_enrolment(1, group=7))
+    pipeline.compact()
+    assert isinstance(pipeline.snapshot()[group("school-7")], GroupRecord)
+    pipeline.commit(a_school(2, school_no="7"))
+    said = next_delta(pipeline)
+    assert {(group("school-7"), CHANGED), (member("school-7", 1), GONE), (person(1), GONE)} <= said
+    pipeline.commit(a_school(2))
+    said = next_delta(pipeline)
+    assert {(group("school-7"), CHANGED), (member("school-7", 1), NEW), (person(1), NEW)} <= said
+    assert pipeline.proof().problems == []
+
+
+def test_a_school_that_moves_to_another_owner_leaves_one_feed_and_joins_the_other(pipeline: Pipeline) -> None:
+    there: dict[str, Any] = {"owner_id": 2}
+    pipeline.target(org_groups=True)
+    pipeline.target(org_groups=True, name="other", owner=2)
+    pipeline.commit(an_owner(), an_owner(owner_id=2, orgnr="123456785"), a_school(1), a_group(1))
+    pipeline.commit(a_person(1), an_enrolment(1), a_person(1, **there))
+    pipeline.compact()
+    pipeline.commit(a_school(1), gone=True)
+    pipeline.commit(a_school(1, **there), a_group(1, **there), an_enrolment(1, **there))
+    keys = {person(1), group("group-1"), group("school-NO1"), member("group-1", 1), member("school-NO1", 1)}
+    assert next_delta(pipeline) == {(key, GONE) for key in keys}
+    folder = pipeline.settings.feed_directory / "123456785" / "other"
+    joined = (folder / "deltas/1.xml").read_text()
+    assert joined.count('recstatus="1"') == len(keys)
+    assert "<source>imsfeed@123456785</source>" in joined
+
+
+def test_protection_set_and_lifted_is_a_leave_and_a_return(with_schools: Pipeline) -> None:
+    keys = {person(1), member("group-1", 1), member("school-NO1", 1)}
+    with_schools.commit(a_person(1, protected=True))
+    assert next_delta(with_schools) == {(key, GONE) for key in keys}
+    with_schools.commit(a_person(1, protected=False))
+    assert next_delta(with_schools) == {(key, NEW) for key in keys}

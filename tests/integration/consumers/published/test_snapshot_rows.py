@@ -1,0 +1,66 @@
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from consumers.database import sessions, targets_table
+from consumers.database.sessions import Connection, one_view
+from consumers.published import snapshot_rows
+from ims.records.model import RecordKey
+from ims.records.vocabulary import RecordKind
+from tests.support.builders import a_target
+
+IDS = ["", "1", "10", "2", "A", "a", "aB", "ab", "group-1", "z", "Å", "å", "\U0001f600"]
+"""In the order of code points, which is that of no language."""
+
+KEYS = [
+    *(RecordKey(kind, id_) for kind in (RecordKind.PERSON, RecordKind.GROUP) for id_ in IDS),
+    *(RecordKey(RecordKind.MEMBERSHIP, group, member) for group in IDS for member in IDS[: IDS.index(group) + 1]),
+]
+
+
+@pytest.fixture
+def connection(state_dsn: str) -> Iterator[Connection]:
+    with sessions.connect(state_dsn, "test") as connection:
+        targets_table.apply_settings(connection, [a_target(), a_target(name="idm")], "test")
+        for number, key in enumerate(reversed(KEYS)):
+            for target in (1, 2):
+                connection.execute(
+                    "insert into imsfeed.published (target_id, kind, id, member, xml) values (%s, %s, %s, %s, %s)",
+                    (target, int(key.kind), key.id, key.member, f"<{target} {len(KEYS) - 1 - number}>"),
+                )
+        yield connection
+
+
+@pytest.mark.parametrize("records", [1, 2, 3, 7, 12, 13, 14, 1000])
+def test_every_record_is_there_once_and_in_order_whatever_the_pages(
+    connection: Connection, records: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_rows, "_RECORDS", records)
+    with one_view(connection):
+        runs = list(snapshot_rows.runs(connection, 1))
+    assert [run._key(id_) for run in runs for id_ in run.ids] == KEYS == sorted(KEYS)
+    assert "".join(run.text for run in runs) == "".join(f"<1 {number}>" for number in range(len(KEYS)))
+    assert max(len(run.ids) for run in runs) <= records
+
+
+def test_nothing_was_told(connection: Connection) -> None:
+    connection.execute("delete from imsfeed.published where target_id = 1")
+    with one_view(connection):
+        assert list(snapshot_rows.runs(connection, 1)) == []
+
+
+def test_whoever_stops_in_the_middle_can_use_the_session_at_once(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_rows, "_RECORDS", 1)
+
+    def stop_after(taken: int) -> None:
+        with one_view(connection):
+            for _ in itertools.islice(snapshot_rows.runs(connection, 1), taken, None):
+                raise OSError("the disk is full")
+
+    for taken in range(4):
+        with pytest.raises(OSError, match="full"):
+            stop_after(taken)
+        assert connection.execute("select 1").fetchone() == (1,)

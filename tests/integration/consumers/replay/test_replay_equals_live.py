@@ -1,0 +1,267 @@
+"""One history through the state database and through a replay: the same deltas, the same snapshots.
+
+The one works out whom a change may bear on, the other works out everybody every time.
+"""
+
+import random
+import re
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consumers.holds.open_holds import open_holds
+from consumers.materialize.batch import Outcome, Refused
+from consumers.replay import events_file
+from consumers.replay.replay import Replay
+from ims.source.facts import Fact, Owner
+from ims.targets.schedule import next_midnight
+from ims.targets.target_settings import TargetSettings, changed
+from tests.support.builders import (
+    ORGNR,
+    a_birth_number,
+    a_duf_number,
+    a_group,
+    a_person,
+    a_school,
+    an_employee,
+    an_enrolment,
+    an_owner,
+)
+from tests.support.pipeline import Pipeline
+
+STEPS = 40
+PERSONS, GROUPS, SCHOOLS, EMPLOYEES, ENROLMENTS = range(1, 7), range(1, 4), range(1, 3), range(1, 4), range(1, 10)
+SETTINGS: tuple[dict[str, Any], ...] = (
+    {"person_id": "running"},
+    {"person_id": "national"},
+    {"group_id": "{code}"},
+    {"group_id": "group-{id}"},
+    {"include_without_national_id": True},
+    {"include_without_national_id": False},
+    {"source": "fjordvik"},
+    {"login": "email"},
+    {"scope": "grunnskole"},
+    {"scope": "all"},
+    {"excluded_groups": [1]},
+    {"excluded_kinds": ["class"]},
+    {"lead_days": 2, "grace_days": 2},
+    {"dialect": "pifu"},
+    {"dialect": "ims"},
+    {"export_shape": "absent"},
+    {"org_groups": True},
+    {"org_groups": False},
+)
+
+
+FIXED: dict[str, Any] = {"export_path": "Eksport.xml", "export_shape": "tombstones"}
+TIGHT: dict[str, Any] = {
+    "hold_hour_persons": 1,
+    "hold_hour_persons_percent": 0,
+    "hold_hour_teachers": 0,
+    "hold_hour_teachers_percent": 60,
+    "hold_hour_id_changes": 1,
+    "hold_day_persons": 2,
+    "hold_day_persons_percent": 20,
+    "hold_day_teachers": 1,
+    "hold_day_id_changes": 2,
+}
+"""Limits under which some of so few persons wait, and some go."""
+
+
+class RecordedPipeline(Pipeline):
+    """Writes down what is delivered, and when, as lines of a file of events."""
+
+    def __init__(self, dsn: str, folder: Path, dialect: str, **settings: Any) -> None:
+        super().__init__(dsn, folder)
+        self.lines: list[bytes] = []
+        self.first = self.wanted = self.target(**FIXED, dialect=dialect, **settings)
+        self.causes: set[str] = set()
+        self.rows: dict[tuple[type[Fact], int], Fact] = {}
+
+    def commit(
+        self, *facts: Fact, gone: bool = False, whole: bool = True, op: str = "c"
+    ) -> tuple[Outcome, list[Refused]]:
+        for fact in facts:
+            key = (type(fact), fact.owner_id if isinstance(fact, Owner) else fact.id)
+            if gone:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = fact
+        return super().commit(*facts, gone=gone, whole=whole, op=op)
+
+    def load_without(self, chance: random.Random) -> None:
+        """A load that has lost some rows, as when capture was away while they were deleted."""
+        lost = [key for key, fact in self.rows.items() if not isinstance(fact, Owner) and chance.random() < 0.1]
+        for key in lost:
+            del self.rows[key]
+        self.load(*self.rows.values())
+
+    def pass_time(self, hours: int) -> None:
+        """Let hours pass, with a cut before and at midnight, when a replay makes one: whoever leaves counts from then.
+
+        Not whole hours, or somebody would have left an hour or a day before, give or take the time that settles.
+        """
+        self.compact(seconds=1)
+        midnight = next_midnight(self.now, self.wanted.zone)
+        left = timedelta(hours=hours, minutes=7) - (midnight - self.now)
+        if left < timedelta():
+            self.compact(hours=hours, minutes=7)
+        else:
+            self.now = midnight
+            self.compact()
+            self.compact(seconds=left.total_seconds())
+
+    def compact(self, **later: float) -> None:
+        super().compact(**later)
+        self.causes |= {hold.cause.value for hold in open_holds(self.connection)}
+
+    def deliver(self, *values: bytes | None) -> tuple[Outcome, list[Refused]]:
+        self.lines += [events_file.message_line(self.now, value or b"null") for value in values]
+        return super().deliver(*values)
+
+    def set(self, changes: dict[str, Any]) -> None:
+        self.wanted = changed(self.wanted, changes)
+        self.target(**{name: getattr(self.wanted, name) for name in TargetSettings.__struct_fields__})
+        self.lines.append(events_file.settings_line(self.now, "lms", changes))
+
+
+WEIGHTS = (1, 1, 4, 6, 4, 12)
+"""How often a row of the owner, a school, a group, a person, an employee or an enrolment."""
+
+
+def a_day(chance: random.Random, now: date) -> date:
+    return now + timedelta(days=chance.randint(-2, 2))
+
+
+def a_fact(chance: random.Random, today: date) -> Fact:
+    """A row of the owner, new or in the place of an old one, with whatever may matter in it.
+
+    Seldom one of the owner's own, or of a school: those lead the state database, too, to look at everybody.
+    """
+    some_day = (None, a_day(chance, today))
+    makers: tuple[Callable[[], Fact], ...] = (
+        lambda: an_owner(orgnr=chance.choice(["100000008"] * 4 + [None]), name=chance.choice(["Fjordvik", "Nordvik"])),
+        lambda: a_school(chance.choice(SCHOOLS), school_no=chance.choice(["NO1", "NO2", " "])),
+        lambda: a_group(
+            chance.choice(GROUPS),
+            school=chance.choice((*SCHOOLS, 9)),
+            code=chance.choice(["A", "A", "B", ""]),
+            programme=chance.choice(["norsk", "grunnskole"]),
+            kind=chance.choice(["class", "subject"]),
+            starts_on=chance.choice(some_day),
+            ends_on=chance.choice(some_day),
+            active=chance.random() < 0.9,
+        ),
+        lambda: a_person(
+            number := chance.choice(PERSONS),
+            national_id=chance.choice([a_birth_number(n) for n in range(4)] + [a_duf_number(1), "12345678901", None]),
+            given_name=chance.choice(["Ada", "Åse", " "]),
+            feide_name=chance.choice([f"ada{number}@fjordvik.example", f"ase{number}@fjordvik.example", None]),
+            protected=chance.random() < 0.1,
+        ),
+        lambda: an_employee(
+            chance.choice(EMPLOYEES),
+            person=chance.choice(PERSONS),
+            school=chance.choice(SCHOOLS),
+            kind=chance.choice(["teacher", "other"]),
+            active=chance.random() < 0.8,
+        ),
+        lambda: an_enrolment(
+            chance.choice(ENROLMENTS),
+            person=chance.choice(PERSONS),
+            group=chance.choice(GROUPS),
+            role=chance.choice(["learner", "learner", "teacher"]),
+            starts_on=a_day(chance, today),
+            ends_on=chance.choice(some_day),
+            status=chance.choice(["active"] * 4 + ["withdrawn"]),
+        ),
+    )
+    return chance.choices(makers, WEIGHTS)[0]()
+
+
+def live(pipeline: RecordedPipeline, chance: random.Random) -> None:
+    """A history: a roster, then changes one by one and together, half and whole, settings, and days that pass."""
+    rows: list[Fact] = [a_school(1), a_school(2), *map(a_group, GROUPS), *map(a_person, PERSONS)]
+    pipeline.commit(an_owner(), *rows, *(an_enrolment(n, person=n, group=1 + n % 3) for n in PERSONS))
+    pipeline.compact(seconds=1)
+    for _ in range(STEPS):
+        today = pipeline.now.date()
+        kind = chance.random()
+        if kind < 0.05:
+            pipeline.set(chance.choice(SETTINGS))
+        elif kind < 0.08:
+            pipeline.load_without(chance)
+        elif kind < 0.35:
+            pipeline.pass_time(chance.randint(6, 13))
+        else:
+            facts = [a_fact(chance, today) for _ in range(chance.randint(1, 4))]
+            pipeline.commit(*facts, gone=chance.random() < 0.15, whole=chance.random() < 0.85)
+        if chance.random() < 0.8:
+            pipeline.compact(seconds=1)
+    pipeline.commit(an_owner())
+    pipeline.compact(seconds=1)
+    pipeline.pass_time(13)
+    pipeline.pass_time(13)
+
+
+def files(folder: Path) -> dict[str, str]:
+    """The deltas, snapshots and the file at the fixed path, without the time that each says it was made."""
+    return {
+        path.relative_to(folder).as_posix(): re.sub("<datetime>.*</datetime>", "", path.read_text(encoding="utf-8"))
+        for path in folder.rglob("*.xml")
+    }
+
+
+def compared(pipeline: RecordedPipeline, folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """What life has made of the history, and what a replay makes of it."""
+    Replay([pipeline.first], folder).run(events_file.read(pipeline.lines, "events"), pipeline.now)
+    return files(pipeline.folder()), files(folder / ORGNR / "lms")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_replay_gives_what_life_gave(state_dsn: str, tmp_path: Path, seed: int) -> None:
+    pipeline = RecordedPipeline(state_dsn, tmp_path / "live", "pifu" if seed % 2 else "ims", **TIGHT)
+    try:
+        live(pipeline, random.Random(seed))
+        lived, replayed = compared(pipeline, tmp_path / "replay")
+    finally:
+        pipeline.close()
+    assert len(lived) > 5, "a history in which nothing happens shows nothing"
+    assert pipeline.causes, "nor does one in which nobody waits"
+    assert replayed.keys() == lived.keys()
+    assert [name for name in sorted(lived) if replayed[name] != lived[name]] == []
+
+
+def test_a_number_that_went_to_another_running_number_goes_when_that_one_leaves(state_dsn: str, tmp_path: Path) -> None:
+    pipeline = RecordedPipeline(state_dsn, tmp_path / "live", "ims")
+    try:
+        same = {"national_id": a_birth_number(1), "feide_name": None, "email": None, "family_name": "Testesen"}
+        pipeline.commit(an_owner(), a_school(1), a_group(1), a_person(1, **same), an_enrolment(1))
+        pipeline.compact(seconds=1)
+        pipeline.commit(a_person(2, **same), an_enrolment(2, person=2), a_person(1, national_id=None))
+        pipeline.compact(seconds=1)
+        pipeline.commit(an_enrolment(2, person=2), gone=True)
+        pipeline.compact(seconds=1)
+        lived, replayed = compared(pipeline, tmp_path / "replay")
+    finally:
+        pipeline.close()
+    assert 'recstatus="3"' in replayed["deltas/1.xml"]
+    assert replayed == lived
+
+
+def test_the_login_of_one_who_is_gone_is_not_told_while_somebody_else_has_it(state_dsn: str, tmp_path: Path) -> None:
+    pipeline = RecordedPipeline(state_dsn, tmp_path / "live", "ims")
+    try:
+        people = [a_person(n, feide_name="ada@fjordvik.example") for n in (1, 2)]
+        pipeline.commit(an_owner(), a_school(1), a_group(1), *people, *(an_enrolment(n, person=n) for n in (1, 2)))
+        pipeline.compact(seconds=1)
+        pipeline.commit(an_enrolment(1), gone=True)
+        pipeline.compact(seconds=1)
+        lived, replayed = compared(pipeline, tmp_path / "replay")
+    finally:
+        pipeline.close()
+    assert "ada@" not in replayed["deltas/1.xml"]
+    assert replayed == lived

@@ -1,0 +1,169 @@
+"""The producer, the administration client and the consumer with TLS and a login, on Apache Kafka."""
+
+import base64
+import gc
+import json
+import time
+import uuid
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+from prometheus_client import CollectorRegistry
+
+from consumers.materialize import kafka_source
+from consumers.materialize.kafka_source import KafkaSource
+from ims.runtime.bearer_token import FileToken
+from ims.runtime.kafka_connection import KafkaUnreachableError
+from ims.runtime.metrics import CaptureMetrics
+from ims.runtime.settings import Settings
+from producers.capture import process as capture
+from producers.events import publisher
+from producers.events.ordered_events import KafkaMessage
+from producers.events.publisher import Publisher
+from tests.support.fixtures.logs import Lines
+from tests.support.fixtures.secure_kafka import PASSWORD, REAUTHENTICATE_SECONDS, SecureKafka
+from tests.support.servers.token_endpoint import TokenEndpoint, running_endpoint
+from tests.support.waiting import until
+
+# kafka-python leaves some sockets of its TLS connections to the garbage collector, which may come at any time.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def what_is_left_open_is_closed() -> Iterator[None]:
+    """Otherwise the garbage collector might come in the middle of a test of another file."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.fixture
+def endpoint(secure_kafka: SecureKafka, monkeypatch: pytest.MonkeyPatch) -> Iterator[TokenEndpoint]:
+    monkeypatch.setenv("SSL_CERT_FILE", str(secure_kafka.folder / "authority.pem"))
+    with running_endpoint(secure_kafka.authority) as endpoint:
+        endpoint.answer = json.dumps({"access_token": a_token(), "expires_in": 3600}).encode()
+        yield endpoint
+
+
+def there_and_back(settings: Settings) -> bytes | None:
+    """Create a topic, send a message and read it."""
+    settings = settings.model_copy(update={"kafka_topic": f"test-{uuid.uuid4().hex[:12]}", "kafka_partitions": 1})
+    publisher.ensure_topic(settings)
+    sender = Publisher(publisher.connect(settings), settings.kafka_topic, CaptureMetrics(CollectorRegistry()))
+    source = KafkaSource(settings)
+    try:
+        sender.send(KafkaMessage(0, b"key", b"value", "person", "c", 0))
+        sender.flush(30)
+        source.assign({0: 0})
+        messages = until(lambda: source.poll(1).get(0), what="the message is read")
+        return messages[0].value if messages else None
+    finally:
+        sender.close()
+        source.close()
+
+
+def a_token(subject: str = "imsfeed", lasts: float = 3600) -> str:
+    """A token without a signature, which the broker of the tests believes."""
+    now = time.time()
+    parts = ({"alg": "none"}, {"sub": subject, "iat": now, "exp": now + lasts})
+    return ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts) + "."
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_a_password_over_tls_lets_us_in_without_being_sent(secure_kafka: SecureKafka, mechanism: str) -> None:
+    assert there_and_back(secure_kafka.settings("SCRAM", KAFKA_SASL_MECHANISM=mechanism)) == b"value"
+
+
+def test_a_plain_password_over_tls_lets_us_in(secure_kafka: SecureKafka) -> None:
+    assert there_and_back(secure_kafka.settings("PLAIN")) == b"value"
+
+
+def test_our_certificate_lets_us_in(secure_kafka: SecureKafka) -> None:
+    assert there_and_back(secure_kafka.settings("CERTIFICATE")) == b"value"
+
+
+def test_a_token_of_a_file_lets_us_in_and_is_read_anew_when_the_broker_asks_again(
+    secure_kafka: SecureKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, read = tmp_path / "token", FileToken.token
+    tokens: list[str] = []
+
+    def token(self: FileToken) -> str:
+        tokens.append(read(self))
+        return tokens[-1]
+
+    monkeypatch.setattr(FileToken, "token", token)
+    file.write_text(a_token() + "\n")
+    settings = secure_kafka.settings("OAUTH", KAFKA_OAUTH_TOKEN_FILE=str(file))
+    assert there_and_back(settings) == b"value"
+    producer = publisher.connect(settings)
+    try:
+        fresh = a_token(lasts=7200)
+        file.write_text(fresh)
+        until(lambda: fresh in tokens, within=10 * REAUTHENTICATE_SECONDS, what="the new token is read")
+    finally:
+        producer.close(timeout=0)
+
+
+def test_a_token_endpoint_lets_us_in(secure_kafka: SecureKafka, endpoint: TokenEndpoint) -> None:
+    settings = secure_kafka.settings("OAUTH", **endpoint.settings)
+    assert there_and_back(settings) == b"value"
+    assert set(endpoint.asked) == {f"Basic {base64.b64encode(b'imsfeed:open%2Fsesame').decode()}"}
+
+
+def test_an_endpoint_that_gives_no_token_is_named_in_the_log(
+    secure_kafka: SecureKafka, endpoint: TokenEndpoint, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_source, "_BOOTSTRAP_MS", 500)
+    endpoint.status = 401
+    with pytest.raises(KafkaUnreachableError, match="the login is refused"):
+        KafkaSource(secure_kafka.settings("OAUTH", **endpoint.settings))
+    assert "TokenError: KAFKA_OAUTH_TOKEN_URL answered 401" in json.dumps(lines())
+
+
+WRONG = {
+    "password": ("SCRAM", {"KAFKA_SASL_PASSWORD": "wrong-horse"}, "the login is refused; see KAFKA_SASL_MECHANISM"),
+    "plain password": ("PLAIN", {"KAFKA_SASL_PASSWORD": "wrong-horse"}, "the login is refused"),
+    "mechanism": ("PLAIN", {"KAFKA_SASL_MECHANISM": "SCRAM-SHA-512"}, "the login is refused"),
+    "authority": ("SCRAM", {"KAFKA_TLS_CA_FILE": "{other}"}, "not trusted (unable to get local issuer certificate)"),
+    "host": ("SCRAM", {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:{port}"}, "not trusted (IP address mismatch"),
+    "no tls": ("SCRAM", {"KAFKA_BOOTSTRAP_SERVERS": "localhost:{open}"}, "no TLS ("),
+    "nobody": (
+        "SCRAM",
+        {"KAFKA_BOOTSTRAP_SERVERS": "localhost:1"},
+        "not reached (ConnectionRefusedError)",
+    ),
+    "no certificate": ("CERTIFICATE", {"KAFKA_TLS_CERTIFICATE_FILE": "", "KAFKA_TLS_KEY_FILE": ""}, "_CERTIFICATE)"),
+}
+
+
+@pytest.mark.parametrize(("listener", "changes", "said"), WRONG.values(), ids=list(WRONG))
+def test_whoever_is_refused_keeps_trying_and_says_why_without_the_secret(
+    secure_kafka: SecureKafka,
+    tmp_path: Path,
+    lines: Lines,
+    monkeypatch: pytest.MonkeyPatch,
+    listener: str,
+    changes: dict[str, str],
+    said: str,
+) -> None:
+    other, ports = tmp_path / "other.pem", secure_kafka.ports
+    trustme.CA().cert_pem.write_to_path(str(other))
+    changes = {
+        key: value.format(other=other, port=ports[listener], open=ports["OPEN"]) for key, value in changes.items()
+    }
+    monkeypatch.setattr(kafka_source, "_BOOTSTRAP_MS", 500)
+    monkeypatch.setattr(publisher, "_BOOTSTRAP_MS", 500)
+    settings = secure_kafka.settings(listener, **changes)
+    with pytest.raises(KafkaUnreachableError) as read:
+        KafkaSource(settings)
+    with pytest.raises(KafkaUnreachableError) as written:
+        publisher.ensure_topic(settings)
+    assert kafka_source.is_transient(read.value)
+    assert capture.is_transient(written.value)
+    assert said in str(read.value) == str(written.value)
+    assert not any(secret in f"{read.value} {lines()}" for secret in (PASSWORD, "wrong-horse"))

@@ -1,0 +1,64 @@
+"""A slot that is lost, or that nobody may confirm any further: capture recovers, and the facts are the source's."""
+
+from ims.runtime.settings import Settings
+from producers.source import source_setup
+from producers.source.catalog import Connection
+from tests.support.capturing import Topic, add_persons, capturing, persons_of, persons_told
+from tests.support.waiting import until
+
+
+def same_as_the_source(source: Connection, told: Topic) -> None:
+    until(lambda: persons_told(told.facts()) == persons_of(source), what="the facts are what the source has")
+
+
+def test_a_slot_that_is_lost_is_recovered_from_by_a_resync_of_all(
+    source: Connection, settings: Settings, told: Topic
+) -> None:
+    add_persons(source, 1, 2)
+    with capturing(settings):
+        until(lambda: len(told.rows()) == 2, what="both are told")
+    source.execute("select pg_drop_replication_slot(%s)", [settings.source_slot])
+    source.execute("delete from person where id = 1")
+    source_setup.apply(source, settings, reload=True)
+    with capturing(settings):
+        same_as_the_source(source, told)
+
+
+def test_a_slot_that_the_source_has_given_up_is_recovered_from_by_a_resync_of_all(
+    source: Connection, settings: Settings, told: Topic
+) -> None:
+    add_persons(source, 1, 2)
+    with capturing(settings):
+        until(lambda: len(told.rows()) == 2, what="both are told")
+    source.execute("alter system set max_slot_wal_keep_size = '1MB'")
+    try:
+        source.execute("select pg_reload_conf()")
+        source.execute("delete from person where id = 1")
+        for _ in range(3):
+            source.execute("create table filling as select 1")
+            source.execute("select pg_switch_wal()")
+            source.execute("drop table filling")
+        source.execute("checkpoint")
+        lost = "select wal_status from pg_replication_slots where slot_name = %s"
+        until(lambda: source.execute(lost, [settings.source_slot]).fetchone() == ("lost",), what="the slot is lost")
+    finally:
+        source.execute("alter system reset max_slot_wal_keep_size")
+        source.execute("select pg_reload_conf()")
+    source_setup.apply(source, settings, reload=True)
+    with capturing(settings):
+        same_as_the_source(source, told)
+
+
+def test_a_heartbeat_that_loses_its_session_ends_the_stream_for_a_moment(
+    source: Connection, settings: Settings, told: Topic
+) -> None:
+    """A source that shuts down would wait for confirmations that cannot come any more."""
+    slow = settings.model_copy(update={"heartbeat_seconds": 1000})
+    with capturing(slow) as running:
+        kill = (
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = %s and datname = %s"
+        )
+        source.execute(kill, ["imsfeed heartbeat", source.info.dbname])
+        until(lambda: running.value("replication_reconnects_total") >= 1, what="it begins again")
+        add_persons(source, 1)
+        until(lambda: told.rows() == [(1, "c", 1)], what="the person is told")

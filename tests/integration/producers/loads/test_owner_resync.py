@@ -1,0 +1,251 @@
+"""The resync of one owner while capture streams: what a consumer makes of it, whatever else happens."""
+
+import threading
+from collections.abc import Callable, Iterator
+from random import Random
+
+import psycopg
+import pytest
+
+from ims.runtime.lifecycle import Stop
+from ims.runtime.settings import Settings
+from ims.source.events import Row
+from ims.source.facts import Table
+from producers.capture import heartbeat
+from producers.loads import owner_resync, resync_requests
+from producers.source import sessions, table_rows
+from producers.source.captured_table import CapturedTable
+from producers.source.catalog import Connection
+from tests.support.capturing import Topic, add_persons, apply, capturing, persons_of, persons_told
+from tests.support.memory.capture import MemoryFacts
+from tests.support.waiting import until
+
+
+def ask(source: Connection, settings: Settings, owner: int = 1) -> int:
+    return resync_requests.ask(source, settings.source_slot, owner)
+
+
+def done(source: Connection, request: int) -> None:
+    until(lambda: resync_requests.standing(source, request).done_at, within=60, what=f"resync {request} is done")
+
+
+def same_as_the_source(source: Connection, told: Topic) -> None:
+    until(lambda: persons_told(told.facts()) == persons_of(source), what="the facts are what the source has")
+
+
+def test_what_nobody_captured_is_found_and_other_owners_are_left_alone(
+    source: Connection, settings: Settings, told: Topic
+) -> None:
+    """A TRUNCATE is told and not applied: its rows stay as facts until a resync finds that they are gone."""
+    add_persons(source, 1, 2)
+    add_persons(source, 3, owner=2)
+    with capturing(settings):
+        source.execute("truncate person")
+        add_persons(source, 2)
+        request = ask(source, settings)
+        done(source, request)
+        assert resync_requests.standing(source, request).rows == 3, "the owner, the person, and the end mark"
+        until(lambda: persons_told(told.facts()).keys() == {(1, 2), (2, 3)}, what="the person of owner 1 is gone")
+        assert told.facts().quarantine_size() == 3, "one in each partition"
+        done(source, ask(source, settings, owner=2))
+        same_as_the_source(source, told)
+
+
+def test_others_than_the_command_may_ask_for_it(source: Connection, settings: Settings) -> None:
+    with capturing(settings):
+        source.execute("insert into imsfeed.resync (owner_id, requested_at, requested_by) values (2, now(), 'proof')")
+        until(lambda: resync_requests.oldest_open(source, settings.source_slot) is None, what="it is done")
+
+
+def test_a_request_to_another_slot_is_left_to_its_capture(source: Connection, settings: Settings) -> None:
+    other = resync_requests.ask(source, "another", 1)
+    with capturing(settings):
+        done(source, ask(source, settings))
+    assert resync_requests.standing(source, other).began_at is None
+
+
+def test_an_owner_of_which_no_row_is_left_is_gone(source: Connection, settings: Settings, told: Topic) -> None:
+    add_persons(source, 1)
+    with capturing(settings):
+        source.execute("truncate owner, person")
+        done(source, ask(source, settings))
+        until(lambda: not told.facts().rows(Table.OWNER).keys() & {(1, 1)}, what="the owner is gone")
+        assert persons_told(told.facts()) == {}
+
+
+def test_all_of_it_is_one_transaction_of_one_owner(source: Connection, settings: Settings, told: Topic) -> None:
+    add_persons(source, 1, 2)
+    add_persons(source, 3, owner=2)
+    with capturing(settings):
+        done(source, ask(source, settings))
+        until(lambda: [one for _, one in told.read() if one.resync_owner is not None], what="it is told")
+    resync = [(partition, change) for partition, change in told.changes if change.resync_owner is not None]
+    assert [(partition, change.table, change.op) for partition, change in resync] == [
+        (1, "owner", "r"),
+        (1, "person", "r"),
+        (1, "person", "r"),
+        (1, "heartbeat", "r"),
+    ]
+    assert [change.position.ordinal for _, change in resync] == [1, 2, 3, 4]
+    assert len({change.position[:2] for _, change in resync}) == 1
+    assert [change.ends_transaction for _, change in resync] == [False, False, False, True]
+
+
+def writing(source_dsn: str, stop: Stop) -> None:
+    """Persons of owner 1 come, change and go, without end, in transactions of up to three."""
+    chance = Random(7)
+    with sessions.connect(source_dsn, "writer") as connection:
+        while not stop:
+            with connection.transaction():
+                for _ in range(chance.randint(1, 3)):
+                    number, name = chance.randrange(20), f"N{chance.randrange(1000)}"
+                    connection.execute("delete from person where (owner_id, id) = (1, %s)", [number])
+                    if chance.random() < 0.7:
+                        query = "insert into person (owner_id, id, given_name, family_name) values (1, %s, 'Ada', %s)"
+                        connection.execute(query, [number, name])
+            stop.wait(0.002)
+
+
+@pytest.fixture
+def end_of_writing(source_dsn: str) -> Iterator[Callable[[], None]]:
+    """Somebody writes until this is called."""
+    stop = Stop()
+    thread = threading.Thread(target=writing, args=(source_dsn, stop))
+    thread.start()
+
+    def end() -> None:
+        stop.set()
+        thread.join(30)
+
+    yield end
+    end()
+
+
+@pytest.mark.usefixtures("end_of_writing")
+def test_the_rows_come_exactly_where_their_snapshot_stands(source: Connection, settings: Settings, told: Topic) -> None:
+    """While nothing was lost, a resync in the right place changes nothing, and in a wrong place it would set back."""
+    with capturing(settings):
+        for _ in range(5):
+            done(source, ask(source, settings))
+
+    def ended() -> int:
+        told.read()
+        return sum(change.resync_owner is not None and change.ends_transaction for _, change in told.changes)
+
+    until(lambda: ended() == 5, what="all five have ended")
+    facts = MemoryFacts()
+    before: dict[tuple[int, int], str] | None = None
+    for (partition, message), (_, change) in zip(told.messages, told.changes, strict=True):
+        if change.resync_owner is not None and before is None:
+            before = persons_told(facts)
+        apply(facts, partition, message)
+        if change.resync_owner is not None and change.ends_transaction:
+            assert persons_told(facts) == before
+            before = None
+
+
+def test_one_that_broke_in_the_middle_is_done_anew_at_a_later_point(
+    source: Connection,
+    settings: Settings,
+    told: Topic,
+    monkeypatch: pytest.MonkeyPatch,
+    end_of_writing: Callable[[], None],
+) -> None:
+    add_persons(source, *range(100, 150))
+    monkeypatch.setattr(table_rows, "_FETCH_ROWS", 10)
+    breaks = iter([True, True])
+
+    def then_broken(reader: Connection, table: CapturedTable, owner: int | None = None) -> Iterator[list[Row]]:
+        for number, rows in enumerate(table_rows.rows_of(reader, table, owner)):
+            if number == 3 and next(breaks, False):
+                raise psycopg.OperationalError("broken by the test")
+            yield rows
+
+    monkeypatch.setattr(owner_resync, "rows_of", then_broken)
+    # So few may be outstanding that a part of the broken ones is in Kafka.
+    with capturing(settings.model_copy(update={"inflight_limit": 5})) as running:
+        source.execute("delete from person where id = 100")
+        done(source, ask(source, settings))
+        assert running.value("replication_reconnects_total") >= 2
+        end_of_writing()
+        same_as_the_source(source, told)
+    resync = [change for _, change in told.changes if change.resync_owner is not None]
+    assert len({change.position.lsn for change in resync}) == 3
+    assert sum(change.ends_transaction for change in resync) == 1
+    assert told.facts().open_owners() == frozenset()
+
+
+def test_a_table_that_may_not_be_read_does_not_stop_the_stream(
+    source: Connection, settings: Settings, told: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(_reader: Connection, _table: CapturedTable, _owner: int | None = None) -> Iterator[list[Row]]:
+        raise psycopg.errors.InsufficientPrivilege
+
+    with capturing(settings) as running:
+        with monkeypatch.context() as context:
+            context.setattr(owner_resync, "rows_of", forbidden)
+            request = ask(source, settings)
+            until(lambda: resync_requests.standing(source, request).began_at, what="it is tried")
+            add_persons(source, 1)
+            until(lambda: told.rows() == [(1, "c", 1)], what="changes are told all the same")
+            assert resync_requests.standing(source, request).done_at is None
+        done(source, request)
+        assert running.value("replication_reconnects_total") == 0
+
+
+def test_what_was_asked_for_while_capture_was_away_is_done_when_it_comes(
+    source: Connection, settings: Settings, told: Topic
+) -> None:
+    with capturing(settings):
+        pass
+    request = ask(source, settings)
+    with capturing(settings):
+        done(source, request)
+    until(lambda: any(change.resync_owner == 1 for _, change in told.read()), what="the owner is told anew")
+
+
+def test_a_load_of_everything_does_what_was_asked_for_before_it(
+    source: Connection, settings: Settings, told: Topic
+) -> None:
+    request = ask(source, settings)
+    with capturing(settings):
+        done(source, request)
+    assert all(change.resync_owner is None for _, change in told.read())
+
+
+def test_the_stream_does_not_wait_for_a_transaction_that_runs_long(
+    source: Connection, settings: Settings, told: Topic, source_dsn: str
+) -> None:
+    with capturing(settings), sessions.connect(source_dsn, "long", autocommit=False) as long:
+        long.execute("insert into person (owner_id, id, given_name, family_name) values (1, 1, 'Ada', 'Testesen')")
+        beats = "select max(beat_at) from imsfeed.heartbeat"
+        for _ in range(3):
+            (former,) = source.execute(beats).fetchone() or (None,)
+            until(lambda: source.execute(beats).fetchone() != (former,), what="a heartbeat")  # noqa: B023 - called at once
+        request = ask(source, settings)
+        add_persons(source, 2)
+        until(lambda: (1, "c", 2) in told.rows(), what="others are told meanwhile")
+        assert resync_requests.standing(source, request).began_at is None
+        long.commit()
+        done(source, request)
+    same_as_the_source(source, told)
+
+
+def test_a_snapshot_that_comes_late_is_given_up_and_leaves_nothing_behind(
+    source: Connection, settings: Settings, told: Topic, source_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner_resync, "_HOLD_SECONDS", 0.1)
+    monkeypatch.setattr(heartbeat, "_TRANSACTIONS", "select 1, 1")  # as if none ran long
+    with capturing(settings), sessions.connect(source_dsn, "long", autocommit=False) as long:
+        long.execute("insert into person (owner_id, id, given_name, family_name) values (1, 1, 'Ada', 'Testesen')")
+        request = ask(source, settings)
+        until(lambda: resync_requests.standing(source, request).began_at, what="it is tried")
+        add_persons(source, 2)
+        until(lambda: (1, "c", 2) in told.rows(), what="others are told all the same")
+        assert resync_requests.standing(source, request).done_at is None
+        monkeypatch.undo()  # nothing is tried any more
+        slots = "select count(*) from pg_replication_slots where database = current_database()"
+        until(lambda: source.execute(slots).fetchone() == (1,), what="the temporary slots are gone")
+        long.commit()
+        done(source, request)
+    same_as_the_source(source, told)

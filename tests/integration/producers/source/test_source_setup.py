@@ -1,0 +1,275 @@
+import contextlib
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from ims.errors import InvalidSettingsError
+from ims.runtime.settings import Settings
+from producers.source import catalog, preflight, sessions, source_setup
+from producers.source.captured_table import HEARTBEAT, TableName
+from producers.source.catalog import Connection, Loaded
+
+TABLES = ("owner", "school", "person", "employee", "course_group", "enrolment")
+
+
+@pytest.fixture
+def settings(source_dsn: str) -> Settings:
+    return Settings(source_dsn=source_dsn, source_slot=f"test_{uuid.uuid4().hex[:12]}", kafka_partitions=3)
+
+
+@pytest.fixture
+def source(source_dsn: str) -> Iterator[Connection]:
+    with sessions.connect(source_dsn, "test") as connection:
+        yield connection
+
+
+def rows(source: Connection, query: str) -> list[tuple[Any, ...]]:
+    return source.execute(query.encode()).fetchall()
+
+
+def test_a_dry_run_changes_nothing_and_shows_what_would_be_run(source: Connection, settings: Settings) -> None:
+    planned = source_setup.plan(source, settings)
+    assert rows(source, "select to_regnamespace('imsfeed')") == [(None,)]
+    assert source_setup.apply(source, settings) == planned
+
+
+def test_a_second_run_finds_nothing_to_do(source: Connection, settings: Settings) -> None:
+    assert source_setup.apply(source, settings)
+    assert source_setup.plan(source, settings) == []
+
+
+def test_everything_that_capture_needs_is_there_afterwards(source: Connection, settings: Settings) -> None:
+    source_setup.apply(source, settings)
+    checked = preflight.check(source, settings)
+    assert list(checked.tables) == [*(TableName("public", table) for table in TABLES), HEARTBEAT]
+    assert checked.tables[TableName("public", "person")].key_columns == ("owner_id", "id")
+    assert (checked.epoch, checked.needs_load) == (0, True)
+    assert rows(source, "select owner_id from imsfeed.heartbeat order by 1") == [(0,), (1,), (2,)]
+
+
+def test_a_run_that_was_interrupted_is_completed(source: Connection, settings: Settings) -> None:
+    first, *rest = source_setup.plan(source, settings)
+    source.execute(first.encode())
+    assert source_setup.apply(source, settings) == rest
+
+
+def test_another_number_of_partitions_has_as_many_heartbeats(source: Connection, settings: Settings) -> None:
+    source_setup.apply(source, settings)
+    source_setup.apply(source, settings.model_copy(update={"kafka_partitions": 4}))
+    assert rows(source, "select count(*) from imsfeed.heartbeat") == [(4,)]
+    source_setup.apply(source, settings.model_copy(update={"kafka_partitions": 2}))
+    assert rows(source, "select count(*) from imsfeed.heartbeat") == [(2,)]
+
+
+def test_a_missing_table_is_named(source: Connection, settings: Settings) -> None:
+    source.execute("drop table enrolment")
+    with pytest.raises(InvalidSettingsError, match=r"no table public\.enrolment"):
+        source_setup.plan(source, settings)
+
+
+def test_a_missing_owner_column_is_named(source: Connection, settings: Settings) -> None:
+    source.execute("alter table person rename owner_id to kommune")
+    with pytest.raises(InvalidSettingsError, match=r"public\.person has no column owner_id"):
+        source_setup.plan(source, settings)
+
+
+def test_tables_and_owner_columns_of_another_system_come_from_the_mapping(
+    source: Connection, settings: Settings, tmp_path: Path
+) -> None:
+    source.execute("alter table person rename to elev")
+    source.execute("alter table elev rename owner_id to kommune")
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text('[person]\ntable = "elev"\ncolumns = { owner_id = "kommune" }\n')
+    mapped = settings.model_copy(update={"mapping_file": mapping})
+    source_setup.apply(source, mapped)
+    elev = preflight.check(source, mapped).tables[TableName("public", "elev")]
+    assert (elev.owner_column, elev.key_columns) == ("kommune", ("kommune", "id"))
+
+
+def test_a_table_whose_key_lacks_the_owner_tells_whole_old_rows(source: Connection, settings: Settings) -> None:
+    source.execute("alter table person drop constraint person_pkey, add primary key (id)")
+    assert 'alter table "public"."person" replica identity full' in source_setup.apply(source, settings)
+    assert source_setup.plan(source, settings) == []
+    assert preflight.check(source, settings).needs_load
+
+
+def test_an_identity_that_tells_too_little_is_mended(source: Connection, settings: Settings) -> None:
+    source_setup.apply(source, settings)
+    source.execute("alter table person replica identity nothing")
+    with pytest.raises(InvalidSettingsError, match=r"replica identity of public\.person"):
+        preflight.check(source, settings)
+    assert source_setup.apply(source, settings) == ['alter table "public"."person" replica identity default']
+
+
+def test_a_wrong_wal_level_is_told_with_the_remedy(
+    source: Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "current_setting", lambda _connection, _name: "replica")
+    with pytest.raises(InvalidSettingsError, match=r"wal_level is 'replica'; run `ALTER SYSTEM SET wal_level"):
+        source_setup.plan(source, settings)
+
+
+def test_a_table_that_joins_a_loaded_source_makes_it_load_again(source: Connection, settings: Settings) -> None:
+    source_setup.apply(source, settings)
+    source.execute("update imsfeed.capture set loaded_at = now()")
+    source.execute("alter publication imsfeed drop table person")
+    source_setup.apply(source, settings)
+    assert preflight.check(source, settings).needs_load
+
+
+def test_a_slot_that_is_gone_is_an_error_until_a_reload_is_asked_for(source: Connection, settings: Settings) -> None:
+    source_setup.apply(source, settings)
+    source.execute("update imsfeed.capture set loaded_at = now()")
+    source.execute("select pg_drop_replication_slot(%s)", [settings.source_slot])
+    for look in (preflight.check, source_setup.plan):
+        with pytest.raises(InvalidSettingsError, match="imsfeed resync all"):
+            look(source, settings)
+    assert len(source_setup.apply(source, settings, reload=True)) == 2
+    assert preflight.check(source, settings).needs_load
+
+
+def test_a_slot_of_another_plugin_is_left_alone(source: Connection, settings: Settings) -> None:
+    source.execute("select pg_create_logical_replication_slot(%s, 'test_decoding')", [settings.source_slot])
+    with pytest.raises(InvalidSettingsError, match="plugin test_decoding"):
+        source_setup.apply(source, settings, reload=True)
+
+
+@pytest.mark.parametrize("slot", [{"wal_status": "lost"}, {"wal_status": "reserved", "invalidation_reason": "idle"}])
+def test_an_invalid_slot_is_an_error_once_changes_depend_on_it(slot: dict[str, str]) -> None:
+    ours = {"plugin": "pgoutput", "database": "adm", **slot}
+    preflight.check_slot(ours, "imsfeed", "adm", Loaded(1, None))
+    with pytest.raises(InvalidSettingsError, match="imsfeed resync all"):
+        preflight.check_slot(ours, "imsfeed", "adm", Loaded(1, datetime.now(UTC)))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        ("drop publication imsfeed", "it does not exist"),
+        ("alter publication imsfeed drop table person", "person is not in it"),
+        ("alter publication imsfeed set (publish = 'insert, update')", "does not publish delete"),
+        ("delete from imsfeed.capture", "has no row"),
+    ],
+)
+def test_what_would_lose_changes_in_silence_is_refused(
+    source: Connection, settings: Settings, spoil: str, told: str
+) -> None:
+    source_setup.apply(source, settings)
+    source.execute(spoil.encode())
+    with pytest.raises(InvalidSettingsError, match=told) as caught:
+        preflight.check(source, settings)
+    assert "imsfeed setup source" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (
+            "alter publication imsfeed set table person (owner_id, id, given_name)",
+            r"public\.person has no column national_id \(person\.national_id\), family_name .* not published;",
+        ),
+        ("alter table person rename email to epost", r"no column email \(person\.email\): .*not mapped: epost;"),
+        ("alter table enrolment drop column ends_on", r"public\.enrolment has no column ends_on .*not mapped: none;"),
+        ("alter table school alter id type text", r"column id of table public\.school is of type text, .* a number;"),
+        ("alter table person alter birth_date type text", r"column birth_date .* of type text, .* a date;"),
+        (
+            "alter table enrolment alter starts_on type integer using 1",
+            r"column starts_on of table public\.enrolment is of type int4, and enrolment\.starts_on is a date;",
+        ),
+        (
+            "alter table person alter protected drop default, alter protected type text",
+            r"column protected .* is of type text, and person\.protected is a boolean;",
+        ),
+        (
+            "alter table person alter national_id type bigint using 1",
+            r"column national_id .* is of type int8, and person\.national_id is a text;",
+        ),
+    ],
+)
+def test_a_column_that_is_not_as_the_mapping_says_is_named_with_its_table(
+    source: Connection, settings: Settings, spoil: str, told: str
+) -> None:
+    source_setup.apply(source, settings)
+    source.execute(spoil.encode())
+    with pytest.raises(InvalidSettingsError, match=told) as caught:
+        preflight.check(source, settings)
+    assert "imsfeed resync all" in str(caught.value)
+
+
+def test_types_that_can_be_read_as_what_the_mapping_needs_are_as_good(source: Connection, settings: Settings) -> None:
+    source.execute("create domain kode as varchar(20)")
+    source.execute("alter table course_group alter code type kode, alter starts_on type timestamp")
+    source.execute("alter table school alter school_no type integer using 1")
+    source_setup.apply(source, settings)
+    assert preflight.check(source, settings).needs_load
+
+
+def test_a_source_that_was_set_up_for_an_older_version_is_brought_up_to_date(
+    source: Connection, settings: Settings
+) -> None:
+    source_setup.apply(source, settings)
+    source.execute("drop table imsfeed.resync")
+    source.execute("alter table imsfeed.capture drop column confirmable_lsn, drop column loaded_rows")
+    with pytest.raises(InvalidSettingsError, match="older version of imsfeed; run `imsfeed setup source`"):
+        preflight.check(source, settings)
+    assert len(source_setup.apply(source, settings)) == 2
+    assert preflight.check(source, settings).needs_load
+    assert source_setup.plan(source, settings) == []
+
+
+def loaded_up_to_here(source: Connection, settings: Settings) -> None:
+    """Capture has loaded, and has read the slot as far as it is."""
+    source_setup.apply(source, settings)
+    source.execute(
+        "update imsfeed.capture set loaded_at = now(), confirmable_lsn ="
+        " (select confirmed_flush_lsn from pg_replication_slots s where s.slot_name = capture.slot_name)"
+    )
+
+
+@pytest.mark.parametrize("by", ["dropping and making it", "advancing it"])
+def test_a_slot_that_somebody_else_has_moved_is_refused(source: Connection, settings: Settings, by: str) -> None:
+    loaded_up_to_here(source, settings)
+    preflight.check(source, settings)
+    source.execute("insert into owner values (1, null, 'Fjordvik')")
+    if by == "advancing it":
+        source.execute("select pg_replication_slot_advance(%s, pg_current_wal_lsn())", [settings.source_slot])
+    else:
+        source.execute("select pg_drop_replication_slot(%s)", [settings.source_slot])
+        source.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", [settings.source_slot])
+    for look in (preflight.check, source_setup.plan):
+        with pytest.raises(InvalidSettingsError, match=r"made anew or advanced by somebody else.*imsfeed resync all"):
+            look(source, settings)
+    source_setup.apply(source, settings, reload=True)
+    assert preflight.check(source, settings).needs_load
+
+
+def test_a_slot_of_an_installation_that_has_noted_nothing_yet_is_taken_as_it_is(
+    source: Connection, settings: Settings
+) -> None:
+    loaded_up_to_here(source, settings)
+    source.execute("update imsfeed.capture set confirmable_lsn = null")
+    assert not preflight.check(source, settings).needs_load
+
+
+def test_a_user_who_may_not_is_told_which_right_is_missing(source_dsn: str, settings: Settings) -> None:
+    role = f"test_{uuid.uuid4().hex[:12]}"
+    with sessions.connect(source_dsn, "test") as source, contextlib.ExitStack() as undo:
+        source.execute(f"create role {role}".encode())
+        undo.callback(source.execute, f"drop role {role}".encode())
+        undo.callback(source.execute, b"reset role")
+        source.execute(f"set role {role}".encode())
+        with pytest.raises(InvalidSettingsError, match="not allowed: create schema imsfeed"):
+            source_setup.apply(source, settings)
+
+
+def test_every_session_prints_values_in_the_same_form(source_dsn: str) -> None:
+    shouting = psycopg.conninfo.make_conninfo(source_dsn, options="-c datestyle=German -c timezone=Europe/Oslo")
+    with sessions.connect(shouting, "test") as connection:
+        assert rows(connection, "select date '2026-08-17' :: text, timestamptz '2026-08-17 00:00+00' :: text") == [
+            ("2026-08-17", "2026-08-17 00:00:00+00")
+        ]

@@ -1,0 +1,48 @@
+"""What a feed says, in the fewest words: keys of records, and the next delta."""
+
+from ims.records.model import RecordKey
+from ims.records.vocabulary import RecordKind, RecStatus
+from tests.support.builders import a_person
+from tests.support.pipeline import Pipeline
+
+Said = set[tuple[RecordKey, RecStatus | None]]
+
+
+def id_of(number: int) -> str:
+    """The national id of person *number* as built by :func:`a_person`."""
+    national_id = a_person(number).national_id
+    assert national_id is not None
+    return national_id.reveal()
+
+
+def person(number: int) -> RecordKey:
+    """The key of a person."""
+    return RecordKey(RecordKind.PERSON, id_of(number))
+
+
+def group(id_: str) -> RecordKey:
+    """The key of a group."""
+    return RecordKey(RecordKind.GROUP, id_)
+
+
+def member(group_id: str, number: int) -> RecordKey:
+    """The key of a person's membership."""
+    return RecordKey(RecordKind.MEMBERSHIP, group_id, id_of(number))
+
+
+def approved(pipeline: Pipeline) -> Said:
+    """What the only delta says that comes when all that waits is approved; nothing else was to be told."""
+    assert next_delta(pipeline) == set()
+    before = pipeline.manifest().head_seq
+    pipeline.approve()
+    assert pipeline.manifest().head_seq == before + 1
+    return {(record.key, recstatus) for record, recstatus in pipeline.delta(before + 1)}
+
+
+def next_delta(pipeline: Pipeline, **later: float) -> Said:
+    """What the only delta says that comes when so much time has passed; nothing if none comes."""
+    before = pipeline.manifest().head_seq
+    pipeline.compact(**later or {"seconds": 1})
+    after = pipeline.manifest().head_seq
+    assert after in {before, before + 1}
+    return {(record.key, recstatus) for record, recstatus in pipeline.delta(after)} if after > before else set()

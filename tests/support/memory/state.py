@@ -1,0 +1,174 @@
+"""The state database in memory: facts with marks, and each target's row, what it was told, deltas and snapshots.
+
+tests/contract holds it to what PostgreSQL does: :mod:`consumers.materialize.facts_store`,
+:mod:`consumers.facts.facts_reader`, :mod:`consumers.publication.delta`, :mod:`consumers.feed.snapshots` and
+:mod:`consumers.feed.manifests`.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from consumers.database.targets_table import TargetRow, valid_orgnr
+from consumers.facts import pending_changes
+from consumers.materialize.batch import Outcome, Refused
+from consumers.materialize.facts_store import marks_of
+from consumers.replay.memory_store import MemoryFacts
+from consumers.replay.replay_feed import _new_row
+from ims.feed.manifest import DeltaEntry, SnapshotEntry
+from ims.records.model import RecordKey
+from ims.records.vocabulary import RecordKind
+from ims.rules.eligibility import Reason
+from ims.source.facts import Facts, Table
+from ims.source.mapping import FactKey
+from ims.targets.target_settings import TargetSettings
+
+_valid_orgnr = cache(valid_orgnr)
+
+
+class MarkRow(msgspec.Struct, frozen=True):
+    """A row of ``imsfeed.mark``."""
+
+    mark_id: int
+    owner_id: int
+    kind: str
+    id: int
+    committed_at: datetime | None
+    marked_at: datetime
+
+
+class MarkedFacts(MemoryFacts):
+    """Facts, and the marks that are made in the transaction that changes them.
+
+    Args:
+        clock: the state database's.
+    """
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        super().__init__()
+        self._clock = clock
+        self.marks: list[MarkRow] = []
+        self.refused: set[tuple[int, int]] = set()
+
+    def apply(self, partition: int, start: int, outcome: Outcome) -> list[Refused]:
+        before = {table: self.rows(table) for table in Table}
+        refused = super().apply(partition, start, outcome)
+        self.refused |= {(partition, one.message.offset) for one in refused}
+        self.mark(self._marks(before, outcome, refused))
+        return refused
+
+    def mark(self, marks: dict[tuple[int, str, int], datetime | None]) -> None:
+        """Make these marks."""
+        for (owner_id, kind, id_), committed_at in marks.items():
+            self.marks.append(MarkRow(len(self.marks) + 1, owner_id, kind, id_, committed_at, self._clock()))
+
+    def _marks(
+        self, before: dict[Table, dict[FactKey, dict[str, Any]]], outcome: Outcome, refused: list[Refused]
+    ) -> dict[tuple[int, str, int], datetime | None]:
+        marks: dict[tuple[int, str, int], datetime | None] = {}
+        aside = {one.message.offset for one in refused}
+        after = {table: self.rows(table) for table in Table}
+        for (table, key), row in outcome.rows.items():
+            if row.message.offset in aside:
+                continue
+            now = None if row.values is None else after[table].get(key)
+            whole = msgspec.structs.replace(row, values=now)
+            for mark in marks_of(table, key, whole, before[table].get(key)):
+                marks[mark] = min(filter(None, (marks.get(mark), row.committed_at)), default=None)
+        for table, rows in before.items():
+            for key in rows.keys() - after[table].keys():
+                if (table, key) not in outcome.rows:
+                    marks.setdefault((key.owner_id, "owner", key.owner_id), None)
+        return marks
+
+
+class Delta(msgspec.Struct):
+    """A row of ``imsfeed.delta``."""
+
+    entry: DeltaEntry
+    xml: bytes
+    linked: bool = False
+
+
+class Target:
+    """A target's rows in all tables.
+
+    Attributes:
+        told: the fragment told under each key.
+        owners: the running numbers of the person and the group that each is about.
+        locked_by: the session that works on it.
+    """
+
+    def __init__(self, number: int, settings: TargetSettings) -> None:
+        self.row: TargetRow = msgspec.structs.replace(_new_row(number, settings), recompute=True)
+        self.told: dict[RecordKey, str] = {}
+        self.owners: dict[RecordKey, tuple[int | None, int | None]] = {}
+        self.left_out: dict[tuple[RecordKind, int], Reason] = {}
+        self.deltas: list[Delta] = []
+        self.snapshots: list[tuple[SnapshotEntry, datetime]] = []
+        self.locked_by: object | None = None
+
+    def change(self, **columns: object) -> None:
+        """Update the target's row."""
+        self.row = msgspec.structs.replace(self.row, **columns)
+
+    def told_about(self, persons: set[int], groups: set[int]) -> dict[RecordKey, str]:
+        """As :func:`consumers.published.published_store.told`."""
+        return {key: self.told[key] for key, about in self.owners.items() if _concerns(key, about, persons, groups)}
+
+    def person_ids(self, persons: set[int]) -> dict[int, str]:
+        """As :func:`consumers.published.published_store.person_ids`."""
+        return {
+            person: key.id
+            for key, (person, _) in self.owners.items()
+            if key.kind is RecordKind.PERSON and person in persons
+        }
+
+
+def _concerns(key: RecordKey, about: tuple[int | None, int | None], persons: set[int], groups: set[int]) -> bool:
+    person, group = about
+    return person in persons or (key.kind is RecordKind.GROUP and (group is None or group in groups))
+
+
+class MemoryState:
+    """The state database. ``clock`` is its own, by which marks rest."""
+
+    def __init__(self, targets: list[TargetSettings], clock: Callable[[], datetime]) -> None:
+        self.clock = clock
+        self.facts = MarkedFacts(clock)
+        self.targets = [Target(number, settings) for number, settings in enumerate(targets, 1)]
+
+    def owner_facts(self, target: Target) -> Facts:
+        """All facts of the target's owner."""
+        return self.facts.facts(target.row.owner_id)
+
+    def read(self, target: Target) -> TargetRow:
+        """The target's row with what its query works out, as :func:`consumers.database.targets_table.read_target`."""
+        through, now = target.row.marks_through, self.clock()
+        mine = (mark for mark in self.facts.marks[through:] if mark.owner_id == target.row.owner_id)
+        oldest = next(mine, None)
+        return msgspec.structs.replace(
+            target.row,
+            owner_orgnr=_valid_orgnr(self.facts.orgnr(target.row.owner_id), target.row.settings),
+            open=target.row.owner_id in self.facts.open_owners(),
+            has_snapshot=bool(target.snapshots),
+            resting=None if oldest is None else (now - oldest.marked_at).total_seconds(),
+        )
+
+    def marks(self, target: Target) -> list[pending_changes.Mark]:
+        """The marks that the target has not passed."""
+        now = self.clock()
+        return [
+            pending_changes.Mark(
+                mark.mark_id, mark.kind, mark.id, mark.committed_at, (now - mark.marked_at).total_seconds()
+            )
+            for mark in self.facts.marks[target.row.marks_through :]
+            if mark.owner_id == target.row.owner_id
+        ]
+
+    def apply_settings(self, target: Target, settings: TargetSettings) -> None:
+        """As :func:`consumers.database.targets_table.apply_settings`, for one target."""
+        target.change(settings=settings, recompute=True)

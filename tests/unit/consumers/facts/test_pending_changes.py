@@ -1,0 +1,42 @@
+"""Which marks a cut takes."""
+
+from datetime import UTC, datetime
+
+from consumers.facts.pending_changes import Mark, settled
+
+SETTLE = 0.2
+
+
+def a_mark(mark_id: int, kind: str, number: int, rested: float) -> Mark:
+    return Mark(mark_id, kind, number, datetime(2026, 10, 15, tzinfo=UTC), rested)
+
+
+def test_a_mark_is_taken_once_it_has_rested() -> None:
+    pending = settled([a_mark(4, "person", 1, 0.3), a_mark(5, "person", 2, 0.1)], SETTLE, after=3)
+    assert (pending.persons, pending.through) == (frozenset({1}), 4)
+
+
+def test_without_a_rested_mark_nothing_is_taken() -> None:
+    pending = settled([a_mark(4, "person", 1, 0.1)], SETTLE, after=3)
+    assert not pending
+    assert pending.through == 3
+
+
+def test_a_person_about_whom_something_newer_still_rests_waits_for_it() -> None:
+    pending = settled([a_mark(4, "person", 1, 0.3), a_mark(5, "person", 1, 0.1)], SETTLE, after=3)
+    assert not pending
+
+
+def test_a_person_who_is_always_busy_is_told_all_the_same() -> None:
+    marks = [a_mark(4, "person", 1, 1.0), a_mark(5, "person", 1, 0.1)]
+    assert settled(marks, SETTLE, after=3).persons == {1}
+
+
+def test_a_mark_that_rests_longer_than_the_one_before_it_is_not_taken_ahead() -> None:
+    pending = settled([a_mark(4, "group", 1, 0.1), a_mark(5, "group", 2, 0.3)], SETTLE, after=3)
+    assert (pending.groups, pending.through) == (frozenset(), 3)
+
+
+def test_an_owners_mark_is_everything() -> None:
+    assert settled([a_mark(4, "owner", 1, 0.3)], SETTLE, after=3).everything
+    assert not settled([a_mark(4, "school", 1, 0.3)], SETTLE, after=3).everything

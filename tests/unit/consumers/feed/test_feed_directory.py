@@ -1,0 +1,81 @@
+"""Files that appear whole, stay as they are, and lead nowhere else."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from consumers.feed.feed_directory import FeedDirectory
+from ims.errors import FeedError
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> FeedDirectory:
+    return FeedDirectory(tmp_path, "974568012", "lms")
+
+
+def test_a_linked_file_is_whole_and_not_for_everybody(directory: FeedDirectory) -> None:
+    directory.link("deltas/1.xml", b"<a/>")
+    path = directory.path / "deltas/1.xml"
+    assert path.read_bytes() == b"<a/>"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert [path.name for path in directory.path.glob("deltas/*")] == ["1.xml"], "no temporary file is left"
+
+
+def test_linking_the_same_again_changes_nothing(directory: FeedDirectory) -> None:
+    directory.link("deltas/1.xml", b"<a/>")
+    before = (directory.path / "deltas/1.xml").stat().st_ino
+    directory.link("deltas/1.xml", b"<a/>")
+    assert (directory.path / "deltas/1.xml").stat().st_ino == before
+
+
+def test_a_file_that_is_there_is_never_replaced_by_another(directory: FeedDirectory) -> None:
+    directory.link("deltas/1.xml", b"<a/>")
+    with pytest.raises(FeedError, match=r"deltas/1\.xml is there with another content"):
+        directory.link("deltas/1.xml", b"<b/>")
+    assert (directory.path / "deltas/1.xml").read_bytes() == b"<a/>"
+
+
+def test_a_streamed_file_is_its_parts(directory: FeedDirectory) -> None:
+    parts = ["<å>\n"] * 100_000
+    written = directory.link_streamed("snapshots/x.xml", iter(parts))
+    assert (directory.path / "snapshots/x.xml").read_text() == "".join(parts)
+    assert written.size == 500_000
+
+
+def test_a_stream_that_breaks_leaves_nothing(directory: FeedDirectory) -> None:
+    def parts() -> object:
+        yield "<a>"
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        directory.link_streamed("snapshots/x.xml", parts())  # type: ignore[arg-type]
+    assert list(directory.path.glob("snapshots/.*")) == []
+    assert list(directory.path.glob("snapshots/*")) == []
+
+
+def test_a_replaced_files_mtime_moves_by_a_second_at_least(directory: FeedDirectory) -> None:
+    times = []
+    for now in (1000.0, 1000.2, 900.0, 2000.0):
+        directory.replace("Eksport.xml", ["<a/>"], now)
+        times.append((directory.path / "Eksport.xml").stat().st_mtime)
+    assert times == [1000.0, 1001.0, 1002.0, 2000.0]
+
+
+@pytest.mark.parametrize("orgnr", ["..", "", "../97", "9 7", "97/x", "\N{FULLWIDTH DIGIT NINE}"])
+def test_an_organisation_number_that_is_none_leads_to_no_folder(tmp_path: Path, orgnr: str) -> None:
+    with pytest.raises(FeedError):
+        FeedDirectory(tmp_path / "feed", orgnr, "lms")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_nobody_recorded_is_swept_once_it_is_old(directory: FeedDirectory) -> None:
+    for name in ("deltas/1.xml", "deltas/2.xml", "deltas/3.xml"):
+        directory.link(name, b"<a/>")
+    left = directory.path / "snapshots/.x.xml.abc.part"
+    left.write_bytes(b"")
+    for path in (directory.path / "deltas/1.xml", directory.path / "deltas/2.xml", left):
+        os.utime(path, (1000, 1000))
+    young = (directory.path / "deltas/3.xml").stat().st_mtime
+    assert directory.sweep({"deltas/1.xml"}, now=young) == 2
+    assert sorted(path.name for path in directory.path.glob("*/*")) == ["1.xml", "3.xml"]

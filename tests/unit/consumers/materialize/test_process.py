@@ -1,0 +1,147 @@
+"""What materialize does when things are not as they should be."""
+
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+from unittest.mock import Mock
+
+import psycopg
+import pytest
+from prometheus_client import CollectorRegistry
+
+from consumers.materialize.apply import materialize_once
+from consumers.materialize.batch import Message, Outcome, Progress, Refused, read_batch
+from consumers.materialize.process import ConsumerStalledError, _Session
+from ims.runtime.metrics import MaterializeMetrics
+from ims.runtime.settings import Settings
+from ims.source.events import Envelope, Source, Transaction, encode
+from ims.source.facts import Table
+from ims.source.mapping import REFERENCE_MAPPING
+from tests.support.memory.capture import MemoryFacts, MemoryTopic
+
+
+class Choosy(MemoryFacts):
+    """A state database that finds the name "bad" impossible, as PostgreSQL may find what our own checks let through."""
+
+    def apply(self, partition: int, start: int, outcome: Outcome) -> list[Refused]:
+        if any((row.values or {}).get("name") == "bad" for row in outcome.rows.values()):
+            raise psycopg.DataError
+        return super().apply(partition, start, outcome)
+
+
+def a_school(lsn: int, name: str) -> bytes:
+    return encode(
+        Envelope(
+            source=Source(schema="public", table="school", epoch=1),
+            op="c",
+            after={"owner_id": 1, "id": lsn, "school_no": None, "orgnr": None, "name": name},
+            transaction=Transaction(f"7:{lsn}", 1, 1, last=True),
+        )
+    )
+
+
+def of_schools(names: Iterable[str]) -> list[Message]:
+    return [Message(n, None, a_school(n + 1, name)) for n, name in enumerate(names)]
+
+
+def deliver(store: MemoryFacts, names: Iterable[str]) -> tuple[Outcome, list[Refused]]:
+    return materialize_once(store, 0, of_schools(names), store.begin(0, 0), REFERENCE_MAPPING, 0)
+
+
+@pytest.mark.parametrize("place", range(7))
+def test_a_value_that_only_postgresql_refuses_costs_its_own_message_alone(place: int) -> None:
+    names = ["good"] * 7
+    names[place] = "bad"
+    store = Choosy()
+    outcome, refused = deliver(store, names)
+    assert [(one.message.offset, one.reason) for one in refused] == [(place, "impossible_value")]
+    assert outcome.progress.next_offset == 7
+    whole = read_batch(Progress(0), of_schools(names), REFERENCE_MAPPING, 0)
+    assert outcome.progress == whole.progress, "what was read behind it meanwhile holds"
+    assert len(store.rows(Table.SCHOOL)) == 6
+    assert store.quarantine_size() == 1
+
+
+def a_session() -> _Session:
+    session = _Session(Settings.model_validate({}), MaterializeMetrics(CollectorRegistry()), REFERENCE_MAPPING)
+    session._progress = {0: Progress(5)}
+    return session
+
+
+def test_a_partition_that_lies_still_while_messages_wait_is_a_stall() -> None:
+    session = a_session()
+    session._see_that_it_moves(0, lag=3, now=100)
+    session._see_that_it_moves(0, lag=3, now=129)
+    with pytest.raises(ConsumerStalledError, match="stands at 5 with 3 messages after it"):
+        session._see_that_it_moves(0, lag=3, now=130)
+    assert session._metrics.consumer_stalls._value.get() == 1
+
+
+def test_a_partition_that_moves_or_has_nothing_to_do_is_none() -> None:
+    session = a_session()
+    session._see_that_it_moves(0, lag=3, now=100)
+    session._progress = {0: Progress(6)}
+    session._see_that_it_moves(0, lag=3, now=129)
+    session._see_that_it_moves(0, lag=3, now=150)
+    session._see_that_it_moves(0, lag=0, now=200)
+    session._see_that_it_moves(0, lag=3, now=210)
+
+
+def a_race() -> tuple[Any, Any, MemoryTopic]:
+    """A session and a state database at offset 0 of a topic of three messages, which are polled one by one."""
+    session, store, topic = a_session(), MemoryFacts(), MemoryTopic(1, limit=1)
+    session._progress = {0: store.begin(0, 0)}
+    for lsn in (1, 2, 3):
+        topic.append(0, a_school(lsn, "Fjordvik"))
+    topic.assign({0: 0})
+    return session, store, topic
+
+
+def applying(session: Any, store: Any, batches: list[Any]) -> Future[list[int]]:
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(session._apply_all, store, batches)
+
+
+def read(session: Any, topic: MemoryTopic) -> list[Any]:
+    return [session._read(*polled) for polled in topic.poll(0).items()]
+
+
+def test_batches_that_are_applied_while_the_next_is_read_leave_nothing_out() -> None:
+    session, store, topic = a_race()
+    while batches := session._await_applied(topic, read(session, topic)):
+        session._applying = applying(session, store, batches)
+    assert session._progress[0].next_offset == 3
+    assert len(store.rows(Table.SCHOOL)) == 3
+
+
+def test_a_batch_is_read_on_from_the_one_before_it_that_is_not_applied_yet() -> None:
+    session, store, topic = a_race()
+    session._applying = applying(session, store, session._await_applied(topic, read(session, topic)))
+    session._progress = {0: Progress(0)}  # as if that batch were on its way
+    (behind,) = read(session, topic)
+    assert behind.progress.next_offset == 1
+    assert behind.progress.position is not None
+    assert behind.progress.position.lsn == 1
+
+
+def test_what_was_read_behind_a_fenced_batch_is_read_again_from_where_its_partition_stands() -> None:
+    session, store, topic = a_race()
+    deliver(store, ["of another process"])
+    session._applying = applying(session, store, session._await_applied(topic, read(session, topic)))
+    (behind,) = read(session, topic)
+    assert [message.offset for message in behind.messages] == [1]
+    assert session._await_applied(topic, [behind]) == []
+    assert session._metrics.fencing_rejections._value.get() == 1
+    assert topic.position(0) == session._progress[0].next_offset == 1
+    (again,) = session._await_applied(topic, read(session, topic))
+    assert again.progress == session._progress[0]
+    assert [message.offset for message in again.messages] == [1]
+
+
+def test_what_ends_a_batch_in_its_thread_ends_the_session() -> None:
+    session, store, topic = a_race()
+    store.apply = Mock(side_effect=psycopg.OperationalError)
+    session._applying = applying(session, store, session._await_applied(topic, read(session, topic)))
+    with pytest.raises(psycopg.OperationalError):
+        session._await_applied(topic, read(session, topic))
+    assert session._progress[0].next_offset == 0

@@ -1,0 +1,130 @@
+"""Random owners, settings and days, told to an importer: what it knows in the end is what the rules say, and only that.
+
+The files are the real ones. An importer reads them as the contract says; a naive oracle says who should be known.
+"""
+
+import tempfile
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consumers.feed.feed_directory import prove_folder
+from consumers.replay.replay_feed import ReplayedFeed
+from ims.feed.manifest import MANIFEST, decode
+from ims.records.model import Record, RecordKey
+from ims.records.vocabulary import RecordKind, RecStatus
+from ims.source.facts import Facts
+from ims.targets.target_settings import TargetSettings
+from ims.xml.reader import ReadRecord, read
+from tests.unit.ims.rules.random_facts import DAYS, FACTS, TARGETS
+from tests.unit.ims.rules.test_roster_oracle import Oracle
+
+Told = tuple[set[str], set[str], set[tuple[str, str]]]
+
+
+def should_be_known(oracle: Oracle) -> Told:
+    """``sourcedid/id`` of persons, of groups, and of the two of each membership."""
+    facts = oracle.facts
+    persons = {person.id: oracle.person_id(person) for person in facts.persons.values() if oracle.person_ok(person)}
+    groups = {group.id: oracle.group_id(group) for group in facts.groups.values() if oracle.group_ok(group)}
+    members = {(groups[group], persons[person]) for person, group, _ in oracle.members()}
+    members |= {(school, persons[person]) for person, school, _ in oracle.school_members()}
+    orgs = {"org-100000008", *oracle.school_groups()} if oracle.with_orgs() else set()
+    return set(persons.values()), {*groups.values(), *orgs}, members
+
+
+def known(folder: Path) -> Told:
+    """What an importer knows that has taken the first snapshot and every delta."""
+    manifest = decode((folder / MANIFEST).read_bytes())
+    first = min((folder / "snapshots").iterdir())
+    state: dict[RecordKey, Record] = {}
+    for path in (first, *(folder / delta.path for delta in manifest.deltas)):
+        for item in read(path):
+            if isinstance(item, ReadRecord):
+                state.pop(item.record.key, None)
+                if item.recstatus is not RecStatus.GONE:
+                    state[item.record.key] = item.record
+    keys = {kind: [key for key in state if key.kind is kind] for kind in RecordKind}
+    return (
+        {key.id for key in keys[RecordKind.PERSON]},
+        {key.id for key in keys[RecordKind.GROUP]},
+        {(key.id, key.member) for key in keys[RecordKind.MEMBERSHIP]},
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    first=TARGETS,
+    steps=st.lists(st.tuples(FACTS, DAYS, TARGETS | st.none()), min_size=1, max_size=4),
+)
+def test_an_importer_knows_exactly_those_whom_the_rules_let_through(
+    first: TargetSettings, steps: list[tuple[Facts, date, TargetSettings | None]]
+) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        feed = ReplayedFeed(1, first, Path(root), holds=False)
+        oracle: Oracle | None = None
+        now = datetime.min.replace(tzinfo=UTC)
+        for facts, day, changed in sorted(steps, key=lambda step: step[1]):
+            if changed is not None:
+                feed.change(settings=msgspec.structs.replace(changed, name=first.name, owner=first.owner))
+            feed.owner_has(facts.owner.orgnr if facts.owner is not None else None)
+            now = datetime.combine(day, time(10), UTC)
+            if feed.row.state == "waiting" and feed.row.owner_orgnr is not None:
+                feed.publish_first(facts, now)
+            elif feed.row.state == "ok":
+                feed.cut(facts, now)
+                feed.snapshot_if_due(now)
+            else:
+                continue
+            oracle = Oracle(facts, feed.row.settings, day)
+        if oracle is None:
+            return
+        feed.finish(now)
+        folder = Path(root) / "100000008" / first.name
+        proof = prove_folder(folder)
+        assert proof.problems == [], "digests, chain, schema, and snapshot + deltas = next snapshot"
+        assert known(folder) == should_be_known(oracle)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    first=TARGETS,
+    steps=st.lists(st.tuples(FACTS, DAYS, TARGETS | st.none()), min_size=2, max_size=4),
+)
+def test_with_holds_an_importer_knows_something_else_only_of_those_who_wait(
+    first: TargetSettings, steps: list[tuple[Facts, date, TargetSettings | None]]
+) -> None:
+    tight: dict[str, Any] = {"accept_initial": True, "hold_day_persons": 1, "hold_day_id_changes": 0}
+    with tempfile.TemporaryDirectory() as root:
+        feed = ReplayedFeed(1, msgspec.structs.replace(first, **tight), Path(root))
+        oracle: Oracle | None = None
+        now = datetime.min.replace(tzinfo=UTC)
+        for facts, day, changed in sorted(steps, key=lambda step: step[1]):
+            if changed is not None:
+                feed.change(settings=msgspec.structs.replace(changed, name=first.name, owner=first.owner, **tight))
+            feed.owner_has(facts.owner.orgnr if facts.owner is not None else None)
+            now = datetime.combine(day, time(10), UTC)
+            if feed.row.state == "waiting" and feed.row.owner_orgnr is not None:
+                feed.publish_first(facts, now)
+            elif feed.row.state == "ok":
+                feed.cut(facts, now)
+                feed.snapshot_if_due(now)
+            else:
+                continue
+            oracle = Oracle(facts, feed.row.settings, day)
+        if oracle is None:
+            return
+        feed.finish(now)
+        folder = Path(root) / "100000008" / first.name
+        assert prove_folder(folder).problems == [], "snapshot + deltas = next snapshot"
+        waiting = feed.waiting
+        ids = {feed.told_ids.get(number) for number in waiting.persons}
+        ids |= {oracle.person_id(person) for person in oracle.facts.persons.values() if person.id in waiting.persons}
+        told, right = known(folder), should_be_known(oracle)
+        assert told[0] ^ right[0] <= ids
+        assert told[1] ^ right[1] <= waiting.groups.keys()
+        assert {member for _, member in told[2] ^ right[2]} <= ids

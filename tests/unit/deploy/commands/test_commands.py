@@ -1,0 +1,190 @@
+"""The command line: every command explains itself, and errors say what is wrong and exit with their code."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from deploy import cli
+from deploy.cli import app, main
+from deploy.commands.private_file import private
+from ims.errors import FeedError
+from ims.runtime.settings import described, read_settings
+from tests.support.builders import a_birth_number
+from tests.support.paths import DOCS
+
+SETTINGS_PAGE = DOCS / "settings.md"
+SECRET = "postgresql://imsfeed:correct-horse@localhost:1/none"
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    children = getattr(command, "commands", {})
+    for name, child in children.items():
+        yield from commands(child, (*path, name))
+    if not children:
+        yield path
+
+
+@pytest.mark.parametrize("path", [*commands(typer.main.get_command(app))], ids=" ".join)
+def test_every_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, [*path, "--help"])
+    assert result.exit_code == 0
+    assert "Example: " in result.output
+    assert f"imsfeed {' '.join(path)}" in result.output.partition("Example: ")[2]
+
+
+def test_the_page_of_settings_is_up_to_date() -> None:
+    result = CliRunner().invoke(app, ["settings", "--markdown"])
+    assert SETTINGS_PAGE.read_text(encoding="utf-8") == result.output
+
+
+def test_every_setting_is_listed_with_unit_and_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATE_DSN", SECRET)
+    result = CliRunner().invoke(app, ["settings"], env={"COLUMNS": "240"})
+    for setting in described():
+        assert setting.name in result.output
+        assert setting.unit
+        assert setting.meaning.endswith(".")
+    assert "correct-horse" not in result.output
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["imsfeed", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+def test_a_missing_setting_is_named_and_exits_with_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("STATE_DSN", raising=False)
+    assert run(monkeypatch, "status") == 2
+    assert capsys.readouterr().err.startswith("imsfeed: STATE_DSN is not set")
+
+
+def test_a_wrong_setting_is_named_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("METRICS_PORT", "correct-horse")
+    assert run(monkeypatch, "capture") == 2
+    said = capsys.readouterr().err
+    assert "METRICS_PORT" in said
+    assert "correct-horse" not in said
+
+
+def test_a_server_that_is_away_exits_with_1_and_shows_no_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STATE_DSN", SECRET)
+    assert run(monkeypatch, "status") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("imsfeed: OperationalError: ")
+    assert "correct-horse" not in said
+    assert said.count("\n") == 1
+
+
+def test_a_directory_without_a_feed_exits_with_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(monkeypatch, "verify", str(tmp_path)) == 1
+    assert "there is no manifest.json" in capsys.readouterr().err
+
+
+def test_the_demo_empties_no_directory_but_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.txt").write_text("all of it")
+    assert run(monkeypatch, "demo", "--directory", str(tmp_path)) == 2
+    assert "holds other files" in capsys.readouterr().err
+    assert (tmp_path / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize(("error", "code"), [(FeedError("x"), 1), (KeyboardInterrupt(), 130)])
+def test_whatever_is_raised_becomes_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    assert run(monkeypatch) == code
+
+
+def test_settings_come_from_secret_files_and_the_environment_wins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "STATE_DSN").write_text(f"{SECRET}\n")
+    (tmp_path / "KAFKA_TOPIC").write_text("from.a.file")
+    monkeypatch.setenv("SECRETS_DIRECTORY", str(tmp_path))
+    monkeypatch.delenv("STATE_DSN", raising=False)
+    monkeypatch.setenv("KAFKA_TOPIC", "from.the.environment")
+    settings = read_settings()
+    assert settings.state() == SECRET
+    assert settings.kafka_topic == "from.the.environment"
+    assert "correct-horse" not in repr(settings)
+
+
+def test_a_national_id_that_somebody_types_is_not_said_back(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STATE_DSN", SECRET)
+    number = a_birth_number()
+    assert run(monkeypatch, "why", "lms", number) == 2
+    assert run(monkeypatch, "why", "lms", f"{number[:6]} {number[6:]}") == 2
+    assert run(monkeypatch, "replay", __file__, "--targets", __file__, "--out", "out", "--until", number) == 2
+    said = capsys.readouterr()
+    assert "a running number (løpenummer) is wanted" in said.err
+    assert number[6:] not in said.out + said.err
+
+
+def test_what_is_no_dsn_is_not_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("STATE_DSN", "postgresql//imsfeed:correct-horse@localhost/none")
+    assert run(monkeypatch, "status") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("imsfeed: SOURCE_DSN or STATE_DSN is no DSN")
+    assert "correct-horse" not in said
+
+
+def test_an_error_that_nobody_expects_is_a_log_line_without_any_values() -> None:
+    """Python's own traceback would show the text, and PostgreSQL's text quotes the row."""
+    program = (
+        "import psycopg, sys; from consumers.database import sessions; from deploy import cli\n"
+        "def fail(*_): raise psycopg.errors.UniqueViolation('Key (national_id)=(01810012345) exists')\n"
+        "sessions.connect, sys.argv = fail, ['imsfeed', 'status']\n"
+        "cli.run()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "STATE_DSN": SECRET},
+    )
+    assert done.returncode == 1
+    (line,) = map(json.loads, done.stderr.splitlines())
+    assert line["exception"][0]["error"] == "UniqueViolation (SQLSTATE 23505)"
+    assert "01810012345" not in done.stderr
+
+
+def test_a_file_that_is_there_already_is_made_private_before_anything_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.touch(mode=0o644)
+    with open(path, "wb", opener=private) as file:
+        assert path.stat().st_mode & 0o777 == 0o640
+        file.write(b"<html>")
+    assert path.read_bytes() == b"<html>"
+
+
+def test_it_may_be_a_device() -> None:
+    with open("/dev/null", "wb", opener=private) as file:
+        file.write(b"<html>")

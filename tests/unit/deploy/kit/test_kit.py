@@ -1,0 +1,55 @@
+"""The conformance kit: what is in the repository is what is written now, and its feeds hold together."""
+
+from pathlib import Path
+
+import pytest
+
+from consumers.feed.feed_directory import prove_folder
+from deploy.kit import kit
+from ims.feed.manifest import MANIFEST
+from ims.feed.verification import Proof
+from tests.support.paths import DOCS
+
+KIT = DOCS / "importers" / "kit"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("kit")
+    (folder / kit.FEED / "older").mkdir(parents=True)
+    kit.write(folder)
+    return folder
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def proof_of(folder: Path) -> Proof:
+    return prove_folder(folder)
+
+
+def test_written_anew_it_has_the_same_bytes(written: Path) -> None:
+    now, kept = files(written), files(KIT)
+    assert now.keys() == kept.keys(), "run `make kit`"
+    assert [name for name in now if now[name] != kept[name]] == [], "run `make kit`"
+
+
+def test_every_feed_holds_together(written: Path) -> None:
+    folders = [path.parent for path in (written / kit.FEED).rglob(MANIFEST)]
+    assert len(folders) == 4
+    for proof in map(proof_of, folders):
+        assert proof.problems == []
+        assert proof.records > 0
+
+
+def test_every_case_but_those_that_say_so_is_told_to_somebody(written: Path) -> None:
+    rows = (written / kit.PAGE).read_text(encoding="utf-8").split("|---|")[-1].splitlines()[1:]
+    silent = [cells[2] for cells in (row.split("|") for row in rows) if {cell.strip() for cell in cells[3:-1]} == {"-"}]
+    assert [title.strip() for title in silent] == [
+        "The roster is loaded: the first snapshots",
+        "Half a transaction arrives: nothing is told",
+        "A message that is no JSON is put aside",
+        "The owner loses its organisation number: the feed stands still",
+        "… and has it back",
+    ]

@@ -1,0 +1,108 @@
+"""Which manifests may be replaced by one made from the state database, and which must stay."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from ims.feed.conflicts import Recorded, Standstill, contradiction, text_of
+from ims.feed.manifest import Counts, DeltaEntry, Manifest, SnapshotEntry, Totals, delta_path, snapshot_path
+
+NOW = datetime(2026, 10, 15, 10, tzinfo=UTC)
+DAY = date(2026, 10, 15)
+
+
+def digest(text: str) -> str:
+    return (text * 64)[:64]
+
+
+def a_manifest(*deltas: int, snapshot: int = 0, **changes: Any) -> Manifest:
+    """Delta 1 has the digest 1111..., a snapshot the digest eeee..."""
+    entries = [
+        DeltaEntry(
+            seq=n,
+            path=delta_path(n),
+            sha256=digest(str(n)),
+            prev_sha256=digest("0"),
+            size=1,
+            created=NOW,
+            counts=Counts(),
+        )
+        for n in deltas
+    ]
+    manifest = Manifest(
+        target="lms",
+        epoch="now",
+        head_seq=deltas[-1] if deltas else snapshot,
+        oldest_delta_seq=deltas[0] if deltas else None,
+        generated=NOW,
+        checked=NOW,
+        expires=NOW,
+        state="ok",
+        snapshot=SnapshotEntry(
+            seq=snapshot,
+            path=snapshot_path(DAY, snapshot),
+            sha256=digest("e"),
+            size=1,
+            counts=Totals(),
+            local_date=DAY,
+        ),
+        deltas=entries,
+        next_snapshot=NOW,
+    )
+    return msgspec.structs.replace(manifest, **changes)
+
+
+def recorded(**changes: Any) -> Recorded:
+    """Delta 3 is the last."""
+    known = Recorded(
+        epoch="now",
+        former_epochs=frozenset({"once"}),
+        head_seq=3,
+        head_sha256=digest("3"),
+        delta_sha256=None,
+        snapshot_sha256=digest("e"),
+    )
+    return msgspec.structs.replace(known, **changes)
+
+
+def test_a_manifest_that_says_what_is_recorded_may_be_replaced() -> None:
+    assert contradiction(a_manifest(1, 2, 3), recorded()) is None
+
+
+def test_an_older_manifest_may_be_replaced() -> None:
+    assert contradiction(a_manifest(1, 2), recorded(delta_sha256=digest("2"))) is None
+
+
+def test_an_older_manifest_whose_last_delta_is_forgotten_may_be_replaced() -> None:
+    assert contradiction(a_manifest(1, 2), recorded()) is None
+
+
+@pytest.mark.parametrize("head", [None, 0, 2])
+def test_a_manifest_with_a_greater_number_is_ahead(head: int | None) -> None:
+    assert contradiction(a_manifest(1, 2, 3), recorded(head_seq=head)) is Standstill.AHEAD
+
+
+def test_the_same_number_with_another_digest_is_ahead() -> None:
+    assert contradiction(a_manifest(1, 2, 3), recorded(head_sha256=digest("4"))) is Standstill.AHEAD
+
+
+def test_an_older_number_with_another_digest_is_ahead() -> None:
+    assert contradiction(a_manifest(1, 2), recorded(delta_sha256=digest("4"))) is Standstill.AHEAD
+
+
+@pytest.mark.parametrize("known", [None, digest("f")])
+def test_a_first_snapshot_that_is_not_the_recorded_one_is_ahead(known: str | None) -> None:
+    found = contradiction(a_manifest(snapshot=3), recorded(snapshot_sha256=known))
+    assert found is Standstill.AHEAD
+
+
+def test_another_epoch_is_unknown_unless_the_target_has_had_it() -> None:
+    assert contradiction(a_manifest(1, epoch="other"), recorded()) is Standstill.UNKNOWN_EPOCH
+    assert contradiction(a_manifest(9, epoch="once"), recorded()) is None
+
+
+@pytest.mark.parametrize("standstill", Standstill)
+def test_every_standstill_says_what_a_person_can_do(standstill: Standstill) -> None:
+    assert "`imsfeed republish lms" in text_of(standstill, "lms")

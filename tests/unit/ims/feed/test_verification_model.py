@@ -1,0 +1,168 @@
+"""Whatever happens to persons and groups, an importer that reads the files ends with exactly what is so."""
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from ims.feed.previous_ids import former_ids, with_old_ids
+from ims.feed.verification import State, apply
+from ims.records.model import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey, UserId
+from ims.records.vocabulary import InstitutionRole, RecordKind, RecStatus, RoleType
+from ims.xml.dialect import Dialect
+from ims.xml.reader import ReadRecord, read
+from ims.xml.schema import problems
+from tests.unit.ims.feed.test_verification import SOURCE, Folder, so_now
+from tests.unit.ims.xml.test_reader import AWKWARD, as_written
+
+PEOPLE = st.integers(0, 3)
+CLASSES = st.integers(0, 2)
+LOGINS = st.sampled_from([None, "a@fjord.no", "A@fjord.no", "b@fjord.no"])
+
+
+class Roster(RuleBasedStateMachine):
+    """Persons come, go, change name and id, groups open and close; now and then a delta is cut or a snapshot taken."""
+
+    dialect: Dialect = "ims"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.persons: dict[int, tuple[str, str | None]] = {}
+        self.identified: set[int] = set()
+        self.groups: dict[int, str] = {}
+        self.roles: dict[tuple[int, int], RoleType] = {}
+        self.folder = Folder(self.dialect)
+        self.importer: State = {}
+        self.told: State = {}
+
+    @initialize()
+    def first_publication(self) -> None:
+        self.take_a_snapshot()
+
+    @rule(person=PEOPLE, name=AWKWARD, login=LOGINS)
+    def comes_or_is_renamed(self, person: int, name: str, login: str | None) -> None:
+        self.persons[person] = (name, login)
+
+    @rule(person=PEOPLE)
+    def leaves(self, person: int) -> None:
+        self.persons.pop(person, None)
+
+    @rule(person=PEOPLE)
+    def gets_another_id(self, person: int) -> None:
+        self.identified ^= {person}
+
+    @rule(group=CLASSES, name=AWKWARD)
+    def opens_or_is_renamed(self, group: int, name: str) -> None:
+        self.groups[group] = name
+
+    @rule(group=CLASSES)
+    def closes(self, group: int) -> None:
+        self.groups.pop(group, None)
+
+    @rule(person=PEOPLE, group=CLASSES, role=st.sampled_from(RoleType))
+    def joins_or_changes_role(self, person: int, group: int, role: RoleType) -> None:
+        self.roles[group, person] = role
+
+    @rule(person=PEOPLE, group=CLASSES)
+    def leaves_a_group(self, person: int, group: int) -> None:
+        self.roles.pop((group, person), None)
+
+    @rule()
+    def cut_a_delta(self) -> None:
+        current = self.current()
+        xml = self.folder.cut(current)
+        self.told = {key: as_written(record, self.dialect) for key, record in current.items()}
+        if xml is not None:
+            assert problems(xml) == []
+            assert apply(self.importer, xml) == []
+            self.no_account_in_use_is_deleted(xml)
+
+    @rule()
+    def take_a_snapshot(self) -> None:
+        xml = self.folder.snapshot()
+        assert problems(xml) == []
+        step = self.folder.prove_step()
+        assert (step.damaged, step.differences) == ([], [])
+        self.importer = so_now(*(item.record for item in read(xml) if isinstance(item, ReadRecord)))
+
+    @invariant()
+    def the_importer_has_exactly_what_is_so(self) -> None:
+        assert self.importer == self.told
+
+    def teardown(self) -> None:
+        if self.folder.latest is not None:
+            self.cut_a_delta()
+            self.the_importer_has_exactly_what_is_so()
+            self.take_a_snapshot()
+            assert self.folder.prove().problems == []
+
+    def no_account_in_use_is_deleted(self, xml: bytes) -> None:
+        """Moodle deletes by user name alone, perhaps in lower case."""
+        deleted = {
+            item.record.login.lower()
+            for item in read(xml)
+            if isinstance(item, ReadRecord) and item.recstatus is RecStatus.GONE
+            if isinstance(item.record, PersonRecord) and item.record.login
+        }
+        assert not deleted & {login.lower() for _, login in self.persons.values() if login}
+
+    def current(self) -> dict[RecordKey, Record]:
+        return so_now(
+            *(
+                PersonRecord(SOURCE, self.id_of(person), login, name, "Li", None, (InstitutionRole.STUDENT,))
+                for person, (name, login) in self.persons.items()
+            ),
+            *(
+                GroupRecord(SOURCE, f"group-{group}", "class", name, name, "Fjord", "", None, None)
+                for group, name in self.groups.items()
+            ),
+            *(
+                MemberRecord(SOURCE, f"group-{group}", self.id_of(person), role)
+                for (group, person), role in self.roles.items()
+                if group in self.groups and person in self.persons
+            ),
+        )
+
+    def id_of(self, person: int) -> str:
+        return f"0181001234{person}" if person in self.identified else f"100{person}"
+
+
+class PifuRoster(Roster):
+    """The same in PIFU-IMS, where a new id is told with the old one, and ids are given back and taken by others."""
+
+    dialect: Dialect = "pifu"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: dict[int, str] = {}
+        self.told_ids: dict[int, str] = {}
+
+    @rule(person=PEOPLE, other=PEOPLE)
+    def takes_the_id_of(self, person: int, other: int) -> None:
+        mine, theirs = self.id_of(person), self.id_of(other)
+        self.ids |= {person: theirs, other: mine}
+
+    def current(self) -> dict[RecordKey, Record]:
+        plain = super().current()
+        for person in self.persons:
+            record = plain[RecordKey(RecordKind.PERSON, self.id_of(person))]
+            assert isinstance(record, PersonRecord)
+            userids = UserId("personNIN", record.id), UserId("personLIN", str(person))
+            plain[record.key] = msgspec.structs.replace(record, userids=userids)
+        ids = {person: self.id_of(person) for person in self.persons}
+        records = with_old_ids(self.folder.published, plain, former_ids(self.told_ids, ids))
+        self.told_ids = ids
+        return records
+
+    @invariant()
+    def nobody_is_told_to_have_been_somebody_who_is_there(self) -> None:
+        people = [record for record in self.importer.values() if isinstance(record, PersonRecord)]
+        assert not {record.id for record in people} & {record.old_id for record in people}
+
+    def id_of(self, person: int) -> str:
+        return self.ids.get(person) or super().id_of(person)
+
+
+TestRoster = Roster.TestCase
+TestPifuRoster = PifuRoster.TestCase
+TestRoster.settings = TestPifuRoster.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

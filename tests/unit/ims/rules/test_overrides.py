@@ -1,0 +1,143 @@
+"""Orders in an emergency as rules: who is left out because of them, and when the source has come to agree."""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from ims.records.vocabulary import RecordKind
+from ims.rules.eligibility import IMMEDIATE, Reason
+from ims.rules.overrides import has_left, same_persons
+from ims.rules.roster import Roster, roster_of
+from ims.source.facts import Fact, Facts
+from tests.support.builders import (
+    ORGNR,
+    TODAY,
+    a_birth_number,
+    a_group,
+    a_person,
+    a_school,
+    a_target,
+    an_employee,
+    an_enrolment,
+    facts_of,
+)
+
+PERSON = (RecordKind.PERSON, 1)
+YESTERDAY, TOMORROW = TODAY - timedelta(days=1), TODAY + timedelta(days=1)
+
+
+def ordered(*facts: Fact, suppressed: tuple[int, ...] = (), told_to_leave: tuple[int, ...] = ()) -> Facts:
+    known = facts_of(*facts)
+    return msgspec.structs.replace(known, suppressed=frozenset(suppressed), told_to_leave=frozenset(told_to_leave))
+
+
+def roster(known: Facts) -> Roster:
+    return roster_of(known, a_target(), orgnr=ORGNR, today=TODAY, persons=known.persons, groups=known.groups)
+
+
+@pytest.mark.parametrize(
+    ("orders", "reason"),
+    [({"suppressed": (1,)}, Reason.PERSON_SUPPRESSED), ({"told_to_leave": (1,)}, Reason.LEAVE_NOW)],
+)
+def test_whoever_must_be_gone_has_neither_record_nor_membership_and_the_others_stay(
+    orders: dict[str, Any], reason: Reason
+) -> None:
+    facts = (a_person(1), a_person(2), a_group(), an_enrolment(1, person=1), an_enrolment(2, person=2))
+    outcome = roster(ordered(*facts, an_employee(person=1), **orders))
+    assert outcome.left_out == {PERSON: reason}
+    assert {person for person, _ in outcome.owners.values()} == {2, None}
+    assert reason in IMMEDIATE
+
+
+def test_the_source_knows_of_a_protection_before_anything_else_is_said_of_the_person() -> None:
+    known = ordered(a_person(protected=True), suppressed=(1,), told_to_leave=(1,))
+    assert roster(known).left_out == {PERSON: Reason.PERSON_PROTECTED}
+    assert Reason.PERSON_PROTECTED in IMMEDIATE
+
+
+def test_a_suppression_is_the_reason_whatever_else_is_wrong_with_the_person() -> None:
+    assert roster(ordered(a_person(given_name=""), suppressed=(1,))).left_out == {PERSON: Reason.PERSON_SUPPRESSED}
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ([a_person(), a_group(), an_enrolment()], Reason.LEAVE_NOW),
+        ([a_person(), an_employee()], Reason.LEAVE_NOW),
+        ([a_person(), a_group(), an_enrolment(status="ended")], Reason.NO_ACTIVE_ENROLMENT),
+        ([a_person(national_id=None), a_group(), an_enrolment()], Reason.NATIONAL_ID_MISSING),
+    ],
+)
+def test_being_told_to_leave_is_the_reason_only_while_nothing_else_is(facts: list[Fact], reason: Reason) -> None:
+    assert roster(ordered(*facts, told_to_leave=(1,))).left_out == {PERSON: reason}
+
+
+@pytest.mark.parametrize("kind", ["suppressed", "told_to_leave"])
+def test_who_is_registered_twice_does_not_come_in_under_the_other_number(kind: str) -> None:
+    number = a_birth_number(9)
+    facts = (a_person(1, national_id=number), a_person(2, national_id=f"{number[:6]} {number[6:]}"), a_group())
+    known = ordered(*facts, an_enrolment(1, person=1), an_enrolment(2, person=2), **{kind: (1,)})
+    assert {id_ for _, id_ in roster(known).left_out} == {1, 2}
+    assert not any(person for person, _ in roster(known).owners.values())
+
+
+def test_persons_without_a_national_id_are_not_taken_for_one() -> None:
+    facts = facts_of(a_person(1, national_id=None), a_person(2, national_id=None), a_person(3, national_id=" "))
+    assert same_persons(facts, [1, 3]) == {1, 3}
+
+
+def test_a_person_who_has_not_arrived_is_nobody_else() -> None:
+    assert same_persons(facts_of(a_person(1)), [7]) == {7}
+
+
+@pytest.mark.parametrize(
+    ("facts", "left"),
+    [
+        ([a_person()], True),
+        ([], True),
+        ([a_person(protected=True), a_group(), an_enrolment()], True),
+        ([a_person(), a_group(), an_enrolment()], False),
+        ([a_person(), a_group(), an_enrolment(status="ended")], True),
+        ([a_person(), a_group(), an_enrolment(ends_on=YESTERDAY)], True),
+        ([a_person(), a_group(), an_enrolment(starts_on=TOMORROW)], True),
+        ([a_person(), a_group(active=False), an_enrolment()], True),
+        ([a_person(), a_group(ends_on=YESTERDAY), an_enrolment()], True),
+        ([a_person(), a_group(), an_enrolment(role="teacher")], True),
+        ([a_person(), an_enrolment()], False),
+        ([a_person(), an_employee()], False),
+        ([a_person(), an_employee(active=False)], True),
+        ([a_person(), an_employee(kind="other")], True),
+        ([a_person(2), an_employee(person=2), a_group(), an_enrolment(person=2)], True),
+    ],
+)
+def test_the_source_agrees_once_the_person_is_nowhere_a_learner_or_teacher(facts: list[Fact], left: bool) -> None:
+    assert has_left(facts_of(*facts), 1, a_target(), TODAY) is left
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        [a_person(given_name=""), a_group(), an_enrolment()],
+        [a_person(national_id=None), a_group(), an_enrolment()],
+        [a_person(), a_group(), an_enrolment(), a_school(1, school_no=None)],
+        [a_person(), an_employee(school=9)],
+    ],
+)
+def test_a_mistake_that_keeps_the_person_out_is_not_agreement(facts: list[Fact]) -> None:
+    assert not has_left(facts_of(*facts), 1, a_target(), TODAY)
+
+
+def test_a_target_that_does_not_take_the_group_is_not_agreement() -> None:
+    settings = a_target(scope="grunnskole", excluded_kinds=("class",), excluded_groups=(1,))
+    assert not has_left(facts_of(a_person(), a_group(), an_enrolment()), 1, settings, TODAY)
+
+
+def test_days_of_lead_and_grace_are_days_on_which_the_person_has_not_left() -> None:
+    ended = facts_of(a_person(), a_group(ends_on=YESTERDAY), an_enrolment())
+    coming = facts_of(a_person(), a_group(starts_on=TOMORROW), an_enrolment(starts_on=TOMORROW))
+    assert has_left(ended, 1, a_target(), TODAY)
+    assert has_left(coming, 1, a_target(), TODAY)
+    assert not has_left(ended, 1, a_target(grace_days=1), TODAY)
+    assert not has_left(coming, 1, a_target(lead_days=1), TODAY)

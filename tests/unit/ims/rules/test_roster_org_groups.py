@@ -1,0 +1,208 @@
+"""The owner and its schools as groups, and who is a member of which school."""
+
+from typing import Any
+
+import pytest
+
+from ims.records.model import GroupRecord, MemberRecord, RecordKey
+from ims.records.vocabulary import GroupLevel, RecordKind, RoleType
+from ims.rules.eligibility import Reason
+from ims.rules.roster import Roster, roster_of
+from ims.source.facts import Fact
+from ims.targets.target_settings import TargetSettings
+from tests.support.builders import (
+    ORGNR,
+    TODAY,
+    a_birth_number,
+    a_group,
+    a_person,
+    a_school,
+    a_target,
+    an_employee,
+    an_enrolment,
+    an_owner,
+    facts_of,
+)
+
+GROUP = RecordKind.GROUP
+SOURCE = f"imsfeed@{ORGNR}"
+LEARNER, INSTRUCTOR = RoleType.LEARNER, RoleType.INSTRUCTOR
+
+
+def roster(*facts: Fact, settings: TargetSettings | None = None) -> Roster:
+    known = facts_of(*facts)
+    return roster_of(
+        known,
+        settings or a_target(org_groups=True),
+        orgnr=ORGNR,
+        today=TODAY,
+        persons=known.persons,
+        groups=known.groups,
+    )
+
+
+def groups(outcome: Roster) -> dict[str, GroupRecord]:
+    return {record.id: record for record in outcome.records.values() if isinstance(record, GroupRecord)}
+
+
+def schools_of(outcome: Roster, person: int = 1) -> dict[str, RoleType]:
+    """The roles of a person in groups that are no course groups."""
+    return {
+        record.group: record.role
+        for key, record in outcome.records.items()
+        if isinstance(record, MemberRecord) and outcome.owners[key] == (person, None)
+    }
+
+
+def test_a_target_gets_no_such_groups_unless_it_asks_for_them() -> None:
+    outcome = roster(a_person(), a_group(), an_enrolment(), settings=a_target())
+    assert [(group.id, group.level, group.parent) for group in groups(outcome).values()] == [
+        ("group-1", GroupLevel.GROUP, None)
+    ]
+    assert schools_of(outcome) == {}
+
+
+@pytest.mark.parametrize("settings", [a_target(org_groups=True), a_target(dialect="pifu")])
+def test_owner_and_school_are_groups_above_the_course_groups(settings: TargetSettings) -> None:
+    outcome = roster(a_group(), a_school(1, orgnr="974 568 012"), settings=settings)
+    told = groups(outcome)
+    assert told["org-100000008"] == GroupRecord(
+        source=SOURCE,
+        id="org-100000008",
+        kind="skoleeier",
+        short="Fjordvik kommune",
+        long="Fjordvik kommune",
+        owner_name="Fjordvik kommune",
+        school_name="",
+        begin=None,
+        end=None,
+        level=GroupLevel.OWNER,
+        parent="org-100000008",
+        orgnr=ORGNR,
+    )
+    assert told["school-NO1"] == GroupRecord(
+        source=SOURCE,
+        id="school-NO1",
+        kind="skole",
+        short="Fjordvik voksenopplæring (NO1)",
+        long="Fjordvik voksenopplæring",
+        owner_name="Fjordvik kommune",
+        school_name="Fjordvik voksenopplæring",
+        begin=None,
+        end=None,
+        level=GroupLevel.SCHOOL,
+        parent="org-100000008",
+        orgnr="974568012",
+    )
+    assert (told["group-1"].level, told["group-1"].parent, told["group-1"].orgnr) == (
+        GroupLevel.GROUP,
+        "school-NO1",
+        None,
+    )
+    assert [outcome.owners[told[id_].key] for id_ in ("org-100000008", "school-NO1")] == [(None, None), (None, None)]
+
+
+def test_every_parent_is_told_and_there_is_one_top() -> None:
+    told = groups(roster(a_school(1), a_school(2), a_group(1), a_group(2, school=2)))
+    assert {group.parent for group in told.values()} <= told.keys()
+    assert [group.id for group in told.values() if group.parent == group.id] == ["org-100000008"]
+
+
+def test_all_schools_with_a_number_are_told_whoever_is_asked_for() -> None:
+    facts = facts_of(a_person(), a_school(1), a_school(2, school_no=" 7 "), a_school(3, school_no=None))
+    outcome = roster_of(facts, a_target(org_groups=True), orgnr=ORGNR, today=TODAY, persons=[], groups=[])
+    assert groups(outcome).keys() == {"org-100000008", "school-NO1", "school-7"}
+    assert outcome.left_out == {}
+
+
+@pytest.mark.parametrize("orgnr", [None, "", "12345", "974568013", "NO974568012MVA"])
+def test_a_school_without_a_valid_organisation_number_is_told_without(orgnr: str | None) -> None:
+    assert groups(roster(a_school(orgnr=orgnr)))["school-NO1"].orgnr is None
+
+
+def test_nothing_is_told_of_an_owner_without_number_or_a_target_that_is_switched_off() -> None:
+    assert roster(an_owner(orgnr=None)).records == {}
+    assert roster(settings=a_target(org_groups=True, enabled=False)).records == {}
+
+
+def test_schools_that_share_a_number_are_one_school_named_by_the_first() -> None:
+    facts = (a_school(2, school_no="7", name="Sør"), a_school(1, school_no=" 7", name="Nord"))
+    outcome = roster(*facts, a_person(), a_group(5, school=2), an_enrolment(group=5), an_employee(school=1))
+    assert groups(outcome)["school-7"].long == "Nord"
+    assert groups(outcome)["group-5"].parent == "school-7"
+    assert schools_of(outcome) == {"school-7": INSTRUCTOR}
+
+
+def test_a_name_that_is_missing_is_made_up_for_by_the_number() -> None:
+    told = groups(roster(an_owner(name=" "), a_school(name="")))
+    assert (told["org-100000008"].short, told["org-100000008"].long) == (ORGNR, ORGNR)
+    assert (told["school-NO1"].short, told["school-NO1"].long) == ("(NO1)", "NO1")
+
+
+def test_a_learner_is_a_member_of_the_schools_of_the_groups_and_a_teacher_of_the_employers() -> None:
+    schools = [a_school(number) for number in (1, 2, 3)]
+    learner = (a_person(1), a_group(1, school=1), a_group(2, school=2), an_enrolment(1), an_enrolment(2, group=2))
+    teacher = (a_person(2), an_employee(1, person=2, school=3), an_enrolment(3, person=2, group=1, role="teacher"))
+    outcome = roster(*schools, *learner, *teacher)
+    assert schools_of(outcome, 1) == {"school-NO1": LEARNER, "school-NO2": LEARNER}
+    assert schools_of(outcome, 2) == {"school-NO3": INSTRUCTOR}
+
+
+def test_who_teaches_and_learns_at_a_school_is_its_instructor() -> None:
+    facts = (a_person(), a_school(1), a_school(2), a_group(1, school=1), a_group(2, school=2), an_employee(school=1))
+    outcome = roster(*facts, an_enrolment(1, group=1), an_enrolment(2, group=2))
+    assert schools_of(outcome) == {"school-NO1": INSTRUCTOR, "school-NO2": LEARNER}
+
+
+def test_who_is_a_learner_in_a_group_as_well_as_its_teacher_learns_at_its_school() -> None:
+    facts = (a_person(), a_school(1), a_school(2), a_group(2, school=2), an_employee(school=1))
+    outcome = roster(*facts, an_enrolment(1, group=2), an_enrolment(2, group=2, role="teacher"))
+    assert schools_of(outcome) == {"school-NO1": INSTRUCTOR, "school-NO2": LEARNER}
+
+
+def test_only_a_teacher_who_counts_is_a_member_where_employed() -> None:
+    settings = a_target(org_groups=True, include_without_national_id=True)
+    facts = (a_person(national_id=None), a_school(1), a_school(2), a_group(2, school=2), an_enrolment(group=2))
+    for employee in (an_employee(), an_employee(kind="case_worker"), an_employee(active=False)):
+        assert schools_of(roster(*facts, employee, settings=settings)) == {"school-NO2": LEARNER}
+
+
+def test_who_is_left_out_is_a_member_of_no_school() -> None:
+    outcome = roster(a_person(protected=True), a_group(), an_enrolment(), an_employee())
+    assert schools_of(outcome) == {}
+    assert not any(isinstance(record, MemberRecord) for record in outcome.records.values())
+
+
+def test_a_membership_in_an_excluded_group_makes_nobody_a_member_of_its_school() -> None:
+    settings = a_target(org_groups=True, excluded_groups=(2,))
+    facts = (a_school(1), a_school(2), a_person(), a_group(1), a_group(2, school=2), an_enrolment(1))
+    outcome = roster(*facts, an_enrolment(2, group=2), settings=settings)
+    assert schools_of(outcome) == {"school-NO1": LEARNER}
+
+
+@pytest.mark.parametrize(
+    ("template", "changes"),
+    [("school-{id}", {}), ("org-{code}", {"code": ORGNR}), ("{code}", {"code": "school-1"})],
+)
+def test_a_course_group_never_takes_the_id_of_a_school_or_owner(template: str, changes: dict[str, Any]) -> None:
+    facts = (a_person(), a_school(1, school_no="1"), a_group(1, **changes), an_enrolment())
+    outcome = roster(*facts, settings=a_target(org_groups=True, group_id=template))
+    assert outcome.left_out[GROUP, 1] is Reason.DUPLICATE_ID
+    assert {group.level for group in groups(outcome).values()} == {GroupLevel.OWNER, GroupLevel.SCHOOL}
+    outcome = roster(*facts, settings=a_target(group_id=template))
+    assert (GROUP, 1) not in outcome.left_out
+
+
+def test_names_of_owner_and_school_are_cut_and_spelled_out_like_all_others() -> None:
+    settings = a_target(org_groups=True, spell_out_markup=True)
+    told = groups(roster(a_school(name="A&B" + "x" * 300), an_owner(name="C&D" + "y" * 300), settings=settings))
+    school, owner = told["school-NO1"], told["org-100000008"]
+    assert (school.short, len(school.long)) == ("A og B" + "x" * 48 + " (NO1)", 254)
+    assert (owner.short, len(owner.long)) == ("C og D" + "y" * 54, 254)
+
+
+def test_every_membership_in_a_school_has_its_key_and_its_person() -> None:
+    outcome = roster(a_person(), a_group(), an_enrolment())
+    key = RecordKey(RecordKind.MEMBERSHIP, "school-NO1", a_birth_number(1))
+    assert outcome.records[key] == MemberRecord(SOURCE, "school-NO1", a_birth_number(1), LEARNER)
+    assert outcome.owners[key] == (1, None)

@@ -1,0 +1,74 @@
+"""The crash points themselves; what becomes of a process that ends at one is told in tests/acceptance."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from ims.errors import InvalidSettingsError
+from ims.runtime import failpoints
+from ims.runtime.failpoints import CODE, CRASH_POINTS, arm, crash_point
+from tests.support.paths import ROOT
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """How often the process would have ended."""
+    ends: list[str] = []
+    monkeypatch.setattr(failpoints, "end", lambda: ends.append("ended"))
+    monkeypatch.setattr(failpoints, "_armed", None)
+    return ends
+
+
+def test_without_crash_at_nothing_ends(ended: list[str]) -> None:
+    arm(None)
+    for name in CRASH_POINTS:
+        crash_point(name)
+    assert ended == []
+
+
+def test_a_process_ends_where_it_is_told_to_and_nowhere_else(ended: list[str]) -> None:
+    arm("delta.linked")
+    crash_point("delta.before_link")
+    assert ended == []
+    crash_point("delta.linked")
+    assert ended == ["ended"]
+
+
+def test_a_number_lets_it_pass_by_that_many_times_less_one(ended: list[str]) -> None:
+    arm("delta.linked:3")
+    crash_point("delta.linked")
+    crash_point("delta.linked")
+    assert ended == []
+    crash_point("delta.linked")
+    assert ended == ["ended"]
+
+
+@pytest.mark.parametrize("wanted", ["delta", "delta.linked:", "delta.linked:0", "delta.linked:-1", "delta.linked:x"])
+def test_what_is_no_crash_point_is_refused(wanted: str, ended: list[str]) -> None:
+    with pytest.raises(InvalidSettingsError, match="CRASH_AT"):
+        arm(wanted)
+    assert ended == []
+
+
+def test_the_end_is_at_once_with_the_code_of_a_kill() -> None:
+    program = "from ims.runtime import failpoints as c\nc.arm('cut.committed')\ntry: c.crash_point('cut.committed')\n"
+    program += "finally: print('cleaned up')"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (CODE, "")
+
+
+def test_a_command_refuses_a_crash_point_that_does_not_exist() -> None:
+    command = [sys.executable, "-m", "deploy", "settings"]
+    environment = {**os.environ, "CRASH_AT": "delta.likned"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "there is no crash point 'delta.likned'" in done.stderr
+
+
+def test_every_crash_point_stands_in_the_code_once_and_no_other_does() -> None:
+    sources = [path for folder in ("producers", "consumers") for path in (ROOT / folder).rglob("*.py")]
+    used = [name for path in sources for name in re.findall(r'crash_point\("([^"]*)"\)', path.read_text())]
+    assert sorted(used) == sorted(CRASH_POINTS)

@@ -1,0 +1,237 @@
+import io
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+
+from ims.runtime import logs
+from tests.support.fixtures.logs import Lines
+
+# Month + 80: a number that no person has.
+NATIONAL_ID = "01810012345"
+DUF_NUMBER = "190000000001"
+LEFT = f"person {NATIONAL_ID} left"
+ROW = f"duplicate key\nDETAIL:  Key (national_id, name)=({NATIONAL_ID}, Kari) already exists."
+
+log = logs.get_logger("tests.logs")
+
+
+def _refused() -> psycopg.Error:
+    return psycopg.errors.UniqueViolation(ROW)
+
+
+def _log_raised(error: Exception, cause: Exception | None = None) -> None:
+    number = NATIONAL_ID  # a local variable of the frame that raises
+    try:
+        assert number
+        raise error from cause
+    except type(error):
+        log.exception("it failed")
+
+
+def test_an_event_is_one_json_line_with_time_level_process_and_fields(lines: Lines) -> None:
+    log.info("slot created", slot="imsfeed", lsn="0/16B3748", attempts=2, ready=True, missing=None)
+    (line,) = lines()
+    assert datetime.fromisoformat(line.pop("timestamp")).tzinfo == UTC
+    assert line == {
+        "level": "info",
+        "process": "capture",
+        "logger": "tests.logs",
+        "event": "slot created",
+        "slot": "imsfeed",
+        "lsn": "0/16B3748",
+        "attempts": 2,
+        "ready": True,
+        "missing": None,
+    }
+
+
+def test_less_severe_lines_than_the_level_are_not_logged(lines: Lines) -> None:
+    log.debug("looked again")
+    logging.getLogger("somebody").debug("looked again")
+    assert not lines()
+
+
+def test_libraries_speak_through_the_same_lines_from_warning_on(lines: Lines) -> None:
+    logging.getLogger("kafka.conn").info("connected")
+    logging.getLogger("kafka.conn").warning("node %s is away", 3)
+    logging.getLogger("psycopg").info("connected")
+    (line,) = lines()
+    assert (line["level"], line["logger"], line["event"]) == ("warning", "kafka.conn", "node 3 is away")
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda: log.info(LEFT),
+        lambda: log.info("person left", person=NATIONAL_ID),
+        lambda: log.info("person left", person=f"running number 7, DUF {DUF_NUMBER}"),
+        lambda: log.info("persons left", persons=[{"ids": (NATIONAL_ID, 1)}, {DUF_NUMBER}]),
+        lambda: log.info("persons left", persons={NATIONAL_ID: "Kari"}),
+        lambda: log.info("person left", person=NATIONAL_ID.encode()),
+        lambda: log.info("it failed", error=ValueError(NATIONAL_ID)),
+        lambda: log.info("it failed", error=str(_refused())),
+        lambda: log.bind(person=NATIONAL_ID).info("person left"),
+        lambda: _log_raised(ValueError(f"no such person: {NATIONAL_ID}")),
+        lambda: _log_raised(RuntimeError("no"), cause=KeyError(NATIONAL_ID)),
+        lambda: _log_raised(RuntimeError("no"), cause=_refused()),
+        lambda: _log_raised(ExceptionGroup("both", [ValueError(NATIONAL_ID), _refused()])),
+        lambda: _log_raised(_refused()),
+        lambda: logging.getLogger("somebody").error("no such person: %s", NATIONAL_ID),
+        lambda: logging.getLogger("somebody").error("it failed", exc_info=ValueError(NATIONAL_ID)),
+        lambda: logging.getLogger("psycopg").warning("ignored: %s", _refused()),
+        lambda: logging.getLogger("psycopg").warning("ignored: %(error)s", {"error": _refused()}),
+    ],
+)
+def test_no_line_holds_a_national_id(say: Callable[[], None], lines: Lines, capsys: pytest.CaptureFixture[str]) -> None:
+    say()
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert json.loads(said)["event"]
+    assert NATIONAL_ID not in said
+    assert DUF_NUMBER not in said
+    assert not lines()
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda: log.info("it failed", error=_refused()),
+        lambda: log.info("it failed", error=str(_refused())),
+        lambda: _log_raised(_refused()),
+        lambda: _log_raised(RuntimeError("no"), cause=_refused()),
+        lambda: _log_raised(RuntimeError(f"no: {_refused()}")),
+        lambda: logging.getLogger("psycopg").warning("ignored: %s", psycopg.Error("invalid value: Kari")),
+        lambda: logging.getLogger("psycopg").warning("ignored: %(error)s", {"error": _refused()}),
+    ],
+)
+@pytest.mark.usefixtures("lines")
+def test_what_postgresql_quotes_of_a_row_is_not_told(
+    say: Callable[[], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    say()
+    said = capsys.readouterr().err
+    assert json.loads(said)
+    assert "Kari" not in said
+
+
+def test_of_a_database_error_type_and_sqlstate_are_told(lines: Lines) -> None:
+    _log_raised(_refused())
+    (error,) = lines()[0]["exception"]
+    assert error["error"] == "UniqueViolation (SQLSTATE 23505)"
+
+
+def test_an_error_of_ours_that_is_also_the_databases_tells_no_text_either(lines: Lines) -> None:
+    class Lost(psycopg.OperationalError):
+        pass
+
+    log.info("it failed", error=Lost("Kari"))
+    assert lines()[0]["error"] == "Lost"
+
+
+def test_a_traceback_names_places_and_the_chain_of_errors(lines: Lines) -> None:
+    _log_raised(RuntimeError("publishing failed"), cause=OSError("disk full"))
+    first, cause = lines()[0]["exception"]
+    assert first["error"] == "RuntimeError: publishing failed"
+    assert first["frames"][-1].endswith("_log_raised")
+    assert cause["error"] == "OSError: disk full"
+
+
+def test_an_error_that_was_being_handled_is_told_too_unless_it_was_put_aside(lines: Lines) -> None:
+    aside = RuntimeError("second")
+    aside.__context__ = ValueError("first")
+    _log_raised(aside, cause=None)
+    assert len(lines()[0]["exception"]) == 1
+    try:
+        try:
+            raise ValueError("first")
+        finally:
+            raise KeyError("second")
+    except KeyError:
+        log.exception("it failed")
+    assert [one["error"] for one in lines()[0]["exception"]] == ["KeyError: 'second'", "ValueError: first"]
+
+
+def test_the_errors_of_a_group_are_told_with_their_places(lines: Lines) -> None:
+    _log_raised(ExceptionGroup("both failed", [OSError("disk full"), _refused()]))
+    (group,) = lines()[0]["exception"]
+    assert group["error"] == "ExceptionGroup: both failed (2 sub-exceptions)"
+    errors = [one["error"] for one in group["exceptions"]]
+    assert errors == ["OSError: disk full", "UniqueViolation (SQLSTATE 23505)"]
+
+
+def test_collections_are_told_as_lists(lines: Lines) -> None:
+    log.info("loaded", tables={"person"}, partitions=(0, 1), kinds=frozenset({"class"}))
+    (line,) = lines()
+    assert (line["tables"], line["partitions"], line["kinds"]) == (["person"], [0, 1], ["class"])
+
+
+def test_figures_and_other_long_numbers_stay_legible(lines: Lines) -> None:
+    log.info("published", offset=12345678901, at="1764021600000", orgnr="987654321", lsn="16/B374D848")
+    (line,) = lines()
+    assert line["offset"] == 12345678901
+    assert (line["at"], line["orgnr"], line["lsn"]) == ("1764021600000", "987654321", "16/B374D848")
+
+
+def test_a_wrong_log_call_is_told_by_its_place_without_its_arguments(lines: Lines) -> None:
+    call = logging.LogRecord("somebody", logging.ERROR, "ims/feed/manifest.py", 7, "%d persons", (NATIONAL_ID,), None)
+    logging.root.handlers[0].handle(call)
+    assert lines() == [{"level": "error", "event": "log call is wrong", "place": "ims/feed/manifest.py:7"}]
+
+
+def test_a_closed_stderr_stops_nobody(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.StringIO()
+    closed.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", closed)
+        log.info("slot created")
+    assert not lines()
+
+
+def _stderr_of(program: str) -> dict[str, Any]:
+    program = f"""
+import threading, warnings
+from ims.runtime import logs
+from tests.support.fixtures.logs import Lines
+logs.configure("compact", "info")
+def fail():
+    raise ValueError("no such person: " + "0181001" + "2345")
+{program}
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    line: dict[str, Any] = json.loads(ended.stderr)
+    return line
+
+
+@pytest.mark.parametrize("where", ["fail()", "thread = threading.Thread(target=fail); thread.start(); thread.join()"])
+def test_an_uncaught_error_is_a_line_like_any_other(where: str) -> None:
+    line = _stderr_of(where)
+    assert (line["level"], line["process"], line["event"]) == ("critical", "compact", "uncaught exception")
+    assert line["exception"][0]["error"] == "ValueError: no such person: ***********"
+
+
+def test_a_warning_of_python_is_a_line_too() -> None:
+    line = _stderr_of("warnings.warn('soon gone')")
+    assert line["level"] == "warning"
+    assert "soon gone" in line["event"]
+
+
+def test_an_error_of_a_connection_says_what_to_mend_in_one_line(lines: Lines) -> None:
+    text = 'connection failed: FATAL:  password authentication failed for user "imsfeed"\n\tIs it right?'
+    log.warning("starting again", error=psycopg.OperationalError(text))
+    (line,) = lines()
+    assert line["error"] == (
+        'OperationalError: connection failed: FATAL: password authentication failed for user "imsfeed" Is it right?'
+    )
+
+
+def test_an_error_of_a_statement_is_told_by_its_number_alone(lines: Lines) -> None:
+    log.warning("starting again", error=psycopg.errors.QueryCanceled(ROW))
+    log.warning("starting again", error=psycopg.ProgrammingError(f"missing = after {NATIONAL_ID} open-sesame"))
+    assert [line["error"] for line in lines()] == ["QueryCanceled (SQLSTATE 57014)", "ProgrammingError"]

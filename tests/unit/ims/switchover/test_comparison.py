@@ -1,0 +1,170 @@
+"""An existing file against a target's roster: what its importer would see on the first day."""
+
+from io import BytesIO
+
+import msgspec
+
+from ims.rules.eligibility import Reason
+from ims.switchover.comparison import Comparison, Unlike, What
+from ims.switchover.comparison_rows import Row, reasons, row_of, summary
+from ims.switchover.existing_file import read_old_file
+from ims.switchover.matching import collect
+from tests.support.builders import (
+    a_birth_number,
+    a_duf_number,
+    a_group,
+    a_person,
+    a_target,
+    an_employee,
+    an_enrolment,
+    facts_of,
+)
+from tests.support.old_files import (
+    FACTS,
+    GROUP,
+    LOGIN,
+    MEMBER,
+    NUMBER,
+    PERSON,
+    compared,
+    old_file,
+    old_group,
+    old_member,
+    old_person,
+    sourcedid,
+)
+
+
+def whats(comparison: Comparison) -> list[tuple[str, What, str]]:
+    return [(one.kind, one.what, one.reason.value if one.reason else "") for one in comparison.differences]
+
+
+def test_a_file_that_says_the_same_has_no_difference() -> None:
+    found = compared(old_file(PERSON, GROUP, MEMBER), FACTS)
+    assert found.differences == []
+    assert found.old == found.new == {"person": 1, "group": 1, "membership": 1}
+
+
+def test_a_target_that_is_not_enabled_is_compared_as_if_it_were() -> None:
+    assert compared(old_file(PERSON, GROUP, MEMBER), FACTS, a_target(enabled=False)).differences == []
+
+
+def test_who_is_missing_is_missing_by_its_rule() -> None:
+    facts = facts_of(
+        a_person(1, protected=True),
+        a_person(2, national_id=None),
+        a_group(7),
+        a_group(8, active=False),
+        an_enrolment(1, person=1, group=7),
+        an_enrolment(2, person=2, group=7),
+    )
+    file = old_file(
+        old_person(NUMBER),
+        old_person("2", name="Ada Testesen 2"),
+        old_person("elsewhere"),
+        old_group("group-8", "B8"),
+        old_group("org", "Fjordvik"),
+        old_member("group-8", NUMBER),
+        old_member("group-8", "elsewhere"),
+    )
+    found = compared(file, facts)
+    assert whats(found) == [
+        ("person", What.MISSING, Reason.PERSON_PROTECTED),
+        ("person", What.MISSING, Reason.NATIONAL_ID_MISSING),
+        ("person", What.MISSING, Unlike.NOT_REGISTERED),
+        ("group", What.MISSING, Reason.GROUP_INACTIVE),
+        ("group", What.MISSING, Unlike.NOT_REGISTERED),
+        ("group", What.NEW, ""),
+        ("membership", What.MISSING, Reason.GROUP_INACTIVE),
+        ("membership", What.MISSING, Unlike.NOT_REGISTERED),
+    ]
+    assert reasons(found)["group", Reason.GROUP_INACTIVE.value] == 1
+    assert summary(found)["membership"] == {What.MISSING: 2}
+
+
+def test_memberships_are_compared_either_way_and_by_role() -> None:
+    facts = facts_of(
+        a_person(1),
+        a_person(2),
+        a_group(7),
+        a_group(8),
+        an_enrolment(1, person=1, group=7),
+        an_enrolment(2, person=1, group=8),
+        an_enrolment(3, person=2, group=8),
+        an_employee(person=1),
+    )
+    file = old_file(
+        PERSON,
+        old_person(a_birth_number(2), "ada2@fjordvik.example"),
+        GROUP,
+        old_group("group-8", "B8"),
+        old_member("group-7", NUMBER, "02"),
+        old_member("group-8", NUMBER),
+        old_member("group-7", a_birth_number(2)),
+        old_member("group-8", "nobody of the file"),
+    )
+    found = compared(file, facts)
+    assert [(one.kind, one.what, one.number, one.group) for one in found.differences] == [
+        ("membership", What.ROLE, 1, 7),
+        ("membership", What.MISSING, 2, 7),
+        ("membership", What.NEW, 2, 8),
+    ]
+    assert found.differences[1].reason is Unlike.NOT_ENROLLED
+
+
+def test_several_membership_elements_of_one_group_are_one_membership_each() -> None:
+    assert compared(old_file(PERSON, GROUP, MEMBER, MEMBER), FACTS).differences == []
+
+
+def test_a_row_says_kinds_of_ids_running_numbers_and_names_and_never_a_number() -> None:
+    facts = facts_of(a_person(1), a_group(7), an_enrolment(person=1, group=7))
+    file = old_file(
+        old_person(a_duf_number(1), email="ada1@example.org"),
+        old_person(a_birth_number(2), name=f"Bo {a_birth_number(2)}"),
+        old_group("NO1-B7", "B7"),
+        old_member("NO1-B7", a_birth_number(2)),
+    )
+    rows = [row_of(difference, facts) for difference in compared(file, facts).differences]
+    assert rows == [
+        Row("person", "1", "", "Ada Testesen 1", "duf_number", "birth_number", "id_changes", ""),
+        Row("person", "1", "", "Ada Testesen 1", "none", "feide_name", "login_changes", ""),
+        Row("person", "", "", "Bo ***********", "birth_number", "", "missing", "not_registered"),
+        Row("group", "", "7", "Norsk B7", "{code}{school_no}", "{id}", "id_changes", ""),
+        Row("membership", "", "7", "Norsk B7", "", "", "missing", "not_registered"),
+        Row("membership", "1", "7", "Ada Testesen 1", "", "", "new", ""),
+    ]
+    assert not any(number in msgspec.json.encode(rows).decode() for number in (a_duf_number(1), a_birth_number(2)))
+
+
+def test_a_group_that_holds_others_and_has_members_itself_is_merely_unknown() -> None:
+    parent = f"<relationship>{sourcedid('top')}<label/></relationship></group>"
+    top, group = (text.replace("</group>", parent) for text in (old_group("top", "Alle"), GROUP))
+    found = compared(old_file(PERSON, top, group, MEMBER, old_member("top", NUMBER)), FACTS)
+    assert whats(found)[0] == ("group", What.MISSING, Unlike.NOT_REGISTERED)
+
+
+def test_a_group_that_only_holds_others_stands_for_an_organisation() -> None:
+    parent = f"<relationship>{sourcedid('top')}<label/></relationship></group>"
+    top, group = (text.replace("</group>", parent) for text in (old_group("top", "Alle"), GROUP))
+    found = compared(old_file(PERSON, top, group, MEMBER), FACTS)
+    assert whats(found) == [("group", What.MISSING, Unlike.ORGANISATION)]
+
+
+def test_pifu_and_plain_files_are_told_apart_and_their_schools_found() -> None:
+    namespace = "http://pifu.no/xsd/pifu-ims_sas/pifu-ims_sas-1.2"
+    text = (
+        f'<enterprise xmlns="{namespace}">{old_person(NUMBER, LOGIN)}'
+        f"{old_group('owner', 'B7', 'Fjordvik kommune')}{old_group('group-7', 'B7')}{MEMBER}</enterprise>"
+    ).replace(
+        "<description>", "<grouptype><scheme>pifu-ims-go-org</scheme><typevalue level='1'/></grouptype><description>", 1
+    )
+    old = collect(read_old_file(BytesIO(text.encode())))
+    file, group = compared(old, FACTS).differences
+    assert (file.kind, file.what) == ("file", What.DIALECT)
+    assert (group.kind, group.reason) == ("group", Unlike.ORGANISATION)
+    found = compared(old, FACTS, a_target(dialect="pifu"))
+    assert [(one.kind, one.what) for one in found.differences] == [
+        ("group", What.ID),
+        ("group", What.NEW),
+        ("membership", What.NEW),
+    ]

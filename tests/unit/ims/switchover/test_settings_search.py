@@ -1,0 +1,104 @@
+"""Which settings make a target agree with an existing file, found by trying them."""
+
+from typing import Any
+
+import pytest
+
+from ims.source.facts import Facts
+from ims.switchover.comparison import Comparison, compare
+from ims.switchover.group_templates import likely_templates
+from ims.switchover.matching import OldRoster, recognise
+from ims.switchover.settings_search import Step, Tally, agreeing, candidates, tally
+from ims.targets.target_settings import TargetSettings
+from tests.support.builders import (
+    ORGNR,
+    TODAY,
+    a_group,
+    a_person,
+    a_target,
+    an_enrolment,
+    facts_of,
+)
+from tests.support.old_files import (
+    FACTS,
+    GROUP,
+    LOGIN,
+    MEMBER,
+    PERSON,
+    compared,
+    old_file,
+    old_group,
+    old_member,
+    old_person,
+)
+
+
+def steps(old: OldRoster, facts: Facts, settings: TargetSettings) -> list[Step]:
+    templates = [settings.group_id, *likely_templates(old, facts)]
+    recognised = recognise(old, facts, templates)
+
+    def differences(tried: TargetSettings) -> Comparison:
+        return compare(old, recognised, facts, tried, orgnr=ORGNR, today=TODAY)
+
+    values = candidates(old, facts, differences(settings), settings, templates)
+    return agreeing(settings, values, lambda tried: tally(differences(tried)))
+
+
+def test_only_settings_that_make_a_difference_are_named_each_with_its_effect() -> None:
+    file = old_file(old_person("1", LOGIN, source="older"), old_group("7", "B7", source="older"), old_member("7", "1"))
+    assert steps(file, FACTS, a_target()) == [
+        Step("person_id", "running", 4, 3),
+        Step("source", "older", 3, 1),
+        Step("group_id", "{id}", 1, 0),
+    ]
+
+
+def test_no_setting_is_proposed_that_would_take_away_what_is_there() -> None:
+    facts = facts_of(a_person(1), a_group(7), an_enrolment(person=1, group=7), *map(a_group, range(8, 20)))
+    file = old_file(PERSON, GROUP, MEMBER)
+    assert len(compared(file, facts, a_target(scope="grunnskole")).differences) < len(compared(file, facts).differences)
+    assert steps(file, facts, a_target()) == []
+
+
+def test_a_kind_is_excluded_although_another_that_is_new_too_cannot_be() -> None:
+    facts = facts_of(a_person(1), a_group(7), an_enrolment(person=1, group=7), a_group(8), a_group(9, kind="subject"))
+    found = steps(old_file(PERSON, GROUP, MEMBER), facts, a_target())
+    assert found == [Step("excluded_kinds", ("subject",), 2, 1)]
+
+
+def test_a_change_that_is_not_needed_in_the_end_is_taken_back() -> None:
+    def differences(settings: TargetSettings) -> Tally:
+        return Tally(0 if settings.person_id == "running" else 4 if settings.login == "none" else 5, 0)
+
+    values = {"login": ["none"], "person_id": ["running"]}
+    assert agreeing(a_target(), values, differences) == [Step("person_id", "running", 5, 0)]
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ((a_group(8, kind="subject"), a_group(9, kind="subject")), Step("excluded_kinds", ("subject",), 2, 0)),
+        ((a_person(2, national_id=None), an_enrolment(2, person=2, group=7)), None),
+        ((a_group(8, programme="grunnskole"),), None),
+    ],
+)
+def test_kinds_that_the_file_does_not_have_are_excluded(facts: tuple[Any, ...], expected: Step | None) -> None:
+    everything = facts_of(a_person(1), a_group(7), an_enrolment(person=1, group=7), *facts)
+    found = steps(old_file(PERSON, GROUP, MEMBER), everything, a_target())
+    assert found == ([expected] if expected else [])
+
+
+def test_persons_without_a_national_id_are_let_in_where_the_file_has_them() -> None:
+    facts = facts_of(a_person(1, national_id=None), a_group(7), an_enrolment(person=1, group=7))
+    file = old_file(old_person("1", LOGIN), GROUP, old_member("group-7", "1"))
+    assert steps(file, facts, a_target()) == [Step("include_without_national_id", True, 2, 0)]
+
+
+def test_what_would_only_fit_by_taking_test_numbers_is_not_proposed() -> None:
+    found = steps(old_file(PERSON, GROUP, MEMBER), FACTS, a_target(allow_test_numbers=False))
+    assert "allow_test_numbers" not in [step.key for step in found]
+
+
+def test_a_template_that_cannot_be_a_setting_is_passed_over() -> None:
+    settings = a_target()
+    assert agreeing(settings, {"group_id": ["same", "{id} "], "source": ["x" * 33]}, lambda _: Tally(1, 0)) == []

@@ -1,0 +1,162 @@
+"""Whatever reads XML expands no entity, fetches nothing, and ends soon; whatever a file says.
+
+CWE-611 (external entities), CWE-776 (entities in entities); XInclude; depth and width.
+"""
+
+import contextlib
+import re
+import socket
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from ims.errors import ImsfeedError
+from ims.feed.verification import prove
+from ims.records.model import RecordKey
+from ims.records.vocabulary import RecordKind
+from ims.switchover.existing_file import read_old_file
+from ims.xml.reader import read, read_fragment
+from ims.xml.schema import problems
+from tests.support.paths import ROOT
+
+SECRET: Final = "open-sesame"
+PERSON: Final = (
+    "<person><sourcedid><source>s</source><id>%s</id></sourcedid>"
+    "<name><fn>Ada Testesen</fn><n><family>Testesen</family><given>Ada</given></n></name></person>"
+)
+
+
+def fragment(data: bytes) -> Any:
+    # Under the key that an entity which is expanded would give it, or the text would be refused as that of another.
+    return read_fragment(RecordKey(RecordKind.PERSON, SECRET), data.decode())
+
+
+READERS: Final[dict[str, Callable[[bytes], Any]]] = {
+    "feed": lambda data: list(read(data)),
+    "fragment": fragment,
+    "old file": lambda data: list(read_old_file(BytesIO(data))),
+    "schema": problems,
+}
+every_reader = pytest.mark.parametrize("reader", READERS.values(), ids=list(READERS))
+
+
+def said_by(reader: Callable[[bytes], Any], data: bytes) -> str:
+    """What the reader gives or why it refuses; anything but our own refusal fails the test."""
+    try:
+        return repr(reader(data))
+    except ImsfeedError as error:
+        return str(error)
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    asked: list[object] = []
+    monkeypatch.setattr(socket.socket, "connect", lambda _self, address: asked.append(address))
+    return asked
+
+
+def document(subset: str, body: str, root: str = "enterprise") -> bytes:
+    return f"<!DOCTYPE {root} [{subset}]><{root}>{body}</{root}>".encode()
+
+
+LAUGHS: Final = "<!ENTITY a0 'ha'>" + "".join(f"<!ENTITY a{n} '{f'&a{n - 1};' * 10}'>" for n in range(1, 12))
+
+
+@every_reader
+@pytest.mark.parametrize("place", [PERSON % "&a11;", PERSON.replace("<person", "<person recstatus='&a11;'") % "1"])
+def test_entities_in_entities_are_not_expanded(reader: Callable[[bytes], Any], place: str) -> None:
+    """Expanded they would be 200 GB; in an attribute libxml2's own limit ends it."""
+    assert "haha" not in said_by(reader, document(LAUGHS, place))
+    assert "haha" not in said_by(reader, document(LAUGHS, place, root="person"))
+
+
+@every_reader
+@pytest.mark.parametrize("system", ["file://{path}", "{path}", "http://127.0.0.1:1/x", "ftp://127.0.0.1:1/x"])
+def test_nothing_outside_the_file_is_read(
+    reader: Callable[[bytes], Any], system: str, tmp_path: Path, no_network: list[object]
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    where = system.format(path=secret)
+    for subset, body in (
+        (f"<!ENTITY x SYSTEM '{where}'>", PERSON % "1" + "&x;"),
+        (f"<!ENTITY x SYSTEM '{where}'>", PERSON % "&x;"),
+        (f"<!ENTITY % x SYSTEM '{where}'> %x;", PERSON % "1"),
+        (f"<!ENTITY % x SYSTEM '{where}'><!ENTITY % y '<!ENTITY z SYSTEM \"{where}\">'> %y;", PERSON % "&z;"),
+        ("", f"<x:include xmlns:x='http://www.w3.org/2001/XInclude' href='{where}' parse='text'/>{PERSON % 1}"),
+    ):
+        assert SECRET not in said_by(reader, document(subset, body))
+        inner = body.replace("<person>", "").replace("</person>", "")
+        assert SECRET not in said_by(reader, document(subset, inner, root="person"))
+    assert SECRET not in said_by(reader, f"<!DOCTYPE enterprise SYSTEM '{where}'><enterprise/>".encode())
+    assert no_network == []
+
+
+def test_a_definition_outside_the_file_is_not_loaded(tmp_path: Path) -> None:
+    """It would give every person an attribute that means that it is gone."""
+    definition = tmp_path / "ims.dtd"
+    definition.write_text("<!ATTLIST person recstatus CDATA '3'>")
+    body = f"<enterprise>{PERSON % 1}</enterprise>"
+    old = list(read_old_file(BytesIO(f"<!DOCTYPE enterprise SYSTEM '{definition}'>{body}".encode())))
+    assert len(old) == 2
+
+
+@every_reader
+def test_a_file_that_goes_very_deep_is_refused(reader: Callable[[bytes], Any]) -> None:
+    deep = "<a>" * 100_000 + "</a>" * 100_000
+    assert len(said_by(reader, f"<enterprise>{deep}</enterprise>".encode())) < 10_000
+    assert len(said_by(reader, f"<person>{deep}</person>".encode())) < 10_000
+
+
+@every_reader
+def test_a_text_or_a_name_that_is_very_long_is_refused_or_read_and_no_more(reader: Callable[[bytes], Any]) -> None:
+    for data in (PERSON % ("1" * 11_000_000), f"<{'x' * 11_000_000}/>", f"<person {'x' * 100_000}='1'/>"):
+        with contextlib.suppress(ImsfeedError):
+            reader(f"<enterprise>{data}</enterprise>".encode())
+
+
+@every_reader
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0",
+        b"\xff\xfe",
+        b"<",
+        b"<!DOCTYPE",
+        b"<enterprise>\0</enterprise>",
+        b"\x1f\x8b\x08",
+        "<æ/>".encode("utf-16"),
+    ],
+)
+def test_what_is_no_xml_is_our_own_refusal(reader: Callable[[bytes], Any], data: bytes) -> None:
+    said_by(reader, data.decode("latin-1").encode() if reader is fragment else data)
+
+
+def test_a_proof_of_a_hostile_file_names_the_problem_and_reads_nothing_else(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    hostile = document(f"<!ENTITY x SYSTEM '{secret}'>", PERSON % "&x;")
+    proof = prove(lambda _name: hostile, lambda _name: [])
+    assert proof.problems
+    assert SECRET not in str(proof.problems)
+
+
+def test_no_other_parser_of_xml_is_used() -> None:
+    """Each use of lxml's parser is one of those above, or reads a schema of our own."""
+    parsing = re.compile(
+        r"\b(?:etree\.(?:parse|fromstring|XML|HTML|iterparse|XMLPullParser|XMLParser)|expat|minidom|sax|ElementTree)\b\("
+    )
+    found = {
+        path.relative_to(ROOT).as_posix(): len(parsing.findall(path.read_text(encoding="utf-8")))
+        for folder in ("ims", "consumers", "producers", "deploy")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert {path for path, count in found.items() if count} == {
+        "ims/switchover/existing_file.py",
+        "ims/xml/reader.py",
+        "ims/xml/schema.py",
+    }

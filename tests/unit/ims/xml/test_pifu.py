@@ -1,0 +1,319 @@
+import re
+
+import msgspec
+import pytest
+
+from ims.records.model import GroupRecord, MemberRecord, PersonRecord, Record, UserId
+from ims.records.vocabulary import GroupLevel, InstitutionRole, RecStatus, RoleType
+from ims.xml.writer import Properties, document_head, fragment
+from tests.unit.ims.xml.test_writer import FULL
+
+SOURCE = "imsfeed@100000008"
+ANNA = PersonRecord(
+    SOURCE,
+    "01810012345",
+    "anna@fjord.no",
+    "Anna",
+    "Bø",
+    "anna.bo@fjord.no",
+    (InstitutionRole.STUDENT,),
+    (UserId("personNIN", "01810012345"), UserId("feideID", "anna@fjord.no"), UserId("personLIN", "7")),
+    old_id="1001",
+)
+TOR = PersonRecord(SOURCE, "1002", "tor@fjord.no", "Tor", "Li", None, (InstitutionRole.STAFF,))
+FJORD = GroupRecord(
+    SOURCE,
+    "org-100000008",
+    "skoleeier",
+    "Fjord",
+    "Fjord kommune",
+    "Fjord kommune",
+    "",
+    None,
+    None,
+    level=GroupLevel.OWNER,
+    parent="org-100000008",
+    orgnr="100000008",
+)
+LEARNING = msgspec.structs.replace(
+    FJORD, id="school-90001", short="Fjord (90001)", long="Fjord læring", level=GroupLevel.SCHOOL, orgnr=None
+)
+NORWEGIAN = GroupRecord(
+    SOURCE,
+    "group-7",
+    "class",
+    "B1-dag",
+    "Norsk B1 dag",
+    "Fjord kommune",
+    "Fjord læring",
+    "2026-08-17",
+    "2026-12-18",
+    parent="school-90001",
+)
+ANNA_LEARNS = MemberRecord(SOURCE, "group-7", ANNA.id, RoleType.LEARNER)
+TOR_TEACHES = MemberRecord(SOURCE, "group-7", TOR.id, RoleType.INSTRUCTOR)
+EVERYTHING: list[Record] = [ANNA, TOR, NORWEGIAN, FJORD, LEARNING, ANNA_LEARNS, TOR_TEACHES]
+PIFU: Properties = msgspec.structs.replace(FULL, dialect="pifu")
+
+ANNA_XML = """\
+  <person>
+    <sourcedid sourcedidtype="New">
+      <source>imsfeed@100000008</source>
+      <id>01810012345</id>
+    </sourcedid>
+    <sourcedid sourcedidtype="Old">
+      <source>imsfeed@100000008</source>
+      <id>1001</id>
+    </sourcedid>
+    <userid useridtype="feideID">anna@fjord.no</userid>
+    <userid useridtype="personNIN">01810012345</userid>
+    <userid useridtype="personLIN">7</userid>
+    <name>
+      <fn>Anna Bø</fn>
+      <n>
+        <family>Bø</family>
+        <given>Anna</given>
+      </n>
+    </name>
+    <email>anna.bo@fjord.no</email>
+  </person>
+"""
+FJORD_XML = """\
+  <group>
+    <sourcedid>
+      <source>imsfeed@100000008</source>
+      <id>org-100000008</id>
+    </sourcedid>
+    <grouptype>
+      <scheme>pifu-ims-go-org</scheme>
+      <typevalue level="1">skoleeier</typevalue>
+    </grouptype>
+    <description>
+      <short>Fjord</short>
+      <long>Fjord kommune</long>
+      <full>Fjord kommune</full>
+    </description>
+    <relationship relation="1">
+      <sourcedid>
+        <source>imsfeed@100000008</source>
+        <id>org-100000008</id>
+      </sourcedid>
+      <label>skoleeier</label>
+    </relationship>
+    <extension>
+      <pifu_id type="organizationNumber">
+        <pifu_value>100000008</pifu_value>
+        <pifu_scope>enhetsregisteret</pifu_scope>
+        <pifu_unique>1</pifu_unique>
+      </pifu_id>
+      <pifu_name type="legalName">
+        <pifu_value>Fjord kommune</pifu_value>
+      </pifu_name>
+    </extension>
+  </group>
+"""
+NORWEGIAN_XML = """\
+  <group>
+    <sourcedid>
+      <source>imsfeed@100000008</source>
+      <id>group-7</id>
+    </sourcedid>
+    <grouptype>
+      <scheme>pifu-ims-go-grp</scheme>
+      <typevalue level="1">basisgruppe</typevalue>
+    </grouptype>
+    <description>
+      <short>B1-dag</short>
+      <long>Norsk B1 dag</long>
+      <full>Norsk B1 dag</full>
+    </description>
+    <timeframe>
+      <begin restrict="0">2026-08-17</begin>
+      <end restrict="0">2026-12-18</end>
+    </timeframe>
+    <relationship relation="1">
+      <sourcedid>
+        <source>imsfeed@100000008</source>
+        <id>school-90001</id>
+      </sourcedid>
+      <label>skole</label>
+    </relationship>
+  </group>
+"""
+ANNA_LEARNS_XML = """\
+    <member>
+      <sourcedid>
+        <source>imsfeed@100000008</source>
+        <id>01810012345</id>
+      </sourcedid>
+      <idtype>1</idtype>
+      <role roletype="01">
+        <subrole>V</subrole>
+        <status>1</status>
+      </role>
+    </member>
+"""
+
+
+def pifu(record: Record, recstatus: RecStatus | None = None) -> str:
+    return fragment(record, recstatus, "pifu")
+
+
+def userids(person: PersonRecord) -> list[str]:
+    return re.findall('useridtype="(.*)</userid>', pifu(person))
+
+
+@pytest.mark.parametrize(
+    ("record", "xml"),
+    [(ANNA, ANNA_XML), (FJORD, FJORD_XML), (NORWEGIAN, NORWEGIAN_XML), (ANNA_LEARNS, ANNA_LEARNS_XML)],
+    ids=["person", "owner", "group", "member"],
+)
+def test_a_record_is_written_in_the_words_of_pifu_ims(record: Record, xml: str) -> None:
+    assert pifu(record) == xml
+
+
+def test_a_file_shows_its_dialect_by_the_namespace_of_all_its_elements() -> None:
+    assert document_head(PIFU) == document_head(FULL).replace(
+        "<enterprise>", '<enterprise xmlns="http://pifu.no/xsd/pifu-ims_sas/pifu-ims_sas-v1">'
+    )
+
+
+def test_a_person_who_is_gone_is_written_with_ids_and_name_only() -> None:
+    assert (
+        pifu(ANNA, RecStatus.GONE)
+        == """\
+  <person recstatus="3">
+    <sourcedid>
+      <source>imsfeed@100000008</source>
+      <id>01810012345</id>
+    </sourcedid>
+    <userid useridtype="feideID">anna@fjord.no</userid>
+    <userid useridtype="personNIN">01810012345</userid>
+    <userid useridtype="personLIN">7</userid>
+    <name>
+      <fn>Anna Bø</fn>
+      <n>
+        <family>Bø</family>
+        <given>Anna</given>
+      </n>
+    </name>
+  </person>
+"""
+    )
+
+
+def test_a_group_that_is_gone_is_written_with_what_the_schema_demands() -> None:
+    assert (
+        pifu(FJORD, RecStatus.GONE)
+        == """\
+  <group recstatus="3">
+    <sourcedid>
+      <source>imsfeed@100000008</source>
+      <id>org-100000008</id>
+    </sourcedid>
+    <grouptype>
+      <scheme>pifu-ims-go-org</scheme>
+      <typevalue level="1">skoleeier</typevalue>
+    </grouptype>
+    <description>
+      <short>Fjord</short>
+      <long>Fjord kommune</long>
+    </description>
+    <relationship relation="1">
+      <sourcedid>
+        <source>imsfeed@100000008</source>
+        <id>org-100000008</id>
+      </sourcedid>
+      <label>skoleeier</label>
+    </relationship>
+  </group>
+"""
+    )
+
+
+def test_a_role_that_is_gone_has_recstatus_3_and_status_0() -> None:
+    assert '<role roletype="02" recstatus="3">\n        <status>0</status>\n' in pifu(TOR_TEACHES, RecStatus.GONE)
+
+
+def test_only_learners_are_told_to_be_adults() -> None:
+    assert "subrole" not in pifu(TOR_TEACHES)
+
+
+def test_a_person_without_an_old_id_has_one_sourcedid_without_a_type() -> None:
+    text = pifu(msgspec.structs.replace(ANNA, old_id=None))
+    assert "sourcedidtype" not in text
+    assert text.count("<sourcedid>") == 1
+
+
+def test_a_login_that_is_not_the_feide_name_is_a_user_name_and_stands_first() -> None:
+    assert userids(msgspec.structs.replace(ANNA, login="anna.bo@mail.example")) == [
+        'username">anna.bo@mail.example',
+        'personNIN">01810012345',
+        'feideID">anna@fjord.no',
+        'personLIN">7',
+    ]
+
+
+def test_what_is_too_long_to_be_a_userid_is_left_out() -> None:
+    assert userids(msgspec.structs.replace(TOR, login="t" * 256)) == [f'username">{"t" * 256}']
+    assert userids(msgspec.structs.replace(TOR, login="t" * 257)) == []
+    assert userids(msgspec.structs.replace(TOR, login=" ")) == []
+
+
+@pytest.mark.parametrize(
+    "email", ["anna@fjord", "fjord.no", "@fjord.no", "anna@.no", "", " ", "a@" + "f" * 252 + ".no"]
+)
+def test_what_is_no_email_address_is_left_out(email: str) -> None:
+    assert "<email>" not in pifu(msgspec.structs.replace(ANNA, email=email))
+
+
+def test_the_longest_email_address_is_written() -> None:
+    assert "<email>" in pifu(msgspec.structs.replace(ANNA, email="a@" + "f" * 251 + ".no"))
+
+
+def test_family_and_given_name_are_always_there() -> None:
+    assert "<family></family>\n        <given></given>" in pifu(
+        msgspec.structs.replace(ANNA, given_name="", family_name=" ")
+    )
+
+
+def test_over_long_texts_are_cut() -> None:
+    person = pifu(msgspec.structs.replace(ANNA, given_name="g" * 300, family_name="f" * 300))
+    assert f"<family>{'f' * 256}</family>" in person
+    assert f"<given>{'g' * 256}</given>" in person
+    assert f"<fn>{'g' * 256}</fn>" in person
+    group = pifu(msgspec.structs.replace(FJORD, short="s" * 61, long="l" * 2049))
+    assert f"<short>{'s' * 60}</short>" in group
+    assert f"<long>{'l' * 256}</long>" in group
+    assert f"<full>{'l' * 2048}</full>" in group
+    assert f"<pifu_value>{'l' * 256}</pifu_value>" in group
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("class", '<typevalue level="1">basisgruppe<'),
+        ("subject", '<typevalue level="2">undervisningsgruppe<'),
+        ("", '<typevalue level="2">undervisningsgruppe<'),
+    ],
+)
+def test_a_class_is_a_base_group_and_every_other_group_a_teaching_group(kind: str, value: str) -> None:
+    assert value in pifu(msgspec.structs.replace(NORWEGIAN, kind=kind))
+
+
+def test_a_school_points_to_its_owner_and_says_its_number_only_if_it_is_known() -> None:
+    text = pifu(LEARNING)
+    assert '<typevalue level="2">skole</typevalue>' in text
+    assert "<id>org-100000008</id>\n      </sourcedid>\n      <label>skoleeier</label>" in text
+    assert "pifu_id" not in text
+    assert '<pifu_name type="legalName">' in text
+
+
+def test_a_group_with_none_above_it_points_to_itself() -> None:
+    text = pifu(msgspec.structs.replace(NORWEGIAN, parent=None))
+    assert text.count("<id>group-7</id>") == 2
+
+
+def test_nothing_is_written_that_pifu_ims_does_not_have() -> None:
+    text = "".join(map(pifu, EVERYTHING))
+    assert not re.search("institutionrole|<org>|orgname|<datasource>|>imsfeed<", text)

@@ -1,0 +1,100 @@
+"""The future that messages of a batch share: done when Kafka has all of them, whatever becomes of the batch."""
+
+from typing import Any
+
+from kafka.errors import KafkaError
+from kafka.producer.future import FutureProduceResult
+from kafka.structs import TopicPartition
+
+from producers.events.batched_producer import BatchFuture
+
+PLACE = TopicPartition("changes", 0)
+DONE = (0, -1, None)
+
+
+def failed(error: BaseException) -> tuple[int, int, Any]:
+    return (-1, -1, lambda _: error)
+
+
+def shared_by(messages: int) -> tuple[BatchFuture, FutureProduceResult]:
+    """The future of that many messages, and that of their batch."""
+    batch = FutureProduceResult(PLACE)
+    future = BatchFuture(batch)
+    future.messages = messages
+    return future, batch
+
+
+def divided(future: BatchFuture, *parts: int) -> list[FutureProduceResult]:
+    """As kafka-python divides a batch: every message is told its new one."""
+    batches = [FutureProduceResult(PLACE) for _ in parts]
+    for batch, messages in zip(batches, parts, strict=True):
+        for index in range(messages):
+            future.rebind(batch, index)
+    return batches
+
+
+def test_it_is_done_when_its_batch_is() -> None:
+    future, batch = shared_by(7)
+    assert not future.is_done
+    batch.success(DONE)
+    assert future.succeeded()
+
+
+def test_it_fails_with_its_batch_and_tells_so_at_once() -> None:
+    future, batch = shared_by(7)
+    told: list[BaseException] = []
+    future.add_errback(told.append)
+    error = KafkaError("refused")
+    batch.success(failed(error))
+    assert future.exception is error
+    assert told == [error]
+
+
+def test_it_tells_of_a_failure_that_came_before_it_was_asked_to() -> None:
+    future, batch = shared_by(1)
+    error = KafkaError("refused")
+    batch.success(failed(error))
+    told: list[BaseException] = []
+    future.add_errback(told.append)
+    assert told == [error]
+
+
+def test_a_divided_batch_is_done_when_every_part_is() -> None:
+    future, _ = shared_by(5)
+    first, second = divided(future, 2, 3)
+    first.success(DONE)
+    assert not future.is_done
+    second.success(DONE)
+    assert future.succeeded()
+
+
+def test_a_part_may_be_divided_again() -> None:
+    future, _ = shared_by(5)
+    _, second = divided(future, 2, 3)
+    third, fourth = divided(future, 1, 1)
+    second.success(DONE)
+    third.success(DONE)
+    assert not future.is_done
+    fourth.success(DONE)
+    assert future.succeeded()
+
+
+def test_one_part_that_fails_is_enough_and_tells_once() -> None:
+    future, _ = shared_by(4)
+    told: list[BaseException] = []
+    future.add_errback(told.append)
+    first, second = divided(future, 2, 2)
+    errors = [KafkaError("first"), KafkaError("second")]
+    first.success(failed(errors[0]))
+    second.success(failed(errors[1]))
+    assert future.exception is errors[0]
+    assert told == errors[:1]
+
+
+def test_a_part_that_arrives_after_another_failed_changes_nothing() -> None:
+    future, _ = shared_by(2)
+    first, second = divided(future, 1, 1)
+    error = KafkaError("refused")
+    first.success(failed(error))
+    second.success(DONE)
+    assert future.exception is error
