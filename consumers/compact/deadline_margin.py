@@ -10,7 +10,10 @@ from ims.targets.importer_deadline import last_due, margin
 
 
 def lowest_margin(connection: Connection, targets: Iterable[TargetRow], now: datetime) -> float:
-    """Return the lowest :func:`~ims.targets.importer_deadline.margin` of enabled targets in seconds; NaN if there is none."""
+    """Return the lowest margin of all enabled targets in seconds, NaN if none has one.
+
+    As :func:`ims.targets.importer_deadline.margin` works it out for one.
+    """
     margins = [_margin(connection, target, now) for target in targets if target.state not in {"disabled", "waiting"}]
     return min((one for one in margins if one is not None), default=math.nan)
 

@@ -29,30 +29,30 @@ from consumers.holds import holds_store
 from consumers.notices import notice_store
 from consumers.notices.mail import mail_server
 from consumers.notices.notices import Notices
-from consumers.publication.delta import Cut, cut_once
+from consumers.publication.delta import Publication, publish_delta
 from consumers.publication.first_publication import publish_first
-from consumers.publication.urgent_delta import cut_urgently
+from consumers.publication.urgent_delta import publish_urgent_delta
 from consumers.published import exclusions_store, published_store, recorded_files, tombstones
-from consumers.reconciliation.nightly import NightlyProof
+from consumers.reconciliation.nightly import NightlyReconciliation
 from ims.errors import FeedError
 from ims.holds.losses import Cause
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import Reason
-from ims.runtime.failpoints import crash_point
+from ims.runtime.failpoints import failpoint
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
 from ims.runtime.mapping_file import read_mapping
 from ims.runtime.metrics import TARGET_STATES, CompactMetrics
-from ims.runtime.retries import patiently
+from ims.runtime.retries import retrying
 from ims.runtime.settings import Settings
 from ims.targets.schedule import due_snapshot, local_day
 
 log = get_logger(__name__)
 
-_KEEP_HOUSE_EVERY: Final = timedelta(minutes=10)
+_CLEAN_UP_EVERY: Final = timedelta(minutes=10)
 _LOOK_EVERY: Final = timedelta(seconds=30)
 """Time between two looks at what is costly to count, and at what case workers should be told."""
-LEFT_OUT_SERIES: Final = [
+EXCLUDED_SERIES: Final = [
     (kind.name.lower(), reason.value) for kind in (RecordKind.PERSON, RecordKind.GROUP) for reason in Reason
 ]
 """Labels of the metric that counts who is left out, and why."""
@@ -74,14 +74,14 @@ def run(settings: Settings, stop: Stop, metrics: CompactMetrics, ready: Callable
         ready(False)
         log.warning("starting again", error=error, wait_seconds=round(wait, 1))
 
-    with ThreadPoolExecutor(1, "proof") as prover:
-        proof = NightlyProof(settings, read_mapping(settings), metrics, prover, stop)
-        for attempt in patiently(_is_transient, stop=stop, on_retry=again):
+    with ThreadPoolExecutor(1, "reconciliation") as prover:
+        reconciliation = NightlyReconciliation(settings, read_mapping(settings), metrics, prover, stop)
+        for attempt in retrying(_is_transient, stop=stop, on_retry=again):
             with attempt, sessions.connect(settings.state(), "compact") as connection:
                 connection.execute(f"listen {CHANNEL}")
                 with ThreadPoolExecutor(1, "snapshot") as writer, ThreadPoolExecutor(1, "notices") as mailer:
                     notices = None if server is None else Notices(settings, server, mailer, metrics, stop)
-                    compactor = Compactor(settings, metrics, connection, writer, notices, proof)
+                    compactor = Compactor(settings, metrics, connection, writer, notices, reconciliation)
                     ready(True)
                     while not stop:
                         wait = compactor.step(datetime.now(UTC))
@@ -99,14 +99,14 @@ class Compactor:
         connection: Connection,
         writer: Executor,
         notices: Notices | None = None,
-        proof: NightlyProof | None = None,
+        reconciliation: NightlyReconciliation | None = None,
     ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._connection = connection
         self._files = FullFiles(settings, metrics, writer)
         self._notices = notices
-        self._proof = proof
+        self._reconciliation = reconciliation
         self._progress: dict[int, Progress] = {}
         self._pace = Pace(settings.settle_seconds)
         self._kept_house: datetime | None = None
@@ -134,14 +134,14 @@ class Compactor:
                 self._broken.add(target.target_id)
                 log.error("target failed", target=target.settings.name, owner=target.owner_id, error=str(error))  # noqa: TRY400 - the text says it all
         self._watch(targets)
-        if self._proof is not None:
-            self._proof.look(self._connection, targets, now)
+        if self._reconciliation is not None:
+            self._reconciliation.look(self._connection, targets, now)
         if passed(self._looked, _LOOK_EVERY, now):
             self._count()
             self._look(now)
             self._looked = now
-        if passed(self._kept_house, _KEEP_HOUSE_EVERY, now):
-            self._keep_house(all_targets(self._connection), now)
+        if passed(self._kept_house, _CLEAN_UP_EVERY, now):
+            self._clean_up(all_targets(self._connection), now)
             self._kept_house = now
         return self._pace.pause(targets)
 
@@ -153,7 +153,7 @@ class Compactor:
         if target.head_seq is None:
             if not publish_first(self._connection, target.target_id, now, lambda: self._metrics.alive(time.time())):
                 return
-            crash_point("first.committed")
+            failpoint("first.committed")
             log.info("first publication", target=target.settings.name, owner=target.owner_id)
             self._pace.within(AT_ONCE)  # nothing of it can be seen before its snapshot
         elif self._check.stands_still(target, now):
@@ -164,7 +164,7 @@ class Compactor:
             self._published(target, progress, now)
 
     def _published(self, target: TargetRow, progress: Progress, now: datetime) -> None:
-        self._cut(target, progress, now)
+        self._publish(target, progress, now)
         every = timedelta(seconds=self._settings.manifest_seconds)
         if progress.manifest_state != target.shown_state or passed(progress.manifest_at, every, now):
             self._manifest(target, progress, now)
@@ -176,31 +176,31 @@ class Compactor:
             progress.exported_at = now
             self._files.begin_export(target, progress, now)
 
-    def _cut(self, target: TargetRow, progress: Progress, now: datetime) -> None:
+    def _publish(self, target: TargetRow, progress: Progress, now: datetime) -> None:
         if target.urgent:
-            self._tell(cut_urgently(self._connection, target.target_id, now), target, progress, now)
+            self._tell(publish_urgent_delta(self._connection, target.target_id, now), target, progress, now)
         settle = self._settings.settle_seconds
         midnight = local_day(now, target.settings.zone) > (target.dated_through or date.min)
-        rested = target.resting is not None and target.resting >= settle
-        if target.urgent or target.recompute or target.review or target.repair or midnight or rested:
-            self._tell(cut_once(self._connection, target.target_id, now, settle), target, progress, now)
+        settled_for = target.settling is not None and target.settling >= settle
+        if target.urgent or target.recompute or target.review or target.repair or midnight or settled_for:
+            self._tell(publish_delta(self._connection, target.target_id, now, settle), target, progress, now)
 
-    def _tell(self, cut: Cut | None, target: TargetRow, progress: Progress, now: datetime) -> None:
+    def _tell(self, publication: Publication | None, target: TargetRow, progress: Progress, now: datetime) -> None:
         self._metrics.delta_attempts.inc()
-        if cut is not None:
+        if publication is not None:
             self._pace.within(AT_ONCE)  # for what has come to rest meanwhile; its notification was long ago
         elif target.state == "ok" and not target.open:
             self._pace.within(SOON)
-        if cut is None or not cut.entries:
+        if publication is None or not publication.entries:
             return
-        crash_point("cut.committed")
+        failpoint("publication.committed")
         self._manifest(target, progress, now)
-        self._metrics.delta_published.inc(len(cut.entries))
-        self._metrics.changed_ids.inc(cut.changed_ids)
-        oldest = cut.entries[0].oldest_event_at
+        self._metrics.delta_published.inc(len(publication.entries))
+        self._metrics.changed_ids.inc(publication.changed_ids)
+        oldest = publication.entries[0].oldest_event_at
         if oldest is not None:
             self._metrics.end_to_end_seconds.observe(max(0.0, time.time() - oldest.timestamp()))
-        for entry in cut.entries:
+        for entry in publication.entries:
             log.info("delta", target=target.settings.name, owner=target.owner_id, seq=entry.seq, size=entry.size)
 
     def _manifest(self, target: TargetRow, progress: Progress, now: datetime) -> None:
@@ -217,29 +217,29 @@ class Compactor:
         self._metrics.delta_seq.set(max((target.head_seq or 0 for target in targets), default=0))
 
     def _count(self) -> None:
-        self._metrics.pending_marks.set(published_store.pending_marks(self._connection))
-        counts = exclusions_store.left_out_counts(self._connection)
-        for kind, reason in LEFT_OUT_SERIES:
-            self._metrics.left_out.labels(kind, reason).set(counts.get((kind, reason), 0))
+        self._metrics.pending_changes.set(published_store.pending_changes_count(self._connection))
+        counts = exclusions_store.excluded_counts(self._connection)
+        for kind, reason in EXCLUDED_SERIES:
+            self._metrics.excluded.labels(kind, reason).set(counts.get((kind, reason), 0))
         held = holds_store.counts(self._connection)
         for cause in Cause:
-            self._metrics.held.labels(cause.value).set(held.get(cause, 0))
+            self._metrics.held_persons.labels(cause.value).set(held.get(cause, 0))
 
     def _look(self, now: datetime) -> None:
         """See whether the importers' hours are kept, and tell the case workers what they should know."""
-        self._metrics.ready_by_margin_seconds.set(lowest_margin(self._connection, all_targets(self._connection), now))
+        self._metrics.deadline_margin_seconds.set(lowest_margin(self._connection, all_targets(self._connection), now))
         if self._notices is not None and self._notices.look(self._broken, now):
             self._broken.clear()
 
-    def _keep_house(self, targets: list[TargetRow], now: datetime) -> None:
+    def _clean_up(self, targets: list[TargetRow], now: datetime) -> None:
         """Remove what is past its time."""
         before = now - timedelta(days=self._settings.retention_days)
         for target in targets:
             if target.has_snapshot and not self._check.stands_still(target, now):
                 self._expire(target, before, now)
-        published_store.forget_marks(self._connection)
+        published_store.delete_published_changes(self._connection)
         notice_store.forget(self._connection, before)
-        holds_store.forget_departures(self._connection, now)
+        holds_store.delete_old_departures(self._connection, now)
 
     def _expire(self, target: TargetRow, before: datetime, now: datetime) -> None:
         root = self._settings.feed_directory

@@ -40,10 +40,10 @@ class Pace:
         """Seconds until the next step, with the targets as they were read in this one; begins the next."""
         within, self._within = self._within, IDLE_SECONDS
         settle = self._settle_seconds
-        rests = [
-            settle - t.resting for t in targets if t.resting is not None and t.resting < settle and t.state == "ok"
+        settle_waits = [
+            settle - t.settling for t in targets if t.settling is not None and t.settling < settle and t.state == "ok"
         ]
-        return max(AT_ONCE, min([*rests, within]))
+        return max(AT_ONCE, min([*settle_waits, within]))
 
 
 def await_news(connection: Connection, stop: Stop, seconds: float) -> None:

@@ -2,5 +2,5 @@
 
 from typing import Final
 
-CHANNEL: Final = "imsfeed_marks"
+CHANNEL: Final = "imsfeed_pending_changes"
 """Notified when marks have been made: there may be something to publish."""

@@ -78,7 +78,7 @@ def reading(connection: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def one_view(connection: Connection) -> Iterator[None]:
+def repeatable_read(connection: Connection) -> Iterator[None]:
     """A transaction all of whose statements see the same state of the database.
 
     Raises:

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from consumers.database.sessions import Connection
 from ims.errors import InvalidSettingsError
-from ims.feed.conflicts import Standstill
+from ims.feed.conflicts import HaltReason
 from ims.identifiers import compact, organisation_number
 from ims.targets.target_settings import TargetSettings, changed
 from ims.xml.dialect import Dialect
@@ -26,18 +26,18 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
         head_seq: number of the last delta, 0 after the first publication, ``None`` before it.
         head_sha256: its digest; of snapshot 0 while there is no delta.
         epoch_seq: number of the epoch's first snapshot.
-        standstill: why nothing must be written to the feed until a person has looked, or ``None``.
+        halt_reason: why nothing must be written to the feed until a person has looked, or ``None``.
         announced: a manifest of the present files has been written.
         recompute: the settings have changed since the last cut.
         repair: a proof has found what was told to be wrong since the last cut.
-        proved_through: local date of the last scheduled snapshot that a proof has found in order.
+        reconciled_through: local date of the last scheduled snapshot that a proof has found in order.
         owner_orgnr: the owner's organisation number now, ``None`` if it has no valid one or has not arrived. A feed
             without one is not emptied but stands still: a mistake in one field must not lock out a whole owner.
         open: a source transaction has arrived in part for this owner.
         has_snapshot: at least one snapshot exists.
-        resting: seconds that the oldest mark not yet told has rested, or ``None`` if all are told.
+        settling: seconds that the oldest mark not yet told has rested, or ``None`` if all are told.
         urgent: a person must be looked at without waiting for anything.
-        cut_settings: the settings of the last cut.
+        published_settings: the settings of the last cut.
         held: something waits for an approval.
         review: the next cut looks at all who wait.
     """
@@ -48,7 +48,7 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
     recompute: bool
     epoch: str
     epoch_seq: int = 0
-    standstill: Standstill | None = None
+    halt_reason: HaltReason | None = None
     announced: bool = False
     orgnr: str | None
     source: str | None
@@ -56,17 +56,17 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
     head_seq: int | None
     head_sha256: str | None
     head_at: datetime | None
-    marks_through: int
+    changes_through: int
     dated_through: date | None
     snapshot_through: date | None
     owner_orgnr: str | None
     open: bool
     has_snapshot: bool
-    resting: float | None
+    settling: float | None
     urgent: bool = False
     repair: bool = False
-    proved_through: date | None = None
-    cut_settings: TargetSettings | None = None
+    reconciled_through: date | None = None
+    published_settings: TargetSettings | None = None
     held: bool = False
     review: bool = False
 
@@ -77,7 +77,7 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
             return "disabled"
         if self.head_seq is None:
             return "waiting"
-        return "ok" if self.owner_orgnr == self.orgnr and self.standstill is None else "stale"
+        return "ok" if self.owner_orgnr == self.orgnr and self.halt_reason is None else "stale"
 
     @property
     def shown_state(self) -> Literal["ok", "held", "waiting", "stale", "disabled"]:
@@ -92,23 +92,23 @@ def source_of(target: TargetRow) -> str:
 
 _COLUMNS: Final = """
 select t.target_id, t.owner_id, t.settings, t.recompute, t.epoch, t.orgnr, t.source, t.dialect, t.head_seq,
-       t.head_sha256, t.head_at, t.marks_through, t.dated_through, t.snapshot_through, t.repair, t.proved_through,
-       t.epoch_seq, t.standstill, t.announced_at is not null as announced, t.cut_settings, t.review,
+       t.head_sha256, t.head_at, t.changes_through, t.dated_through, t.snapshot_through, t.repair, t.reconciled_through,
+       t.epoch_seq, t.halt_reason, t.announced_at is not null as announced, t.published_settings, t.review,
        exists (select from imsfeed.hold h where h.target_id = t.target_id and h.ended_at is null) as held,
        (select o.orgnr from imsfeed.owner o where o.owner_id = t.owner_id) as owner_orgnr,
        exists (select from imsfeed.topic_partition p where t.owner_id = any (p.open_owners)) as open,
        exists (select from imsfeed.snapshot s where s.target_id = t.target_id) as has_snapshot,
-       (select extract(epoch from clock_timestamp() - m.marked_at)::float8 from imsfeed.mark m
-         where m.owner_id = t.owner_id and m.mark_id > t.marks_through order by m.mark_id limit 1) as resting,
-       exists (select from imsfeed.urgent_mark u where u.target_id = t.target_id) as urgent
+       (select extract(epoch from clock_timestamp() - m.noted_at)::float8 from imsfeed.pending_change m
+         where m.owner_id = t.owner_id and m.change_id > t.changes_through order by m.change_id limit 1) as settling,
+       exists (select from imsfeed.urgent_person u where u.target_id = t.target_id) as urgent
   from imsfeed.target t
 """
 
 
 def _row(**columns: Any) -> TargetRow:  # noqa: ANN401 - a database's row
     settings = columns["settings"] = msgspec.convert(columns["settings"], TargetSettings)
-    columns["standstill"] = Standstill(columns["standstill"]) if columns["standstill"] else None
-    columns["cut_settings"] = msgspec.convert(columns["cut_settings"], TargetSettings | None)
+    columns["halt_reason"] = HaltReason(columns["halt_reason"]) if columns["halt_reason"] else None
+    columns["published_settings"] = msgspec.convert(columns["published_settings"], TargetSettings | None)
     columns["owner_orgnr"] = valid_orgnr(columns["owner_orgnr"], settings)
     return TargetRow(**columns)
 

@@ -10,7 +10,7 @@ from consumers.database.array_literals import array_literal
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow
 from consumers.facts import suppressions
-from consumers.facts.pending_changes import Mark, Pending, settled
+from consumers.facts.pending_changes import Pending, PendingChange, settled
 from ims.identifiers.national_id import NationalId
 from ims.rules.group_records import group_id
 from ims.source.facts import FACT_TYPES, CourseGroup, Employee, Enrolment, Fact, Facts, Owner, Person, School, Table
@@ -31,17 +31,17 @@ class Affected(msgspec.Struct, frozen=True):
 
 def unsettled(connection: Connection, target: TargetRow) -> Pending:
     """All that the target has not been told yet, whether it has rested or not."""
-    return settled(marks_of(connection, target), 0, after=target.marks_through)
+    return settled(pending_changes(connection, target), 0, after=target.changes_through)
 
 
-def marks_of(connection: Connection, target: TargetRow) -> Sequence[Mark]:
+def pending_changes(connection: Connection, target: TargetRow) -> Sequence[PendingChange]:
     """The marks that the target has not been told, in order."""
     rows = connection.execute(
-        "select mark_id, kind, id, committed_at, extract(epoch from clock_timestamp() - marked_at)::float8"
-        " from imsfeed.mark where owner_id = %s and mark_id > %s order by mark_id",
-        (target.owner_id, target.marks_through),
+        "select change_id, kind, id, committed_at, extract(epoch from clock_timestamp() - noted_at)::float8"
+        " from imsfeed.pending_change where owner_id = %s and change_id > %s order by change_id",
+        (target.owner_id, target.changes_through),
     ).fetchall()
-    return [Mark(*row) for row in rows]
+    return [PendingChange(*row) for row in rows]
 
 
 def affected(connection: Connection, target: TargetRow, pending: Pending, days: tuple[date, date] | None) -> Affected:
@@ -53,14 +53,14 @@ def affected(connection: Connection, target: TargetRow, pending: Pending, days: 
     Args:
         days: the day up to which dates are told, and today; what begins or has ended between them has changed.
     """
-    told, today = days or (None, None)
+    published, today = days or (None, None)
     parameters: dict[str, Any] = {
         "target": target.target_id,
         "owner": target.owner_id,
         "persons": list(pending.persons),
         "groups": list(pending.groups),
         "schools": list(pending.schools),
-        "told": told,
+        "told": published,
         "today": today,
         "lead": target.settings.lead_days,
         "grace": target.settings.grace_days,
@@ -68,12 +68,12 @@ def affected(connection: Connection, target: TargetRow, pending: Pending, days: 
     groups = _with_same_id(connection, target, _ids(connection, _GROUPS, parameters))
     parameters["groups"] = groups
     persons = _ids(connection, _PERSONS, parameters)
-    return Affected(with_twins(connection, target, persons), groups)
+    return Affected(with_same_id(connection, target, persons), groups)
 
 
-def with_twins(connection: Connection, target: TargetRow, persons: Collection[int]) -> list[int]:
+def with_same_id(connection: Connection, target: TargetRow, persons: Collection[int]) -> list[int]:
     """These persons and those at the owner who share a national id with one of them."""
-    return _ids(connection, _TWINS, {"owner": target.owner_id, "persons": array_literal(list(persons))})
+    return _ids(connection, _SAME_NATIONAL_ID, {"owner": target.owner_id, "persons": array_literal(list(persons))})
 
 
 def persons_called(connection: Connection, target: TargetRow, ids: Collection[str]) -> list[int]:
@@ -98,7 +98,7 @@ def chunks(connection: Connection, target: TargetRow) -> Iterator[Affected]:
 def parts(connection: Connection, target: TargetRow, persons: list[int]) -> Iterator[list[int]]:
     """The persons some at a time; those that share a national id are never apart, and may therefore come twice."""
     for start in range(0, len(persons), _CHUNK):
-        yield with_twins(connection, target, persons[start : start + _CHUNK])
+        yield with_same_id(connection, target, persons[start : start + _CHUNK])
 
 
 def read_facts(connection: Connection, target: TargetRow, persons: Collection[int], groups: Collection[int]) -> Facts:
@@ -177,7 +177,7 @@ union select id from imsfeed.course_group
 union select id from imsfeed.course_group
        where owner_id = %(owner)s and ends_on >= %(told)s::date - %(grace)s::int
          and ends_on < %(today)s::date - %(grace)s::int
-union select id from imsfeed.left_out where target_id = %(target)s and kind = 2 and reason = 'duplicate_id'
+union select id from imsfeed.exclusion where target_id = %(target)s and kind = 2 and reason = 'duplicate_id'
 union select group_id from imsfeed.published
        where target_id = %(target)s and kind = 2 and group_id is not null and id like 'school-%%'
          and cardinality(%(schools)s::bigint[]) > 0
@@ -195,7 +195,7 @@ union select person_id from imsfeed.enrolment
        where owner_id = %(owner)s and starts_on > %(told)s::date and starts_on <= %(today)s::date
 union select person_id from imsfeed.enrolment
        where owner_id = %(owner)s and ends_on >= %(told)s::date and ends_on < %(today)s::date
-union select id from imsfeed.left_out where target_id = %(target)s and kind = 1 and reason = 'duplicate_id'
+union select id from imsfeed.exclusion where target_id = %(target)s and kind = 1 and reason = 'duplicate_id'
 union select member.person_id from imsfeed.published school
   join imsfeed.published member on member.target_id = school.target_id and member.kind = 3 and member.id = school.id
  where school.target_id = %(target)s and school.kind = 2 and school.group_id is null and school.id like 'school-%%'
@@ -204,7 +204,7 @@ union select member.person_id from imsfeed.published school
                     where known.owner_id = %(owner)s and school.id = 'school-' || btrim(known.school_no))
 """
 
-_TWINS: Final = """
+_SAME_NATIONAL_ID: Final = """
 select unnest(%(persons)s::bigint[]) as id
 union select twin.id from imsfeed.person one
   join imsfeed.person twin
@@ -223,13 +223,13 @@ select id from imsfeed.person
 _ALL_PERSONS: Final = """
 select id from imsfeed.person where owner_id = %(owner)s
 union select person_id from imsfeed.published where target_id = %(target)s and person_id is not null
-union select id from imsfeed.left_out where target_id = %(target)s and kind = 1
+union select id from imsfeed.exclusion where target_id = %(target)s and kind = 1
 order by 1
 """
 
 _ALL_GROUPS: Final = """
 select id from imsfeed.course_group where owner_id = %(owner)s
 union select group_id from imsfeed.published where target_id = %(target)s and group_id is not null
-union select id from imsfeed.left_out where target_id = %(target)s and kind = 2
+union select id from imsfeed.exclusion where target_id = %(target)s and kind = 2
 order by 1
 """

@@ -13,22 +13,22 @@ from typing import Final
 
 import msgspec
 
-PATIENCE: Final = 5
+LONGEST_WAIT: Final = 5
 """Settling times after which a change is told whatever newer one still rests."""
 
 
-class Mark(msgspec.Struct, frozen=True):
+class PendingChange(msgspec.Struct, frozen=True):
     """One owner's, school's, person's or group's facts may have changed.
 
     Attributes:
-        rested: seconds since it was made, by the state database's clock.
+        settled_for: seconds since it was made, by the state database's clock.
     """
 
-    mark_id: int
+    change_id: int
     kind: str
     id: int
     committed_at: datetime | None
-    rested: float
+    settled_for: float
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -49,29 +49,29 @@ class Pending(msgspec.Struct, frozen=True):
         return bool(self.everything or self.schools or self.persons or self.groups)
 
 
-def settled(marks: Iterable[Mark], settle_seconds: float, *, after: int) -> Pending:
+def settled(changes: Iterable[PendingChange], settle_seconds: float, *, after: int) -> Pending:
     """The part of *marks* (those after mark *after*, in order) that a cut takes now."""
-    ordered = list(marks)
+    ordered = list(changes)
     # In order: what comes after a resting mark rests too, whatever its clock says.
-    rested = list(itertools.takewhile(lambda mark: mark.rested >= settle_seconds, ordered))
-    restless = {mark.id for mark in ordered[len(rested) :] if mark.kind == "person"}
-    patience = settle_seconds * PATIENCE
-    waiting = {m.id for m in rested if m.kind == "person" and m.id in restless}
-    waiting -= {m.id for m in rested if m.kind == "person" and m.rested >= patience}
-    taken = [mark for mark in rested if not (mark.kind == "person" and mark.id in waiting)]
+    settled_for = list(itertools.takewhile(lambda change: change.settled_for >= settle_seconds, ordered))
+    unsettled_ids = {change.id for change in ordered[len(settled_for) :] if change.kind == "person"}
+    longest_wait = settle_seconds * LONGEST_WAIT
+    waiting = {m.id for m in settled_for if m.kind == "person" and m.id in unsettled_ids}
+    waiting -= {m.id for m in settled_for if m.kind == "person" and m.settled_for >= longest_wait}
+    taken = [change for change in settled_for if not (change.kind == "person" and change.id in waiting)]
     return Pending(
-        through=rested[-1].mark_id if rested else after,
-        everything=any(mark.kind == "owner" for mark in taken),
-        schools=frozenset(mark.id for mark in taken if mark.kind == "school"),
-        persons=frozenset(mark.id for mark in taken if mark.kind == "person"),
-        groups=frozenset(mark.id for mark in taken if mark.kind == "group"),
+        through=settled_for[-1].change_id if settled_for else after,
+        everything=any(change.kind == "owner" for change in taken),
+        schools=frozenset(change.id for change in taken if change.kind == "school"),
+        persons=frozenset(change.id for change in taken if change.kind == "person"),
+        groups=frozenset(change.id for change in taken if change.kind == "group"),
         oldest_event_at=min((m.committed_at for m in taken if m.committed_at is not None), default=None),
     )
 
 
-def mentioned(marks: Iterable[Mark]) -> Pending:
+def mentioned(changes: Iterable[PendingChange]) -> Pending:
     """All that *marks* are about, rested or not: whatever is gone of it, an event has said so, and no load alone."""
-    return settled(marks, -math.inf, after=0)
+    return settled(changes, -math.inf, after=0)
 
 
 def looking_at(persons: Iterable[int], groups: Iterable[int]) -> Pending:

@@ -42,14 +42,14 @@ def in_force(connection: Connection, owner_id: int, kind: Kind, persons: Collect
 def urgent(connection: Connection, target_id: int) -> frozenset[int]:
     """The persons at whom the target's next cut must look, settled or not."""
     rows = connection.execute(
-        "select distinct person_id from imsfeed.urgent_mark where target_id = %s", (target_id,)
+        "select distinct person_id from imsfeed.urgent_person where target_id = %s", (target_id,)
     ).fetchall()
     return frozenset(person for (person,) in rows)
 
 
-def looked_at(connection: Connection, target_id: int) -> None:
+def in_scope(connection: Connection, target_id: int) -> None:
     """The cut has looked at :func:`urgent`; in its own transaction, which sees no marks but those."""
-    connection.execute("delete from imsfeed.urgent_mark where target_id = %s", (target_id,))
+    connection.execute("delete from imsfeed.urgent_person where target_id = %s", (target_id,))
 
 
 def to_be_ended(connection: Connection, owner_id: int, persons: Collection[int], through: int) -> dict[int, bool]:
@@ -60,8 +60,9 @@ def to_be_ended(connection: Connection, owner_id: int, persons: Collection[int],
     """
     rows = connection.execute(
         "select s.person_id, s.known from imsfeed.suppression s where s.owner_id = %(owner)s and s.kind = 'leave_now'"
-        " and s.person_id = any (%(persons)s) and s.ended_at is null and not exists (select from imsfeed.mark m"
-        " where m.owner_id = s.owner_id and m.kind = 'person' and m.id = s.person_id and m.mark_id > %(through)s)",
+        " and s.person_id = any (%(persons)s) and s.ended_at is null and not exists (select from"
+        " imsfeed.pending_change m"
+        " where m.owner_id = s.owner_id and m.kind = 'person' and m.id = s.person_id and m.change_id > %(through)s)",
         {"owner": owner_id, "persons": list(persons), "through": through},
     ).fetchall()
     return dict(rows)

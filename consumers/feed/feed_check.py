@@ -11,7 +11,7 @@ from consumers.database.targets_table import TargetRow, lock_target
 from consumers.feed.feed_directory import FeedDirectory
 from consumers.feed.snapshots import feed_directory
 from ims.errors import FeedError
-from ims.feed.conflicts import Recorded, Standstill, contradiction, text_of
+from ims.feed.conflicts import HaltReason, Recorded, contradiction, text_of
 from ims.feed.manifest import Manifest, delta_path
 from ims.runtime.logs import get_logger
 
@@ -36,42 +36,42 @@ class FeedCheck:
         """Whether nothing must be written for a target that has been published."""
         last = self._looked.get(target.target_id)
         if last is not None and timedelta() <= now - last < self._every:
-            return target.standstill is not None
+            return target.halt_reason is not None
         self._looked[target.target_id] = now
         found = self._examine(target)
         if found is not None:
             name = target.settings.name
             log.error("target stands still", target=name, owner=target.owner_id, reason=text_of(found, name))
-        elif target.standstill is not None:
+        elif target.halt_reason is not None:
             log.info("target goes on", target=target.settings.name, owner=target.owner_id)
         return found is not None
 
-    def _examine(self, target: TargetRow) -> Standstill | None:
+    def _examine(self, target: TargetRow) -> HaltReason | None:
         """What is found now, or was found last while another process works on the target."""
         with self._connection.transaction():
             locked = lock_target(self._connection, target.target_id)
             if locked is None:
-                return target.standstill
+                return target.halt_reason
             return examine(self._connection, locked, feed_directory(self._root, locked))
 
 
-def examine(connection: Connection, target: TargetRow, directory: FeedDirectory) -> Standstill | None:
+def examine(connection: Connection, target: TargetRow, directory: FeedDirectory) -> HaltReason | None:
     """See whether the feed may be written to, in a transaction that holds the target's lock, and keep the answer."""
     found = _find(connection, target, directory)
-    if found != target.standstill:
-        connection.execute("update imsfeed.target set standstill = %s where target_id = %s", (found, target.target_id))
+    if found != target.halt_reason:
+        connection.execute("update imsfeed.target set halt_reason = %s where target_id = %s", (found, target.target_id))
     return found
 
 
-def _find(connection: Connection, target: TargetRow, directory: FeedDirectory) -> Standstill | None:
+def _find(connection: Connection, target: TargetRow, directory: FeedDirectory) -> HaltReason | None:
     try:
         manifest = directory.manifest()
     except FeedError:
-        return Standstill.UNREADABLE
+        return HaltReason.UNREADABLE
     if manifest is not None and (found := contradiction(manifest, _recorded(connection, target, manifest))) is not None:
         return found
     if target.announced and (manifest is None or not _newest_are_there(connection, target, directory.path)):
-        return Standstill.FILES_MISSING
+        return HaltReason.FILES_MISSING
     return None
 
 

@@ -26,8 +26,8 @@ from ims.feed.manifest import (
     decode,
     parse_snapshot_name,
 )
-from ims.feed.step_verification import StepProof, prove_step
-from ims.feed.verification import Proof, prove
+from ims.feed.step_verification import StepVerification, prove_step
+from ims.feed.verification import Verification, verify
 
 _FILE_MODE: Final = 0o640
 _DIRECTORY_MODE: Final = 0o750
@@ -215,17 +215,17 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(existing, "sha256").hexdigest()
 
 
-def prove_folder(folder: Path) -> Proof:
+def verify_folder(folder: Path) -> Verification:
     """The proof of the feed in a target's folder (:mod:`ims.feed.verification`)."""
-    return prove(
+    return verify(
         lambda name: _read(folder, name),
         lambda name: sorted(path.name for path in (folder / name).glob("*")),
     )
 
 
-def prove_step_in(
+def verify_step_in(
     folder: Path, earlier: SnapshotEntry | None, later: SnapshotEntry, deltas: Sequence[DeltaEntry]
-) -> StepProof:
+) -> StepVerification:
     """The proof of one step of the feed in a target's folder (:mod:`ims.feed.step_verification`)."""
     return prove_step(lambda path: _inside(folder, path).open("rb"), earlier, later, deltas)
 

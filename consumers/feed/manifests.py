@@ -11,7 +11,7 @@ from consumers.feed import feed_check
 from consumers.feed.snapshots import feed_directory
 from consumers.published import recorded_files
 from ims.feed.manifest import DeltaEntry, Manifest, SnapshotEntry, delta_path, encode
-from ims.runtime.failpoints import crash_point
+from ims.runtime.failpoints import failpoint
 from ims.targets.importer_deadline import ready_by
 from ims.targets.schedule import next_snapshot
 
@@ -45,9 +45,9 @@ def write_manifest(connection: Connection, root: Path, target_id: int, now: date
         if feed_check.examine(connection, target, directory) is not None:
             return False
         for seq, _, xml in recorded_files.unlinked_deltas(connection, target_id):
-            crash_point("delta.before_link")
+            failpoint("delta.before_link")
             directory.link(delta_path(seq), xml)
-            crash_point("delta.linked")
+            failpoint("delta.linked")
             recorded_files.mark_linked(connection, target_id, seq, now)
         latest = recorded_files.latest_snapshot(connection, target_id)
         if latest is None:
@@ -56,9 +56,9 @@ def write_manifest(connection: Connection, root: Path, target_id: int, now: date
         if not target.announced:
             recorded_files.announced(connection, target_id, now)
         content = encode(manifest_of(target, *latest, deltas, now))
-        crash_point("manifest.before_rename")
+        failpoint("manifest.before_rename")
         directory.write_manifest(content, still_ours=lambda: sessions.see_that_it_lives(connection))
-        crash_point("manifest.renamed")
+        failpoint("manifest.renamed")
         return True
 
 

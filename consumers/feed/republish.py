@@ -17,9 +17,9 @@ from consumers.database.targets_table import TargetRow, lock_target, read_target
 from consumers.feed.feed_directory import FeedDirectory
 from consumers.feed.manifests import write_manifest
 from consumers.feed.snapshots import take_snapshot, write_export
-from consumers.publication.delta import cut_once
+from consumers.publication.delta import publish_delta
 from ims.errors import FeedError
-from ims.feed.conflicts import Standstill, text_of
+from ims.feed.conflicts import HaltReason, text_of
 from ims.feed.manifest import MANIFEST, delta_path
 
 
@@ -58,7 +58,7 @@ def republish(
         numbers = _numbers(connection, target_id)
         for seq in shown(numbers):
             directory.link(delta_path(seq), _bytes(connection, target_id, seq))
-        _forget_missing_snapshots(connection, target_id, directory)
+        _delete_missing_snapshots(connection, target_id, directory)
         _settle(connection, target, by, "republished", target.epoch, target.epoch)
         has_snapshot = read_target(connection, target_id).has_snapshot
     path = None if has_snapshot else take_snapshot(connection, root, target_id, now).path
@@ -83,10 +83,10 @@ def begin_epoch(connection: Connection, root: Path, target_id: int, now: datetim
         directory = _folder(root, target)
         former = {target.epoch, *_epoch_in(directory)}
         seq = max(directory.highest_seq(), target.head_seq or 0) + 1
-        _forget_history(connection, target_id, former, seq, now)
+        _delete_history(connection, target_id, former, seq, now)
         _settle(connection, target, by, "epoch", target.epoch, read_target(connection, target_id).epoch)
     path = take_snapshot(connection, root, target_id, now).path
-    cut_once(connection, target_id, now, settle_seconds=0)
+    publish_delta(connection, target_id, now, settle_seconds=0)
     return _finished(connection, root, target_id, now, 0, path)
 
 
@@ -111,10 +111,10 @@ def _folder(root: Path, target: TargetRow) -> FeedDirectory:
 
 
 def _see_that_nothing_is_newer(target: TargetRow, directory: FeedDirectory) -> None:
-    if target.standstill in {Standstill.AHEAD, Standstill.UNKNOWN_EPOCH}:
-        raise FeedError(f"target {target.settings.name}: {text_of(target.standstill, target.settings.name)}")
+    if target.halt_reason in {HaltReason.AHEAD, HaltReason.UNKNOWN_EPOCH}:
+        raise FeedError(f"target {target.settings.name}: {text_of(target.halt_reason, target.settings.name)}")
     if directory.highest_seq() > (target.head_seq or 0):
-        raise FeedError(f"target {target.settings.name}: {text_of(Standstill.AHEAD, target.settings.name)}")
+        raise FeedError(f"target {target.settings.name}: {text_of(HaltReason.AHEAD, target.settings.name)}")
 
 
 def _epoch_in(directory: FeedDirectory) -> set[str]:
@@ -137,14 +137,14 @@ def _bytes(connection: Connection, target_id: int, seq: int) -> bytes:
     return bytes(row[0]) if row else b""
 
 
-def _forget_missing_snapshots(connection: Connection, target_id: int, directory: FeedDirectory) -> None:
+def _delete_missing_snapshots(connection: Connection, target_id: int, directory: FeedDirectory) -> None:
     """Snapshots cannot be written again as they were: what was told has changed since."""
     rows = connection.execute("select path from imsfeed.snapshot where target_id = %s", (target_id,)).fetchall()
     missing = [path for (path,) in rows if not (directory.path / path).is_file()]
     connection.execute("delete from imsfeed.snapshot where target_id = %s and path = any (%s)", (target_id, missing))
 
 
-def _forget_history(connection: Connection, target_id: int, former: set[str], seq: int, now: datetime) -> None:
+def _delete_history(connection: Connection, target_id: int, former: set[str], seq: int, now: datetime) -> None:
     for epoch in former:
         connection.execute(
             "insert into imsfeed.former_epoch (target_id, epoch, ended_at) values (%s, %s, %s) on conflict do nothing",
@@ -162,7 +162,7 @@ def _forget_history(connection: Connection, target_id: int, former: set[str], se
 def _settle(connection: Connection, target: TargetRow, by: str, what: str, old: str, new: str) -> None:
     """The files are in order as far as anybody can see; who said so is kept."""
     connection.execute(
-        "update imsfeed.target set standstill = null, announced_at = null where target_id = %s", (target.target_id,)
+        "update imsfeed.target set halt_reason = null, announced_at = null where target_id = %s", (target.target_id,)
     )
     connection.execute(
         "insert into imsfeed.target_audit (changed_by, owner_id, name, setting, old_value, new_value)"
@@ -178,6 +178,6 @@ def _finished(
     written = write_manifest(connection, root, target_id, now, wait=True)
     target = read_target(connection, target_id)
     if not written:
-        why = "" if target.standstill is None else f": {text_of(target.standstill, target.settings.name)}"
+        why = "" if target.halt_reason is None else f": {text_of(target.halt_reason, target.settings.name)}"
         raise FeedError(f"the manifest of target {target.settings.name} was not written{why}")
     return Republished(target.epoch, target.head_seq or 0, deltas, snapshot)

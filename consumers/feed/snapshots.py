@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 
-from consumers.database.sessions import Connection, one_view
+from consumers.database.sessions import Connection, repeatable_read
 from consumers.database.targets_table import TargetRow, read_target
 from consumers.feed.feed_directory import FeedDirectory
 from consumers.published import recorded_files, snapshot_rows, tombstones
@@ -19,7 +19,7 @@ from ims.feed.conflicts import text_of
 from ims.feed.manifest import SnapshotEntry, Totals, snapshot_path
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
-from ims.runtime.failpoints import crash_point
+from ims.runtime.failpoints import failpoint
 from ims.targets.schedule import local_day
 from ims.xml.writer import Properties, Run, rows_of_runs, snapshot_parts
 
@@ -37,16 +37,16 @@ def take_snapshot(
         psycopg.Error: the snapshot is not recorded; take it again.
     """
     kinds: Counter[RecordKind] = Counter()
-    with one_view(connection):
+    with repeatable_read(connection):
         target = read_target(connection, target_id)
-        if target.standstill is not None:
-            raise FeedError(f"target {target.settings.name}: {text_of(target.standstill, target.settings.name)}")
+        if target.halt_reason is not None:
+            raise FeedError(f"target {target.settings.name}: {text_of(target.halt_reason, target.settings.name)}")
         day = scheduled or local_day(now, target.settings.zone)
         path = snapshot_path(day, _published_seq(target))
         parts = document(target, rows_of_runs(_counted(snapshot_rows.runs(connection, target_id), kinds)))
-        crash_point("snapshot.before_link")
+        failpoint("snapshot.before_link")
         written = feed_directory(root, target).link_streamed(path, parts)
-        crash_point("snapshot.linked")
+        failpoint("snapshot.linked")
     entry = SnapshotEntry(
         seq=_published_seq(target),
         path=path,
@@ -59,7 +59,7 @@ def take_snapshot(
         recorded_files.add_snapshot(connection, target_id, entry, now)
         if scheduled is not None:
             recorded_files.scheduled_through(connection, target_id, scheduled)
-    crash_point("snapshot.recorded")
+    failpoint("snapshot.recorded")
     return entry
 
 
@@ -73,7 +73,7 @@ def write_export(connection: Connection, root: Path, target_id: int, now: dateti
         The sequence number that the file shows, or ``None`` when the target has no such path.
     """
     with contextlib.ExitStack() as file:
-        with one_view(connection):
+        with repeatable_read(connection):
             target = read_target(connection, target_id)
             if target.settings.export_path is None:
                 return None

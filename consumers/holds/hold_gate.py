@@ -27,7 +27,7 @@ from ims.records.vocabulary import RecordKind
 from ims.rules.roster import Roster
 
 
-class LookedAt(msgspec.Struct, frozen=True):
+class Scope(msgspec.Struct, frozen=True):
     """Who of those who have waited until now a cut looks at: all or nobody, since a hold is always judged whole.
 
     Attributes:
@@ -38,15 +38,15 @@ class LookedAt(msgspec.Struct, frozen=True):
     waiting: Waiting = Waiting()
     left_alone: frozenset[str] = frozenset()
 
-    def of(self, told: dict[RecordKey, str]) -> dict[RecordKey, str]:
+    def of(self, published: dict[RecordKey, str]) -> dict[RecordKey, str]:
         """What was told, without the groups left alone: every cut compares those of the owner and its schools."""
         if not self.left_alone:
-            return told
+            return published
         alone = {RecordKey(RecordKind.GROUP, id_) for id_ in self.left_alone}
-        return {key: text for key, text in told.items() if key not in alone}
+        return {key: text for key, text in published.items() if key not in alone}
 
 
-def looked_at(connection: Connection, target: TargetRow, affected: Affected, roster: Roster) -> LookedAt:
+def in_scope(connection: Connection, target: TargetRow, affected: Affected, roster: Roster) -> Scope:
     """Who has waited and is looked at: everybody, if the cut bears on one of them.
 
     It bears on whoever is affected, on whoever was told under an id that somebody has now, and on a group whose removal
@@ -54,21 +54,21 @@ def looked_at(connection: Connection, target: TargetRow, affected: Affected, ros
     """
     waiting = holds_store.waiting(connection, target.target_id) if target.held else Waiting()
     if not waiting or target.review or not waiting.persons.keys().isdisjoint(affected.persons):
-        return LookedAt(waiting)
+        return Scope(waiting)
     ids = set(published_store.person_ids(connection, target.target_id, waiting.persons).values())
     groups = frozenset(waiting.groups)
     there = {key.id for key in roster.records if key.kind is RecordKind.GROUP}
     if not (ids.isdisjoint(roster.person_ids.values()) and groups.isdisjoint(there)):
-        return LookedAt(waiting)
-    if record_subjects.bears_on(connection, target.target_id, groups, affected.persons, affected.groups):
-        return LookedAt(waiting)
-    return LookedAt(left_alone=groups)
+        return Scope(waiting)
+    if record_subjects.affects(connection, target.target_id, groups, affected.persons, affected.groups):
+        return Scope(waiting)
+    return Scope(left_alone=groups)
 
 
 def with_waiting(connection: Connection, target: TargetRow, affected: Affected, waiting: Waiting) -> Affected:
     """What a cut looks at, and all who wait."""
     groups = record_subjects.group_numbers(connection, target.target_id, list(waiting.groups))
-    persons = facts_reader.with_twins(connection, target, {*affected.persons, *waiting.persons})
+    persons = facts_reader.with_same_id(connection, target, {*affected.persons, *waiting.persons})
     return Affected(persons, list({*affected.groups, *groups}))
 
 
@@ -88,9 +88,12 @@ def hold_back(
         cause: ``SETTING`` if only the settings have changed, ``RESYNC`` if a load has made the cut look at everybody.
         explained: whom change events and dates bear on.
     """
-    lost, gone = losses(compared.told, compared.told_ids, compared.roster), gone_groups(compared.told, compared.roster)
+    lost, gone = (
+        losses(compared.published, compared.published_ids, compared.roster),
+        gone_groups(compared.published, compared.roster),
+    )
     if not (lost or gone or waiting):
-        return Decision(compared.told, compared.roster)
+        return Decision(compared.published, compared.roster)
     target_id = target.target_id
     teachers = [number for number, loss in lost.items() if loss.teacher and loss.last]
     facts = facts_reader.read_facts(connection, target, teachers, ())
@@ -105,17 +108,17 @@ def hold_back(
         teachers_without_school_number(facts),
     )
     departures = holds_store.departures(connection, target_id, now)
-    limits = Limits(target.settings, departures, holds_store.told(connection, target_id), now)
+    limits = Limits(target.settings, departures, holds_store.published(connection, target_id), now)
     decision = decide(compared, lost, gone, origin, waiting, limits, now)
     holds_store.keep(connection, target_id, waiting, decision.waiting, now)
     holds_store.note_departures(connection, target_id, decision.departures)
     return decision
 
 
-def told_anew(connection: Connection, target: TargetRow, compared: Compared, decision: Decision) -> Decision:
+def republished(connection: Connection, target: TargetRow, compared: Compared, decision: Decision) -> Decision:
     """A cut in another dialect or under another ``sourcedid/source``, which those who wait are told in as well."""
-    frozen = compared.told.keys() - decision.told.keys()
+    frozen = compared.published.keys() - decision.published.keys()
     if not frozen:
         return decision
-    owners = record_subjects.owners(connection, target.target_id, frozen)
-    return decision.with_all_told(compared.told, owners, source_of(target))
+    subjects = record_subjects.subjects(connection, target.target_id, frozen)
+    return decision.with_all_published(compared.published, subjects, source_of(target))

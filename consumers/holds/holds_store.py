@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from consumers.database.sessions import Connection
 from ims.holds.decision import Waiting
-from ims.holds.limits import DAY, Departure, Told
+from ims.holds.limits import DAY, Departure, PublishedCounts
 from ims.holds.losses import Cause, Loss, Waits, digest
 from ims.records.vocabulary import RecordKind
 
@@ -20,13 +20,13 @@ _Key = tuple[RecordKind, str]
 def waiting(connection: Connection, target_id: int) -> Waiting:
     """Everybody who waits at a target, and every group whose removal does."""
     rows = connection.execute(
-        "select e.kind, e.id, h.cause, e.goes, e.own, h.approved_at is not null from imsfeed.held e"
+        "select e.kind, e.id, h.cause, e.loss, e.own, h.approved_at is not null from imsfeed.hold_entry e"
         " join imsfeed.hold h using (hold_id) where h.target_id = %s and h.ended_at is null",
         (target_id,),
     ).fetchall()
     found = {
-        (RecordKind(kind), id_): Waits(Cause(cause), msgspec.convert(goes, Loss), own, approved)
-        for kind, id_, cause, goes, own, approved in rows
+        (RecordKind(kind), id_): Waits(Cause(cause), msgspec.convert(loss, Loss), own, approved)
+        for kind, id_, cause, loss, own, approved in rows
     }
     return Waiting(
         {int(id_): waits for (kind, id_), waits in found.items() if kind is RecordKind.PERSON},
@@ -43,14 +43,14 @@ def departures(connection: Connection, target_id: int, now: datetime) -> list[De
     return [Departure(*row) for row in rows]
 
 
-def told(connection: Connection, target_id: int) -> Told:
+def published(connection: Connection, target_id: int) -> PublishedCounts:
     """How many persons and teachers the target has been told of; counted only when asked, and as far as asked."""
 
     def count(query: str, enough: int) -> int:
         row = connection.execute(query.encode(), (target_id, enough)).fetchone()
         return int(row[0]) if row else 0
 
-    return Told(partial(count, _PERSONS), partial(count, _TEACHERS))
+    return PublishedCounts(partial(count, _PERSONS), partial(count, _TEACHERS))
 
 
 def keep(connection: Connection, target_id: int, before: Waiting, after: Waiting, now: datetime) -> None:
@@ -76,7 +76,7 @@ def note_departures(connection: Connection, target_id: int, told_now: Iterable[D
         )
 
 
-def forget_departures(connection: Connection, now: datetime) -> None:
+def delete_old_departures(connection: Connection, now: datetime) -> None:
     """Remove those that count nowhere any more."""
     connection.execute("delete from imsfeed.departure where left_at < %s", (now - DAY,))
 
@@ -108,7 +108,7 @@ def initial_is_approved(connection: Connection, target_id: int, *, accepted: boo
 def counts(connection: Connection) -> dict[Cause, int]:
     """Over all targets that are enabled: how many persons wait, by cause."""
     rows = connection.execute(
-        "select h.cause, count(*) from imsfeed.held e join imsfeed.hold h using (hold_id)"
+        "select h.cause, count(*) from imsfeed.hold_entry e join imsfeed.hold h using (hold_id)"
         " join imsfeed.target t using (target_id)"
         " where h.ended_at is null and e.kind = 1 and (t.settings ->> 'enabled')::boolean group by 1"
     ).fetchall()
@@ -117,8 +117,8 @@ def counts(connection: Connection) -> dict[Cause, int]:
 
 def entries_of(connection: Connection, hold_id: int) -> dict[_Key, Loss]:
     """Who waits in a hold, and what each loses: persons by running number, groups by ``sourcedid/id``."""
-    rows = connection.execute("select kind, id, goes from imsfeed.held where hold_id = %s", (hold_id,)).fetchall()
-    return {(RecordKind(kind), id_): msgspec.convert(goes, Loss) for kind, id_, goes in rows}
+    rows = connection.execute("select kind, id, loss from imsfeed.hold_entry where hold_id = %s", (hold_id,)).fetchall()
+    return {(RecordKind(kind), id_): msgspec.convert(loss, Loss) for kind, id_, loss in rows}
 
 
 def _by_cause(who: Waiting) -> dict[Cause, dict[_Key, Waits]]:
@@ -151,15 +151,15 @@ def _keep_one(
     kept = ({} if whole else known) | {key: waits.loss for key, waits in entries.items()}
     gone = list(known.keys() - kept.keys())
     connection.execute(
-        "delete from imsfeed.held where hold_id = %s"
+        "delete from imsfeed.hold_entry where hold_id = %s"
         " and (kind, id) in (select * from unnest(%s::smallint[], %s::text[]))",
         (hold_id, [int(kind) for kind, _ in gone], [id_ for _, id_ in gone]),
     )
     connection.execute(
-        "insert into imsfeed.held (hold_id, kind, id, own, since, goes)"
-        " select %s, k.kind, k.id, k.own, %s::timestamptz, k.goes"
-        " from unnest(%s::smallint[], %s::text[], %s::boolean[], %s::jsonb[]) as k(kind, id, own, goes)"
-        " on conflict (hold_id, kind, id) do update set own = excluded.own, goes = excluded.goes",
+        "insert into imsfeed.hold_entry (hold_id, kind, id, own, since, loss)"
+        " select %s, k.kind, k.id, k.own, %s::timestamptz, k.loss"
+        " from unnest(%s::smallint[], %s::text[], %s::boolean[], %s::jsonb[]) as k(kind, id, own, loss)"
+        " on conflict (hold_id, kind, id) do update set own = excluded.own, loss = excluded.loss",
         (
             hold_id,
             now,

@@ -62,5 +62,5 @@ select h.hold_id, h.target_id, t.owner_id || '/' || t.name, h.cause,
             else 'waiting' end,
        h.began_at, h.changed_at, h.digest,
        count(*) filter (where e.kind = 1), count(*) filter (where e.kind = 2)
-  from imsfeed.hold h join imsfeed.target t using (target_id) left join imsfeed.held e using (hold_id)
+  from imsfeed.hold h join imsfeed.target t using (target_id) left join imsfeed.hold_entry e using (hold_id)
 """

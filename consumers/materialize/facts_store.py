@@ -15,7 +15,7 @@ from consumers.materialize import fact_tables, quarantine_store
 from consumers.materialize.batch import Load, Message, Outcome, Progress, Refused, RowState, earliest
 from consumers.materialize.fact_tables import Cursor
 from ims.errors import ImsfeedError
-from ims.runtime.failpoints import crash_point
+from ims.runtime.failpoints import failpoint
 from ims.source.events import Position
 from ims.source.facts import Table
 from ims.source.mapping import COLUMNS, FactKey, missing_columns
@@ -23,8 +23,8 @@ from ims.source.mapping import COLUMNS, FactKey, missing_columns
 _REFERENCES: Final[Mapping[Table, str]] = {Table.EMPLOYEE: "person_id", Table.ENROLMENT: "person_id"}
 """Tables whose rows bear on a person: the one they point to now, and the one they pointed to before."""
 
-Mark = tuple[int, str, int]
-Marks = dict[Mark, datetime | None]
+ChangedKey = tuple[int, str, int]
+ChangedKeys = dict[ChangedKey, datetime | None]
 
 
 class FencedError(ImsfeedError):
@@ -89,20 +89,20 @@ class FactsStore:
         """
         with self._connection.transaction(), self._connection.cursor() as cursor:
             waiting = self._move(cursor, partition, start, outcome.progress)
-            marks: Marks = {}
-            refused = [*outcome.refused, *self._apply_rows(cursor, outcome, marks)]
+            changes: ChangedKeys = {}
+            refused = [*outcome.refused, *self._apply_rows(cursor, outcome, changes)]
             applied = _applied(outcome, refused) if waiting or refused else []
             if waiting:
-                quarantine_store.heal(cursor, self._topic, partition, applied)
+                quarantine_store.resolve(cursor, self._topic, partition, applied)
             _keep(cursor, outcome.unread)
             for load in outcome.loads:
-                self._sweep(cursor, partition, load, marks)
+                self._sweep(cursor, partition, load, changes)
                 if load.owner_id is None:
-                    quarantine_store.heal_by_load(cursor, self._topic, partition, load.epoch)
-            quarantine_store.put_aside(cursor, self._topic, partition, refused, applied)
-            _insert_marks(cursor, marks)
-            crash_point("materialize.before_commit")
-        crash_point("materialize.committed")
+                    quarantine_store.resolve_by_load(cursor, self._topic, partition, load.epoch)
+            quarantine_store.quarantine(cursor, self._topic, partition, refused, applied)
+            _insert_changes(cursor, changes)
+            failpoint("materialize.before_commit")
+        failpoint("materialize.committed")
         return refused
 
     def apply_again(self, partition: int, outcome: Outcome, number: int) -> list[Refused]:
@@ -117,10 +117,10 @@ class FactsStore:
             The message, if it still cannot be applied.
         """
         with self._connection.cursor() as cursor:
-            marks: Marks = {}
-            refused = [*outcome.refused, *self._apply_rows(cursor, outcome, marks)]
-            quarantine_store.heal(cursor, self._topic, partition, _applied(outcome, refused), before=number)
-            _insert_marks(cursor, marks)
+            changes: ChangedKeys = {}
+            refused = [*outcome.refused, *self._apply_rows(cursor, outcome, changes)]
+            quarantine_store.resolve(cursor, self._topic, partition, _applied(outcome, refused), before=number)
+            _insert_changes(cursor, changes)
         return refused
 
     def refuse(self, partition: int, start: int, outcome: Outcome, refused: Iterable[Refused]) -> None:
@@ -132,7 +132,7 @@ class FactsStore:
         with self._connection.transaction(), self._connection.cursor() as cursor:
             self._move(cursor, partition, start, outcome.progress)
             _keep(cursor, {key: (row.epoch, row.lsn) for key, row in outcome.rows.items() if row.loading})
-            quarantine_store.put_aside(cursor, self._topic, partition, refused, ())
+            quarantine_store.quarantine(cursor, self._topic, partition, refused, ())
 
     def quarantine_size(self) -> int:
         """How many messages wait in quarantine; those that were healed do not."""
@@ -151,7 +151,7 @@ class FactsStore:
             " open_owners = %s, heartbeat_at = %s, committed_at = %s, updated_at = now()"
             " where topic = %s and partition = %s and next_offset = %s"
             " returning exists (select from imsfeed.quarantine q where q.topic = topic_partition.topic"
-            " and q.partition = topic_partition.partition and q.healed_at is null)",
+            " and q.partition = topic_partition.partition and q.resolved_at is null)",
             (
                 to.next_offset,
                 *position,
@@ -168,34 +168,36 @@ class FactsStore:
             raise FencedError(f"partition {partition} no longer stands at offset {start}: another process applied it")
         return bool(row[0])
 
-    def _apply_rows(self, cursor: Cursor, outcome: Outcome, marks: Marks) -> list[Refused]:
+    def _apply_rows(self, cursor: Cursor, outcome: Outcome, changes: ChangedKeys) -> list[Refused]:
         refused = []
         for table, rows in _by_table(outcome.rows).items():
-            refused += self._apply_table(cursor, table, rows, marks)
+            refused += self._apply_table(cursor, table, rows, changes)
         return refused
 
-    def _apply_table(self, cursor: Cursor, table: Table, rows: dict[FactKey, RowState], marks: Marks) -> list[Refused]:
+    def _apply_table(
+        self, cursor: Cursor, table: Table, rows: dict[FactKey, RowState], changes: ChangedKeys
+    ) -> list[Refused]:
         incomplete = [key for key, row in rows.items() if row.values and len(row.values) < len(COLUMNS[table])]
         stored = _stored(cursor, table, rows, [key for key in incomplete if not rows[key].whole])
         refused = _complete(table, rows, incomplete, stored)
         fact_tables.delete(cursor, table, [key for key, row in rows.items() if row.values is None])
         fact_tables.upsert(cursor, table, [row for row in rows.values() if row.values is not None])
         for key, row in rows.items():
-            for mark in marks_of(table, key, row, stored.get(key)):
-                marks[mark] = earliest(marks.get(mark), row.committed_at)
+            for change in changed_keys(table, key, row, stored.get(key)):
+                changes[change] = earliest(changes.get(change), row.committed_at)
         return refused
 
-    def _sweep(self, cursor: Cursor, partition: int, load: Load, marks: Marks) -> None:
+    def _sweep(self, cursor: Cursor, partition: int, load: Load, changes: ChangedKeys) -> None:
         """Remove the rows that the completed load has not seen."""
         for table in Table:
             for owner_id in fact_tables.sweep(cursor, table, load, self._partitions, partition):
-                marks.setdefault((owner_id, "owner", owner_id), None)
+                changes.setdefault((owner_id, "owner", owner_id), None)
 
 
 def _applied(outcome: Outcome, refused: Iterable[Refused]) -> list[Message]:
     """The messages whose rows were written; of several about one row the last."""
-    aside = {one.message.offset for one in refused}
-    return [row.message for row in outcome.rows.values() if row.message.offset not in aside]
+    quarantined = {one.message.offset for one in refused}
+    return [row.message for row in outcome.rows.values() if row.message.offset not in quarantined]
 
 
 def _keep(cursor: Cursor, seen: Mapping[tuple[Table, FactKey], tuple[int, int]]) -> None:
@@ -239,7 +241,7 @@ def _complete(
     return refused
 
 
-def marks_of(table: Table, key: FactKey, row: RowState, stored: Mapping[str, Any] | None) -> Iterator[Mark]:
+def changed_keys(table: Table, key: FactKey, row: RowState, stored: Mapping[str, Any] | None) -> Iterator[ChangedKey]:
     """Whom a row that is written or removed may bear on: owner, kind and id.
 
     Args:
@@ -255,14 +257,14 @@ def marks_of(table: Table, key: FactKey, row: RowState, stored: Mapping[str, Any
         yield key.owner_id, "group" if table is Table.COURSE_GROUP else table.value, key.id
 
 
-def _insert_marks(cursor: Cursor, marks: Marks) -> None:
-    if not marks:
+def _insert_changes(cursor: Cursor, changes: ChangedKeys) -> None:
+    if not changes:
         return
-    owners, kinds, ids = zip(*marks, strict=True)
+    owners, kinds, ids = zip(*changes, strict=True)
     cursor.execute(
-        "insert into imsfeed.mark (owner_id, kind, id, committed_at)"
+        "insert into imsfeed.pending_change (owner_id, kind, id, committed_at)"
         " select * from unnest(%s::bigint[], %s::text[], %s::bigint[], %s::timestamptz[])",
-        [array_literal(column) for column in (owners, kinds, ids, list(marks.values()))],
+        [array_literal(column) for column in (owners, kinds, ids, list(changes.values()))],
     )
     cursor.execute(f"notify {CHANNEL}")
 

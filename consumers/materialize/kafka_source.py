@@ -32,7 +32,7 @@ _METADATA_MS: Final = 5_000
 _NO_ID: Final = UUID(int=0)
 """What a broker says of a topic that is not there."""
 
-REMEDY: Final = "run `imsfeed setup state --forget-offsets`, start materialize again, then run `imsfeed resync all`"
+REMEDY: Final = "run `imsfeed setup state --reset-offsets`, start materialize again, then run `imsfeed resync all`"
 
 _RECONNECT_MS: Final = 1_000
 """Longest pause before the next try to connect; the client's own 30 s would add to every outage of Kafka."""

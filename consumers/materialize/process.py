@@ -24,7 +24,7 @@ from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
 from ims.runtime.mapping_file import read_mapping
 from ims.runtime.metrics import MaterializeMetrics
-from ims.runtime.retries import patiently
+from ims.runtime.retries import retrying
 from ims.runtime.settings import Settings
 from ims.source.mapping import SourceMapping
 
@@ -52,7 +52,7 @@ def run(settings: Settings, stop: Stop, metrics: MaterializeMetrics, ready: Call
         ready(False)
         log.warning("starting again", error=error, wait_seconds=round(wait, 1))
 
-    for attempt in patiently(_is_transient, stop=stop, on_retry=again):
+    for attempt in retrying(_is_transient, stop=stop, on_retry=again):
         with attempt:
             _Session(settings, metrics, mapping).run(stop, ready)
 

@@ -15,7 +15,7 @@ from consumers.database.sessions import Connection
 from consumers.materialize import fact_tables, quarantine_store
 from consumers.materialize.batch import Message, Outcome, Progress, Refused, old_row, read_batch
 from consumers.materialize.facts_store import FactsStore
-from consumers.materialize.quarantine_store import Aside
+from consumers.materialize.quarantine_store import QuarantinedMessage
 from ims.errors import BadMessageError, ImsfeedError
 from ims.source.events import Change, decode
 from ims.source.facts import Table
@@ -53,13 +53,13 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     unmapped: int = 0
 
 
-def find(connection: Connection, number: int) -> Aside:
+def find(connection: Connection, number: int) -> QuarantinedMessage:
     """The message *number*.
 
     Raises:
         QuarantineError: there is none in quarantine.
     """
-    with connection.cursor(row_factory=class_row(Aside)) as cursor:
+    with connection.cursor(row_factory=class_row(QuarantinedMessage)) as cursor:
         found = cursor.execute(quarantine_store.COLUMNS + " where quarantine_id = %s", (number,)).fetchone()
     if found is None:
         raise QuarantineError(f"there is no message {number} in quarantine; `imsfeed quarantine list` shows all")
@@ -97,17 +97,17 @@ def replay(
         QuarantineError: there is no such message, or it must not be applied any more.
     """
     with connection.transaction():
-        aside = _locked(connection, number)
-        message = _message(connection, aside)
-        _refuse_what_must_not_be_applied(aside, message)
-        outcome = read_batch(Progress(aside.offset), [message], mapping, default_epoch)
+        quarantined = _locked(connection, number)
+        message = _message(connection, quarantined)
+        _refuse_what_must_not_be_applied(quarantined, message)
+        outcome = read_batch(Progress(quarantined.offset), [message], mapping, default_epoch)
         refused = outcome.refused
         if not refused:
             _refuse_what_was_loaded_since(connection, number, outcome)
             try:
                 with connection.transaction():
-                    refused = FactsStore(connection, aside.topic, partitions).apply_again(
-                        aside.partition, outcome, number
+                    refused = FactsStore(connection, quarantined.topic, partitions).apply_again(
+                        quarantined.partition, outcome, number
                     )
             except psycopg.DataError as error:
                 refused = [Refused(message, "impossible_value", f"PostgreSQL refused it: {error.sqlstate}")]
@@ -132,21 +132,21 @@ def discard(connection: Connection, number: int, explanation: str, by: str) -> N
         _remove(connection, number, "discarded", by, explanation)
 
 
-def _locked(connection: Connection, number: int) -> Aside:
+def _locked(connection: Connection, number: int) -> QuarantinedMessage:
     """The message, its partition's row locked first, as materialize does."""
-    aside = find(connection, number)
+    quarantined = find(connection, number)
     connection.execute(
         "select from imsfeed.topic_partition where topic = %s and partition = %s for update",
-        (aside.topic, aside.partition),
+        (quarantined.topic, quarantined.partition),
     )
     return find(connection, number)
 
 
-def _refuse_what_must_not_be_applied(aside: Aside, message: Message) -> None:
+def _refuse_what_must_not_be_applied(quarantined: QuarantinedMessage, message: Message) -> None:
     refusal = None
-    if aside.healed_at is not None:
+    if quarantined.resolved_at is not None:
         refusal = "it is superseded: its row has been written since; discard it"
-    elif aside.reason == "truncate":
+    elif quarantined.reason == "truncate":
         refusal = "a TRUNCATE is never applied; `imsfeed resync all` brings what the source has now"
     elif message.key is None:
         refusal = (
@@ -154,7 +154,7 @@ def _refuse_what_must_not_be_applied(aside: Aside, message: Message) -> None:
             " `imsfeed resync all` brings what the source has now, then discard it"
         )
     if refusal is not None:
-        raise QuarantineError(f"message {aside.number} is not applied: {refusal}")
+        raise QuarantineError(f"message {quarantined.number} is not applied: {refusal}")
 
 
 def _refuse_what_was_loaded_since(connection: Connection, number: int, outcome: Outcome) -> None:
@@ -172,19 +172,20 @@ def _remove(connection: Connection, number: int, action: str, by: str, explanati
     connection.execute(
         "with gone as (delete from imsfeed.quarantine where quarantine_id = %s returning *)"
         " insert into imsfeed.quarantine_audit (done_by, action, explanation, quarantine_id, topic, partition,"
-        " message_offset, reason, detail, quarantined_at, healed_at)"
-        " select %s, %s, %s, quarantine_id, topic, partition, message_offset, reason, detail, quarantined_at, healed_at"
+        " message_offset, reason, detail, quarantined_at, resolved_at)"
+        " select %s, %s, %s, quarantine_id, topic, partition, message_offset, reason, detail, quarantined_at,"
+        " resolved_at"
         " from gone",
         (number, by, action, explanation),
     )
 
 
-def _message(connection: Connection, aside: Aside) -> Message:
+def _message(connection: Connection, quarantined: QuarantinedMessage) -> Message:
     row = connection.execute(
-        "select message_key, message_value from imsfeed.quarantine where quarantine_id = %s", (aside.number,)
+        "select message_key, message_value from imsfeed.quarantine where quarantine_id = %s", (quarantined.number,)
     ).fetchone()
     key, value = row or (None, None)
-    return Message(aside.offset, key, value)
+    return Message(quarantined.offset, key, value)
 
 
 def _described(known: About, message: Message, change: Change, mapping: SourceMapping) -> About:

@@ -23,12 +23,12 @@ _ROWS: Final = 500
 """Messages of the quarantine held in memory at a time."""
 
 
-class Aside(msgspec.Struct, frozen=True):
+class QuarantinedMessage(msgspec.Struct, frozen=True):
     """A message in quarantine, without what it says.
 
     Attributes:
         number: its name here, in the order of arrival.
-        healed_at: when a later message or a load wrote the row that it was about; ``None`` while it waits.
+        resolved_at: when a later message or a load wrote the row that it was about; ``None`` while it waits.
     """
 
     number: int
@@ -38,23 +38,23 @@ class Aside(msgspec.Struct, frozen=True):
     reason: str
     detail: str
     quarantined_at: datetime
-    healed_at: datetime | None
+    resolved_at: datetime | None
 
 
 COLUMNS: Final = (
     'select quarantine_id as number, topic, partition, message_offset as "offset", reason, detail, quarantined_at,'
-    " healed_at from imsfeed.quarantine"
+    " resolved_at from imsfeed.quarantine"
 )
-"""What an :class:`Aside` is made of."""
+"""What an :class:`QuarantinedMessage` is made of."""
 
 
-def all_aside(connection: psycopg.Connection[tuple[Any, ...]]) -> list[Aside]:
+def all_quarantined(connection: psycopg.Connection[tuple[Any, ...]]) -> list[QuarantinedMessage]:
     """Every message in quarantine, in the order of arrival."""
-    with connection.cursor(row_factory=class_row(Aside)) as cursor:
+    with connection.cursor(row_factory=class_row(QuarantinedMessage)) as cursor:
         return cursor.execute(COLUMNS + " order by quarantine_id").fetchall()
 
 
-def put_aside(
+def quarantine(
     cursor: Cursor, topic: str, partition: int, refused: Iterable[Refused], applied: Iterable[Message]
 ) -> None:
     """Put messages into quarantine, in their order.
@@ -62,34 +62,36 @@ def put_aside(
     Args:
         applied: messages of the same batch that were applied; a refused one before them may be healed at once.
     """
-    aside = sorted(refused, key=lambda one: one.message.offset)
-    if not aside:
+    quarantined = sorted(refused, key=lambda one: one.message.offset)
+    if not quarantined:
         return
     by_key = _by_key(applied)
-    healed = [
+    resolved = [
         any(after.offset > one.message.offset and _same_row(one.message, after) for after in by_key[one.message.key])
-        for one in aside
+        for one in quarantined
     ]
     cursor.execute(
         "insert into imsfeed.quarantine"
-        " (topic, partition, message_offset, message_key, message_value, reason, detail, healed_at)"
+        " (topic, partition, message_offset, message_key, message_value, reason, detail, resolved_at)"
         " select %s, %s, place, key, value, reason, detail, case when healed then now() end"
         " from unnest(%s::bigint[], %s::bytea[], %s::bytea[], %s::text[], %s::text[], %s::boolean[]) with ordinality"
         " as aside(place, key, value, reason, detail, healed, number) order by number",
         (
             topic,
             partition,
-            [one.message.offset for one in aside],
-            [one.message.key for one in aside],
-            [one.message.value for one in aside],
-            [one.reason for one in aside],
-            [one.detail for one in aside],
-            healed,
+            [one.message.offset for one in quarantined],
+            [one.message.key for one in quarantined],
+            [one.message.value for one in quarantined],
+            [one.reason for one in quarantined],
+            [one.detail for one in quarantined],
+            resolved,
         ),
     )
 
 
-def heal(cursor: Cursor, topic: str, partition: int, applied: Iterable[Message], *, before: int | None = None) -> None:
+def resolve(
+    cursor: Cursor, topic: str, partition: int, applied: Iterable[Message], *, before: int | None = None
+) -> None:
     """Note that *applied* have written the rows which messages in quarantine were about.
 
     Args:
@@ -98,43 +100,43 @@ def heal(cursor: Cursor, topic: str, partition: int, applied: Iterable[Message],
     by_key = _by_key(applied)
     cursor.execute(
         "select quarantine_id, message_key, message_value from imsfeed.quarantine where topic = %s and partition = %s"
-        " and healed_at is null and message_key = any (%s) and (%s::bigint is null or quarantine_id < %s)",
+        " and resolved_at is null and message_key = any (%s) and (%s::bigint is null or quarantine_id < %s)",
         (topic, partition, [key for key in by_key if key is not None], before, before),
     )
-    healed = [
+    resolved = [
         number
         for number, key, value in cursor.fetchall()
         if any(_same_row(Message(0, bytes(key), value), after) for after in by_key[bytes(key)])
     ]
-    _note(cursor, healed)
+    _note(cursor, resolved)
 
 
-def heal_by_load(cursor: Cursor, topic: str, partition: int, epoch: int) -> None:
+def resolve_by_load(cursor: Cursor, topic: str, partition: int, epoch: int) -> None:
     """Note that a load of *epoch* has written all there is in the partition: what an older epoch said is healed.
 
     A message that cannot be read stays as it is, since nobody knows of when it is.
     """
     cursor.execute(
         "select quarantine_id, message_value from imsfeed.quarantine"
-        " where topic = %s and partition = %s and healed_at is null",
+        " where topic = %s and partition = %s and resolved_at is null",
         (topic, partition),
     )
-    healed: list[int] = []
+    resolved: list[int] = []
     while rows := cursor.fetchmany(_ROWS):
         changes = [(number, _change(value)) for number, value in rows]
-        healed += [number for number, change in changes if change is not None and change.position.epoch < epoch]
-    _note(cursor, healed)
+        resolved += [number for number, change in changes if change is not None and change.position.epoch < epoch]
+    _note(cursor, resolved)
 
 
 def waiting(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
     """How many messages wait in quarantine for a person; those that were healed do not."""
-    row = connection.execute("select count(*) from imsfeed.quarantine where healed_at is null").fetchone()
+    row = connection.execute("select count(*) from imsfeed.quarantine where resolved_at is null").fetchone()
     return int(row[0]) if row else 0
 
 
-def _note(cursor: Cursor, healed: list[int]) -> None:
-    if healed:
-        cursor.execute("update imsfeed.quarantine set healed_at = now() where quarantine_id = any (%s)", (healed,))
+def _note(cursor: Cursor, resolved: list[int]) -> None:
+    if resolved:
+        cursor.execute("update imsfeed.quarantine set resolved_at = now() where quarantine_id = any (%s)", (resolved,))
 
 
 def _by_key(messages: Iterable[Message]) -> dict[bytes | None, list[Message]]:
@@ -144,14 +146,14 @@ def _by_key(messages: Iterable[Message]) -> dict[bytes | None, list[Message]]:
     return by_key
 
 
-def _same_row(aside: Message, applied: Message) -> bool:
+def _same_row(quarantined: Message, applied: Message) -> bool:
     """Whether messages with one key bear on one row: a key names it in its table only.
 
     One that cannot be read may be about any table.
     """
-    if aside.key is None:
+    if quarantined.key is None:
         return False
-    one, other = _change(aside.value), _change(applied.value)
+    one, other = _change(quarantined.value), _change(applied.value)
     return one is None or other is None or (one.schema, one.table) == (other.schema, other.table)
 
 

@@ -12,13 +12,13 @@ from consumers.holds.open_holds import Hold, open_holds
 from ims.feed.manifest import Counts, KindCounts, Totals
 from ims.records.vocabulary import RecordKind
 from ims.reports.hold_texts import HeldFigure
-from ims.reports.mail_texts import Failure, Figures, LeftOutCount
+from ims.reports.mail_texts import ExcludedCount, Failure, Figures
 from ims.rules.eligibility import Reason
 from ims.targets.importer_deadline import is_short_notice
 
 Kind = Literal["daily", "failure", "over", "hold"]
 
-_RESTS: Final = timedelta(minutes=2)
+_SETTLES: Final = timedelta(minutes=2)
 """How long no failure must have been seen before it is over: several processes look, and not all see the same."""
 _DAY: Final = timedelta(days=1)
 
@@ -45,7 +45,7 @@ def note_failures(connection: Connection, target_id: int, kinds: Collection[Fail
     else:
         connection.execute(
             "update imsfeed.failure set ended_at = %s where target_id = %s and ended_at is null and seen_at <= %s",
-            (now, target_id, now - _RESTS),
+            (now, target_id, now - _SETTLES),
         )
 
 
@@ -125,19 +125,19 @@ def figures(
     connection: Connection, target: TargetRow, failures: tuple[Failure, ...], link: str | None, now: datetime
 ) -> Figures:
     """What is to be told of *target* today."""
-    told = connection.execute(
+    published = connection.execute(
         "select kind, count(*) from imsfeed.published where target_id = %s group by kind", (target.target_id,)
     ).fetchall()
     deltas = connection.execute(
         "select counts from imsfeed.delta where target_id = %s and created_at > %s", (target.target_id, now - _DAY)
     ).fetchall()
-    left_out = connection.execute(
-        "select reason, count(*) filter (where kind = 1), count(*) filter (where kind = 2) from imsfeed.left_out"
+    excluded = connection.execute(
+        "select reason, count(*) filter (where kind = 1), count(*) filter (where kind = 2) from imsfeed.exclusion"
         " where target_id = %s group by reason",
         (target.target_id,),
     ).fetchall()
     quarantined = connection.execute("select count(*) from imsfeed.quarantine").fetchone()
-    counts: dict[int, int] = dict(told)
+    counts: dict[int, int] = dict(published)
     place = {reason: number for number, reason in enumerate(Reason)}
     return Figures(
         target=target.settings.name,
@@ -145,9 +145,9 @@ def figures(
         waiting=target.state == "waiting" and not target.held,
         published=Totals(*(counts.get(kind, 0) for kind in RecordKind)),
         last_day=_added_up([msgspec.convert(row[0], Counts) for row in deltas]),
-        left_out=tuple(
+        excluded=tuple(
             sorted(
-                (LeftOutCount(Reason(row[0]), row[1], row[2]) for row in left_out), key=lambda one: place[one.reason]
+                (ExcludedCount(Reason(row[0]), row[1], row[2]) for row in excluded), key=lambda one: place[one.reason]
             )
         ),
         quarantined=quarantined[0] if quarantined else 0,

@@ -38,19 +38,19 @@ def approve(connection: Connection, hold_id: int, digest: str, who: str, reason:
     if len(digest) < SHORTEST_DIGEST or not all(digit in "0123456789abcdef" for digit in digest):
         raise InvalidSettingsError(f"--digest takes at least {SHORTEST_DIGEST} of the digits that `holds show` shows")
     with connection.transaction():
-        looked_at = _locked(connection, hold_id, now)
-        if not looked_at.hold.digest.startswith(digest):
+        in_scope = _locked(connection, hold_id, now)
+        if not in_scope.hold.digest.startswith(digest):
             raise HoldChangedError(
                 f"hold {hold_id} keeps back something else now; look again with `imsfeed holds show {hold_id}`"
             )
         connection.execute(
             "update imsfeed.hold set approved_at = %s, rejected_at = null, digest = %s where hold_id = %s",
-            (now, looked_at.hold.digest, hold_id),
+            (now, in_scope.hold.digest, hold_id),
         )
-        connection.execute("update imsfeed.target set review = true where target_id = %s", (looked_at.hold.target_id,))
-        _audit(connection, "approved", looked_at, who, reason, now)
+        connection.execute("update imsfeed.target set review = true where target_id = %s", (in_scope.hold.target_id,))
+        _audit(connection, "approved", in_scope, who, reason, now)
         connection.execute(f"notify {CHANNEL}")
-    return looked_at
+    return in_scope
 
 
 def reject(connection: Connection, hold_id: int, who: str, reason: str, now: datetime) -> Details:
@@ -65,12 +65,12 @@ def reject(connection: Connection, hold_id: int, who: str, reason: str, now: dat
     """
     _check_reason(reason)
     with connection.transaction():
-        looked_at = _locked(connection, hold_id, now)
+        in_scope = _locked(connection, hold_id, now)
         connection.execute(
             "update imsfeed.hold set rejected_at = %s, approved_at = null where hold_id = %s", (now, hold_id)
         )
-        _audit(connection, "rejected", looked_at, who, reason, now)
-    return looked_at
+        _audit(connection, "rejected", in_scope, who, reason, now)
+    return in_scope
 
 
 def _check_reason(reason: str) -> None:
@@ -98,7 +98,7 @@ def _audit(
     reason: str,
     now: datetime,
 ) -> None:
-    hold, would_tell = decided.hold, decided.would_tell
+    hold, would_publish = decided.hold, decided.would_publish
     connection.execute(
         "insert into imsfeed.hold_audit (decided_at, decided_by, action, reason, owner_id, name, hold_id, cause,"
         " digest, persons, groups) select %s, %s, %s, %s, owner_id, name, %s, %s, %s, %s, %s"
@@ -111,8 +111,8 @@ def _audit(
             hold.hold_id,
             hold.cause.value,
             hold.digest,
-            hold.persons if would_tell is None else would_tell.person,
-            hold.groups if would_tell is None else would_tell.group,
+            hold.persons if would_publish is None else would_publish.person,
+            hold.groups if would_publish is None else would_publish.group,
             hold.target_id,
         ),
     )

@@ -138,7 +138,7 @@ def _audit(connection: Connection, who: str, action: str, reason: str, owner_id:
 def _ask(connection: Connection, targets: list[TargetRow], person_id: int) -> list[Affected]:
     ids = [target.target_id for target in targets]
     connection.execute(
-        "insert into imsfeed.urgent_mark (target_id, person_id) select *, %s::bigint from unnest(%s::bigint[])",
+        "insert into imsfeed.urgent_person (target_id, person_id) select *, %s::bigint from unnest(%s::bigint[])",
         (person_id, ids),
     )
     connection.execute(f"notify {CHANNEL}")

@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Final
 
-from consumers.database.sessions import Connection, one_view
+from consumers.database.sessions import Connection, repeatable_read
 from consumers.database.targets_table import TargetRow
 from ims.errors import ImsfeedError
 from ims.identifiers import compact
 from ims.records.model import GroupRecord, MemberRecord, PersonRecord, RecordKey
 from ims.records.vocabulary import InstitutionRole, RecordKind, RecStatus, RoleType
-from ims.reports.exclusion_report import LeftOut, Report
-from ims.reports.person_status import Exported, Standing, Told
+from ims.reports.exclusion_report import Excluded, Report
+from ims.reports.person_status import Exported, LastPublication, PersonStatus
 from ims.rules.eligibility import Reason
 from ims.xml.reader import ReadRecord, read, read_fragment
 
@@ -27,53 +27,53 @@ def read_report(connection: Connection, target: TargetRow, now: datetime) -> Rep
         "owner": target.owner_id,
         "today": now.astimezone(target.settings.zone).date(),
     }
-    with one_view(connection):
+    with repeatable_read(connection):
         owner = connection.execute("select name from imsfeed.owner where owner_id = %(owner)s", parameters).fetchone()
         persons = connection.execute(_PERSONS, parameters).fetchall()
         groups = connection.execute(_GROUPS, parameters).fetchall()
     rows = [
-        LeftOut("person", id_, f"{given} {family}".strip(), tuple(schools), tuple(names), Reason(reason), since)
+        Excluded("person", id_, f"{given} {family}".strip(), tuple(schools), tuple(names), Reason(reason), since)
         for id_, reason, since, given, family, schools, names in persons
     ]
     rows += [
-        LeftOut("group", id_, name, tuple(schools), (), Reason(reason), since)
+        Excluded("group", id_, name, tuple(schools), (), Reason(reason), since)
         for id_, reason, since, name, schools in groups
     ]
     return Report(target.settings.name, owner[0] if owner else "", now, target.settings.zone, tuple(rows))
 
 
-def read_standing(connection: Connection, target: TargetRow, person: int) -> Standing:
+def read_status(connection: Connection, target: TargetRow, person: int) -> PersonStatus:
     """Where the person with this running number stands at *target*.
 
     Raises:
         UnknownPersonError: the owner has no such person, and the feed neither.
         FeedError: what was told about the person cannot be read.
     """
-    with one_view(connection):
+    with repeatable_read(connection):
         exported = _exported(connection, target, person)
-        left_out = connection.execute(
-            "select reason, since from imsfeed.left_out where target_id = %s and kind = %s and id = %s",
+        excluded = connection.execute(
+            "select reason, since from imsfeed.exclusion where target_id = %s and kind = %s and id = %s",
             (target.target_id, int(RecordKind.PERSON), person),
         ).fetchone()
         ids = _ids(connection, target, person)
-        if not (exported or left_out or ids):
+        if not (exported or excluded or ids):
             raise UnknownPersonError(
                 f"person {person} is not known: neither the owner's persons nor the feed of {target.settings.name} has"
                 " this running number"
             )
         current = exported[0] if exported else None
-        told, since = _told(connection, target, {*ids, *([current] if current else [])}, current)
+        published, since = _published(connection, target, {*ids, *([current] if current else [])}, current)
         oldest = connection.execute(
             "select seq, created_at from imsfeed.delta where target_id = %s order by seq limit 1", (target.target_id,)
         ).fetchone()
-    return Standing(
+    return PersonStatus(
         target=target.settings.name,
         state=target.state,
         zone=target.settings.zone,
         person=person,
         exported=_as_exported(person, *exported, since) if exported else None,
-        left_out=(Reason(left_out[0]), left_out[1]) if left_out else None,
-        told=told,
+        excluded=(Reason(excluded[0]), excluded[1]) if excluded else None,
+        published=published,
         oldest_delta=oldest,
     )
 
@@ -121,23 +121,23 @@ def _ids(connection: Connection, target: TargetRow, person: int) -> list[str]:
     return [str(person), *filter(None, [compact(row[0] or "")])]
 
 
-def _told(
+def _published(
     connection: Connection, target: TargetRow, ids: Collection[str], current: str | None
-) -> tuple[Told | None, datetime | None]:
+) -> tuple[LastPublication | None, datetime | None]:
     """The newest delta that mentions one of *ids*, and the time of the newest that told *current* as new."""
-    newest: Told | None = None
-    for told, records in _mentions(connection, target, ids):
-        newest = newest or told
+    newest: LastPublication | None = None
+    for published, records in _mentions(connection, target, ids):
+        newest = newest or published
         if current is None:
             break
         if any(record.key == RecordKey(RecordKind.PERSON, current) and new is RecStatus.NEW for record, new in records):
-            return newest, told.at
+            return newest, published.at
     return newest, None
 
 
 def _mentions(
     connection: Connection, target: TargetRow, ids: Collection[str]
-) -> Iterator[tuple[Told, list[ReadRecord]]]:
+) -> Iterator[tuple[LastPublication, list[ReadRecord]]]:
     """The deltas that hold a person's record or memberships under one of *ids*, the newest first."""
     with connection.cursor(name="imsfeed_mentions") as cursor:
         cursor.itersize = 1
@@ -151,7 +151,7 @@ def _mentions(
             records = [item for item in read(xml) if isinstance(item, ReadRecord) and _is_about(item, ids)]
             said = tuple((one.record.key.kind, one.recstatus) for one in records if one.recstatus is not None)
             if said:
-                yield Told(seq, at, said), records
+                yield LastPublication(seq, at, said), records
 
 
 def _is_about(item: ReadRecord, ids: Collection[str]) -> bool:
@@ -174,7 +174,7 @@ select l.id, l.reason, l.since, coalesce(p.given_name, ''), coalesce(p.family_na
               where e.owner_id = %(owner)s and e.person_id = l.id and e.status = 'active'
                 and (e.ends_on is null or e.ends_on >= %(today)s)
               order by 1)
-  from imsfeed.left_out l
+  from imsfeed.exclusion l
   left join imsfeed.person p on p.owner_id = %(owner)s and p.id = l.id
  where l.target_id = %(target)s and l.kind = 1
 """
@@ -182,7 +182,7 @@ select l.id, l.reason, l.since, coalesce(p.given_name, ''), coalesce(p.family_na
 _GROUPS: Final = """
 select l.id, l.reason, l.since, coalesce(g.name || ' (' || g.code || ')', ''),
        array(select s.name from imsfeed.school s where s.owner_id = %(owner)s and s.id = g.school_id)
-  from imsfeed.left_out l
+  from imsfeed.exclusion l
   left join imsfeed.course_group g on g.owner_id = %(owner)s and g.id = l.id
  where l.target_id = %(target)s and l.kind = 2
 """

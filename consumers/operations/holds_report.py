@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from consumers.database.sessions import Connection, one_view
+from consumers.database.sessions import Connection, repeatable_read
 from consumers.database.targets_table import read_target
 from consumers.holds import holds_store
 from consumers.holds.open_holds import Hold, find_hold
@@ -26,13 +26,13 @@ class Details(msgspec.Struct, frozen=True):
 
     Attributes:
         groups: ``sourcedid/id`` of the groups that would be gone.
-        would_tell: of a first publication, how many records it would be.
+        would_publish: of a first publication, how many records it would be.
     """
 
     hold: Hold
     persons: list[HeldPerson]
     groups: list[str]
-    would_tell: Totals | None = None
+    would_publish: Totals | None = None
 
 
 def read_hold(connection: Connection, hold_id: int, now: datetime) -> Details:
@@ -41,7 +41,7 @@ def read_hold(connection: Connection, hold_id: int, now: datetime) -> Details:
     Raises:
         InvalidSettingsError: there is none of this number, or it has ended.
     """
-    with one_view(connection):
+    with repeatable_read(connection):
         return details(connection, find_hold(connection, hold_id), now)
 
 

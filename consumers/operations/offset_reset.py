@@ -7,7 +7,7 @@ stays, so that what was applied before is recognised and dropped; what was lost 
 from consumers.database.sessions import Connection
 
 
-def forget_offsets(connection: Connection, topic: str) -> list[int]:
+def reset_offsets(connection: Connection, topic: str) -> list[int]:
     """Forget how far *topic* was read, and which topic it was.
 
     Returns:

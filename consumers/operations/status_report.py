@@ -13,9 +13,9 @@ from consumers.database.targets_table import TargetRow, all_targets
 from consumers.facts.suppressions import Suppression, all_in_force
 from consumers.holds.open_holds import Hold, open_holds
 from consumers.materialize import leases
-from consumers.materialize.quarantine_store import Aside, all_aside
+from consumers.materialize.quarantine_store import QuarantinedMessage, all_quarantined
 from consumers.reconciliation import results_store
-from consumers.reconciliation.results_store import ProofStatus
+from consumers.reconciliation.results_store import ReconciliationStatus
 from ims.feed.conflicts import text_of
 from ims.records.vocabulary import RecordKind
 from ims.targets.importer_deadline import settings_warning
@@ -37,7 +37,7 @@ class PartitionStatus(msgspec.Struct, frozen=True):
     leased_by: str | None = None
 
 
-class LeftOut(msgspec.Struct, frozen=True):
+class Excluded(msgspec.Struct, frozen=True):
     """A person or group that exists and is not exported, by its running number."""
 
     kind: Literal["person", "group"]
@@ -51,7 +51,7 @@ class Remarked(msgspec.Struct, frozen=True):
 
     kind: Literal["person", "group"]
     id: int
-    remark: str
+    warning: str
     since: datetime
 
 
@@ -67,8 +67,8 @@ class TargetStatus(msgspec.Struct, frozen=True):
     """Where a target's feed stands.
 
     ``published`` counts persons, groups and memberships told; ``holds`` is what waits for an approval; ``warning`` is
-    about settings that are unwise; ``standstill`` says why nothing is written to the feed, and what to do; ``proof`` is
-    what the last proof has found, by check.
+    about settings that are unwise; ``halt_reason`` says why nothing is written to the feed, and what to do;
+    ``reconciliation`` is what the last proof has found, by check.
     """
 
     owner: int
@@ -79,13 +79,13 @@ class TargetStatus(msgspec.Struct, frozen=True):
     head_at: datetime | None
     snapshot_at: datetime | None
     published: dict[str, int]
-    left_out: list[LeftOut]
-    remarks: list[Remarked]
+    excluded: list[Excluded]
+    warnings: list[Remarked]
     id_changes: list[IdChange]
     holds: list[Hold]
     warning: str | None = None
-    standstill: str | None = None
-    proof: list[ProofStatus] = []
+    halt_reason: str | None = None
+    reconciliation: list[ReconciliationStatus] = []
 
 
 class StatusReport(msgspec.Struct, frozen=True):
@@ -93,7 +93,7 @@ class StatusReport(msgspec.Struct, frozen=True):
 
     partitions: list[PartitionStatus]
     targets: list[TargetStatus]
-    quarantine: list[Aside]
+    quarantine: list[QuarantinedMessage]
     suppressions: list[Suppression] = []
 
 
@@ -104,37 +104,37 @@ def report(connection: Connection) -> StatusReport:
         " order by topic, partition"
     ).fetchall()
     leased = {topic: leases.lessees(connection, topic) for topic in {row[0] for row in partitions}}
-    aside = sorted(all_aside(connection), key=lambda one: (one.topic, one.partition, one.offset))
+    quarantined = sorted(all_quarantined(connection), key=lambda one: (one.topic, one.partition, one.offset))
     return StatusReport(
         partitions=[
             msgspec.structs.replace(PartitionStatus(*row), leased_by=leased[row[0]].get(row[1])) for row in partitions
         ],
         targets=[_target(connection, row) for row in all_targets(connection)],
-        quarantine=sorted(aside, key=lambda one: one.quarantined_at, reverse=True),
+        quarantine=sorted(quarantined, key=lambda one: one.quarantined_at, reverse=True),
         suppressions=all_in_force(connection),
     )
 
 
 def _target(connection: Connection, target: TargetRow) -> TargetStatus:
-    told = connection.execute(
+    published = connection.execute(
         "select kind, count(*) from imsfeed.published where target_id = %s group by kind", (target.target_id,)
     ).fetchall()
     taken = connection.execute(
         "select max(created_at) from imsfeed.snapshot where target_id = %s", (target.target_id,)
     ).fetchone()
-    left_out = connection.execute(
-        "select kind, id, reason, since from imsfeed.left_out where target_id = %s order by kind, reason, id",
+    excluded = connection.execute(
+        "select kind, id, reason, since from imsfeed.exclusion where target_id = %s order by kind, reason, id",
         (target.target_id,),
     ).fetchall()
-    remarks = connection.execute(
-        "select kind, id, remark, since from imsfeed.remark where target_id = %s order by kind, remark, id",
+    warnings = connection.execute(
+        "select kind, id, warning, since from imsfeed.warning where target_id = %s order by kind, warning, id",
         (target.target_id,),
     ).fetchall()
     id_changes = connection.execute(
         "select person_id, seq, changed_at from imsfeed.id_change where target_id = %s order by seq, person_id",
         (target.target_id,),
     ).fetchall()
-    counts: dict[int, int] = dict(told)
+    counts: dict[int, int] = dict(published)
     return TargetStatus(
         owner=target.owner_id,
         name=target.settings.name,
@@ -144,13 +144,13 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         head_at=target.head_at,
         snapshot_at=taken[0] if taken else None,
         published={kind.name.lower(): counts.get(kind, 0) for kind in RecordKind},
-        left_out=[LeftOut(_kind(kind), id_, reason, since) for kind, id_, reason, since in left_out],
-        remarks=[Remarked(_kind(kind), id_, remark, since) for kind, id_, remark, since in remarks],
+        excluded=[Excluded(_kind(kind), id_, reason, since) for kind, id_, reason, since in excluded],
+        warnings=[Remarked(_kind(kind), id_, warning, since) for kind, id_, warning, since in warnings],
         id_changes=[IdChange(*row) for row in id_changes],
         holds=open_holds(connection, target.target_id),
         warning=settings_warning(target.settings),
-        standstill=None if target.standstill is None else text_of(target.standstill, target.settings.name),
-        proof=results_store.latest(connection, target.target_id),
+        halt_reason=None if target.halt_reason is None else text_of(target.halt_reason, target.settings.name),
+        reconciliation=results_store.latest(connection, target.target_id),
     )
 
 

@@ -9,15 +9,15 @@ from datetime import date, datetime
 
 import msgspec
 
-from consumers.database.sessions import Connection, one_view
+from consumers.database.sessions import Connection, repeatable_read
 from consumers.database.targets_table import TargetRow, as_json, lock_target, source_of
 from consumers.facts import facts_reader, suppressions
-from consumers.facts.facts_reader import Affected, marks_of
+from consumers.facts.facts_reader import Affected, pending_changes
 from consumers.facts.pending_changes import Pending, looking_at, mentioned, settled
 from consumers.holds import hold_gate
-from consumers.holds.hold_gate import LookedAt
+from consumers.holds.hold_gate import Scope
 from consumers.publication.delta_files import next_deltas, who
-from consumers.publication.leave_now_expiry import end_what_the_source_agrees_with
+from consumers.publication.leave_now_expiry import end_agreed_leave_now
 from consumers.published import exclusions_store, published_store, record_subjects, recorded_files, tombstones
 from ims.feed.delta import Delta, between
 from ims.feed.manifest import DeltaEntry
@@ -27,13 +27,13 @@ from ims.holds.losses import Cause
 from ims.records.model import Record, RecordKey
 from ims.records.vocabulary import RecordKind
 from ims.rules.roster import Roster, roster_of
-from ims.runtime.failpoints import crash_point
+from ims.runtime.failpoints import failpoint
 from ims.source.facts import Facts
 from ims.targets.schedule import local_day
 from ims.targets.target_settings import TargetSettings
 
 
-class Cut(msgspec.Struct, frozen=True):
+class Publication(msgspec.Struct, frozen=True):
     """The deltas that a cut has made: none when nothing had changed for the importer, several for very much.
 
     ``changed_ids`` counts the persons whose ``sourcedid/id`` changed.
@@ -42,12 +42,12 @@ class Cut(msgspec.Struct, frozen=True):
     entries: list[DeltaEntry]
     changed_ids: int
 
-    def and_then(self, other: "Cut") -> "Cut":
+    def and_then(self, other: "Publication") -> "Publication":
         """This cut and the one that follows it at once."""
-        return Cut([*self.entries, *other.entries], self.changed_ids + other.changed_ids)
+        return Publication([*self.entries, *other.entries], self.changed_ids + other.changed_ids)
 
 
-def cut_once(connection: Connection, target_id: int, now: datetime, settle_seconds: float) -> Cut | None:
+def publish_delta(connection: Connection, target_id: int, now: datetime, settle_seconds: float) -> Publication | None:
     """Make the next delta of a target, if there is anything to tell.
 
     When its settings have changed, what the source has changed is told first, as the settings were: so it is known
@@ -59,34 +59,36 @@ def cut_once(connection: Connection, target_id: int, now: datetime, settle_secon
     Raises:
         psycopg.Error: nothing has been changed; the same cut can be tried again.
     """
-    with one_view(connection):
+    with repeatable_read(connection):
         target = lock_target(connection, target_id)
         if target is None or target.state != "ok" or target.open or not target.has_snapshot:
             return None
-        marks = marks_of(connection, target)
-        pending, explained = settled(marks, settle_seconds, after=target.marks_through), mentioned(marks)
+        changes = pending_changes(connection, target)
+        pending, explained = settled(changes, settle_seconds, after=target.changes_through), mentioned(changes)
         pending = msgspec.structs.replace(pending, persons=pending.persons | suppressions.urgent(connection, target_id))
-        if not target.recompute or target.cut_settings in {None, target.settings}:
-            cut = _cut(connection, target, pending, explained, now, everybody=target.recompute or target.repair)
+        if not target.recompute or target.published_settings in {None, target.settings}:
+            publication = _publish(
+                connection, target, pending, explained, now, everybody=target.recompute or target.repair
+            )
         else:
-            cut = _cut_twice(connection, target, pending, explained, now)
-        suppressions.looked_at(connection, target_id)
-        return cut
+            publication = _publish_twice(connection, target, pending, explained, now)
+        suppressions.in_scope(connection, target_id)
+        return publication
 
 
-def _cut_twice(
+def _publish_twice(
     connection: Connection, target: TargetRow, pending: Pending, explained: Pending, now: datetime
-) -> Cut | None:
+) -> Publication | None:
     """With the settings of the last cut, then with those in force."""
-    as_before = msgspec.structs.replace(target, settings=target.cut_settings)
-    first = _cut(connection, as_before, pending, explained, now, everybody=True)
+    as_before = msgspec.structs.replace(target, settings=target.published_settings)
+    first = _publish(connection, as_before, pending, explained, now, everybody=True)
     target = lock_target(connection, target.target_id) or target
     rest = settled((), 0, after=pending.through)
-    second = _cut(connection, target, rest, rest, now, everybody=True, cause=Cause.SETTING)
+    second = _publish(connection, target, rest, rest, now, everybody=True, cause=Cause.SETTING)
     return first.and_then(second) if first and second else second
 
 
-def _cut(
+def _publish(
     connection: Connection,
     target: TargetRow,
     pending: Pending,
@@ -95,7 +97,7 @@ def _cut(
     *,
     everybody: bool = False,
     cause: Cause | None = None,
-) -> Cut | None:
+) -> Publication | None:
     """One comparison, with the settings of *target*.
 
     Args:
@@ -103,8 +105,8 @@ def _cut(
         cause: ``SETTING`` if nothing but the settings has changed.
     """
     today = max(local_day(now, target.settings.zone), target.dated_through or date.min)
-    told = target.dated_through or today
-    days = (told, today) if told < today else None
+    published = target.dated_through or today
+    days = (published, today) if published < today else None
     known = Affected([], [])
     if pending.everything or target.repair:
         cause, known = Cause.RESYNC, facts_reader.affected(connection, target, explained, days)
@@ -114,9 +116,9 @@ def _cut(
         affected = facts_reader.affected(connection, target, pending, days)
     else:
         return None
-    cut = _compare(connection, target, affected, pending, now, today, cause, known)
-    end_what_the_source_agrees_with(connection, target, affected.persons, pending.through, now)
-    return cut
+    publication = _compare(connection, target, affected, pending, now, today, cause, known)
+    end_agreed_leave_now(connection, target, affected.persons, pending.through, now)
+    return publication
 
 
 def _compare(
@@ -128,51 +130,52 @@ def _compare(
     today: date,
     cause: Cause | None,
     explained: Affected,
-) -> Cut:
+) -> Publication:
     target_id = target.target_id
-    affected, roster, looked_at = _looked_at(connection, target, affected, today)
+    affected, roster, in_scope = _looked_at(connection, target, affected, today)
     persons, groups = affected.persons, affected.groups
-    told = published_store.told(connection, target_id, persons, groups)
-    told_ids = told.person_ids
-    compared = Compared(looked_at.of(told.texts), told_ids, roster)
-    decision = hold_gate.hold_back(connection, target, compared, looked_at.waiting, cause, explained, now)
+    published = published_store.published(connection, target_id, persons, groups)
+    published_ids = published.person_ids
+    compared = Compared(in_scope.of(published.texts), published_ids, roster)
+    decision = hold_gate.hold_back(connection, target, compared, in_scope.waiting, cause, explained, now)
     if (target.source, target.dialect) != (source_of(target), target.settings.dialect):
-        decision = hold_gate.told_anew(connection, target, compared, decision)
+        decision = hold_gate.republished(connection, target, compared, decision)
     roster = decision.roster
-    taken = logins_taken(connection, target, decision.told, roster)
-    delta = difference(target.settings, decision.told, told_ids, roster, taken)
+    taken = logins_taken(connection, target, decision.published, roster)
+    delta = difference(target.settings, decision.published, published_ids, roster, taken)
     if target.dialect != target.settings.dialect:
         tombstones.forget(connection, target_id)
     exclusions_store.keep(connection, target_id, roster, persons, groups, now)
-    numbers = who(told_ids) | who(roster.person_ids)
+    numbers = who(published_ids) | who(roster.person_ids)
     entries = record(connection, target, delta, numbers, now, pending.oldest_event_at)
     changed_ids = 0
     if entries:
-        published_store.tell(connection, target_id, delta, roster.owners)
+        published_store.record_delta(connection, target_id, delta, roster.subjects)
         tombstones.keep(connection, target, delta, now)
         changed_ids = exclusions_store.keep_id_changes(
-            connection, target_id, told_ids, roster.person_ids, entries[-1].seq, now
+            connection, target_id, published_ids, roster.person_ids, entries[-1].seq, now
         )
-    record_subjects.note(connection, target_id, roster.owners, told.owners)
+    record_subjects.note(connection, target_id, roster.subjects, published.subjects)
     connection.execute(
-        "update imsfeed.target set recompute = false, review = false, repair = false, cut_settings = %s, source = %s,"
-        " dialect = %s, marks_through = %s, dated_through = %s where target_id = %s",
+        "update imsfeed.target set recompute = false, review = false, repair = false, published_settings = %s,"
+        " source = %s,"
+        " dialect = %s, changes_through = %s, dated_through = %s where target_id = %s",
         (as_json(target.settings), source_of(target), target.settings.dialect, pending.through, today, target_id),
     )
-    crash_point("cut.before_commit")
-    return Cut(entries, changed_ids)
+    failpoint("publication.before_commit")
+    return Publication(entries, changed_ids)
 
 
 def _looked_at(
     connection: Connection, target: TargetRow, affected: Affected, today: date
-) -> tuple[Affected, Roster, LookedAt]:
+) -> tuple[Affected, Roster, Scope]:
     """All that a cut looks at, what is so of it, and who of it has waited until now."""
     affected, roster = _with_connected(connection, target, affected, today)
-    looked_at = hold_gate.looked_at(connection, target, affected, roster)
-    if looked_at.waiting:
-        everybody = hold_gate.with_waiting(connection, target, affected, looked_at.waiting)
+    in_scope = hold_gate.in_scope(connection, target, affected, roster)
+    if in_scope.waiting:
+        everybody = hold_gate.with_waiting(connection, target, affected, in_scope.waiting)
         affected, roster = _with_connected(connection, target, everybody, today)
-    return affected, roster, looked_at
+    return affected, roster, in_scope
 
 
 def _with_connected(
@@ -189,7 +192,7 @@ def _with_connected(
 def difference(
     settings: TargetSettings,
     published: Mapping[RecordKey, str],
-    told_ids: Mapping[int, str],
+    published_ids: Mapping[int, str],
     roster: Roster,
     taken: Collection[str] = (),
 ) -> Delta:
@@ -197,21 +200,21 @@ def difference(
 
     Args:
         published: as for :func:`ims.feed.delta.between`.
-        told_ids: the ``sourcedid/id`` told before of the persons looked at, by running number.
+        published_ids: the ``sourcedid/id`` told before of the persons looked at, by running number.
         roster: what is so now.
         taken: logins that persons who are not looked at have.
     """
     current: Mapping[RecordKey, Record] = roster.records
     if settings.dialect == "pifu":
-        current = with_old_ids(published, current, former_ids(told_ids, roster.person_ids))
+        current = with_old_ids(published, current, former_ids(published_ids, roster.person_ids))
     return between(published, current, settings.dialect, taken)
 
 
 def logins_taken(
-    connection: Connection, target: TargetRow, told: Mapping[RecordKey, str], roster: Roster
+    connection: Connection, target: TargetRow, published: Mapping[RecordKey, str], roster: Roster
 ) -> Collection[str]:
     """The logins of those who go that somebody has who is not looked at; most often nobody goes."""
-    persons = [key for key in told if key.kind is RecordKind.PERSON]
+    persons = [key for key in published if key.kind is RecordKind.PERSON]
     gone = [key.id for key in persons if key not in roster.records]
     if not gone:
         return ()
@@ -227,11 +230,11 @@ def connected(connection: Connection, target: TargetRow, affected: Affected, ros
     """
     ids = list(roster.person_ids.values())
     persons = set(published_store.persons_called(connection, target.target_id, ids))
-    told = published_store.person_ids(connection, target.target_id, affected.persons)
-    persons |= set(facts_reader.persons_called(connection, target, list(told.values())))
+    published = published_store.person_ids(connection, target.target_id, affected.persons)
+    persons |= set(facts_reader.persons_called(connection, target, list(published.values())))
     if target.settings.dialect == "pifu":
         persons |= set(published_store.persons_once_called(connection, target.target_id, ids))
-    joined = {group: key.id for key, (_, group) in roster.owners.items() if key.member and group is not None}
+    joined = {group: key.id for key, (_, group) in roster.subjects.items() if key.member and group is not None}
     known = published_store.groups_called(connection, target.target_id, list(joined.values()))
     groups = {group for group, id_ in joined.items() if id_ not in known}
     if persons <= set(affected.persons) and groups <= set(affected.groups):

@@ -14,17 +14,17 @@ from typing import NamedTuple
 
 import msgspec
 
-from consumers.database.sessions import Connection, one_view
+from consumers.database.sessions import Connection, repeatable_read
 from consumers.database.targets_table import TargetRow, as_json, lock_target, source_of
 from consumers.facts import facts_reader
-from consumers.facts.facts_reader import Affected, marks_of
+from consumers.facts.facts_reader import Affected, pending_changes
 from consumers.holds import holds_store
 from consumers.published import exclusions_store, published_store
 from ims.feed.manifest import Totals
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
 from ims.rules.roster import Roster, roster_of_groups, roster_of_persons
-from ims.runtime.failpoints import crash_point
+from ims.runtime.failpoints import failpoint
 from ims.source.facts import Facts
 from ims.targets.schedule import due_snapshot, local_day
 from ims.xml.writer import fragment
@@ -49,7 +49,7 @@ def publish_first(
         Whether it was done; not while the owner's facts are arriving, it has no organisation number, or nobody has
         approved it.
     """
-    with one_view(connection):
+    with repeatable_read(connection):
         target = lock_target(connection, target_id)
         if target is None or target.state != "waiting" or target.open or target.owner_orgnr is None:
             return False
@@ -59,11 +59,12 @@ def publish_first(
         target = msgspec.structs.replace(target, orgnr=target.owner_orgnr)
         zone = target.settings.zone
         today = local_day(now, zone)
-        marks = marks_of(connection, target)
+        changes = pending_changes(connection, target)
         _store(connection, target, _Everything(connection, target, today), now, alive)
         connection.execute(
-            "update imsfeed.target set recompute = false, repair = false, cut_settings = %s, orgnr = %s, source = %s,"
-            " dialect = %s, head_seq = 0, head_at = %s, marks_through = %s, dated_through = %s, snapshot_through = %s"
+            "update imsfeed.target set recompute = false, repair = false, published_settings = %s, orgnr = %s,"
+            " source = %s,"
+            " dialect = %s, head_seq = 0, head_at = %s, changes_through = %s, dated_through = %s, snapshot_through = %s"
             " where target_id = %s",
             (
                 as_json(target.settings),
@@ -71,13 +72,13 @@ def publish_first(
                 source_of(target),
                 target.settings.dialect,
                 now,
-                marks[-1].mark_id if marks else target.marks_through,
+                changes[-1].change_id if changes else target.changes_through,
                 today,
                 due_snapshot(now, target.settings.snapshot_hour, zone, None),
                 target_id,
             ),
         )
-        crash_point("first.before_commit")
+        failpoint("first.before_commit")
         return True
 
 
@@ -91,7 +92,7 @@ def preview(connection: Connection, target: TargetRow, now: datetime) -> Preview
     kinds: Counter[RecordKind] = Counter()
     lines: set[tuple[int, int, str]] = set()
     for part in chain([everything.groups], (everything.part(*read) for read in everything.read())):
-        for key, (person, _) in part.roster.owners.items():
+        for key, (person, _) in part.roster.subjects.items():
             lines.add((int(key.kind), person or 0, "" if key.kind is RecordKind.PERSON else key.id))
     kinds.update(RecordKind(kind) for kind, _, _ in lines)
     digest = hashlib.sha256(msgspec.json.encode(sorted(lines))).hexdigest()
@@ -118,7 +119,7 @@ class _Everything:
         everything = facts_reader.everything(connection, target)
         self._persons = everything.persons
         facts = facts_reader.read_facts(connection, target, [], everything.groups)
-        roster, self._told = roster_of_groups(
+        roster, self._published = roster_of_groups(
             facts, target.settings, orgnr=target.orgnr or "", today=today, groups=everything.groups
         )
         self.groups = _Part(Affected([], everything.groups), roster)
@@ -130,7 +131,7 @@ class _Everything:
 
     def part(self, persons: list[int], facts: Facts) -> _Part:
         """Work out a part that was read; needs no database."""
-        return _Part(Affected(persons, []), roster_of_persons(facts, self._target.settings, self._told, persons))
+        return _Part(Affected(persons, []), roster_of_persons(facts, self._target.settings, self._published, persons))
 
 
 def _store(
@@ -144,7 +145,7 @@ def _store(
 
     def store(part: _Part, fragments: Mapping[RecordKey, str]) -> None:
         (persons, groups), roster = (part.affected.persons, part.affected.groups), part.roster
-        published_store.store_fragments(connection, target.target_id, fragments, roster.owners)
+        published_store.store_fragments(connection, target.target_id, fragments, roster.subjects)
         exclusions_store.keep(connection, target.target_id, roster, persons, groups, now)
 
     ready = in_words(everything.groups)

@@ -12,7 +12,7 @@ from ims.targets.schedule import local_day
 from ims.targets.target_settings import TargetSettings
 
 
-def end_what_the_source_agrees_with(
+def end_agreed_leave_now(
     connection: Connection, target: TargetRow, persons: Collection[int], through: int, now: datetime
 ) -> None:
     """End the orders to leave for those of *persons* of whom the source says now that they have left.
@@ -27,7 +27,7 @@ def end_what_the_source_agrees_with(
     ordered = suppressions.to_be_ended(connection, target.owner_id, persons, through)
     if not ordered:
         return
-    facts = facts_reader.read_facts(connection, target, facts_reader.with_twins(connection, target, ordered), [])
+    facts = facts_reader.read_facts(connection, target, facts_reader.with_same_id(connection, target, ordered), [])
     views = [row.settings for row in all_targets(connection) if row.owner_id == target.owner_id]
     agreed = [
         person

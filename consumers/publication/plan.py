@@ -58,13 +58,13 @@ class Line(msgspec.Struct, frozen=True):
     groups: list[str]
 
 
-class LeftOut(msgspec.Struct, frozen=True):
+class Excluded(msgspec.Struct, frozen=True):
     """How many would be left out for a reason, and how many of them the importer has been told of."""
 
     kind: Literal["person", "group"]
     reason: Reason
     count: int
-    told: int
+    published: int
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +79,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         persons: how many were looked at.
         losing_last_membership: running numbers of those who are members of something now and of nothing then.
         changed_ids: running numbers of those whose ``sourcedid/id`` would be another.
-        would_wait: what is taken away, or the first publication, would wait for an approval (:mod:`ims.holds.losses`),
+        would_hold: what is taken away, or the first publication, would wait for an approval (:mod:`ims.holds.losses`),
             because these settings alone lead to it; removals that are too many for an hour or a day are not foreseen.
     """
 
@@ -93,8 +93,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     changes: list[Line]
     losing_last_membership: list[int]
     changed_ids: list[int]
-    left_out: list[LeftOut]
-    would_wait: bool
+    excluded: list[Excluded]
+    would_hold: bool
 
 
 class _Found:
@@ -105,8 +105,8 @@ class _Found:
         self.persons: dict[tuple[RecordKind, RecStatus], set[int]] = defaultdict(set)
         self.losing: set[int] = set()
         self.changed_ids: set[int] = set()
-        self.left_out: dict[tuple[RecordKind, int], Reason] = {}
-        self.told: set[tuple[RecordKind, int]] = set()
+        self.excluded: dict[tuple[RecordKind, int], Reason] = {}
+        self.published: set[tuple[RecordKind, int]] = set()
 
 
 def plan(
@@ -131,15 +131,15 @@ def plan(
             "select orgnr from imsfeed.owner where owner_id = %s", (target.owner_id,)
         ).fetchone()
         target = _with(target, settings, registered[0] if registered else None)
-        state, looked_at = target.state, 0
+        state, in_scope = target.state, 0
         possible = target.orgnr is not None and target.owner_orgnr == target.orgnr
         if possible:
             target = _enabled(target)
             today = max(local_day(now, settings.zone), target.dated_through or date.min)
-            for affected, looked_at, of in _chunks(connection, target):
+            for affected, in_scope, of in _chunks(connection, target):
                 _work_out(connection, target, affected, today, found)
-                progress(looked_at, of)
-            found.told.update(_told_groups(connection, target))
+                progress(in_scope, of)
+            found.published.update(_published_groups(connection, target))
     return Plan(
         owner=target.owner_id,
         target=settings.name,
@@ -147,12 +147,12 @@ def plan(
         worked_out=possible,
         first=target.head_seq is None,
         arriving=target.open,
-        persons=looked_at,
+        persons=in_scope,
         changes=_lines(found),
         losing_last_membership=sorted(found.losing),
         changed_ids=sorted(found.changed_ids),
-        left_out=_left_out(found),
-        would_wait=not settings.accept_initial
+        excluded=_excluded(found),
+        would_hold=not settings.accept_initial
         if target.head_seq is None
         else settings != in_force and _takes_away(found),
     )
@@ -187,7 +187,7 @@ def _chunks(connection: Connection, target: TargetRow) -> Iterator[tuple[Affecte
     yield Affected([], everything.groups), 0, len(persons)
     for start in range(0, len(persons), _CHUNK):
         chunk = persons[start : start + _CHUNK]
-        yield Affected(facts_reader.with_twins(connection, target, chunk), []), start + len(chunk), len(persons)
+        yield Affected(facts_reader.with_same_id(connection, target, chunk), []), start + len(chunk), len(persons)
 
 
 def _work_out(connection: Connection, target: TargetRow, affected: Affected, today: date, found: _Found) -> None:
@@ -195,10 +195,10 @@ def _work_out(connection: Connection, target: TargetRow, affected: Affected, tod
     while (together := connected(connection, target, affected, roster)) is not None:
         affected = facts_reader.affected(connection, target, together, None)
         roster = _roster(connection, target, affected, today)
-    about = published_store.told(connection, target.target_id, affected.persons, affected.groups)
-    told, told_ids = about.texts, about.person_ids
-    delta = difference(target.settings, told, told_ids, roster)
-    before = {id_: person for person, id_ in told_ids.items()}
+    about = published_store.published(connection, target.target_id, affected.persons, affected.groups)
+    published, published_ids = about.texts, about.person_ids
+    delta = difference(target.settings, published, published_ids, roster)
+    before = {id_: person for person, id_ in published_ids.items()}
     after = {id_: person for person, id_ in roster.person_ids.items()}
     for change in delta.changes:
         key = change.key
@@ -207,13 +207,13 @@ def _work_out(connection: Connection, target: TargetRow, affected: Affected, tod
         person = whose.get(key.member or key.id) if key.kind is not RecordKind.GROUP else None
         if person is not None:
             found.persons[key.kind, change.recstatus].add(person)
-    found.losing |= _members(told, before) - _members(roster.records, after)
-    found.changed_ids.update(p for p, id_ in roster.person_ids.items() if told_ids.get(p, id_) != id_)
-    found.left_out.update(roster.left_out)
-    found.told.update((RecordKind.PERSON, person) for person in told_ids)
+    found.losing |= _members(published, before) - _members(roster.records, after)
+    found.changed_ids.update(p for p, id_ in roster.person_ids.items() if published_ids.get(p, id_) != id_)
+    found.excluded.update(roster.excluded)
+    found.published.update((RecordKind.PERSON, person) for person in published_ids)
 
 
-def _told_groups(connection: Connection, target: TargetRow) -> Iterator[tuple[RecordKind, int]]:
+def _published_groups(connection: Connection, target: TargetRow) -> Iterator[tuple[RecordKind, int]]:
     """The course groups that the importer has been told of."""
     rows = connection.execute(
         "select group_id from imsfeed.published where target_id = %s and kind = 2 and group_id is not null",
@@ -245,10 +245,12 @@ def _lines(found: _Found) -> list[Line]:
     ]
 
 
-def _left_out(found: _Found) -> list[LeftOut]:
-    counts = Counter((kind, reason) for (kind, _), reason in found.left_out.items())
-    told = Counter((kind, found.left_out[kind, id_]) for kind, id_ in found.told if (kind, id_) in found.left_out)
+def _excluded(found: _Found) -> list[Excluded]:
+    counts = Counter((kind, reason) for (kind, _), reason in found.excluded.items())
+    published = Counter(
+        (kind, found.excluded[kind, id_]) for kind, id_ in found.published if (kind, id_) in found.excluded
+    )
     return [
-        LeftOut("person" if kind is RecordKind.PERSON else "group", reason, count, told[kind, reason])
+        Excluded("person" if kind is RecordKind.PERSON else "group", reason, count, published[kind, reason])
         for (kind, reason), count in sorted(counts.items())
     ]

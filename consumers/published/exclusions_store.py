@@ -20,11 +20,11 @@ def keep(
     now: datetime,
 ) -> None:
     """Keep what *roster* says of these persons and groups: who is left out, and with whom something was odd."""
-    _keep_left_out(connection, target_id, roster, persons, groups, now)
-    _keep_remarks(connection, target_id, roster, persons, groups, now)
+    _store_excluded(connection, target_id, roster, persons, groups, now)
+    _store_warnings(connection, target_id, roster, persons, groups, now)
 
 
-def _keep_left_out(
+def _store_excluded(
     connection: Connection,
     target_id: int,
     roster: Roster,
@@ -34,44 +34,44 @@ def _keep_left_out(
 ) -> None:
     """Keep the reason why each of these persons and groups is not exported, since when; forget those that are."""
     connection.execute(
-        "delete from imsfeed.left_out where target_id = %s"
+        "delete from imsfeed.exclusion where target_id = %s"
         " and ((kind = 1 and id = any (%s)) or (kind = 2 and id = any (%s)))"
         " and not (kind, id) in (select * from unnest(%s::smallint[], %s::bigint[]))",
         (
             target_id,
             list(persons),
             list(groups),
-            [int(kind) for kind, _ in roster.left_out],
-            [id_ for _, id_ in roster.left_out],
+            [int(kind) for kind, _ in roster.excluded],
+            [id_ for _, id_ in roster.excluded],
         ),
     )
-    if not roster.left_out:
+    if not roster.excluded:
         return
     connection.execute(
-        "insert into imsfeed.left_out as l (target_id, kind, id, reason, since)"
+        "insert into imsfeed.exclusion as l (target_id, kind, id, reason, since)"
         " select %s, *, %s::timestamptz from unnest(%s::smallint[], %s::bigint[], %s::text[])"
         " on conflict (target_id, kind, id) do update set reason = excluded.reason, since = excluded.since"
         " where l.reason <> excluded.reason",
         (
             target_id,
             now,
-            [int(kind) for kind, _ in roster.left_out],
-            [id_ for _, id_ in roster.left_out],
-            [reason.value for reason in roster.left_out.values()],
+            [int(kind) for kind, _ in roster.excluded],
+            [id_ for _, id_ in roster.excluded],
+            [reason.value for reason in roster.excluded.values()],
         ),
     )
 
 
-def left_out_counts(connection: Connection) -> dict[tuple[str, str], int]:
+def excluded_counts(connection: Connection) -> dict[tuple[str, str], int]:
     """Over all targets that are enabled: how many are left out, by kind (``person`` or ``group``) and reason."""
     rows = connection.execute(
-        "select l.kind, l.reason, count(*) from imsfeed.left_out l join imsfeed.target t using (target_id)"
+        "select l.kind, l.reason, count(*) from imsfeed.exclusion l join imsfeed.target t using (target_id)"
         " where (t.settings ->> 'enabled')::boolean group by 1, 2"
     ).fetchall()
     return {(RecordKind(kind).name.lower(), reason): count for kind, reason, count in rows}
 
 
-def _keep_remarks(
+def _store_warnings(
     connection: Connection,
     target_id: int,
     roster: Roster,
@@ -80,18 +80,18 @@ def _keep_remarks(
     now: datetime,
 ) -> None:
     """Keep what was not as it should be with each of these persons and groups that is exported, since when."""
-    remarks = [(int(kind), id_, remark.value) for (kind, id_), all_ in roster.warnings.items() for remark in all_]
-    kinds, ids, texts = [r[0] for r in remarks], [r[1] for r in remarks], [r[2] for r in remarks]
+    warnings = [(int(kind), id_, warning.value) for (kind, id_), all_ in roster.warnings.items() for warning in all_]
+    kinds, ids, texts = [r[0] for r in warnings], [r[1] for r in warnings], [r[2] for r in warnings]
     connection.execute(
-        "delete from imsfeed.remark where target_id = %s"
+        "delete from imsfeed.warning where target_id = %s"
         " and ((kind = 1 and id = any (%s)) or (kind = 2 and id = any (%s)))"
-        " and not (kind, id, remark) in (select * from unnest(%s::smallint[], %s::bigint[], %s::text[]))",
+        " and not (kind, id, warning) in (select * from unnest(%s::smallint[], %s::bigint[], %s::text[]))",
         (target_id, list(persons), list(groups), kinds, ids, texts),
     )
-    if not remarks:
+    if not warnings:
         return
     connection.execute(
-        "insert into imsfeed.remark (target_id, kind, id, remark, since)"
+        "insert into imsfeed.warning (target_id, kind, id, warning, since)"
         " select %s, *, %s::timestamptz from unnest(%s::smallint[], %s::bigint[], %s::text[])"
         " on conflict do nothing",
         (target_id, now, kinds, ids, texts),
@@ -101,7 +101,7 @@ def _keep_remarks(
 def keep_id_changes(
     connection: Connection,
     target_id: int,
-    told: Mapping[int, str],
+    published: Mapping[int, str],
     current: Mapping[int, str],
     seq: int,
     now: datetime,
@@ -109,11 +109,11 @@ def keep_id_changes(
     """Keep whose ``sourcedid/id`` is another now than was told, and return how many they are.
 
     Args:
-        told: the id told before, by running number.
+        published: the id told before, by running number.
         current: the id now, by running number.
         seq: number of the delta that tells it.
     """
-    changed = [person for person, id_ in current.items() if told.get(person, id_) != id_]
+    changed = [person for person, id_ in current.items() if published.get(person, id_) != id_]
     if not changed:
         return 0
     connection.execute(

@@ -12,7 +12,7 @@ from ims.feed.delta import Delta
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
 
-Owners = Mapping[RecordKey, tuple[int | None, int | None]]
+Subjects = Mapping[RecordKey, tuple[int | None, int | None]]
 """The running numbers of the person and the group that a record is about."""
 
 _STREAM_ROWS: Final = 2_000
@@ -21,28 +21,28 @@ _STORED_ROWS: Final = 10_000
 _KINDS: Final = {int(kind): kind for kind in RecordKind}
 
 
-class Told(msgspec.Struct, frozen=True):
+class Published(msgspec.Struct, frozen=True):
     """What was told about some persons and groups, by key.
 
     Attributes:
         texts: the fragments.
-        owners: whom each is about.
+        subjects: whom each is about.
     """
 
     texts: dict[RecordKey, str]
-    owners: dict[RecordKey, tuple[int | None, int | None]]
+    subjects: dict[RecordKey, tuple[int | None, int | None]]
 
     @property
     def person_ids(self) -> dict[int, str]:
         """The ``sourcedid/id`` that the persons were told under, by running number."""
         return {
             person: key.id
-            for key, (person, _) in self.owners.items()
+            for key, (person, _) in self.subjects.items()
             if key.kind is RecordKind.PERSON and person is not None
         }
 
 
-def told(connection: Connection, target_id: int, persons: Collection[int], groups: Collection[int]) -> Told:
+def published(connection: Connection, target_id: int, persons: Collection[int], groups: Collection[int]) -> Published:
     """What was told about these persons (with their memberships) and groups, and about the owner and its schools.
 
     Groups that stand for the owner and its schools belong to no course group; every cut compares them all.
@@ -57,10 +57,10 @@ def told(connection: Connection, target_id: int, persons: Collection[int], group
         " where target_id = %(target)s and kind = 2 and group_id is null",
         {"target": target_id, "persons": list(persons), "groups": list(groups)},
     ).fetchall()
-    found = Told({}, {})
+    found = Published({}, {})
     for kind, id_, member, xml, person, group in rows:
         key = RecordKey(_KINDS[kind], id_, member)
-        found.texts[key], found.owners[key] = xml, (person, group)
+        found.texts[key], found.subjects[key] = xml, (person, group)
     return found
 
 
@@ -73,7 +73,7 @@ def person_ids(connection: Connection, target_id: int, persons: Collection[int])
     return dict(rows)
 
 
-def owners(
+def subjects(
     connection: Connection, target_id: int, keys: Collection[RecordKey]
 ) -> dict[RecordKey, tuple[int | None, int | None]]:
     """The running numbers of the person and the group that each of these was told about."""
@@ -116,13 +116,13 @@ def persons_once_called(connection: Connection, target_id: int, ids: Collection[
 
 
 def logins_elsewhere(
-    connection: Connection, target_id: int, gone: Collection[str], looked_at: Collection[str]
+    connection: Connection, target_id: int, gone: Collection[str], in_scope: Collection[str]
 ) -> set[str]:
     """The logins of some persons that others are told with too.
 
     Args:
         gone: ``sourcedid/id`` of the persons in question.
-        looked_at: of those who do not count as others.
+        in_scope: of those who do not count as others.
     """
     rows = connection.execute(
         "with told as (select distinct lower(substring(xml from '<userid[^>]*>([^<]*)</userid>')) as login"
@@ -130,8 +130,8 @@ def logins_elsewhere(
         " select told.login from told cross join lateral (select from imsfeed.published other"
         " where other.target_id = %(target)s and other.kind = 1"
         " and lower(substring(other.xml from '<userid[^>]*>([^<]*)</userid>')) = told.login"
-        " and not other.id = any (%(looked_at)s) limit 1) elsewhere",
-        {"target": target_id, "gone": list(gone), "looked_at": list(looked_at)},
+        " and not other.id = any (%(in_scope)s) limit 1) elsewhere",
+        {"target": target_id, "gone": list(gone), "in_scope": list(in_scope)},
     ).fetchall()
     return {unescape(login) for (login,) in rows}
 
@@ -144,7 +144,7 @@ def streamed(connection: Connection, query: str, parameters: Mapping[str, Any]) 
             yield RecordKey(RecordKind(kind), id_, member), xml
 
 
-def tell(connection: Connection, target_id: int, delta: Delta, owners: Owners) -> None:
+def record_delta(connection: Connection, target_id: int, delta: Delta, subjects: Subjects) -> None:
     """Make ``published`` what the importer knows once it has taken in *delta*."""
     if delta.removals:
         kinds, ids, members = zip(*delta.removals, strict=True)
@@ -154,30 +154,34 @@ def tell(connection: Connection, target_id: int, delta: Delta, owners: Owners) -
             " where p.target_id = %s and (p.kind, p.id, p.member) = (g.kind, g.id, g.member)",
             ([int(kind) for kind in kinds], list(ids), list(members), target_id),
         )
-    store_fragments(connection, target_id, delta.upserts, owners)
+    store_fragments(connection, target_id, delta.upserts, subjects)
 
 
 def store_fragments(
     connection: Connection,
     target_id: int,
     fragments: Mapping[RecordKey, str],
-    owners: Owners,
+    subjects: Subjects,
 ) -> None:
     """Keep *fragments* as told, each with the running number of the person and the group it is about."""
     keys = list(fragments)
     for first in range(0, len(keys), _STORED_ROWS):
-        _store(connection, target_id, keys[first : first + _STORED_ROWS], fragments, owners)
+        _store(connection, target_id, keys[first : first + _STORED_ROWS], fragments, subjects)
 
 
 def _store(
-    connection: Connection, target_id: int, keys: list[RecordKey], fragments: Mapping[RecordKey, str], owners: Owners
+    connection: Connection,
+    target_id: int,
+    keys: list[RecordKey],
+    fragments: Mapping[RecordKey, str],
+    subjects: Subjects,
 ) -> None:
     columns: tuple[Sequence[int | str | None], ...] = (
         [int(key.kind) for key in keys],
         [key.id for key in keys],
         [key.member for key in keys],
-        [owners[key][0] for key in keys],
-        [owners[key][1] for key in keys],
+        [subjects[key][0] for key in keys],
+        [subjects[key][1] for key in keys],
         [fragments[key] for key in keys],
     )
     connection.execute(
@@ -189,18 +193,20 @@ def _store(
     )
 
 
-def pending_marks(connection: Connection) -> int:
+def pending_changes_count(connection: Connection) -> int:
     """How many marks some enabled target has not been told yet."""
     row = connection.execute(
-        "select count(*) from imsfeed.mark m where exists (select from imsfeed.target t where t.owner_id = m.owner_id"
-        " and (t.settings ->> 'enabled')::boolean and t.marks_through < m.mark_id)"
+        "select count(*) from imsfeed.pending_change m where exists (select from imsfeed.target t where t.owner_id ="
+        " m.owner_id"
+        " and (t.settings ->> 'enabled')::boolean and t.changes_through < m.change_id)"
     ).fetchone()
     return int(row[0]) if row else 0
 
 
-def forget_marks(connection: Connection) -> int:
+def delete_published_changes(connection: Connection) -> int:
     """Remove the marks that every enabled target of their owner has passed; one that is enabled later looks at all."""
     return connection.execute(
-        "delete from imsfeed.mark m where not exists (select from imsfeed.target t where t.owner_id = m.owner_id"
-        " and (t.settings ->> 'enabled')::boolean and t.marks_through < m.mark_id)"
+        "delete from imsfeed.pending_change m where not exists (select from imsfeed.target t where t.owner_id ="
+        " m.owner_id"
+        " and (t.settings ->> 'enabled')::boolean and t.changes_through < m.change_id)"
     ).rowcount

@@ -7,18 +7,18 @@ word for word, and no delta comes of it; but the next change of the new running 
 from collections.abc import Collection
 
 from consumers.database.sessions import Connection
-from consumers.published.published_store import Owners
+from consumers.published.published_store import Subjects
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
 
 
-def note(connection: Connection, target_id: int, owners: Owners, told: Owners) -> None:
+def note(connection: Connection, target_id: int, subjects: Subjects, published: Subjects) -> None:
     """Make the told records of these keys those of the persons and groups in *owners*.
 
     Args:
-        told: whom they were told about; what is not here is told with its owner by now.
+        published: whom they were told about; what is not here is told with its owner by now.
     """
-    keys = [key for key, whose in owners.items() if told.get(key, whose) != whose]
+    keys = [key for key, whose in subjects.items() if published.get(key, whose) != whose]
     if not keys:
         return
     connection.execute(
@@ -30,8 +30,8 @@ def note(connection: Connection, target_id: int, owners: Owners, told: Owners) -
             [int(key.kind) for key in keys],
             [key.id for key in keys],
             [key.member for key in keys],
-            [owners[key][0] for key in keys],
-            [owners[key][1] for key in keys],
+            [subjects[key][0] for key in keys],
+            [subjects[key][1] for key in keys],
             target_id,
         ),
     )
@@ -65,7 +65,7 @@ def _numbers(connection: Connection, target_id: int, ids: Collection[str]) -> li
     ).fetchall()
 
 
-def bears_on(
+def affects(
     connection: Connection, target_id: int, ids: Collection[str], persons: Collection[int], groups: Collection[int]
 ) -> bool:
     """Whether one of these groups, or a member told of one of them, is among those given by ``sourcedid/id``."""
@@ -78,7 +78,7 @@ def bears_on(
     return bool(ids) and bool(row and row[0])
 
 
-def owners(connection: Connection, target_id: int, keys: Collection[RecordKey]) -> Owners:
+def subjects(connection: Connection, target_id: int, keys: Collection[RecordKey]) -> Subjects:
     """Running numbers of the person and the group that each of these records was told about."""
     rows = connection.execute(
         "select p.kind, p.id, p.member, p.person_id, p.group_id from imsfeed.published p"

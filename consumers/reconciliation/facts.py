@@ -30,7 +30,7 @@ Differing = dict[tuple[Table, int], Difference]
 """The rows that are not the same, by table and id."""
 
 
-class FactsProof:
+class FactsComparison:
     """The comparison of one owner.
 
     Args:

@@ -6,7 +6,7 @@ import msgspec
 
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow
-from consumers.feed.feed_directory import prove_step_in
+from consumers.feed.feed_directory import verify_step_in
 from consumers.published import recorded_files
 from consumers.reconciliation import results_store
 from consumers.reconciliation.results_store import Checked, done
@@ -25,12 +25,12 @@ def check_files(connection: Connection, root: Path, target: TargetRow) -> Checke
             return results_store.not_done("files", "there is no snapshot yet", skipped=True)
         after = (earlier or later).seq
         deltas = [entry for entry in recorded_files.deltas(connection, target.target_id) if entry.seq > after]
-        proof = prove_step_in(folder, earlier, later, deltas)
+        verification = verify_step_in(folder, earlier, later, deltas)
         # What is past its time is removed at any moment, and a snapshot may be added.
         if (earlier, later) == results_store.last_two_snapshots(connection, target.target_id):
             break
-    if proof.damaged:
-        return done("files", proof.damaged)
+    if verification.damaged:
+        return done("files", verification.damaged)
     return msgspec.structs.replace(
-        done("files", proof.differences), broken_at=later.path if proof.differences else None
+        done("files", verification.differences), broken_at=later.path if verification.differences else None
     )

@@ -14,7 +14,7 @@ from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, read_target
 from consumers.reconciliation import results_store
 from consumers.reconciliation.facts import AGAIN_SECONDS
-from consumers.reconciliation.run import prove
+from consumers.reconciliation.run import reconcile
 from ims.errors import ImsfeedError
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
@@ -29,7 +29,7 @@ _AGAIN_AFTER: Final = timedelta(hours=1)
 _SHOW_EVERY: Final = timedelta(seconds=30)
 
 
-class NightlyProof:
+class NightlyReconciliation:
     """Proves whatever target is due.
 
     Args:
@@ -69,16 +69,20 @@ class NightlyProof:
         random.shuffle(due)  # another process has them too: what it has proved meanwhile is passed over
         for target in due:
             self._begun[target.target_id] = now
-            self._running[target.target_id] = self._executor.submit(self._prove, target, now)
+            self._running[target.target_id] = self._executor.submit(self._reconcile, target, now)
 
     def _show(self, connection: Connection) -> None:
         for check, count in results_store.differing(connection).items():
-            self._metrics.proof_differences.labels(check).set(count)
+            self._metrics.reconciliation_differences.labels(check).set(count)
         success = results_store.oldest_success(connection)
-        self._metrics.proof_last_success_timestamp_seconds.set(0 if success is None else success.timestamp())
+        self._metrics.reconciliation_last_success_timestamp_seconds.set(0 if success is None else success.timestamp())
 
     def _is_due(self, target: TargetRow, now: datetime) -> bool:
-        if target.state == "disabled" or not target.has_snapshot or target.proved_through == target.snapshot_through:
+        if (
+            target.state == "disabled"
+            or not target.has_snapshot
+            or target.reconciled_through == target.snapshot_through
+        ):
             return False
         running = self._running.get(target.target_id)
         if running is not None and not running.done():
@@ -86,18 +90,18 @@ class NightlyProof:
         begun = self._begun.get(target.target_id)
         return begun is None or now < begun or now - begun >= _AGAIN_AFTER
 
-    def _prove(self, target: TargetRow, now: datetime) -> None:
+    def _reconcile(self, target: TargetRow, now: datetime) -> None:
         if self._stop:
             return
         names = {"target": target.settings.name, "owner": target.owner_id}
         started = time.monotonic()
         try:
-            with sessions.connect(self._settings.state(), "proof") as connection:
+            with sessions.connect(self._settings.state(), "reconciliation") as connection:
                 current = read_target(connection, target.target_id)
-                if current.proved_through == current.snapshot_through:
+                if current.reconciled_through == current.snapshot_through:
                     return
-                self._metrics.proof_attempts.inc()
-                found = prove(
+                self._metrics.reconciliation_attempts.inc()
+                found = reconcile(
                     connection,
                     self._settings,
                     self._mapping,
@@ -113,7 +117,7 @@ class NightlyProof:
         for one in found:
             tell = log.error if one.outcome == "differs" else log.info
             tell(
-                "proof",
+                "reconciliation",
                 check=one.check,
                 outcome=one.outcome,
                 differences=one.differences,

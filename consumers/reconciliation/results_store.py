@@ -35,11 +35,11 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     broken_at: str | None = None
 
 
-class ProofStatus(msgspec.Struct, frozen=True):
+class ReconciliationStatus(msgspec.Struct, frozen=True):
     """The last proof of a check, for people and for scripts."""
 
     check: Check
-    proved_at: datetime
+    reconciled_at: datetime
     outcome: str
     differences: int | None
     details: list[str]
@@ -70,17 +70,19 @@ def keep(connection: Connection, target_id: int, found: Sequence[Checked], throu
     with connection.transaction(), connection.cursor() as cursor:
         for one in found:
             cursor.execute(
-                "insert into imsfeed.proof"
-                " (target_id, proved_at, checked, outcome, differences, details, repair, broken_at)"
+                "insert into imsfeed.reconciliation"
+                " (target_id, reconciled_at, checked, outcome, differences, details, repair, broken_at)"
                 " values (%s, %s, %s, %s, %s, %s, %s, %s)",
                 (target_id, now, one.check, one.outcome, one.differences, list(one.details), one.repair, one.broken_at),
             )
         cursor.execute(
-            "delete from imsfeed.proof where target_id = %s and proved_at < %s and broken_at is null",
+            "delete from imsfeed.reconciliation where target_id = %s and reconciled_at < %s and broken_at is null",
             (target_id, now - _KEPT),
         )
         if is_clean(found):
-            cursor.execute("update imsfeed.target set proved_through = %s where target_id = %s", (through, target_id))
+            cursor.execute(
+                "update imsfeed.target set reconciled_through = %s where target_id = %s", (through, target_id)
+            )
 
 
 def is_clean(found: Sequence[Checked]) -> bool:
@@ -96,7 +98,7 @@ def ask_for_repair(connection: Connection, target_id: int) -> None:
 def last_two_snapshots(connection: Connection, target_id: int) -> tuple[SnapshotEntry | None, SnapshotEntry | None]:
     """The snapshot before the newest and the newest; the first is ``None`` where the step between began a new epoch."""
     rows = connection.execute(
-        "select seq, path, sha256, size, counts, local_date, exists (select from imsfeed.proof p"
+        "select seq, path, sha256, size, counts, local_date, exists (select from imsfeed.reconciliation p"
         " where p.target_id = s.target_id and p.checked = 'files' and p.broken_at = s.path)"
         " from imsfeed.snapshot s where target_id = %s order by seq desc, created_at desc limit 2",
         (target_id,),
@@ -110,23 +112,24 @@ def last_two_snapshots(connection: Connection, target_id: int) -> tuple[Snapshot
     return (None if rows and rows[0][-1] else earlier), later
 
 
-def latest(connection: Connection, target_id: int) -> list[ProofStatus]:
+def latest(connection: Connection, target_id: int) -> list[ReconciliationStatus]:
     """The last proof of each check of a target."""
     rows = connection.execute(
-        "select distinct on (checked) checked, proved_at, outcome, differences, details, repair from imsfeed.proof"
-        " where target_id = %s order by checked, proof_id desc",
+        "select distinct on (checked) checked, reconciled_at, outcome, differences, details, repair from"
+        " imsfeed.reconciliation"
+        " where target_id = %s order by checked, reconciliation_id desc",
         (target_id,),
     ).fetchall()
-    return [ProofStatus(*row) for row in rows]
+    return [ReconciliationStatus(*row) for row in rows]
 
 
 def differing(connection: Connection) -> dict[Check, int]:
     """Differences that the last proofs of the enabled targets have found, by check."""
     rows = connection.execute(
         "select checked, sum(differences) from (select distinct on (target_id, checked) target_id, checked, differences"
-        " from imsfeed.proof join imsfeed.target t using (target_id)"
+        " from imsfeed.reconciliation join imsfeed.target t using (target_id)"
         " where differences is not null and (t.settings ->> 'enabled')::boolean"
-        " order by target_id, checked, proof_id desc) as last group by checked"
+        " order by target_id, checked, reconciliation_id desc) as last group by checked"
     ).fetchall()
     found: dict[Any, int] = {check: int(count) for check, count in rows}
     return {check: found.get(check, 0) for check in CHECKS}
@@ -141,8 +144,8 @@ def oldest_success(connection: Connection) -> datetime | None:
 _OLDEST_SUCCESS: Final = """
 select min(coalesce(proved.at, first.at)) from imsfeed.target t
   left join lateral (
-    select max(run.proved_at) as at
-      from (select proved_at from imsfeed.proof p where p.target_id = t.target_id group by proved_at
+    select max(run.reconciled_at) as at
+      from (select reconciled_at from imsfeed.reconciliation p where p.target_id = t.target_id group by reconciled_at
             having bool_and(outcome in ('ok', 'skipped'))) as run) as proved on true
   left join lateral (
     select min(created_at) as at from imsfeed.snapshot s where s.target_id = t.target_id) as first on true

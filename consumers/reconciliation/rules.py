@@ -7,7 +7,7 @@ yet is left out: whom marks bear on that the target has not passed.
 from collections.abc import Callable, Collection, Iterator
 from datetime import date
 
-from consumers.database.sessions import Connection, one_view
+from consumers.database.sessions import Connection, repeatable_read
 from consumers.database.targets_table import TargetRow, read_target
 from consumers.facts import facts_reader
 from consumers.facts.facts_reader import Affected, unsettled
@@ -32,7 +32,7 @@ def check_rules(
         target_id: whose feed.
         proceed: asked before each part; the check ends unfinished when it says no.
     """
-    with one_view(connection):
+    with repeatable_read(connection):
         connection.execute("set transaction read only")
         target = read_target(connection, target_id)
         pending = unsettled(connection, target)
@@ -72,22 +72,24 @@ def _different(
     """
     facts = facts_reader.read_facts(connection, target, part.persons, part.groups)
     roster = roster_today(target, facts, part, today)
-    about = published_store.told(connection, target.target_id, part.persons, part.groups)
-    told, told_ids = about.texts, about.person_ids
-    delta = difference(target.settings, told, told_ids, roster, logins_taken(connection, target, told, roster))
+    about = published_store.published(connection, target.target_id, part.persons, part.groups)
+    published, published_ids = about.texts, about.person_ids
+    delta = difference(
+        target.settings, published, published_ids, roster, logins_taken(connection, target, published, roster)
+    )
     keys = {change.key for change in delta.changes}
     keys -= {RecordKey(RecordKind.GROUP, id_) for id_ in waiting}
     if not keys:
         return
-    owners = published_store.owners(connection, target.target_id, keys)
+    subjects = published_store.subjects(connection, target.target_id, keys)
     for key in keys:
-        yield _about(key, roster, owners)
+        yield _about(key, roster, subjects)
 
 
 def _about(
-    key: RecordKey, roster: Roster, told: dict[RecordKey, tuple[int | None, int | None]]
+    key: RecordKey, roster: Roster, published: dict[RecordKey, tuple[int | None, int | None]]
 ) -> tuple[RecordKind, int | str]:
-    person, group = roster.owners.get(key) or told.get(key) or (None, None)
+    person, group = roster.subjects.get(key) or published.get(key) or (None, None)
     if person is not None:
         return RecordKind.PERSON, person
     # A person's sourcedid may be a national id; a group's is none.

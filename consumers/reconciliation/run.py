@@ -16,7 +16,7 @@ from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, read_target
 from consumers.feed.republish import begin_epoch
 from consumers.reconciliation import results_store, source_reader
-from consumers.reconciliation.facts import AGAIN_SECONDS, FactsProof
+from consumers.reconciliation.facts import AGAIN_SECONDS, FactsComparison
 from consumers.reconciliation.files import check_files
 from consumers.reconciliation.results_store import Check, Checked, not_done
 from consumers.reconciliation.rules import check_rules
@@ -24,12 +24,12 @@ from consumers.reconciliation.source_reader import SourceReader
 from ims.runtime.settings import Settings
 from ims.source.mapping import SourceMapping
 
-_NO_SOURCE: Final = "PROOF_SOURCE_DSN is not set"
-_NEXT_CUT: Final = "the next cut compares everything anew"
+_NO_SOURCE: Final = "RECONCILE_SOURCE_DSN is not set"
+_NEXT_PUBLICATION: Final = "the next cut compares everything anew"
 _NEW_EPOCH: Final = "a new epoch: every importer takes the snapshot again"
 
 
-def prove(
+def reconcile(
     connection: Connection,
     settings: Settings,
     mapping: SourceMapping,
@@ -60,7 +60,7 @@ def prove(
     source = _source(connection, settings, mapping, target, pause, again_seconds)
     if rules.outcome == "differs":
         results_store.ask_for_repair(connection, target_id)
-        rules = msgspec.structs.replace(rules, repair=_NEXT_CUT)
+        rules = msgspec.structs.replace(rules, repair=_NEXT_PUBLICATION)
     if files.broken_at is not None:
         begin_epoch(connection, settings.feed_directory, target_id, now, "the nightly proof")
         files = msgspec.structs.replace(files, repair=_NEW_EPOCH)
@@ -77,15 +77,15 @@ def _source(
     pause: Callable[[float], bool],
     again_seconds: float,
 ) -> Checked:
-    dsn = settings.proof_source_dsn
+    dsn = settings.reconcile_source_dsn
     if dsn is None:
         return not_done("source", _NO_SOURCE, skipped=True)
     partition = target.owner_id % settings.kafka_partitions
     try:
         with source_reader.connect(dsn.get_secret_value()) as session:
             source = SourceReader(session, settings.source_schema, settings.source_publication, mapping)
-            proof = FactsProof(connection, source, settings.kafka_topic, partition, pause)
-            found = proof.check(target.owner_id, again_seconds=again_seconds)
+            reconciliation = FactsComparison(connection, source, settings.kafka_topic, partition, pause)
+            found = reconciliation.check(target.owner_id, again_seconds=again_seconds)
             if found.outcome != "differs":
                 return found
             asked = source.ask_for_resync(target.owner_id)

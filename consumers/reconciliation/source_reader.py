@@ -11,7 +11,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from consumers.database.sessions import Connection, one_view
+from consumers.database.sessions import Connection, repeatable_read
 from ims.errors import BadMessageError
 from ims.source.events import Row
 from ims.source.facts import Table
@@ -52,7 +52,7 @@ class SourceReader:
         Yields:
             A position in its write-ahead log before which every commit that the view shows begins.
         """
-        with one_view(self._connection):
+        with repeatable_read(self._connection):
             self._connection.execute("set transaction read only")
             # The first query: the view is taken before the position is read.
             row = self._connection.execute(_POSITION.encode()).fetchone()
@@ -92,7 +92,7 @@ class SourceReader:
         if allowed != (True,):
             return False
         self._connection.execute(
-            "insert into imsfeed.resync (owner_id, requested_at, requested_by) select %(owner)s, now(), 'proof'"
+            "insert into imsfeed.resync (owner_id, requested_at, requested_by) select %(owner)s, now(), 'reconciliation'"
             " where not exists (select from imsfeed.resync r where r.owner_id = %(owner)s"
             " and to_jsonb(r) ->> 'done_at' is null)",
             {"owner": owner_id},
@@ -157,7 +157,7 @@ def connect(dsn: str) -> Connection:
     return psycopg.connect(
         dsn,
         autocommit=True,
-        application_name="imsfeed proof",
+        application_name="imsfeed reconciliation",
         options=_OPTIONS,
         client_encoding="UTF8",
         connect_timeout=10,

@@ -18,9 +18,9 @@ from typing import Final
 import msgspec
 
 from consumers.database.targets_table import named
-from consumers.facts.pending_changes import PATIENCE
+from consumers.facts.pending_changes import LONGEST_WAIT
 from consumers.materialize.batch import Message, Outcome, Refused, read_batch
-from consumers.materialize.facts_store import marks_of
+from consumers.materialize.facts_store import changed_keys
 from consumers.replay.events_file import EventsFileError, Line, MessageLine, SettingsLine
 from consumers.replay.memory_store import MemoryFacts
 from consumers.replay.replay_feed import Replayed, ReplayedFeed
@@ -125,21 +125,21 @@ class Replay:
             self._end_load()
         self._advance(line.at)
         self._loaded = self._loaded or bool(outcome.rows)
-        self._mark(outcome)
+        self._note_changes(outcome)
         refused = self._facts.apply(line.partition, progress.next_offset, outcome)
         self._note(outcome, refused)
         finished = progress.open_owners - outcome.progress.open_owners
-        self._rest({*finished, *(key.owner_id for _, key in outcome.rows)}, line.at)
+        self._changed({*finished, *(key.owner_id for _, key in outcome.rows)}, line.at)
 
-    def _mark(self, outcome: Outcome) -> None:
+    def _note_changes(self, outcome: Outcome) -> None:
         """Keep whom the rows bear on; what they say now is not applied yet."""
         for (table, key), row in outcome.rows.items():
-            marks = list(marks_of(table, key, row, None if row.loading else self._facts.stored(table, key)))
+            changes = list(changed_keys(table, key, row, None if row.loading else self._facts.stored(table, key)))
             for feed in self._of(key.owner_id):
-                feed.marks.add(marks)
+                feed.changes.add(changes)
         for load in outcome.loads:
             for feed in self._feeds if load.owner_id is None else self._of(load.owner_id):
-                feed.marks.everything = True
+                feed.changes.everything = True
 
     def _note(self, outcome: Outcome, refused: Sequence[Refused]) -> None:
         self._messages += 1
@@ -156,17 +156,17 @@ class Replay:
         except InvalidSettingsError as error:
             raise EventsFileError(self._name, line.number, str(error)) from None
         self._feeds[row.target_id - 1].change(settings=settings)
-        self._rest({row.owner_id}, line.at)
+        self._changed({row.owner_id}, line.at)
 
     def _of(self, owner_id: int) -> list[ReplayedFeed]:
         return [feed for feed in self._feeds if feed.row.owner_id == owner_id]
 
-    def _rest(self, owners: Iterable[int], at: datetime) -> None:
+    def _changed(self, owners: Iterable[int], at: datetime) -> None:
         """Something of these owners has changed just now."""
         for owner_id in owners:
             known = self._unsettled.get(owner_id)
             first = at if known is None else known.first
-            self._unsettled[owner_id] = _Unsettled(first, min(at + SETTLE, first + PATIENCE * SETTLE))
+            self._unsettled[owner_id] = _Unsettled(first, min(at + SETTLE, first + LONGEST_WAIT * SETTLE))
 
     def _end_load(self) -> None:
         """The leading rows of a load are in: publish what they make, as of the last of them."""
@@ -223,5 +223,5 @@ class Replay:
             feed.publish_first(facts_of(owner_id), now)
         elif state == "ok":
             if ready:
-                feed.cut(facts_of(owner_id), now)
+                feed.publication(facts_of(owner_id), now)
             feed.snapshot_if_due(now)

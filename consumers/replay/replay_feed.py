@@ -21,7 +21,7 @@ from consumers.publication.delta import difference, roster_today
 from consumers.publication.delta_files import next_deltas, who
 from consumers.published import tombstones
 from consumers.replay.replay_holds import ReplayedHolds, group_numbers
-from consumers.replay.replay_pending import ReplayedMarks
+from consumers.replay.replay_pending import ReplayedChanges
 from ims.feed.delta import Delta
 from ims.feed.manifest import DeltaEntry, SnapshotEntry, Totals, encode, snapshot_path
 from ims.holds.decision import Compared, Waiting
@@ -48,8 +48,8 @@ class Replayed(msgspec.Struct, frozen=True):
     state: str
     snapshots: int
     deltas: int
-    told: dict[RecordKind, int]
-    left_out: dict[tuple[RecordKind, Reason], int]
+    published: dict[RecordKind, int]
+    excluded: dict[tuple[RecordKind, Reason], int]
     waiting: dict[Cause, int]
 
 
@@ -59,7 +59,7 @@ class ReplayedFeed:
     Attributes:
         row: where the target stands.
         asked: facts or settings have changed since the last cut.
-        marks: whom the changes bear on.
+        changes: whom the changes bear on.
 
     Args:
         holds: whether anything waits for an approval, which nobody gives here.
@@ -68,13 +68,13 @@ class ReplayedFeed:
     def __init__(self, number: int, settings: TargetSettings, root: Path, *, holds: bool = True) -> None:
         self.row = _new_row(number, settings)
         self.asked = False
-        self.marks = ReplayedMarks()
+        self.changes = ReplayedChanges()
         self._holds = ReplayedHolds(on=holds)
         self._root = root
-        self._told: dict[RecordKey, str] = {}
+        self._published: dict[RecordKey, str] = {}
         self._owners: dict[RecordKey, tuple[int | None, int | None]] = {}
         self._gone: dict[RecordKey, tuple[str, datetime]] = {}
-        self._left_out: dict[tuple[RecordKind, int], Reason] = {}
+        self._excluded: dict[tuple[RecordKind, int], Reason] = {}
         self._oldest_event_at: datetime | None = None
         self._deltas: list[DeltaEntry] = []
         self._snapshots: list[SnapshotEntry] = []
@@ -111,12 +111,12 @@ class ReplayedFeed:
         self.change(orgnr=self.row.owner_orgnr, held=False)
         today = local_day(now, settings.zone)
         roster = self._roster(facts, today)
-        self._owners = dict(roster.owners)
-        self._told = {key: fragment(record, dialect=settings.dialect) for key, record in roster.records.items()}
+        self._owners = dict(roster.subjects)
+        self._published = {key: fragment(record, dialect=settings.dialect) for key, record in roster.records.items()}
         self.change(
             source=source_of(self.row),
             dialect=settings.dialect,
-            cut_settings=settings,
+            published_settings=settings,
             head_seq=0,
             head_at=now,
             dated_through=today,
@@ -125,47 +125,49 @@ class ReplayedFeed:
         )
         self._take_snapshot(now, today)
         self.change(head_sha256=self._snapshots[-1].sha256)
-        self._cut_is_made()
+        self._publish_delta()
 
-    def cut(self, facts: Facts, now: datetime) -> None:
-        """The next delta, if there is anything to tell. As :func:`consumers.publication.delta.cut_once`."""
-        settings, before = self.row.settings, self.row.cut_settings
+    def publication(self, facts: Facts, now: datetime) -> None:
+        """The next delta, if there is anything to tell. As :func:`consumers.publication.delta.publish_delta`."""
+        settings, before = self.row.settings, self.row.published_settings
         if before is None or before == settings:
-            self._compare(facts, now, Cause.RESYNC if self.marks.everything else None)
+            self._compare(facts, now, Cause.RESYNC if self.changes.everything else None)
         else:
             self.change(settings=before)
-            self._compare(facts, now, Cause.RESYNC if self.marks.everything else None)
+            self._compare(facts, now, Cause.RESYNC if self.changes.everything else None)
             self.change(settings=settings)
-            self._cut_is_made()
+            self._publish_delta()
             self._compare(facts, now, Cause.SETTING)
-        self._cut_is_made()
+        self._publish_delta()
 
     def _compare(self, facts: Facts, now: datetime, cause: Cause | None) -> None:
         settings, source = self.row.settings, source_of(self.row)
-        told = self.row.dated_through or date.min
-        today = max(local_day(now, settings.zone), told)
-        days = (told, today) if told < today else None
-        explained = self.marks.explained(facts, self._owners, self._left_out, settings, days)
-        compared = Compared(self._told, self.told_ids, self._roster(facts, today))
+        published = self.row.dated_through or date.min
+        today = max(local_day(now, settings.zone), published)
+        days = (published, today) if published < today else None
+        explained = self.changes.explained(facts, self._owners, self._excluded, settings, days)
+        compared = Compared(self._published, self.published_ids, self._roster(facts, today))
         groups = group_numbers(self._owners)
         decision = self._holds.hold_back(settings, compared, cause, explained, facts, groups, now)
         if (self.row.source, self.row.dialect) != (source, settings.dialect):
-            decision = decision.with_all_told(self._told, self._owners, source)
+            decision = decision.with_all_published(self._published, self._owners, source)
         roster = decision.roster
-        delta = difference(settings, decision.told, compared.told_ids, roster, self._logins_of_others(decision.told))
+        delta = difference(
+            settings, decision.published, compared.published_ids, roster, self._logins_of_others(decision.published)
+        )
         if self.row.dialect != settings.dialect:
             self._gone.clear()
         self.change(
             source=source,
             dialect=settings.dialect,
-            cut_settings=settings,
+            published_settings=settings,
             dated_through=today,
             held=bool(self.waiting),
         )
         if delta:
-            self._tell(delta, who(compared.told_ids) | who(roster.person_ids), now)
-        self._owners |= roster.owners
-        self._owners = {key: self._owners[key] for key in self._told}
+            self._tell(delta, who(compared.published_ids) | who(roster.person_ids), now)
+        self._owners |= roster.subjects
+        self._owners = {key: self._owners[key] for key in self._published}
 
     @property
     def waiting(self) -> Waiting:
@@ -173,7 +175,7 @@ class ReplayedFeed:
         return self._holds.waiting
 
     @property
-    def told_ids(self) -> dict[int, str]:
+    def published_ids(self) -> dict[int, str]:
         """The ``sourcedid/id`` that each person was told under, by running number."""
         return {
             person: key.id
@@ -181,11 +183,11 @@ class ReplayedFeed:
             if key.kind is RecordKind.PERSON and person is not None
         }
 
-    def _logins_of_others(self, told: Mapping[RecordKey, str]) -> set[str]:
+    def _logins_of_others(self, published: Mapping[RecordKey, str]) -> set[str]:
         """The logins of those of whom nothing is told now."""
         records = (
-            read_fragment(key, self._told[key])
-            for key in self._told.keys() - told.keys()
+            read_fragment(key, self._published[key])
+            for key in self._published.keys() - published.keys()
             if key.kind is RecordKind.PERSON
         )
         return {one.login for one in records if isinstance(one, PersonRecord) and one.login is not None}
@@ -208,22 +210,22 @@ class ReplayedFeed:
 
     def replayed(self) -> Replayed:
         """What has been made of the target."""
-        told = Counter(key.kind for key in self._told)
-        left_out = Counter((kind, reason) for (kind, _), reason in self._left_out.items())
+        published = Counter(key.kind for key in self._published)
+        excluded = Counter((kind, reason) for (kind, _), reason in self._excluded.items())
         return Replayed(
             owner=self.row.owner_id,
             name=self.row.settings.name,
             state=self.row.shown_state,
             snapshots=len(self._snapshots),
             deltas=len(self._deltas),
-            told={kind: told[kind] for kind in RecordKind},
-            left_out=dict(sorted(left_out.items())),
+            published={kind: published[kind] for kind in RecordKind},
+            excluded=dict(sorted(excluded.items())),
             waiting=self._holds.persons(),
         )
 
     def _roster(self, facts: Facts, today: date) -> Roster:
         roster = roster_today(self.row, facts, Affected(list(facts.persons), list(facts.groups)), today)
-        self._left_out = roster.left_out
+        self._excluded = roster.excluded
         return roster
 
     def _tell(self, delta: Delta, persons: dict[str, int], now: datetime) -> None:
@@ -233,20 +235,20 @@ class ReplayedFeed:
             self._deltas.append(entry)
             self.change(head_seq=entry.seq, head_sha256=entry.sha256, head_at=now)
         for key in delta.removals:
-            del self._told[key]
-        self._told.update(delta.upserts)
+            del self._published[key]
+        self._published.update(delta.upserts)
         if settings.export_shape == "tombstones":
             gone = {key: (text, now) for key, text in tombstones.texts(delta, settings.dialect).items()}
             self._gone = {key: one for key, one in self._gone.items() if key not in delta.upserts} | gone
 
-    def _cut_is_made(self) -> None:
-        self.asked, self._oldest_event_at, self.marks = False, None, ReplayedMarks()
+    def _publish_delta(self) -> None:
+        self.asked, self._oldest_event_at, self.changes = False, None, ReplayedChanges()
 
     def _take_snapshot(self, now: datetime, day: date) -> None:
         seq = self.row.head_seq or 0
-        parts = document(self.row, sorted(self._told.items()))
+        parts = document(self.row, sorted(self._published.items()))
         written = self._directory().link_streamed(snapshot_path(day, seq), parts)
-        kinds = Counter(key.kind for key in self._told)
+        kinds = Counter(key.kind for key in self._published)
         self._snapshots.append(
             SnapshotEntry(
                 seq=seq,
@@ -263,7 +265,7 @@ class ReplayedFeed:
         path = self.row.settings.export_path
         if path is None:
             return
-        rows = dict(self._told)
+        rows = dict(self._published)
         if self.row.settings.export_shape == "tombstones":
             since = now - tombstones.KEPT
             rows |= {key: text for key, (text, gone_at) in self._gone.items() if gone_at >= since}
@@ -288,11 +290,11 @@ def _new_row(number: int, settings: TargetSettings) -> TargetRow:
         head_seq=None,
         head_sha256=None,
         head_at=None,
-        marks_through=0,
+        changes_through=0,
         dated_through=None,
         snapshot_through=None,
         owner_orgnr=None,
         open=False,
         has_snapshot=False,
-        resting=None,
+        settling=None,
     )

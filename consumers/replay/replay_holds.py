@@ -15,7 +15,7 @@ from ims.holds.decision import (
     has_school_without_number,
     teachers_without_school_number,
 )
-from ims.holds.limits import DAY, Departure, Limits, Told
+from ims.holds.limits import DAY, Departure, Limits, PublishedCounts
 from ims.holds.losses import Cause, gone_groups, losses, teachers_among
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
@@ -62,11 +62,11 @@ class ReplayedHolds:
             groups: the running number of each group that was told, ``None`` if it stands for the owner or a school.
         """
         lost, gone = (
-            losses(compared.told, compared.told_ids, compared.roster),
-            gone_groups(compared.told, compared.roster),
+            losses(compared.published, compared.published_ids, compared.roster),
+            gone_groups(compared.published, compared.roster),
         )
         if not (self._on and (lost or gone or self.waiting)):
-            return Decision(compared.told, compared.roster)
+            return Decision(compared.published, compared.roster)
         numberless = set(groups_without_school_number(compared.roster))
         without = has_school_without_number(facts)
         known = set(explained.groups)
@@ -76,17 +76,17 @@ class ReplayedHolds:
             {id_ for id_ in gone if (without if groups[id_] is None else groups[id_] in numberless)},
             teachers_without_school_number(facts),
         )
-        kinds = Counter(key.kind for key in compared.told)
-        told = Told(lambda _: kinds[RecordKind.PERSON], lambda _: teachers_among(compared.told))
+        kinds = Counter(key.kind for key in compared.published)
+        published = PublishedCounts(lambda _: kinds[RecordKind.PERSON], lambda _: teachers_among(compared.published))
         self._departures = [one for one in self._departures if one.at > now - DAY]
         decision = decide(
-            compared, lost, gone, origin, self.waiting, Limits(settings, self._departures, told, now), now
+            compared, lost, gone, origin, self.waiting, Limits(settings, self._departures, published, now), now
         )
         self.waiting = decision.waiting
         self._departures += decision.departures
         return decision
 
 
-def group_numbers(owners: Mapping[RecordKey, tuple[int | None, int | None]]) -> dict[str, int | None]:
+def group_numbers(subjects: Mapping[RecordKey, tuple[int | None, int | None]]) -> dict[str, int | None]:
     """The running numbers of the groups that were told, by ``sourcedid/id``."""
-    return {key.id: number for key, (_, number) in owners.items() if key.kind is RecordKind.GROUP}
+    return {key.id: number for key, (_, number) in subjects.items() if key.kind is RecordKind.GROUP}

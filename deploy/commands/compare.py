@@ -23,7 +23,7 @@ from ims.switchover.comparison_rows import Row, reasons, row_of, summary
 from ims.switchover.existing_file import read_old_file
 from ims.switchover.group_templates import likely_templates
 from ims.switchover.matching import OldRoster, collect, recognise
-from ims.switchover.settings_search import Step, agreeing, candidates, tally
+from ims.switchover.settings_search import Step, candidates, matching_settings, tally
 from ims.targets.schedule import local_day
 from ims.targets.target_settings import TargetSettings
 
@@ -68,7 +68,7 @@ def compare_(
     if found.differences and try_:
         values = candidates(file, facts, found, settings, templates)
         with Console(stderr=True).status("trying settings"):
-            steps = agreeing(settings, values, lambda tried: tally(compared(tried)))
+            steps = matching_settings(settings, values, lambda tried: tally(compared(tried)))
         _print_steps(steps, target)
     if found.differences:
         raise typer.Exit(CHANGES)
@@ -86,7 +86,7 @@ def _read(path: Path) -> OldRoster:
 
 def _facts(target: str) -> tuple[Facts, TargetRow]:
     """All facts of the target's owner, in memory: everybody is compared with everybody."""
-    with sessions.connect(read_settings().state(), "compare") as connection, sessions.one_view(connection):
+    with sessions.connect(read_settings().state(), "compare") as connection, sessions.repeatable_read(connection):
         row = targets_table.find_target(connection, target)
         everything = facts_reader.everything(connection, row)
         return facts_reader.read_facts(connection, row, everything.persons, everything.groups), row

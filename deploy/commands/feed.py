@@ -16,7 +16,7 @@ from rich.table import Table
 from consumers.compact.process import UMASK
 from consumers.database import sessions
 from consumers.database.targets_table import find_target
-from consumers.feed.feed_directory import prove_folder
+from consumers.feed.feed_directory import verify_folder
 from consumers.feed.feed_permissions import refuse_wide_feed
 from consumers.feed.manifests import write_manifest
 from consumers.feed.snapshots import take_snapshot
@@ -86,10 +86,13 @@ def verify(
     console = Console(stderr=True)
     wrong = 0
     for folder in track(folders, "verifying", console=console, transient=True):
-        proof = prove_folder(folder)
-        wrong += len(proof.problems)
-        typer.echo(f"{folder}: {proof.snapshots} snapshots, {proof.deltas} deltas, {proof.records} records")
-        for problem in proof.problems:
+        verification = verify_folder(folder)
+        wrong += len(verification.problems)
+        typer.echo(
+            f"{folder}: {verification.snapshots} snapshots, {verification.deltas} deltas, {verification.records}"
+            f" records"
+        )
+        for problem in verification.problems:
             typer.echo(f"  {problem}")
     if wrong:
         raise FeedError(f"{wrong} problems found")
@@ -108,7 +111,7 @@ def _print(found: StatusReport) -> None:
     console.print(partitions)
     kinds = Counter(one.kind for one in found.suppressions)
     console.print(f"Suppressed: {kinds['suppressed']}; told to leave ahead of the source: {kinds['leave_now']}")
-    waiting = [message for message in found.quarantine if message.healed_at is None]
+    waiting = [message for message in found.quarantine if message.resolved_at is None]
     console.print(
         f"In quarantine: {len(waiting)}, and {len(found.quarantine) - len(waiting)} whose row was written since"
     )
@@ -126,18 +129,19 @@ def _print_targets(console: Console, found: Sequence[TargetStatus]) -> None:
         targets.add_row(name, target.state, seq, _moment(target.head_at), _moment(target.snapshot_at), *counts)
     console.print(targets)
     for target in found:
-        if target.standstill:
-            console.print(f"{_name(target)} stands still: {target.standstill}")
+        if target.halt_reason:
+            console.print(f"{_name(target)} stands still: {target.halt_reason}")
         for hold in target.holds:
             who = "" if hold.cause is Cause.INITIAL else f": {hold.persons} persons, {hold.groups} groups"
             since = _moment(hold.began_at)
             console.print(f"{_name(target)} hold {hold.hold_id} {hold.state}: {hold.cause}, since {since}{who}")
         if target.warning:
             console.print(f"Warning: {target.warning}")
-        for proof in target.proof:
-            count = "" if proof.differences is None else f" ({proof.differences})"
+        for verification in target.reconciliation:
+            count = "" if verification.differences is None else f" ({verification.differences})"
             console.print(
-                f"Proof of {_name(target)}, {proof.check}: {proof.outcome}{count}, {_moment(proof.proved_at)}"
+                f"Proof of {_name(target)}, {verification.check}: {verification.outcome}{count},"
+                f" {_moment(verification.reconciled_at)}"
             )
 
 
@@ -145,12 +149,12 @@ def _print_exceptions(console: Console, found: Sequence[TargetStatus]) -> None:
     """Who is left out, who is exported with a remark, whose id has changed: counted; --json lists them."""
     exceptions = Table("Target", "", "What", "Count")
     for target in found:
-        left_out = Counter((one.kind, one.reason) for one in target.left_out)
-        remarks = Counter((one.kind, one.remark) for one in target.remarks)
-        for (kind, reason), count in sorted(left_out.items()):
+        excluded = Counter((one.kind, one.reason) for one in target.excluded)
+        warnings = Counter((one.kind, one.warning) for one in target.warnings)
+        for (kind, reason), count in sorted(excluded.items()):
             exceptions.add_row(_name(target), f"{kind} left out", reason, str(count))
-        for (kind, remark), count in sorted(remarks.items()):
-            exceptions.add_row(_name(target), f"{kind} exported", remark, str(count))
+        for (kind, warning), count in sorted(warnings.items()):
+            exceptions.add_row(_name(target), f"{kind} exported", warning, str(count))
         if target.id_changes:
             exceptions.add_row(_name(target), "person exported", "id_changed", str(len(target.id_changes)))
     console.print(exceptions)

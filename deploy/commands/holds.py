@@ -130,8 +130,8 @@ def _loses(held: HeldPerson) -> str:
 
 
 def _counted(found: Details) -> str:
-    if found.would_tell is not None:
-        totals = found.would_tell
+    if found.would_publish is not None:
+        totals = found.would_publish
         return f"a first publication of {totals.person} persons, {totals.group} groups, {totals.membership} memberships"
     memberships = sum(len(held.loses.groups) for held in found.persons)
     gone = sum(held.loses.gone for held in found.persons)

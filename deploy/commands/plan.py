@@ -82,13 +82,13 @@ def _print(found: Plan, show: int) -> None:
     ):
         table.add_row(title, "", str(len(persons)), _first(persons, show))
     console.print(table)
-    left_out = Table("Left out", "Reason", "Count", "Of these told before")
-    for one in found.left_out:
-        left_out.add_row(one.kind, one.reason, str(one.count), str(one.told))
-    console.print(left_out)
+    excluded = Table("Left out", "Reason", "Count", "Of these told before")
+    for one in found.excluded:
+        excluded.add_row(one.kind, one.reason, str(one.count), str(one.published))
+    console.print(excluded)
     if not found.changes:
         typer.echo("Nothing would be told.")
-    elif found.would_wait:
+    elif found.would_hold:
         what = "The first publication" if found.first else "What these settings take away"
         typer.echo(f"{what} would wait for an approval: `imsfeed holds list`.")
 

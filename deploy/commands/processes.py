@@ -63,7 +63,7 @@ def compact() -> None:
     Example: [bold]FEED_DIRECTORY=/feed STATE_DSN=postgresql://imsfeed@db/imsfeed imsfeed compact[/bold]
     """
     registry = CollectorRegistry()
-    metrics = CompactMetrics(registry, compact_process.LEFT_OUT_SERIES)
+    metrics = CompactMetrics(registry, compact_process.EXCLUDED_SERIES)
     _live("compact", registry, metrics, lambda s, stop, ready: compact_process.run(s, stop, metrics, ready))
 
 

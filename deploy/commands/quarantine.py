@@ -13,7 +13,7 @@ from rich.table import Table
 from consumers.database import sessions
 from consumers.materialize import quarantine, quarantine_store
 from consumers.materialize.quarantine import About, QuarantineError
-from consumers.materialize.quarantine_store import Aside
+from consumers.materialize.quarantine_store import QuarantinedMessage
 from deploy.commands.arguments import caller
 from ims.errors import InvalidSettingsError
 from ims.runtime.mapping_file import read_mapping
@@ -39,7 +39,7 @@ def list_(as_json: AsJson = False) -> None:
     Example: [bold]imsfeed quarantine list[/bold]
     """
     with sessions.connect(read_settings().state(), "quarantine") as connection:
-        found = quarantine_store.all_aside(connection)
+        found = quarantine_store.all_quarantined(connection)
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     elif not found:
@@ -55,13 +55,13 @@ def show(number: Number, as_json: AsJson = False) -> None:
     """
     settings = read_settings()
     with sessions.connect(settings.state(), "quarantine") as connection:
-        aside = quarantine.find(connection, number)
+        quarantined = quarantine.find(connection, number)
         about = quarantine.about(connection, number, read_mapping(settings), settings.source_epoch)
     if as_json:
-        told = {**msgspec.to_builtins(aside), "about": msgspec.to_builtins(about)}
-        typer.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
+        published = {**msgspec.to_builtins(quarantined), "about": msgspec.to_builtins(about)}
+        typer.echo(msgspec.json.format(msgspec.json.encode(published), indent=2).decode())
     else:
-        typer.echo("\n".join(f"{what}: {value}" for what, value in _told(aside, about)))
+        typer.echo("\n".join(f"{what}: {value}" for what, value in _published(quarantined, about)))
 
 
 def replay(
@@ -81,7 +81,11 @@ def replay(
     mapping, by = read_mapping(settings), name or caller()
     stay = 0
     with sessions.connect(settings.state(), "quarantine") as connection:
-        waiting = [aside.number for aside in quarantine_store.all_aside(connection) if aside.healed_at is None]
+        waiting = [
+            quarantined.number
+            for quarantined in quarantine_store.all_quarantined(connection)
+            if quarantined.resolved_at is None
+        ]
         chosen = waiting if everything else numbers or []
         for number in track(chosen, "applying", console=Console(stderr=True), transient=True):
             try:
@@ -101,7 +105,7 @@ def replay(
 def discard(
     numbers: Annotated[list[int] | None, typer.Argument(help="The messages' numbers.")] = None,
     reason: Annotated[str, typer.Option("--reason", help="Why, for the audit. Write no personal data.")] = "",
-    healed: Annotated[
+    resolved: Annotated[
         bool, typer.Option("--healed", help="Every message whose row has been written since, instead of NUMBERS.")
     ] = False,
     name: Name = None,
@@ -110,38 +114,49 @@ def discard(
 
     Example: [bold]imsfeed quarantine discard 17 --reason "mended in the source"[/bold]
     """
-    if bool(numbers) == healed:
+    if bool(numbers) == resolved:
         raise InvalidSettingsError("say which messages to discard, or --healed")
     if not reason.strip():
         raise InvalidSettingsError("say why, with --reason TEXT")
     with sessions.connect(read_settings().state(), "quarantine") as connection:
-        if healed:
-            numbers = [aside.number for aside in quarantine_store.all_aside(connection) if aside.healed_at is not None]
+        if resolved:
+            numbers = [
+                quarantined.number
+                for quarantined in quarantine_store.all_quarantined(connection)
+                if quarantined.resolved_at is not None
+            ]
         for number in numbers or ():
             quarantine.discard(connection, number, reason, name or caller())
             typer.echo(f"message {number}: discarded")
 
 
-def _print(found: Sequence[Aside]) -> None:
+def _print(found: Sequence[QuarantinedMessage]) -> None:
     table = Table("Number", "Place", "Reason", "Detail", "Since", "Row written since")
-    for aside in found:
-        place = f"{aside.topic}[{aside.partition}]@{aside.offset}"
-        healed = "" if aside.healed_at is None else _moment(aside.healed_at)
-        table.add_row(str(aside.number), place, aside.reason, aside.detail, _moment(aside.quarantined_at), healed)
+    for quarantined in found:
+        place = f"{quarantined.topic}[{quarantined.partition}]@{quarantined.offset}"
+        resolved = "" if quarantined.resolved_at is None else _moment(quarantined.resolved_at)
+        table.add_row(
+            str(quarantined.number),
+            place,
+            quarantined.reason,
+            quarantined.detail,
+            _moment(quarantined.quarantined_at),
+            resolved,
+        )
     Console().print(table)
 
 
-def _told(aside: Aside, about: About) -> list[tuple[str, object]]:
-    told: list[tuple[str, object]] = [
-        ("message", aside.number),
-        ("place", f"{aside.topic}[{aside.partition}]@{aside.offset}, {about.size} bytes"),
-        ("reason", f"{aside.reason}: {aside.detail}"),
-        ("in quarantine since", _moment(aside.quarantined_at)),
-        ("row written since", "no" if aside.healed_at is None else _moment(aside.healed_at)),
+def _published(quarantined: QuarantinedMessage, about: About) -> list[tuple[str, object]]:
+    published: list[tuple[str, object]] = [
+        ("message", quarantined.number),
+        ("place", f"{quarantined.topic}[{quarantined.partition}]@{quarantined.offset}, {about.size} bytes"),
+        ("reason", f"{quarantined.reason}: {quarantined.detail}"),
+        ("in quarantine since", _moment(quarantined.quarantined_at)),
+        ("row written since", "no" if quarantined.resolved_at is None else _moment(quarantined.resolved_at)),
         ("key", "yes" if about.has_key else "none, so it cannot be applied again"),
     ]
     if about.table is not None:
-        told += [
+        published += [
             ("table", about.table),
             ("operation", about.op),
             ("position (epoch, commit LSN, ordinal)", about.position),
@@ -150,7 +165,7 @@ def _told(aside: Aside, about: About) -> list[tuple[str, object]]:
             ("columns", ", ".join(about.columns) or "none that are mapped"),
             ("other columns", about.unmapped),
         ]
-    return told
+    return published
 
 
 def _moment(at: datetime) -> str:

@@ -116,11 +116,11 @@ def _print(result: Result) -> None:
     console = Console()
     table = Table("Target", "State", "Snapshots", "Deltas", "Persons", "Groups", "Memberships")
     for target in result.targets:
-        counts = (target.snapshots, target.deltas, *target.told.values())
+        counts = (target.snapshots, target.deltas, *target.published.values())
         table.add_row(f"{target.owner}/{target.name}", target.state, *map(str, counts))
     console.print(table)
     for target in result.targets:
-        for (kind, reason), number in target.left_out.items():
+        for (kind, reason), number in target.excluded.items():
             console.print(f"{target.owner}/{target.name} left out: {kind.name.lower()} {reason.value} {number}")
         for cause, number in target.waiting.items():
             console.print(f"{target.owner}/{target.name} waiting for approval: {cause.value} {number} persons")

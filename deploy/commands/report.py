@@ -10,7 +10,7 @@ import typer
 
 from consumers.database import sessions
 from consumers.database.targets_table import find_target
-from consumers.operations.exclusions_reader import read_report, read_standing
+from consumers.operations.exclusions_reader import read_report, read_status
 from deploy.commands.private_file import private
 from ims.identifiers.national_id import without_national_ids
 from ims.reports.exclusion_page import as_html
@@ -80,5 +80,5 @@ def why(
     Example: [bold]imsfeed why lms 1017[/bold]
     """
     with sessions.connect(read_settings().state(), "why") as connection:
-        standing = read_standing(connection, find_target(connection, target), person)
-    typer.echo(explained(standing, language))
+        status = read_status(connection, find_target(connection, target), person)
+    typer.echo(explained(status, language))

@@ -6,7 +6,7 @@ import psycopg
 import typer
 
 from consumers.database import sessions
-from consumers.operations.offset_reset import forget_offsets
+from consumers.operations.offset_reset import reset_offsets
 from deploy.state import migrate
 from ims.errors import InvalidSettingsError
 from ims.runtime.settings import read_settings
@@ -42,7 +42,7 @@ def state(
     forget: Annotated[
         bool,
         typer.Option(
-            "--forget-offsets",
+            "--reset-offsets",
             help="Also forget how far the topic was read, when Kafka has lost messages or the topic is another one.",
         ),
     ] = False,
@@ -52,13 +52,13 @@ def state(
     Example: [bold]STATE_DSN=postgresql://imsfeed@db/imsfeed imsfeed setup state[/bold]
     """
     if dry_run and forget:
-        raise InvalidSettingsError("--dry-run and --forget-offsets do not go together: forgetting has nothing to show")
+        raise InvalidSettingsError("--dry-run and --reset-offsets do not go together: forgetting has nothing to show")
     settings = read_settings()
     for name in migrate.pending(settings.state()) if dry_run else migrate.migrate(settings.state()):
         typer.echo(name)
     if forget:
         with sessions.connect(settings.state(), "setup") as connection:
-            forgotten = forget_offsets(connection, settings.kafka_topic)
-        typer.echo(f"offsets forgotten: {len(forgotten)} partitions of {settings.kafka_topic}")
+            reset = reset_offsets(connection, settings.kafka_topic)
+        typer.echo(f"offsets forgotten: {len(reset)} partitions of {settings.kafka_topic}")
         typer.echo("materialize begins at the oldest message that Kafka has; what is lost between is not in the state:")
         typer.echo("run `imsfeed resync all`")

@@ -46,7 +46,7 @@ class Importer:
         """
         return self._wait(self._manifest, "the first snapshot")
 
-    def told(self, person: str, since: int, committed_at: float) -> Arrival:
+    def published(self, person: str, since: int, committed_at: float) -> Arrival:
         """Wait for a delta after number *since* that tells of *person*.
 
         Args:

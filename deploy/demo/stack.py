@@ -79,19 +79,19 @@ def running_servers(directory: Path) -> Iterator[Stack]:
     """
     (directory / "logs").mkdir(parents=True)
     (directory / MARKER).touch()
-    mark = uuid.uuid4().hex[:8]
+    change = uuid.uuid4().hex[:8]
     with ExitStack() as running:
         source_dsn, state_dsn = (
-            running.enter_context(_database(server, f"imsfeed_demo_{mark}_{name}"))
+            running.enter_context(_database(server, f"imsfeed_demo_{change}_{name}"))
             for name, server in _postgres(directory, running).items()
         )
         environment = {
             "SOURCE_DSN": source_dsn,
             "STATE_DSN": state_dsn,
-            "SOURCE_SLOT": f"imsfeed_demo_{mark}",
-            "SOURCE_PUBLICATION": f"imsfeed_demo_{mark}",
-            "KAFKA_BOOTSTRAP_SERVERS": running.enter_context(_broker(directory, f"imsfeed.demo.{mark}")),
-            "KAFKA_TOPIC": f"imsfeed.demo.{mark}",
+            "SOURCE_SLOT": f"imsfeed_demo_{change}",
+            "SOURCE_PUBLICATION": f"imsfeed_demo_{change}",
+            "KAFKA_BOOTSTRAP_SERVERS": running.enter_context(_broker(directory, f"imsfeed.demo.{change}")),
+            "KAFKA_TOPIC": f"imsfeed.demo.{change}",
             "FEED_DIRECTORY": str(directory / "feed"),
             "METRICS_HOST": "127.0.0.1",
         }

@@ -124,7 +124,7 @@ def _make(change: Callable[[], Committed], importer: Importer, console: Console)
     committed = change()
     committed_at = time.monotonic()
     console.print(f"[bold]committed[/bold]  {committed.what}")
-    arrival = importer.told(committed.person, since, committed_at)
+    arrival = importer.published(committed.person, since, committed_at)
     console.print(f"  {arrival.milliseconds:>4} ms  {arrival.path}: {arrival.words}")
     return committed, arrival
 

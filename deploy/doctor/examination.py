@@ -8,7 +8,7 @@ from deploy.doctor.feed_checks import check_feed
 from deploy.doctor.finding import Area, Finding, Findings
 from deploy.doctor.kafka_checks import check_kafka
 from deploy.doctor.machine_checks import check_machine, check_mail, check_metrics
-from deploy.doctor.source_checks import check_proof_source, check_source
+from deploy.doctor.source_checks import check_reconciliation_source, check_source
 from deploy.doctor.state_checks import check_state
 from deploy.doctor.target_checks import check_targets
 from ims.errors import ImsfeedError
@@ -17,7 +17,7 @@ from ims.runtime.settings import Settings
 AREAS: Final[dict[str, Callable[[Settings], Findings]]] = {
     "machine": check_machine,
     "source": check_source,
-    "proof source": check_proof_source,
+    "proof source": check_reconciliation_source,
     "kafka": check_kafka,
     "state": check_state,
     "targets": check_targets,

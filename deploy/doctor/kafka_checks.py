@@ -18,7 +18,7 @@ from producers.events.publisher import LARGEST_MESSAGE, refuse_slow_crc
 _AREA: Final = Area("kafka")
 _DAY_MS: Final = 86_400_000
 _ANSWER_MS: Final = 5_000
-_MEND: Final = "check KAFKA_BOOTSTRAP_SERVERS, the network and Kafka"
+_REMEDY: Final = "check KAFKA_BOOTSTRAP_SERVERS, the network and Kafka"
 
 
 def check_kafka(settings: Settings) -> Findings:
@@ -26,11 +26,11 @@ def check_kafka(settings: Settings) -> Findings:
     yield _crc()
     silent = [server for server in settings.bootstrap_servers if not _listens(server)]
     if len(silent) == len(settings.bootstrap_servers):
-        yield _AREA.wrong("reachable", f"nobody answers at {', '.join(silent)}", _MEND)
+        yield _AREA.wrong("reachable", f"nobody answers at {', '.join(silent)}", _REMEDY)
         yield _AREA.skipped("topic", "Kafka does not answer")
         return
     if silent:
-        yield _AREA.warning("bootstrap servers", f"nobody answers at {', '.join(silent)}", _MEND)
+        yield _AREA.warning("bootstrap servers", f"nobody answers at {', '.join(silent)}", _REMEDY)
     try:
         with _admin(settings) as admin:
             brokers = len(admin.describe_cluster()["brokers"])
@@ -44,7 +44,7 @@ def check_kafka(settings: Settings) -> Findings:
             config = _config(admin, settings.kafka_topic)
             yield from check_topic(topic, config, settings, brokers)
     except (KafkaError, OSError) as error:
-        yield _AREA.wrong("reachable", type(error).__name__, _MEND)
+        yield _AREA.wrong("reachable", type(error).__name__, _REMEDY)
         yield _AREA.skipped("topic", "Kafka does not answer")
 
 

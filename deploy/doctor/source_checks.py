@@ -44,16 +44,16 @@ def check_source(settings: Settings) -> Findings:
         yield _AREA.skipped("everything else", "the source does not answer")
 
 
-def check_proof_source(settings: Settings) -> Findings:
+def check_reconciliation_source(settings: Settings) -> Findings:
     """The role under which the nightly proof reads the source."""
     area = Area("proof source")
-    if settings.proof_source_dsn is None:
+    if settings.reconcile_source_dsn is None:
         yield area.skipped(
-            "reachable", f"PROOF_SOURCE_DSN: {NOT_CONFIGURED}: the proof does not compare facts with the source"
+            "reachable", f"RECONCILE_SOURCE_DSN: {NOT_CONFIGURED}: the proof does not compare facts with the source"
         )
         return
     try:
-        with opened(settings.proof_source_dsn.get_secret_value()) as connection:
+        with opened(settings.reconcile_source_dsn.get_secret_value()) as connection:
             reader = SourceReader(
                 connection, settings.source_schema, settings.source_publication, read_mapping(settings)
             )
@@ -66,7 +66,7 @@ def check_proof_source(settings: Settings) -> Findings:
                 "rights",
                 not writes,
                 "may write the source's tables" if writes else "may only read",
-                "give PROOF_SOURCE_DSN a role that may only read",
+                "give RECONCILE_SOURCE_DSN a role that may only read",
                 otherwise="warning",
             )
     except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable) as error:

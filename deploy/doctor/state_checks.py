@@ -33,7 +33,7 @@ def check_state(settings: Settings) -> Findings:
                 yield _AREA.skipped("progress", "the schema is not this version's")
                 return
             yield from permitted(_AREA, "partitions", _partitions(connection, settings))
-            yield from permitted(_AREA, "quarantine", _rest(connection))
+            yield from permitted(_AREA, "quarantine", _changed(connection))
     except InvalidSettingsError as error:
         yield _AREA.wrong("migrations", str(error), "as it says")
     except psycopg.OperationalError as error:
@@ -61,7 +61,7 @@ def _partitions(connection: Connection, settings: Settings) -> Findings:
     yield _AREA.judge("open transactions", not stuck, text, fix)
 
 
-def _rest(connection: Connection) -> Findings:
+def _changed(connection: Connection) -> Findings:
     quarantined = value(connection, "select count(*) from imsfeed.quarantine")
     yield _AREA.judge(
         "quarantine",
@@ -72,13 +72,13 @@ def _rest(connection: Connection) -> Findings:
     )
     oldest = value(
         connection,
-        "select extract(epoch from clock_timestamp() - min(m.marked_at))::float8 from imsfeed.mark m"
+        "select extract(epoch from clock_timestamp() - min(m.noted_at))::float8 from imsfeed.pending_change m"
         " join imsfeed.target t on t.owner_id = m.owner_id and (t.settings ->> 'enabled')::boolean"
-        " and t.marks_through < m.mark_id and t.head_seq is not null",
+        " and t.changes_through < m.change_id and t.head_seq is not null",
     )
     late = oldest is not None and oldest > _LATE_MARKS_SECONDS
     yield _AREA.judge(
-        "marks",
+        "pending changes",
         not late,
         f"the oldest has waited {oldest:.0f} s" if oldest else "all are told",
         "start compact; if it runs, see its log and `imsfeed status`",

@@ -47,9 +47,9 @@ def _target(area: Area, connection: Connection, target: TargetRow) -> Findings:
         missing = snapshot_is_missing(target.settings, target.snapshot_through, datetime.now(UTC))
         text = "is overdue" if missing else f"taken through {target.snapshot_through}"
         yield area.judge(f"{name} snapshot", not missing, text, "start compact; if it runs, see its log")
-    for proof in latest(connection, target.target_id):
-        if proof.outcome in {"differs", "unfinished"}:
-            text = f"{proof.outcome}: {'; '.join(proof.details[:3])}"
-            fix = "see docs/runbook/proof-differs.md, then run `imsfeed prove`"
-            finding = area.wrong if proof.outcome == "differs" else area.warning
-            yield finding(f"{name} proof of {proof.check}", text, fix)
+    for reconciliation in latest(connection, target.target_id):
+        if reconciliation.outcome in {"differs", "unfinished"}:
+            text = f"{reconciliation.outcome}: {'; '.join(reconciliation.details[:3])}"
+            fix = "see docs/runbook/reconciliation-differs.md, then run `imsfeed reconcile`"
+            finding = area.wrong if reconciliation.outcome == "differs" else area.warning
+            yield finding(f"{name} proof of {reconciliation.check}", text, fix)

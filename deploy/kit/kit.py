@@ -122,28 +122,28 @@ Times are Oslo's. A dash: the target's importer is told nothing.
 
 
 def _page(feed: Path) -> str:
-    told = _told(feed)
+    published = _published(feed)
     rows = [(START, "The roster is loaded: the first snapshots"), *((_time(case), case.title) for case in cases())]
     known = {at for at, _ in rows}
-    days = sorted({at for deltas in told.values() for at in deltas} - known)
+    days = sorted({at for deltas in published.values() for at in deltas} - known)
     rows = sorted([*rows, *((at, "A day begins: enrolments and groups begin and have ended") for at in days)])
-    head = ["time", "what happens", *(f"`{name}`" for name in told)]
+    head = ["time", "what happens", *(f"`{name}`" for name in published)]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for at, title in rows:
-        cells = [", ".join(map(str, deltas.get(at, []))) or "-" for deltas in told.values()]
+        cells = [", ".join(map(str, deltas.get(at, []))) or "-" for deltas in published.values()]
         lines.append(f"| {at.astimezone(_OSLO):%d %b %H:%M} | {title} | {' | '.join(cells)} |")
     return _HEAD.format(end=f"{END:%Y-%m-%dT%H:%M:%SZ}") + "\n".join(lines) + "\n"
 
 
-def _told(feed: Path) -> Mapping[str, Mapping[datetime, list[int]]]:
+def _published(feed: Path) -> Mapping[str, Mapping[datetime, list[int]]]:
     """For each feed, the numbers of its deltas by the time of the case (or the midnight) that led to them."""
     starts = [_time(case) for case in cases()]
-    told: dict[str, dict[datetime, list[int]]] = {}
+    published: dict[str, dict[datetime, list[int]]] = {}
     for path in sorted(feed.rglob(MANIFEST)):
-        deltas = told[path.parent.relative_to(feed).as_posix()] = defaultdict(list)
+        deltas = published[path.parent.relative_to(feed).as_posix()] = defaultdict(list)
         for entry in decode(path.read_bytes()).deltas:
             deltas[_cause(entry, starts)].append(entry.seq)
-    return told
+    return published
 
 
 def _cause(entry: DeltaEntry, starts: Sequence[datetime]) -> datetime:

@@ -56,9 +56,9 @@ alter default privileges for role :"owner" in schema imsfeed grant select on tab
 -- What the source has said is materialize's to write, and what importers were told is compact's.
 revoke insert, update, delete on
     imsfeed.target, imsfeed.target_audit, imsfeed.published, imsfeed.delta, imsfeed.snapshot, imsfeed.tombstone,
-    imsfeed.left_out, imsfeed.remark, imsfeed.id_change, imsfeed.notice, imsfeed.failure, imsfeed.hold, imsfeed.held,
-    imsfeed.hold_audit, imsfeed.departure, imsfeed.suppression, imsfeed.suppression_audit, imsfeed.urgent_mark,
-    imsfeed.former_epoch, imsfeed.proof
+    imsfeed.exclusion, imsfeed.warning, imsfeed.id_change, imsfeed.notice, imsfeed.failure, imsfeed.hold, imsfeed.hold_entry,
+    imsfeed.hold_audit, imsfeed.departure, imsfeed.suppression, imsfeed.suppression_audit, imsfeed.urgent_person,
+    imsfeed.former_epoch, imsfeed.reconciliation
     from :"materialize";
 revoke insert, update, delete on
     imsfeed.owner, imsfeed.school, imsfeed.person, imsfeed.employee, imsfeed.course_group, imsfeed.enrolment,
@@ -74,5 +74,5 @@ select format('revoke update, delete on imsfeed.%I from %I', tablename, name)
 
 -- Whoever only looks sees that a message is in quarantine and why, but not what is in it.
 revoke select on imsfeed.quarantine from :"status";
-grant select (quarantine_id, topic, partition, message_offset, reason, detail, quarantined_at, healed_at)
+grant select (quarantine_id, topic, partition, message_offset, reason, detail, quarantined_at, resolved_at)
     on imsfeed.quarantine to :"status";

@@ -14,7 +14,7 @@ import msgspec
 from ims.feed.manifest import Manifest
 
 
-class Standstill(StrEnum):
+class HaltReason(StrEnum):
     """Why a target stands still."""
 
     AHEAD = "ahead"
@@ -24,29 +24,29 @@ class Standstill(StrEnum):
 
 
 _TEXTS: Final = {
-    Standstill.AHEAD: (
+    HaltReason.AHEAD: (
         "the manifest names what the state database does not know: the database was restored from a backup;"
         " once materialize has caught up, run `imsfeed republish {target} --new-epoch`"
     ),
-    Standstill.UNKNOWN_EPOCH: (
+    HaltReason.UNKNOWN_EPOCH: (
         "the manifest is of an epoch that the state database does not know: the database is another one;"
         " once materialize has caught up, run `imsfeed republish {target} --new-epoch`"
     ),
-    Standstill.FILES_MISSING: (
+    HaltReason.FILES_MISSING: (
         "files that were published are not there: mount the feed's volume,"
         " or, if it is lost, run `imsfeed republish {target}`"
     ),
-    Standstill.UNREADABLE: "the manifest cannot be read: restore the file, or run `imsfeed republish {target}`",
+    HaltReason.UNREADABLE: "the manifest cannot be read: restore the file, or run `imsfeed republish {target}`",
 }
 
 
-def text_of(standstill: Standstill, target: str) -> str:
+def text_of(halt_reason: HaltReason, target: str) -> str:
     """What a person should know of a target that stands still, and can do.
 
-    >>> text_of(Standstill.UNREADABLE, "lms")
+    >>> text_of(HaltReason.UNREADABLE, "lms")
     'the manifest cannot be read: restore the file, or run `imsfeed republish lms`'
     """
-    return _TEXTS[standstill].format(target=target)
+    return _TEXTS[halt_reason].format(target=target)
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +69,7 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_sha256: str | None
 
 
-def contradiction(manifest: Manifest, recorded: Recorded) -> Standstill | None:
+def contradiction(manifest: Manifest, recorded: Recorded) -> HaltReason | None:
     """Whether *manifest*, as it lies in the feed, says what was never recorded.
 
     Returns:
@@ -78,15 +78,15 @@ def contradiction(manifest: Manifest, recorded: Recorded) -> Standstill | None:
     if manifest.epoch in recorded.former_epochs:
         return None
     if manifest.epoch != recorded.epoch:
-        return Standstill.UNKNOWN_EPOCH
+        return HaltReason.UNKNOWN_EPOCH
     if recorded.head_seq is None or manifest.head_seq > recorded.head_seq:
-        return Standstill.AHEAD
+        return HaltReason.AHEAD
     at_head = manifest.head_seq == recorded.head_seq
     if manifest.deltas:
-        told, known = manifest.deltas[-1].sha256, recorded.head_sha256 if at_head else recorded.delta_sha256
+        published, known = manifest.deltas[-1].sha256, recorded.head_sha256 if at_head else recorded.delta_sha256
     else:
-        told, known = manifest.snapshot.sha256, recorded.snapshot_sha256
+        published, known = manifest.snapshot.sha256, recorded.snapshot_sha256
     # What is older than the head may have been forgotten since.
     if known is None and not at_head:
         return None
-    return None if told == known else Standstill.AHEAD
+    return None if published == known else HaltReason.AHEAD

@@ -5,11 +5,11 @@ told it gives what is so now, which is what makes snapshot + deltas == next snap
 
 >>> from ims.records.vocabulary import RoleType
 >>> before = MemberRecord("imsfeed@100000008", "group-8A", "1001", RoleType.LEARNER)
->>> told = {before.key: fragment(before)}
->>> [change.recstatus.name for change in between(told, {}).changes]
+>>> published = {before.key: fragment(before)}
+>>> [change.recstatus.name for change in between(published, {}).changes]
 ['GONE']
 >>> teacher = MemberRecord("imsfeed@100000008", "group-8A", "1001", RoleType.INSTRUCTOR)
->>> [change.recstatus.name for change in between(told, {teacher.key: teacher}).changes]
+>>> [change.recstatus.name for change in between(published, {teacher.key: teacher}).changes]
 ['GONE', 'NEW']
 """
 
@@ -94,17 +94,17 @@ def between(
         FeedError: a published text cannot be read.
     """
     changes = [
-        Change(RecStatus.GONE, read_fragment(key, told), None, key)
-        for key, told in published.items()
+        Change(RecStatus.GONE, read_fragment(key, before), None, key)
+        for key, before in published.items()
         if key not in current
     ]
     if any(change.key.kind is RecordKind.PERSON for change in changes):
         held = {name for record in current.values() for name in _names(record)} | {name.casefold() for name in taken}
-        changes = [_sparing(held, change) for change in changes]
+        changes = [_drop_reused_logins(held, change) for change in changes]
     for key, record in current.items():
-        text, told = fragment(record, dialect=dialect), published.get(key)
-        if text != told:
-            changes += _changes(key, told, record, text)
+        text, before = fragment(record, dialect=dialect), published.get(key)
+        if text != before:
+            changes += _changes(key, before, record, text)
     return Delta(tuple(sorted(changes, key=_place)))
 
 
@@ -133,13 +133,13 @@ def _written(change: Change, dialect: Dialect) -> str:
     return with_recstatus(change.text, change.recstatus)
 
 
-def _changes(key: RecordKey, told: str | None, record: Record, text: str) -> Iterator[Change]:
+def _changes(key: RecordKey, published: str | None, record: Record, text: str) -> Iterator[Change]:
     """The changes that make of what was told, if anything was, a record whose text is another."""
-    if told is None:
+    if published is None:
         yield Change(RecStatus.NEW, record, text, key)
         return
     if isinstance(record, MemberRecord):
-        before = read_fragment(key, told)
+        before = read_fragment(key, published)
         if isinstance(before, MemberRecord) and before.role is not record.role:
             yield Change(RecStatus.GONE, before, None, key)
             yield Change(RecStatus.NEW, record, text, key)
@@ -162,7 +162,7 @@ def _comparable(name: str) -> str:
     return clean_text(name).casefold()
 
 
-def _sparing(taken: set[str], change: Change) -> Change:
+def _drop_reused_logins(taken: set[str], change: Change) -> Change:
     """The change, without the userids of a person who is gone that somebody has now: login, Feide name, national id.
 
     A person's new record adopts the account with the same user name, and Moodle deletes by user name alone: the old

@@ -19,17 +19,17 @@ from ims.records.vocabulary import RecordKind
 from ims.xml.reader import read_fragment
 
 
-def former_ids(told: Mapping[int, str], current: Mapping[int, str]) -> dict[str, str]:
+def former_ids(published: Mapping[int, str], current: Mapping[int, str]) -> dict[str, str]:
     """New id to old id, of the persons whose id is another now than was told.
 
     Args:
-        told: the ``sourcedid/id`` told before, by the person's running number.
+        published: the ``sourcedid/id`` told before, by the person's running number.
         current: the one that holds now, likewise.
 
     >>> former_ids({7: "1001", 8: "1002"}, {7: "01810012345", 8: "1002", 9: "1003"})
     {'01810012345': '1001'}
     """
-    return {id_: told[number] for number, id_ in current.items() if told.get(number, id_) != id_}
+    return {id_: published[number] for number, id_ in current.items() if published.get(number, id_) != id_}
 
 
 def with_old_ids(
@@ -52,19 +52,19 @@ def with_old_ids(
 
 
 def _with_old_id(
-    record: Record, told: str | None, former: Mapping[str, str], current: Mapping[RecordKey, Record]
+    record: Record, published: str | None, former: Mapping[str, str], current: Mapping[RecordKey, Record]
 ) -> Record:
     if not isinstance(record, PersonRecord):
         return record
-    old_id = former.get(record.id) or _told_old_id(record.key, told)
+    old_id = former.get(record.id) or _published_old_id(record.key, published)
     if old_id is None or RecordKey(RecordKind.PERSON, old_id) in current:
         return record
     return msgspec.structs.replace(record, old_id=old_id)
 
 
-def _told_old_id(key: RecordKey, told: str | None) -> str | None:
+def _published_old_id(key: RecordKey, published: str | None) -> str | None:
     # Reading is slow, and few have an old id.
-    if told is None or 'sourcedidtype="Old"' not in told:
+    if published is None or 'sourcedidtype="Old"' not in published:
         return None
-    record = read_fragment(key, told)
+    record = read_fragment(key, published)
     return record.old_id if isinstance(record, PersonRecord) else None

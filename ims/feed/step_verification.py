@@ -25,7 +25,7 @@ Open = Callable[[str], BufferedReader]
 _Change = tuple[RecStatus | None, Record]
 
 
-class StepProof(NamedTuple):
+class StepVerification(NamedTuple):
     """What is wrong with a step of a feed; texts name files and count records, and never say whose they are.
 
     Attributes:
@@ -42,7 +42,7 @@ class StepProof(NamedTuple):
 
 def prove_step(
     open_file: Open, earlier: SnapshotEntry | None, later: SnapshotEntry, deltas: Sequence[DeltaEntry]
-) -> StepProof:
+) -> StepVerification:
     """Prove that *earlier* and the deltas up to *later* give *later*, and that every file is as it was recorded.
 
     Args:
@@ -56,7 +56,7 @@ def prove_step(
     damaged += [problem for entry in deltas for problem in _damage(open_file, entry)]
     damaged += _breaks(earlier.seq if earlier is not None else later.seq, deltas)
     if damaged:
-        return StepProof(damaged, [], 0)
+        return StepVerification(damaged, [], 0)
     wrong: Counter[str] = Counter()
     try:
         between = [entry for entry in deltas if entry.seq <= later.seq]
@@ -65,8 +65,8 @@ def prove_step(
         expected = _changed(before, iter(changes), wrong)
         records = _compare(expected, _snapshot(open_file, later.path), wrong)
     except FeedError as error:
-        return StepProof([str(error)], [], 0)
-    return StepProof([], [f"{later.path}: {problem}" for problem in tallied(wrong)], records)
+        return StepVerification([str(error)], [], 0)
+    return StepVerification([], [f"{later.path}: {problem}" for problem in tallied(wrong)], records)
 
 
 def _damage(open_file: Open, entry: SnapshotEntry | DeltaEntry) -> Iterator[str]:
@@ -127,23 +127,23 @@ def _changed(
     """The records after the changes; a recstatus that does not go with what was there is counted as wrong."""
     for key, found, steps in _side_by_side(before, changes):
         record = found
-        for recstatus, told in steps or ():
+        for recstatus, published in steps or ():
             if recstatus is RecStatus.GONE and record is None:
                 wrong[f"a {kind_of(key)} record is gone (3) that was not there"] += 1
             elif recstatus is RecStatus.NEW and record is not None:
                 wrong[f"a {kind_of(key)} record is new (1) that was there already"] += 1
             elif recstatus is RecStatus.CHANGED and record is None:
                 wrong[f"a {kind_of(key)} record is changed (2) that was not there"] += 1
-            record = None if recstatus is RecStatus.GONE else told
+            record = None if recstatus is RecStatus.GONE else published
         if record is not None:
             yield key, record
 
 
 def _compare(
-    expected: Iterator[tuple[RecordKey, Record]], told: Iterator[tuple[RecordKey, Record]], wrong: Counter[str]
+    expected: Iterator[tuple[RecordKey, Record]], published: Iterator[tuple[RecordKey, Record]], wrong: Counter[str]
 ) -> int:
     records = 0
-    for key, due, found in _side_by_side(expected, told):
+    for key, due, found in _side_by_side(expected, published):
         records += found is not None
         if found is None:
             wrong[f"a {kind_of(key)} record is missing that the snapshot and deltas before give"] += 1

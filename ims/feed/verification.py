@@ -39,7 +39,7 @@ _SHOWN: Final = 5
 """So many of a file's problems with the schema are told one by one."""
 
 
-class Proof(NamedTuple):
+class Verification(NamedTuple):
     """What was looked at, and what is wrong; the feed holds together if ``problems`` is empty.
 
     Attributes:
@@ -54,7 +54,7 @@ class Proof(NamedTuple):
     problems: list[str]
 
 
-def prove(read_file: Callable[[str], bytes], names: Callable[[str], list[str]]) -> Proof:
+def verify(read_file: Callable[[str], bytes], names: Callable[[str], list[str]]) -> Verification:
     """Prove the feed of one target.
 
     Args:
@@ -64,9 +64,9 @@ def prove(read_file: Callable[[str], bytes], names: Callable[[str], list[str]]) 
     try:
         manifest = decode(read_file(MANIFEST))
     except FileNotFoundError:
-        return Proof(0, 0, 0, [f"{MANIFEST}: is not there"])
+        return Verification(0, 0, 0, [f"{MANIFEST}: is not there"])
     except FeedError as error:
-        return Proof(0, 0, 0, [str(error)])
+        return Verification(0, 0, 0, [str(error)])
     proving = _Proving(read_file, manifest)
     snapshots = _announced(names(SNAPSHOTS), manifest)
     proving.check_manifest()
@@ -148,18 +148,18 @@ class _Proving:
             if data is not None:
                 self._check_schema(entry.path, data)
 
-    def replay(self, snapshots: list[SnapshotName]) -> Proof:
+    def replay(self, snapshots: list[SnapshotName]) -> Verification:
         """See that each snapshot and the deltas after it give the next, and that the last deltas can be applied."""
         state: State | None = None
         seq = 0
         for snapshot in snapshots:
             state = self._advance(state, range(seq + 1, snapshot.seq + 1))
-            told = self._told(snapshot)
-            if state is not None and told is not None:
-                self._add(snapshot.path, _differences(state, told))
-            state, seq = told if told is not None else state, snapshot.seq
+            published = self._published(snapshot)
+            if state is not None and published is not None:
+                self._add(snapshot.path, _differences(state, published))
+            state, seq = published if published is not None else state, snapshot.seq
         state = self._advance(state, range(seq + 1, self._manifest.head_seq + 1))
-        return Proof(len(snapshots), self._applied, len(state or {}), self._problems)
+        return Verification(len(snapshots), self._applied, len(state or {}), self._problems)
 
     def _advance(self, state: State | None, seqs: Iterable[int]) -> State | None:
         """The state after the deltas, or ``None`` when it cannot be known."""
@@ -180,7 +180,7 @@ class _Proving:
             self._applied += 1
         return state
 
-    def _told(self, snapshot: SnapshotName) -> State | None:
+    def _published(self, snapshot: SnapshotName) -> State | None:
         """The records of a snapshot, or ``None`` if it cannot be read."""
         data = self._bytes(snapshot.path)
         if data is None:
@@ -278,14 +278,14 @@ def _dangling(state: State, keys: Iterable[RecordKey]) -> Counter[str]:
     return wrong
 
 
-def _differences(expected: State, told: State) -> list[str]:
+def _differences(expected: State, published: State) -> list[str]:
     wrong: Counter[str] = Counter()
-    for key in expected.keys() | told.keys():
-        if key not in told:
+    for key in expected.keys() | published.keys():
+        if key not in published:
             wrong[f"a {kind_of(key)} record is missing that the snapshot and deltas before give"] += 1
         elif key not in expected:
             wrong[f"a {kind_of(key)} record is there that the snapshot and deltas before do not give"] += 1
-        elif expected[key] != told[key]:
+        elif expected[key] != published[key]:
             wrong[f"a {kind_of(key)} record is not as the snapshot and deltas before give it"] += 1
     return tallied(wrong)
 

@@ -30,12 +30,12 @@ class Compared(msgspec.Struct, frozen=True):
     """What was told of the persons and groups that a cut looks at, and what is so now.
 
     Attributes:
-        told: as for :func:`ims.feed.delta.between`.
-        told_ids: the ``sourcedid/id`` told of these persons, by running number.
+        published: as for :func:`ims.feed.delta.between`.
+        published_ids: the ``sourcedid/id`` told of these persons, by running number.
     """
 
-    told: Mapping[RecordKey, str]
-    told_ids: Mapping[int, str]
+    published: Mapping[RecordKey, str]
+    published_ids: Mapping[int, str]
     roster: Roster
 
 
@@ -85,42 +85,45 @@ class Decision(msgspec.Struct, frozen=True):
     """A cut without what waits.
 
     Attributes:
-        told: what was told, without that of which nothing is told now.
+        published: what was told, without that of which nothing is told now.
         roster: what is so, likewise; the reasons why somebody is left out are all there.
         waiting: who waits from now on.
         departures: who is told to leave, or under another id, and counts against the limits from now on.
     """
 
-    told: Mapping[RecordKey, str]
+    published: Mapping[RecordKey, str]
     roster: Roster
     waiting: Waiting = Waiting()
     departures: list[Departure] = []
 
-    def with_all_told(
-        self, told: Mapping[RecordKey, str], owners: Mapping[RecordKey, tuple[int | None, int | None]], source: str
+    def with_all_published(
+        self,
+        published: Mapping[RecordKey, str],
+        subjects: Mapping[RecordKey, tuple[int | None, int | None]],
+        source: str,
     ) -> "Decision":
         """This one, with what waits in it as it was told, to be told in another dialect or under another source.
 
         A file has one dialect and one ``sourcedid/source``, whoever waits.
 
         Args:
-            told: all that was told, what waits included.
-            owners: whom what waits was told about.
+            published: all that was told, what waits included.
+            subjects: whom what waits was told about.
             source: ``sourcedid/source`` now.
 
         Raises:
             FeedError: a told text cannot be read.
         """
         frozen = {
-            key: msgspec.structs.replace(read_fragment(key, told[key]), source=source)
-            for key in told.keys() - self.told.keys()
+            key: msgspec.structs.replace(read_fragment(key, published[key]), source=source)
+            for key in published.keys() - self.published.keys()
         }
         roster = msgspec.structs.replace(
             self.roster,
             records=self.roster.records | frozen,
-            owners=self.roster.owners | {key: owners[key] for key in frozen},
+            subjects=self.roster.subjects | {key: subjects[key] for key in frozen},
         )
-        return msgspec.structs.replace(self, told=told, roster=roster)
+        return msgspec.structs.replace(self, published=published, roster=roster)
 
 
 def decide(
@@ -140,18 +143,18 @@ def decide(
         waiting: all who have waited until now if the cut looks at one of them, which is then at all of them; else
             nobody.
     """
-    never_held = frozenset(n for n in compared.told_ids if _reason(compared.roster, n) in NEVER_HELD)
+    never_held = frozenset(n for n in compared.published_ids if _reason(compared.roster, n) in NEVER_HELD)
     inferred = {number: cause for number, loss in losses.items() if (cause := origin.of_person(number, loss))}
     own = {number: waits for number, waits in waiting.persons.items() if waits.own}
     verdict = judge(losses, never_held, inferred, own, limits, now)
     causes = _with_followers(verdict.waits, compared, never_held)
     persons = {number: _waits(number, cause, losses.get(number, Loss()), verdict) for number, cause in causes.items()}
-    ids = _ids(causes, compared) - {compared.told_ids[number] for number in never_held}
-    groups = _groups(compared.told, gone, origin, waiting.groups, _cause_by_id(causes, compared))
+    ids = _ids(causes, compared) - {compared.published_ids[number] for number in never_held}
+    groups = _groups(compared.published, gone, origin, waiting.groups, _cause_by_id(causes, compared))
     departures = [departure for departure in verdict.departures if departure.person not in causes]
     return Decision(
-        {key: text for key, text in compared.told.items() if not _is_frozen(key, ids, groups)},
-        _thawed(compared.roster, ids, causes),
+        {key: text for key, text in compared.published.items() if not _is_frozen(key, ids, groups)},
+        _without_held(compared.roster, ids, causes),
         Waiting(persons, groups),
         departures,
     )
@@ -165,7 +168,7 @@ def groups_without_school_number(roster: Roster) -> list[int]:
     """Running numbers of the groups that are left out because their school has no number."""
     return [
         id_
-        for (kind, id_), reason in roster.left_out.items()
+        for (kind, id_), reason in roster.excluded.items()
         if kind is RecordKind.GROUP and reason is Reason.SCHOOL_WITHOUT_NUMBER
     ]
 
@@ -186,7 +189,7 @@ def teachers_without_school_number(facts: Facts) -> frozenset[int]:
 
 
 def _reason(roster: Roster, number: int) -> Reason | None:
-    return roster.left_out.get((RecordKind.PERSON, number))
+    return roster.excluded.get((RecordKind.PERSON, number))
 
 
 def _with_followers(waits: Mapping[int, Cause], compared: Compared, never_held: AbstractSet[int]) -> dict[int, Cause]:
@@ -196,13 +199,13 @@ def _with_followers(waits: Mapping[int, Cause], compared: Compared, never_held: 
         return causes
     current = compared.roster.person_ids
     sharing: dict[str, set[int]] = defaultdict(set)
-    for ids in (compared.told_ids, current):
+    for ids in (compared.published_ids, current):
         for number, id_ in ids.items():
             sharing[id_].add(number)
     look_at = list(causes)
     while look_at:
         number = look_at.pop()
-        for id_ in _ids_of(number, compared.told_ids, current):
+        for id_ in _ids_of(number, compared.published_ids, current):
             for other in sharing[id_] - causes.keys() - never_held:
                 causes[other] = causes[number]
                 look_at.append(other)
@@ -217,15 +220,17 @@ def _ids_of(number: int, *ids: Mapping[int, str]) -> Iterator[str]:
 
 def _ids(numbers: Iterable[int], compared: Compared) -> set[str]:
     current = compared.roster.person_ids
-    return {id_ for number in numbers for id_ in _ids_of(number, compared.told_ids, current)}
+    return {id_ for number in numbers for id_ in _ids_of(number, compared.published_ids, current)}
 
 
 def _cause_by_id(causes: Mapping[int, Cause], compared: Compared) -> dict[str, Cause]:
-    return {compared.told_ids[number]: cause for number, cause in causes.items() if number in compared.told_ids}
+    return {
+        compared.published_ids[number]: cause for number, cause in causes.items() if number in compared.published_ids
+    }
 
 
 def _groups(
-    told: Mapping[RecordKey, str],
+    published: Mapping[RecordKey, str],
     gone: Collection[str],
     origin: Origin,
     waiting: Mapping[str, Waits],
@@ -243,7 +248,7 @@ def _groups(
             found[id_] = Waits(cause)
     without = set(gone) - found.keys()
     if without and frozen:
-        for key in told:
+        for key in published:
             if key.kind is RecordKind.MEMBERSHIP and key.id in without and key.member in frozen:
                 found.setdefault(key.id, Waits(frozen[key.member], own=False))
     return found
@@ -253,13 +258,14 @@ def _is_frozen(key: RecordKey, persons: AbstractSet[str], groups: Mapping[str, W
     return key.id in groups if key.kind is RecordKind.GROUP else (key.member or key.id) in persons
 
 
-def _thawed(roster: Roster, ids: AbstractSet[str], persons: Mapping[int, Cause]) -> Roster:
+def _without_held(roster: Roster, ids: AbstractSet[str], persons: Mapping[int, Cause]) -> Roster:
     """The roster without the records of those who wait, and those under one of their ids."""
     if not persons:
         return roster
     kept = {
         key: record
         for key, record in roster.records.items()
-        if key.kind is RecordKind.GROUP or ((key.member or key.id) not in ids and roster.owners[key][0] not in persons)
+        if key.kind is RecordKind.GROUP
+        or ((key.member or key.id) not in ids and roster.subjects[key][0] not in persons)
     }
-    return Roster(kept, {key: roster.owners[key] for key in kept}, roster.left_out, roster.warnings)
+    return Roster(kept, {key: roster.subjects[key] for key in kept}, roster.excluded, roster.warnings)

@@ -37,7 +37,7 @@ class Departure(NamedTuple):
     id_change: bool = False
 
 
-class Told(NamedTuple):
+class PublishedCounts(NamedTuple):
     """How many the importer has been told of; asked for only when the absolute limit alone would not allow a cut.
 
     Each is asked with a number from which on it makes no difference how many they are, and may stop counting there.
@@ -61,15 +61,17 @@ class Limits:
         departures: those of at least the last day.
     """
 
-    def __init__(self, settings: TargetSettings, departures: Iterable[Departure], told: Told, now: datetime) -> None:
+    def __init__(
+        self, settings: TargetSettings, departures: Iterable[Departure], published: PublishedCounts, now: datetime
+    ) -> None:
         self._settings = settings
         self._departures = list(departures)
-        self._told = told
+        self._published = published
         self._now = now
 
     def held(self, leavers: Mapping[int, Loss]) -> dict[int, Cause]:
         """Who of those that lose their last membership has to wait: all, the teachers, or nobody."""
-        s, told = self._settings, self._told
+        s, published = self._settings, self._published
         if self._broken(
             leavers.keys(),
             [departure for departure in self._departures if not departure.id_change],
@@ -77,7 +79,7 @@ class Limits:
                 (HOUR, s.hold_hour_persons, s.hold_hour_persons_percent),
                 (DAY, s.hold_day_persons, s.hold_day_persons_percent),
             ),
-            told.persons,
+            published.persons,
         ):
             return dict.fromkeys(leavers, Cause.PERSONS)
         teachers = {number for number, loss in leavers.items() if loss.teacher}
@@ -88,7 +90,7 @@ class Limits:
                 (HOUR, s.hold_hour_teachers, s.hold_hour_teachers_percent),
                 (DAY, s.hold_day_teachers, s.hold_day_teachers_percent),
             ),
-            told.teachers,
+            published.teachers,
         ):
             return dict.fromkeys(teachers, Cause.TEACHERS)
         return {}
@@ -105,14 +107,14 @@ class Limits:
         leaving: AbstractSet[int],
         before: Iterable[Departure],
         windows: Iterable[tuple[timedelta, int, int]],
-        told: Callable[[int], int],
+        published: Callable[[int], int],
     ) -> bool:
         """Whether these and those of a window are more than its absolute number, and more than its percentage."""
         if not leaving:
             return False
         for span, absolute, percent in windows:
             number = len(leaving | {one.person for one in before if self._now - span < one.at})
-            if number > absolute and (percent == 0 or number * 100 > percent * told(-(-number * 100 // percent))):
+            if number > absolute and (percent == 0 or number * 100 > percent * published(-(-number * 100 // percent))):
                 return True
         return False
 

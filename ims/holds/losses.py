@@ -91,43 +91,43 @@ class Waits(msgspec.Struct, frozen=True):
     approved: bool = False
 
 
-def losses(told: Mapping[RecordKey, str], told_ids: Mapping[int, str], roster: Roster) -> dict[int, Loss]:
+def losses(published: Mapping[RecordKey, str], published_ids: Mapping[int, str], roster: Roster) -> dict[int, Loss]:
     """What each person loses, by running number; only those who lose something.
 
     An id that has gone to another running number is not lost: the importer keeps the person and gives nothing up.
 
     Args:
-        told: the texts told of these persons and all their memberships, by key.
-        told_ids: the ``sourcedid/id`` that these persons were told under, by running number.
+        published: the texts told of these persons and all their memberships, by key.
+        published_ids: the ``sourcedid/id`` that these persons were told under, by running number.
         roster: what is so now of the same persons.
     """
     memberships: dict[str, list[str]] = defaultdict(list)
-    for key in told:
+    for key in published:
         if key.kind is RecordKind.MEMBERSHIP:
             memberships[key.member].append(key.id)
     ids = roster.person_ids
     members = {key.member for key in roster.records}
     found = {
         number: _loss(id_, ids.get(number), memberships.get(id_, ()), roster, members)
-        for number, id_ in told_ids.items()
+        for number, id_ in published_ids.items()
     }
     return {
-        number: msgspec.structs.replace(loss, teacher=_as_teacher(told, told_ids[number], memberships))
+        number: msgspec.structs.replace(loss, teacher=_as_teacher(published, published_ids[number], memberships))
         for number, loss in found.items()
         if loss
     }
 
 
-def gone_groups(told: Mapping[RecordKey, str], roster: Roster) -> list[str]:
+def gone_groups(published: Mapping[RecordKey, str], roster: Roster) -> list[str]:
     """``sourcedid/id`` of the groups that were told and are no more."""
-    return [key.id for key in told if key.kind is RecordKind.GROUP and key not in roster.records]
+    return [key.id for key in published if key.kind is RecordKind.GROUP and key not in roster.records]
 
 
-def teachers_among(told: Mapping[RecordKey, str]) -> int:
+def teachers_among(published: Mapping[RecordKey, str]) -> int:
     """How many persons are told as teachers, by these texts told."""
     return len({
         key.member or key.id
-        for key, text in told.items()
+        for key, text in published.items()
         if (key.kind is RecordKind.PERSON and _STAFF in text)
         or (key.kind is RecordKind.MEMBERSHIP and _INSTRUCTOR in text)
     })
@@ -155,11 +155,11 @@ def _loss(id_: str, now: str | None, groups: Iterable[str], roster: Roster, memb
     )
 
 
-def _as_teacher(told: Mapping[RecordKey, str], id_: str, memberships: Mapping[str, list[str]]) -> bool:
+def _as_teacher(published: Mapping[RecordKey, str], id_: str, memberships: Mapping[str, list[str]]) -> bool:
     """By the institution role, which PIFU-IMS has not, or by being an instructor somewhere.
 
     The texts are our own (:mod:`ims.xml.writer`), and reading thousands of them whole would keep everybody waiting.
     """
-    return _STAFF in told.get(RecordKey(RecordKind.PERSON, id_), "") or any(
-        _INSTRUCTOR in told[RecordKey(RecordKind.MEMBERSHIP, group, id_)] for group in memberships.get(id_, ())
+    return _STAFF in published.get(RecordKey(RecordKind.PERSON, id_), "") or any(
+        _INSTRUCTOR in published[RecordKey(RecordKind.MEMBERSHIP, group, id_)] for group in memberships.get(id_, ())
     )

@@ -48,7 +48,7 @@ def spell_out_markup(text: str) -> str:
     return _AMPERSANDS.sub(" og ", text).strip().translate(_BRACKETS)
 
 
-def cut_text(text: str, limit: int) -> str:
+def truncate_text(text: str, limit: int) -> str:
     r"""The beginning of the text, of at most *limit* characters (Unicode code points), cut between two characters.
 
     What a reader sees as one character is kept whole as far as the standard library can tell: marks stay with their
@@ -56,7 +56,7 @@ def cut_text(text: str, limit: int) -> str:
     (pairs of regional indicators), and conjuncts of Indic scripts. Only where there is no such place at all is the text
     cut in the middle.
 
-    >>> cut_text("Kari", 4), cut_text("Kari N", 5), cut_text("Br\u00f8n\u0303\u0301s", 5)
+    >>> truncate_text("Kari", 4), truncate_text("Kari N", 5), truncate_text("Br\u00f8n\u0303\u0301s", 5)
     ('Kari', 'Kari', 'Brø')
     """
     if len(text) <= limit:

@@ -9,7 +9,7 @@ from html import escape
 from typing import Final, NamedTuple
 
 from ims.identifiers.national_id import without_national_ids
-from ims.reports.exclusion_report import LeftOut, Part, Report, local_time, parts
+from ims.reports.exclusion_report import Excluded, Part, Report, local_time, parts
 from ims.reports.reason_texts import USUALLY_RIGHT, Language, ReasonText, reason_text
 
 
@@ -22,11 +22,11 @@ class _Words(NamedTuple):
     persons: str
     groups: str
     total: str
-    to_mend: str
-    to_mend_why: str
+    to_fix: str
+    to_fix_why: str
     usually_right: str
     usually_right_why: str
-    mend: str
+    remedy: str
     number: str
     name: str
     group: str
@@ -44,11 +44,11 @@ _WORDS: Final = {
         persons="Personer",
         groups="Grupper",
         total="Sum",
-        to_mend="Bør rettes",
-        to_mend_why="Når det er rettet i fagsystemet, kommer personene og gruppene med av seg selv.",
+        to_fix="Bør rettes",
+        to_fix_why="Når det er rettet i fagsystemet, kommer personene og gruppene med av seg selv.",
         usually_right="Som regel riktig",
         usually_right_why="Her er det bare noe å gjøre dersom opplysningen er feil.",
-        mend="Rettes slik:",
+        remedy="Rettes slik:",
         number="Løpenummer",
         name="Navn",
         group="Gruppe",
@@ -64,11 +64,11 @@ _WORDS: Final = {
         persons="Persons",
         groups="Groups",
         total="Total",
-        to_mend="To be mended",
-        to_mend_why="Once mended in the administration system, the persons and groups follow by themselves.",
+        to_fix="To be mended",
+        to_fix_why="Once mended in the administration system, the persons and groups follow by themselves.",
         usually_right="Usually right",
         usually_right_why="There is something to do here only if what is registered is wrong.",
-        mend="Where to mend it:",
+        remedy="Where to mend it:",
         number="Running number",
         name="Name",
         group="Group",
@@ -133,7 +133,7 @@ def as_html(report: Report, language: Language) -> str:
         f"<h1>{title}</h1>",
         f"<p>{escape(without_national_ids(report.owner))}{' · ' if report.owner else ''}{made}</p>",
         *(_counts(found, language) if found else [f"<p>{words.nobody}</p>"]),
-        *_section(words.to_mend, words.to_mend_why, _some(found, usually_right=False), report, language),
+        *_section(words.to_fix, words.to_fix_why, _some(found, usually_right=False), report, language),
         *_section(words.usually_right, words.usually_right_why, _some(found, usually_right=True), report, language),
         "</main>",
         "</body>",
@@ -182,12 +182,12 @@ def _explained(part: Part, text: ReasonText, words: _Words) -> str:
     return (
         f'<section id="{part.reason}" aria-labelledby="{part.reason}-title">\n'
         f'<h3 id="{part.reason}-title">{escape(text.meaning)}</h3>\n'
-        f"<p><strong>{words.mend}</strong> {escape(text.mend)}</p>"
+        f"<p><strong>{words.remedy}</strong> {escape(text.remedy)}</p>"
     )
 
 
 def _table(
-    caption: str, columns: Sequence[str], rows: Sequence[LeftOut], report: Report, language: Language
+    caption: str, columns: Sequence[str], rows: Sequence[Excluded], report: Report, language: Language
 ) -> Iterator[str]:
     words = _WORDS[language]
     headings = "".join(f'<th scope="col">{column}</th>' for column in columns)

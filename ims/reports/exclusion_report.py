@@ -21,7 +21,7 @@ from ims.rules.eligibility import Reason
 Kind = Literal["person", "group"]
 
 
-class LeftOut(msgspec.Struct, frozen=True):
+class Excluded(msgspec.Struct, frozen=True):
     """A person or group that is not exported.
 
     Attributes:
@@ -48,22 +48,22 @@ class Report(msgspec.Struct, frozen=True):
     owner: str
     at: datetime
     zone: ZoneInfo
-    left_out: tuple[LeftOut, ...]
+    excluded: tuple[Excluded, ...]
 
 
 class Part(NamedTuple):
     """Those who are left out for one reason."""
 
     reason: Reason
-    persons: Sequence[LeftOut]
-    groups: Sequence[LeftOut]
+    persons: Sequence[Excluded]
+    groups: Sequence[Excluded]
 
 
 def parts(report: Report) -> list[Part]:
     """The left out by reason, as they may be shown: what is to be mended first, each by name."""
     place = {reason: (reason in USUALLY_RIGHT, number) for number, reason in enumerate(Reason)}
     rows = sorted(
-        map(_without_secrets, report.left_out), key=lambda one: (place[one.reason], one.name.casefold(), one.id)
+        map(_without_secrets, report.excluded), key=lambda one: (place[one.reason], one.name.casefold(), one.id)
     )
     return [
         Part(reason, [one for one in same if one.kind == "person"], [one for one in same if one.kind == "group"])
@@ -74,7 +74,7 @@ def parts(report: Report) -> list[Part]:
 _SECRET: Final = frozenset({Reason.PERSON_PROTECTED, Reason.PERSON_SUPPRESSED})
 
 
-def _without_secrets(one: LeftOut) -> LeftOut:
+def _without_secrets(one: Excluded) -> Excluded:
     if one.reason in _SECRET:
         return msgspec.structs.replace(one, name="", schools=(), groups=())
     return msgspec.structs.replace(

@@ -31,7 +31,7 @@ class Failure(StrEnum):
     """The daily snapshot is late, or not there when the importer reads."""
 
 
-class LeftOutCount(NamedTuple):
+class ExcludedCount(NamedTuple):
     """How many are left out for a reason."""
 
     reason: Reason
@@ -59,7 +59,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     waiting: bool
     published: Totals
     last_day: Counts
-    left_out: tuple[LeftOutCount, ...]
+    excluded: tuple[ExcludedCount, ...]
     quarantined: int
     failures: tuple[Failure, ...]
     short_notice: bool
@@ -81,7 +81,7 @@ class _Words(NamedTuple):
     waiting: str
     exported: str
     last_day: str
-    to_mend: str
+    to_fix: str
     usually_right: str
     quarantined: str
     short_notice: str
@@ -100,7 +100,7 @@ _WORDS: Final = {
         waiting="Eksporten {target} venter på skoleeierens organisasjonsnummer og opplysninger; ingenting er meldt.",
         exported="Med i eksporten {target}: {totals}.",
         last_day="Siste døgn: {changes}.",
-        to_mend="Ikke med, bør rettes:",
+        to_fix="Ikke med, bør rettes:",
         usually_right="Ikke med, som regel riktig:",
         quarantined="Meldinger fra fagsystemet som ikke kunne leses: {count}. {responsible}",
         short_notice="Den daglige fullfilen lages mindre enn en time før mottakeren leser den. {responsible}",
@@ -121,7 +121,7 @@ _WORDS: Final = {
         waiting="The export {target} waits for its owner's organisation number and facts; nothing has been told.",
         exported="In the export {target}: {totals}.",
         last_day="In the last 24 hours: {changes}.",
-        to_mend="Left out, to be mended:",
+        to_fix="Left out, to be mended:",
         usually_right="Left out, usually right:",
         quarantined="Messages from the administration system that could not be read: {count}. {responsible}",
         short_notice="The daily full file is made less than an hour before it is read. {responsible}",
@@ -140,13 +140,13 @@ _WORDS: Final = {
 
 def daily(figures: Figures) -> Mail:
     """The mail of the day: one line, and the link, when there is nothing to do."""
-    to_mend = sum(one.persons + one.groups for one in figures.left_out if one.reason not in USUALLY_RIGHT)
+    to_fix = sum(one.persons + one.groups for one in figures.excluded if one.reason not in USUALLY_RIGHT)
     if figures.failures:
         what = "feiler"
     elif figures.holds:
         what = "venter på godkjenning"
-    elif to_mend:
-        what = f"{to_mend} bør rettes"
+    elif to_fix:
+        what = f"{to_fix} bør rettes"
     else:
         what = "alt i orden" if _is_well(figures) else "se på dette"
     return Mail(
@@ -203,7 +203,7 @@ def _both(text: Callable[[Language], Iterator[str]]) -> str:
 
 
 def _is_well(figures: Figures) -> bool:
-    mended = all(one.reason in USUALLY_RIGHT for one in figures.left_out)
+    mended = all(one.reason in USUALLY_RIGHT for one in figures.excluded)
     wrong = figures.waiting or figures.quarantined or figures.failures or figures.short_notice or figures.holds
     return mended and not wrong
 
@@ -220,7 +220,7 @@ def _daily(figures: Figures, language: Language) -> Iterator[str]:
             yield from held_lines(held, language)
         yield (words.waiting if figures.waiting else words.exported).format(**named)
         yield words.last_day.format(changes=changes)
-        yield from _left_out(figures.left_out, language)
+        yield from _excluded(figures.excluded, language)
         if figures.quarantined:
             yield words.quarantined.format(count=figures.quarantined, responsible=words.responsible)
         if figures.short_notice:
@@ -233,9 +233,9 @@ def _link(link: str | None, words: _Words) -> Iterator[str]:
         yield words.link.format(link=link)
 
 
-def _left_out(counts: Sequence[LeftOutCount], language: Language) -> Iterator[str]:
+def _excluded(counts: Sequence[ExcludedCount], language: Language) -> Iterator[str]:
     words = _WORDS[language]
-    for heading, right in ((words.to_mend, False), (words.usually_right, True)):
+    for heading, right in ((words.to_fix, False), (words.usually_right, True)):
         some = [one for one in counts if (one.reason in USUALLY_RIGHT) is right]
         if some:
             yield heading

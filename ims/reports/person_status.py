@@ -18,7 +18,7 @@ from ims.reports.reason_texts import Language, reason_text
 from ims.rules.eligibility import Reason
 
 
-class Told(msgspec.Struct, frozen=True):
+class LastPublication(msgspec.Struct, frozen=True):
     """A delta that mentions the person: its number, when it was cut, and what it said, record by record."""
 
     seq: int
@@ -42,14 +42,14 @@ class Exported(msgspec.Struct, frozen=True):
     since: datetime | None
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class PersonStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Where a person stands at a target.
 
     Attributes:
         state: the target's.
         exported: as what the person is in the feed, or ``None``.
-        left_out: the first reason and since when; ``None`` for who is in the feed, or not worked out yet.
-        told: the newest delta that mentions the person, or ``None`` if none that is kept does.
+        excluded: the first reason and since when; ``None`` for who is in the feed, or not worked out yet.
+        published: the newest delta that mentions the person, or ``None`` if none that is kept does.
         oldest_delta: number and time of the oldest delta that is kept, or ``None`` if there is none.
     """
 
@@ -58,8 +58,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     zone: ZoneInfo
     person: int
     exported: Exported | None
-    left_out: tuple[Reason, datetime] | None
-    told: Told | None
+    excluded: tuple[Reason, datetime] | None
+    published: LastPublication | None
     oldest_delta: tuple[int, datetime] | None
 
 
@@ -70,12 +70,12 @@ class _Words(NamedTuple):
     since: str
     since_before: str
     since_first: str
-    mend: str
+    remedy: str
     groups: str
     no_groups: str
-    told: str
-    told_before: str
-    told_never: str
+    published: str
+    published_before: str
+    never_published: str
     states: dict[str, str]
     id_kinds: dict[str, str]
     roles: dict[InstitutionRole, str]
@@ -92,12 +92,12 @@ _WORDS: Final = {
         since="Since {at}.",
         since_before="Since before the oldest delta kept ({seq}, of {at}).",
         since_first="Since before the first delta.",
-        mend="Where to mend it: {mend}",
+        remedy="Where to mend it: {remedy}",
         groups="In these groups:",
         no_groups="In no group.",
-        told="Last told by delta {seq}, of {at}: {said}.",
-        told_before="Last told before the oldest delta kept ({seq}, of {at}).",
-        told_never="No delta has told of the person.",
+        published="Last told by delta {seq}, of {at}: {said}.",
+        published_before="Last told before the oldest delta kept ({seq}, of {at}).",
+        never_published="No delta has told of the person.",
         states={
             "waiting": "The target waits for its owner's organisation number and facts; nothing is published yet.",
             "stale": "The target stands still: the owner's organisation number has changed or gone.",
@@ -116,12 +116,12 @@ _WORDS: Final = {
         since="Siden {at}.",
         since_before="Siden før den eldste endringsfilen som er tatt vare på ({seq}, fra {at}).",
         since_first="Siden før den første endringsfilen.",
-        mend="Rettes slik: {mend}",
+        remedy="Rettes slik: {remedy}",
         groups="I disse gruppene:",
         no_groups="Ikke i noen gruppe.",
-        told="Sist meldt i endringsfil {seq}, fra {at}: {said}.",
-        told_before="Sist meldt før den eldste endringsfilen som er tatt vare på ({seq}, fra {at}).",
-        told_never="Ingen endringsfil har meldt personen.",
+        published="Sist meldt i endringsfil {seq}, fra {at}: {said}.",
+        published_before="Sist meldt før den eldste endringsfilen som er tatt vare på ({seq}, fra {at}).",
+        never_published="Ingen endringsfil har meldt personen.",
         states={
             "waiting": "Eksporten venter på skoleeierens organisasjonsnummer og opplysninger; ingenting er meldt ennå.",
             "stale": "Eksporten står stille: skoleeierens organisasjonsnummer er endret eller borte.",
@@ -136,60 +136,60 @@ _WORDS: Final = {
 }
 
 
-def explained(standing: Standing, language: Language) -> str:
+def explained(status: PersonStatus, language: Language) -> str:
     """Where the person stands, in a few lines."""
     words = _WORDS[language]
-    lines = [words.states[standing.state]] if standing.state in words.states else []
-    if standing.exported is not None:
-        lines += _within(standing, standing.exported, language)
-    elif standing.left_out is not None:
-        lines += _without(standing, standing.left_out, language)
+    lines = [words.states[status.state]] if status.state in words.states else []
+    if status.exported is not None:
+        lines += _within(status, status.exported, language)
+    elif status.excluded is not None:
+        lines += _without(status, status.excluded, language)
     else:
-        lines.append(words.unknown.format(person=standing.person, target=standing.target))
-    return "\n".join([*lines, _told(standing, language)])
+        lines.append(words.unknown.format(person=status.person, target=status.target))
+    return "\n".join([*lines, _published(status, language)])
 
 
-def _within(standing: Standing, exported: Exported, language: Language) -> Iterator[str]:
+def _within(status: PersonStatus, exported: Exported, language: Language) -> Iterator[str]:
     words = _WORDS[language]
     yield words.within.format(
-        person=standing.person,
-        target=standing.target,
+        person=status.person,
+        target=status.target,
         roles=" + ".join(words.roles[role] for role in exported.roles) or words.kinds[RecordKind.PERSON],
         id_kind=words.id_kinds[exported.id_kind],
     )
     if exported.since is not None:
-        yield words.since.format(at=local_time(exported.since, standing.zone, language))
+        yield words.since.format(at=local_time(exported.since, status.zone, language))
     else:
-        yield _before(standing, words.since_before, words.since_first, language)
+        yield _before(status, words.since_before, words.since_first, language)
     yield words.groups if exported.memberships else words.no_groups
     for group, role in exported.memberships:
         yield f"  {without_national_ids(group)}: {words.group_roles[role]}"
 
 
-def _without(standing: Standing, left_out: tuple[Reason, datetime], language: Language) -> Iterator[str]:
+def _without(status: PersonStatus, excluded: tuple[Reason, datetime], language: Language) -> Iterator[str]:
     words = _WORDS[language]
-    reason, since = left_out
+    reason, since = excluded
     text = reason_text(reason, language)
-    yield words.without.format(person=standing.person, target=standing.target)
+    yield words.without.format(person=status.person, target=status.target)
     yield f"{text.meaning} ({reason})"
-    yield words.mend.format(mend=text.mend)
-    yield words.since.format(at=local_time(since, standing.zone, language))
+    yield words.remedy.format(remedy=text.remedy)
+    yield words.since.format(at=local_time(since, status.zone, language))
 
 
-def _told(standing: Standing, language: Language) -> str:
-    words, told = _WORDS[language], standing.told
-    if told is None:
-        return _before(standing, words.told_before, words.told_never, language)
+def _published(status: PersonStatus, language: Language) -> str:
+    words, published = _WORDS[language], status.published
+    if published is None:
+        return _before(status, words.published_before, words.never_published, language)
     said = ", ".join(
         f"{count} x {words.kinds[kind]} {words.recstatus[recstatus]}"
-        for (kind, recstatus), count in sorted(Counter(told.said).items())
+        for (kind, recstatus), count in sorted(Counter(published.said).items())
     )
-    return words.told.format(seq=told.seq, at=local_time(told.at, standing.zone, language), said=said)
+    return words.published.format(seq=published.seq, at=local_time(published.at, status.zone, language), said=said)
 
 
-def _before(standing: Standing, before: str, never: str, language: Language) -> str:
+def _before(status: PersonStatus, before: str, never: str, language: Language) -> str:
     """What to say of that which no delta tells: it was before the oldest one kept, unless that is the very first."""
-    if standing.oldest_delta is None or standing.oldest_delta[0] == 1:
+    if status.oldest_delta is None or status.oldest_delta[0] == 1:
         return never
-    seq, at = standing.oldest_delta
-    return before.format(seq=seq, at=local_time(at, standing.zone, language))
+    seq, at = status.oldest_delta
+    return before.format(seq=seq, at=local_time(at, status.zone, language))

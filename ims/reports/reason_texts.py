@@ -3,7 +3,7 @@
 Each reason has what it means and where in the administration system to mend it. Nobody who reads this knows what a
 feed is made of: no word of XML, no name of a setting. Learners in adult education are "deltakere" in Norwegian.
 
->>> reason_text(Reason.NATIONAL_ID_MISSING, Language.BOKMAL).mend
+>>> reason_text(Reason.NATIONAL_ID_MISSING, Language.BOKMAL).remedy
 'Registrer gyldig fødselsnummer, D-nummer eller DUF-nummer på personen.'
 """
 
@@ -25,7 +25,7 @@ class ReasonText(NamedTuple):
     """What a reason means, and where to mend it: whole sentences."""
 
     meaning: str
-    mend: str
+    remedy: str
 
 
 USUALLY_RIGHT: Final = frozenset({

@@ -7,7 +7,7 @@ import msgspec
 from ims.records.model import GroupRecord
 from ims.records.text import clean_text
 from ims.rules.eligibility import GROUP_RULES, GroupCase, Reason, first_reason, school_number
-from ims.rules.normalisation import Remark, Wording
+from ims.rules.normalisation import Normaliser, RecordWarning
 from ims.rules.org_groups import OrgGroups
 from ims.source.facts import CourseGroup, Facts, School
 from ims.targets.target_settings import TargetSettings
@@ -17,7 +17,7 @@ class ExportedGroup(msgspec.Struct, frozen=True):
     """The record of a course group that is exported, and what was not as it should be with it."""
 
     record: GroupRecord
-    remarks: tuple[Remark, ...]
+    warnings: tuple[RecordWarning, ...]
 
 
 def group_id(group: CourseGroup, school: School | None, settings: TargetSettings) -> str:
@@ -38,19 +38,19 @@ def exported_group(
 ) -> ExportedGroup:
     """The record of a group whose outcome is to be told as *id_*."""
     school = facts.schools.get(group.school_id)
-    wording = Wording(spell_out_markup=settings.spell_out_markup)
+    normaliser = Normaliser(spell_out_markup=settings.spell_out_markup)
     record = GroupRecord(
         source=source,
         id=id_,
-        kind=wording.name("kind", group.kind),
+        kind=normaliser.name("kind", group.kind),
         # The same code at two schools, or twice at one, is common, and Moodle stops the import at a short name that it
         # has already: the id makes it unique whatever the code is.
-        short=wording.name("short", group.code, f"{school_number(school) if school is not None else ''}-{group.id}"),
-        long=wording.name("long", group.name),
-        owner_name=wording.name("owner_name", facts.owner.name if facts.owner is not None else ""),
-        school_name=wording.name("school_name", school.name if school is not None else ""),
+        short=normaliser.name("short", group.code, f"{school_number(school) if school is not None else ''}-{group.id}"),
+        long=normaliser.name("long", group.name),
+        owner_name=normaliser.name("owner_name", facts.owner.name if facts.owner is not None else ""),
+        school_name=normaliser.name("school_name", school.name if school is not None else ""),
         begin=group.starts_on.isoformat() if group.starts_on is not None else None,
         end=group.ends_on.isoformat() if group.ends_on is not None else None,
         parent=org.parent_of_groups_at(group.school_id),
     )
-    return ExportedGroup(record, wording.remarks)
+    return ExportedGroup(record, normaliser.warnings)

@@ -7,15 +7,15 @@ because two could then be the same, or lead to somebody else: it is left out who
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from ims.records.text import clean_text, cut_text, has_control_characters, spell_out_markup
+from ims.records.text import clean_text, has_control_characters, spell_out_markup, truncate_text
 
 
-class Remark(StrEnum):
+class RecordWarning(StrEnum):
     """What was not as it should be with a person or group that is exported all the same."""
 
     DUF_CHECK_FAILED = "duf_check_failed"
     """The DUF number's check digits are wrong; perhaps it is mistyped."""
-    NAME_CUT = "name_cut"
+    NAME_TRUNCATED = "name_cut"
     """A name is longer than importers take, and was cut."""
     CONTROL_CHARACTERS_REMOVED = "control_characters_removed"
     """A text held characters that cannot stand in a file."""
@@ -48,50 +48,50 @@ LIMITS: Final = {
 }
 """By the record's field."""
 
-_ORDER: Final = {remark: place for place, remark in enumerate(Remark)}
+_ORDER: Final = {warning: place for place, warning in enumerate(RecordWarning)}
 
 
-class Wording:
+class Normaliser:
     """The texts of one record, and the remarks that they have led to."""
 
-    __slots__ = ("_remarks", "_spell_out_markup")
+    __slots__ = ("_spell_out_markup", "_warnings")
 
     def __init__(self, *, spell_out_markup: bool) -> None:
         self._spell_out_markup = spell_out_markup
-        self._remarks: set[Remark] = set()
+        self._warnings: set[RecordWarning] = set()
 
     @property
-    def remarks(self) -> tuple[Remark, ...]:
-        """Each remark once, in the order of :class:`Remark`."""
-        return tuple(sorted(self._remarks, key=_ORDER.__getitem__))
+    def warnings(self) -> tuple[RecordWarning, ...]:
+        """Each remark once, in the order of :class:`RecordWarning`."""
+        return tuple(sorted(self._warnings, key=_ORDER.__getitem__))
 
-    def remark(self, remark: Remark) -> None:
+    def warning(self, warning: RecordWarning) -> None:
         """Remark upon the record."""
-        self._remarks.add(remark)
+        self._warnings.add(warning)
 
     def clean(self, text: str) -> str:
         """The text as it stands in a file, whatever its length; for what must not be spelled anew."""
         if not (text.isascii() and text.isprintable()) and has_control_characters(text):
-            self._remarks.add(Remark.CONTROL_CHARACTERS_REMOVED)
+            self._warnings.add(RecordWarning.CONTROL_CHARACTERS_REMOVED)
         return clean_text(text)
 
     def name(self, field: str, text: str, number: str = "") -> str:
         """A name, not longer than the field's limit; *number* is put after it in brackets and is never cut."""
         written = self.clean(text)
         if self._spell_out_markup and (spelled := spell_out_markup(written)) != written:
-            self._remarks.add(Remark.MARKUP_SPELLED_OUT)
+            self._warnings.add(RecordWarning.MARKUP_SPELLED_OUT)
             written = spelled
         tail = f" ({number})" if number else ""
         limit = LIMITS[field].characters - len(tail)
         if len(written) > limit:
-            self._remarks.add(Remark.NAME_CUT)
-            written = cut_text(written, limit)
+            self._warnings.add(RecordWarning.NAME_TRUNCATED)
+            written = truncate_text(written, limit)
         return (written + tail).lstrip()
 
-    def address(self, field: str, text: str | None, too_long: Remark) -> str | None:
+    def address(self, field: str, text: str | None, too_long: RecordWarning) -> str | None:
         """A login or an e-mail address; ``None`` if it is blank, or longer than the field's limit."""
         written = self.clean(text) if text else ""
         if len(written) > LIMITS[field].characters:
-            self._remarks.add(too_long)
+            self._warnings.add(too_long)
             return None
         return written or None

@@ -17,7 +17,7 @@ from ims.identifiers import compact, organisation_number
 from ims.records.model import GroupRecord
 from ims.records.vocabulary import GroupLevel, RoleType
 from ims.rules.eligibility import has_school_number, school_number
-from ims.rules.normalisation import Wording
+from ims.rules.normalisation import Normaliser
 from ims.source.facts import Facts, Owner, School
 from ims.targets.target_settings import TargetSettings
 
@@ -71,15 +71,15 @@ def org_groups(facts: Facts, settings: TargetSettings, source: str, orgnr: str) 
 
 
 def _owner_group(owner: Owner, settings: TargetSettings, source: str, orgnr: str) -> GroupRecord:
-    wording = Wording(spell_out_markup=settings.spell_out_markup)
+    normaliser = Normaliser(spell_out_markup=settings.spell_out_markup)
     id_ = f"{OWNER_PREFIX}{orgnr}"
     return GroupRecord(
         source=source,
         id=id_,
         kind=OWNER_KIND,
-        short=wording.name("short", owner.name) or orgnr,
-        long=wording.name("long", owner.name) or orgnr,
-        owner_name=wording.name("owner_name", owner.name),
+        short=normaliser.name("short", owner.name) or orgnr,
+        long=normaliser.name("long", owner.name) or orgnr,
+        owner_name=normaliser.name("owner_name", owner.name),
         school_name="",
         begin=None,
         end=None,
@@ -90,7 +90,7 @@ def _owner_group(owner: Owner, settings: TargetSettings, source: str, orgnr: str
 
 
 def _school_group(school: School, owner: GroupRecord, settings: TargetSettings) -> GroupRecord:
-    wording = Wording(spell_out_markup=settings.spell_out_markup)
+    normaliser = Normaliser(spell_out_markup=settings.spell_out_markup)
     number = school_number(school)
     orgnr = compact(school.orgnr or "")
     known = organisation_number.is_valid(orgnr, allow_test_numbers=settings.allow_test_numbers)
@@ -99,10 +99,10 @@ def _school_group(school: School, owner: GroupRecord, settings: TargetSettings) 
         id=f"{SCHOOL_PREFIX}{number}",
         kind=SCHOOL_KIND,
         # Two schools may have one name, and Moodle stops the import at a short name it has already.
-        short=wording.name("short", school.name, number),
-        long=wording.name("long", school.name) or number,
+        short=normaliser.name("short", school.name, number),
+        long=normaliser.name("long", school.name) or number,
         owner_name=owner.owner_name,
-        school_name=wording.name("school_name", school.name),
+        school_name=normaliser.name("school_name", school.name),
         begin=None,
         end=None,
         level=GroupLevel.SCHOOL,

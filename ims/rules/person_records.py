@@ -8,7 +8,7 @@ from ims.identifiers.national_id import NationalId
 from ims.records.model import PersonRecord, UserId
 from ims.records.vocabulary import InstitutionRole, RoleType
 from ims.rules.eligibility import Reason, first_reason
-from ims.rules.normalisation import Remark, Wording
+from ims.rules.normalisation import Normaliser, RecordWarning
 from ims.rules.person_eligibility import PERSON_RULES, PersonCase
 from ims.source.facts import Enrolment, Person
 from ims.targets.target_settings import TargetSettings
@@ -27,7 +27,7 @@ class ExportedPerson(msgspec.Struct, frozen=True, gc=False):
     roles: dict[int, RoleType]
     learns_in: frozenset[int]
     teaches: bool
-    remarks: tuple[Remark, ...]
+    warnings: tuple[RecordWarning, ...]
 
     @property
     def id(self) -> str:
@@ -61,21 +61,21 @@ def exported_person(
     if reason is not None:
         return reason
     counts_as_teacher = teaches and number is not None
-    wording = Wording(spell_out_markup=settings.spell_out_markup)
+    normaliser = Normaliser(spell_out_markup=settings.spell_out_markup)
     if number is not None and duf_number.has_form(number) and not duf_number.has_control_digits(number):
-        wording.remark(Remark.DUF_CHECK_FAILED)
+        normaliser.warning(RecordWarning.DUF_CHECK_FAILED)
     record = PersonRecord(
         source=source,
         id=str(person.id) if number is None or settings.person_id == "running" else number,
-        login=_login(person, settings, wording),
-        given_name=wording.name("given_name", person.given_name),
-        family_name=wording.name("family_name", person.family_name),
-        email=wording.address("email", person.email, Remark.EMAIL_TOO_LONG),
+        login=_login(person, settings, normaliser),
+        given_name=normaliser.name("given_name", person.given_name),
+        family_name=normaliser.name("family_name", person.family_name),
+        email=normaliser.address("email", person.email, RecordWarning.EMAIL_TOO_LONG),
         roles=(InstitutionRole.STAFF,) * counts_as_teacher + (InstitutionRole.STUDENT,) * learns,
-        userids=_userids(person, number, settings, wording) if settings.dialect == "pifu" else (),
+        userids=_userids(person, number, settings, normaliser) if settings.dialect == "pifu" else (),
     )
     roles = _roles(enrolments, counts_as_teacher=counts_as_teacher)
-    return ExportedPerson(record, roles, learns_in, counts_as_teacher, wording.remarks)
+    return ExportedPerson(record, roles, learns_in, counts_as_teacher, normaliser.warnings)
 
 
 def _valid_id(national_id: NationalId | None, settings: TargetSettings) -> str | None:
@@ -98,24 +98,24 @@ def _roles(enrolments: list[Enrolment], *, counts_as_teacher: bool) -> dict[int,
     return roles
 
 
-def _login(person: Person, settings: TargetSettings, wording: Wording) -> str | None:
+def _login(person: Person, settings: TargetSettings, normaliser: Normaliser) -> str | None:
     """The first ``userid``: Feide name, else e-mail, as the target says."""
     candidates = {"feide": (person.feide_name, person.email), "email": (person.email,), "none": ()}[settings.login]
     for candidate in candidates:
-        login = _as_login(candidate, person, wording)
+        login = _as_login(candidate, person, normaliser)
         if login is not None:
             return login
     return None
 
 
-def _as_login(candidate: str | None, person: Person, wording: Wording) -> str | None:
+def _as_login(candidate: str | None, person: Person, normaliser: Normaliser) -> str | None:
     """A text as a login, in lower case, or ``None`` if it cannot be one.
 
     Moodle stores the login as it is written and compares it with case, and so an account would not be found again
     when the source changes a capital letter. A text that is a national id, alone or before the ``@``, is no login:
     everybody in the LMS would read it.
     """
-    login = wording.address("login", (candidate or "").lower(), Remark.LOGIN_TOO_LONG)
+    login = normaliser.address("login", (candidate or "").lower(), RecordWarning.LOGIN_TOO_LONG)
     return None if login is None or _tells_national_id(login, person.national_id) else login
 
 
@@ -126,14 +126,16 @@ def _tells_national_id(login: str, own: NationalId | None) -> bool:
     return kind_of(NationalId(name), allow_test_numbers=True) is not None
 
 
-def _userids(person: Person, number: str | None, settings: TargetSettings, wording: Wording) -> tuple[UserId, ...]:
+def _userids(
+    person: Person, number: str | None, settings: TargetSettings, normaliser: Normaliser
+) -> tuple[UserId, ...]:
     """The further ids by which PIFU-IMS's importers find a person again when one of them changes (eFeide).
 
     A target that goes by running numbers is told no national id here either.
     """
     values = {
         "personNIN": number if settings.person_id == "national" else None,
-        "feideID": _as_login(person.feide_name, person, wording),
+        "feideID": _as_login(person.feide_name, person, normaliser),
         "personLIN": str(person.id),
     }
     return tuple(UserId(type_, value) for type_, value in values.items() if value is not None)

@@ -26,7 +26,7 @@ from ims.rules.eligibility import (
     membership_day,
 )
 from ims.rules.group_records import exported_group, group_outcome
-from ims.rules.normalisation import Remark
+from ims.rules.normalisation import RecordWarning
 from ims.rules.org_groups import OrgGroups, org_groups
 from ims.rules.overrides import same_persons
 from ims.rules.person_records import ExportedPerson, exported_person
@@ -40,24 +40,24 @@ class Roster(msgspec.Struct, frozen=True):
     Attributes:
         records: by key: persons, groups, and the persons' memberships in exported groups. The groups that stand for the
             owner and its schools are always among them, if the target has such groups at all.
-        owners: for each key, the running numbers of the person and the course group it is about; ``None`` where it is
+        subjects: for each key, the running numbers of the person and the course group it is about; ``None`` where it is
             about no person, or no course group.
-        left_out: for each person and group that exists and is not exported, its one first reason.
+        excluded: for each person and group that exists and is not exported, its one first reason.
         warnings: for each person and course group that is exported, what was not as it should be; only where something
             was not.
     """
 
     records: dict[RecordKey, Record]
-    owners: dict[RecordKey, tuple[int | None, int | None]]
-    left_out: dict[tuple[RecordKind, int], Reason]
-    warnings: dict[tuple[RecordKind, int], tuple[Remark, ...]] = {}
+    subjects: dict[RecordKey, tuple[int | None, int | None]]
+    excluded: dict[tuple[RecordKind, int], Reason]
+    warnings: dict[tuple[RecordKind, int], tuple[RecordWarning, ...]] = {}
 
     @property
     def person_ids(self) -> dict[int, str]:
         """``sourcedid/id`` of the persons who are exported, by running number."""
         return {
             person: key.id
-            for key, (person, _) in self.owners.items()
+            for key, (person, _) in self.subjects.items()
             if key.kind is RecordKind.PERSON and person is not None
         }
 
@@ -65,10 +65,10 @@ class Roster(msgspec.Struct, frozen=True):
         """Add a record, and whose it is."""
         key = record.key
         self.records[key] = record
-        self.owners[key] = (person, group)
+        self.subjects[key] = (person, group)
 
 
-class ToldGroups(msgspec.Struct, frozen=True):
+class PublishedGroups(msgspec.Struct, frozen=True):
     """What has to be known of an owner's groups in order to work out its persons, in however many parts.
 
     Attributes:
@@ -109,14 +109,14 @@ def roster_of(
         persons: running numbers; those not in *facts* lead to neither a record nor a reason.
         groups: ids of groups; likewise.
     """
-    roster, told = roster_of_groups(facts, settings, orgnr=orgnr, today=today, groups=groups)
-    _add_persons(roster, facts, settings, told, persons)
+    roster, published = roster_of_groups(facts, settings, orgnr=orgnr, today=today, groups=groups)
+    _add_persons(roster, facts, settings, published, persons)
     return roster
 
 
 def roster_of_groups(
     facts: Facts, settings: TargetSettings, *, orgnr: str, today: date, groups: Collection[int]
-) -> tuple[Roster, ToldGroups]:
+) -> tuple[Roster, PublishedGroups]:
     """The records of some groups, and what :func:`roster_of_persons` has to know of all groups in *facts*.
 
     The arguments are those of :func:`roster_of`.
@@ -125,20 +125,20 @@ def roster_of_groups(
     asked = [id_ for id_ in groups if id_ in facts.groups]
     reason = first_reason(TARGET_RULES, TargetCase(settings, facts.owner))
     if reason is not None:
-        roster.left_out.update({(RecordKind.GROUP, id_): reason for id_ in asked})
-        return roster, ToldGroups(reason, source, {}, OrgGroups())
+        roster.excluded.update({(RecordKind.GROUP, id_): reason for id_ in asked})
+        return roster, PublishedGroups(reason, source, {}, OrgGroups())
     org = org_groups(facts, settings, source, orgnr)
     outcomes = {id_: group_outcome(group, facts, settings, today) for id_, group in facts.groups.items()}
     outcomes = _without_duplicates(outcomes, str, org.records.keys())
     for id_ in asked:
         outcome = outcomes[id_]
         if isinstance(outcome, Reason):
-            roster.left_out[RecordKind.GROUP, id_] = outcome
+            roster.excluded[RecordKind.GROUP, id_] = outcome
             continue
         group = exported_group(facts.groups[id_], outcome, facts, settings, source, org)
         roster.add(group.record, None, id_)
-        if group.remarks:
-            roster.warnings[RecordKind.GROUP, id_] = group.remarks
+        if group.warnings:
+            roster.warnings[RecordKind.GROUP, id_] = group.warnings
     for record in org.records.values():
         roster.add(record, None, None)
     places = {
@@ -146,68 +146,70 @@ def roster_of_groups(
         for id_, outcome in outcomes.items()
         if not isinstance(outcome, Reason)
     }
-    return roster, ToldGroups(None, source, places, org)
+    return roster, PublishedGroups(None, source, places, org)
 
 
-def roster_of_persons(facts: Facts, settings: TargetSettings, told: ToldGroups, persons: Collection[int]) -> Roster:
+def roster_of_persons(
+    facts: Facts, settings: TargetSettings, published: PublishedGroups, persons: Collection[int]
+) -> Roster:
     """The records of some persons and their memberships, once the groups are known.
 
     Args:
         facts: needs no groups.
-        told: of facts that had all groups in which the persons are enrolled.
+        published: of facts that had all groups in which the persons are enrolled.
         persons: running numbers; those not in *facts* lead to neither a record nor a reason.
     """
     roster = Roster({}, {}, {})
-    _add_persons(roster, facts, settings, told, persons)
+    _add_persons(roster, facts, settings, published, persons)
     return roster
 
 
 def _add_persons(
-    roster: Roster, facts: Facts, settings: TargetSettings, told: ToldGroups, persons: Collection[int]
+    roster: Roster, facts: Facts, settings: TargetSettings, published: PublishedGroups, persons: Collection[int]
 ) -> None:
     asked = [id_ for id_ in persons if id_ in facts.persons]
-    if told.reason is not None:
-        roster.left_out.update({(RecordKind.PERSON, id_): told.reason for id_ in asked})
+    if published.reason is not None:
+        roster.excluded.update({(RecordKind.PERSON, id_): published.reason for id_ in asked})
         return
     teachers = _teachers(facts)
-    for id_, person in _persons(facts, settings, told, asked, teachers).items():
+    for id_, person in _persons(facts, settings, published, asked, teachers).items():
         if isinstance(person, Reason):
-            roster.left_out[RecordKind.PERSON, id_] = person
+            roster.excluded[RecordKind.PERSON, id_] = person
         else:
-            _add_person(roster, id_, person, told.places)
-            if told.org.schools:
-                _add_to_schools(roster, id_, person, told, teachers)
+            _add_person(roster, id_, person, published.places)
+            if published.org.schools:
+                _add_to_schools(roster, id_, person, published, teachers)
 
 
 def _add_person(roster: Roster, id_: int, person: ExportedPerson, places: Mapping[int, _Place]) -> None:
     record = person.record
     roster.add(record, id_, None)
-    if person.remarks:
-        roster.warnings[RecordKind.PERSON, id_] = person.remarks
+    if person.warnings:
+        roster.warnings[RecordKind.PERSON, id_] = person.warnings
     for group_id, role in person.roles.items():
         roster.add(MemberRecord(record.source, places[group_id].id, record.id, role), id_, group_id)
 
 
 def _add_to_schools(
-    roster: Roster, id_: int, person: ExportedPerson, told: ToldGroups, teachers: Mapping[int, set[int]]
+    roster: Roster, id_: int, person: ExportedPerson, published: PublishedGroups, teachers: Mapping[int, set[int]]
 ) -> None:
-    learns_at = {told.places[group_id].school_id for group_id in person.learns_in}
-    for school, role in told.org.roles(learns_at, teachers[id_] if person.teaches else ()).items():
+    learns_at = {published.places[group_id].school_id for group_id in person.learns_in}
+    for school, role in published.org.roles(learns_at, teachers[id_] if person.teaches else ()).items():
         roster.add(MemberRecord(person.record.source, school, person.id, role), id_, None)
 
 
-_Told = TypeVar("_Told", str, ExportedPerson)
+_Exported = TypeVar("_Exported", str, ExportedPerson)
 
 
 def _without_duplicates(
-    outcomes: dict[int, _Told | Reason], id_of: Callable[[_Told], str], taken: Iterable[str] = ()
-) -> dict[int, _Told | Reason]:
+    outcomes: dict[int, _Exported | Reason], id_of: Callable[[_Exported], str], taken: Iterable[str] = ()
+) -> dict[int, _Exported | Reason]:
     """The outcomes without those of which two, or one and something of *taken*, would have the same id."""
-    times = Counter(id_of(told) for told in outcomes.values() if not isinstance(told, Reason))
+    times = Counter(id_of(outcome) for outcome in outcomes.values() if not isinstance(outcome, Reason))
     times.update(taken)
     return {
-        id_: told if isinstance(told, Reason) or times[id_of(told)] == 1 else Reason.DUPLICATE_ID
-        for id_, told in outcomes.items()
+        id_: outcome if isinstance(outcome, Reason) or times[id_of(outcome)] == 1 else Reason.DUPLICATE_ID
+        for id_, outcome in outcomes.items()
     }
 
 
@@ -221,10 +223,14 @@ def _teachers(facts: Facts) -> dict[int, set[int]]:
 
 
 def _persons(
-    facts: Facts, settings: TargetSettings, told: ToldGroups, asked: Collection[int], teachers: Mapping[int, set[int]]
+    facts: Facts,
+    settings: TargetSettings,
+    published: PublishedGroups,
+    asked: Collection[int],
+    teachers: Mapping[int, set[int]],
 ) -> dict[int, ExportedPerson | Reason]:
     enrolments: dict[int, list[Enrolment]] = {id_: [] for id_ in asked}
-    places = told.places
+    places = published.places
     for enrolment in facts.enrolments.values():
         place = places.get(enrolment.group_id)
         if place is not None and enrolment.person_id in enrolments and is_effective(enrolment, place.day):
@@ -234,7 +240,7 @@ def _persons(
         id_: exported_person(
             facts.persons[id_],
             settings,
-            told.source,
+            published.source,
             enrolments[id_],
             teaches=id_ in teachers,
             suppressed=id_ in suppressed,

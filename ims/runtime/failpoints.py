@@ -1,6 +1,6 @@
 """For tests: a process that ends itself at a named boundary between two steps, as if it were killed right there.
 
-``CRASH_AT=delta.linked`` in the environment ends it the first time it comes by, ``CRASH_AT=delta.linked:3`` the third
+``FAILPOINT=delta.linked`` in the environment ends it the first time it comes by, ``FAILPOINT=delta.linked:3`` the third
 time. What a process may lose it loses at such a boundary, and no signal from outside hits one every time. Nobody sets
 it in operation; without it a crash point is one comparison.
 """
@@ -10,12 +10,12 @@ from typing import Final, NamedTuple
 
 from ims.errors import InvalidSettingsError
 
-VARIABLE: Final = "CRASH_AT"
+VARIABLE: Final = "FAILPOINT"
 
 CODE: Final = 137
 """Exit code, the same as after SIGKILL in a shell or a container."""
 
-CRASH_POINTS: Final = (
+FAILPOINTS: Final = (
     "load.begun",
     "load.sent",
     "load.acknowledged",
@@ -31,8 +31,8 @@ CRASH_POINTS: Final = (
     "snapshot.before_link",
     "snapshot.linked",
     "snapshot.recorded",
-    "cut.before_commit",
-    "cut.committed",
+    "publication.before_commit",
+    "publication.committed",
     "delta.before_link",
     "delta.linked",
     "manifest.before_rename",
@@ -52,7 +52,7 @@ _armed: _Armed | None = None
 
 
 def arm(wanted: str | None) -> None:
-    """End this process where *wanted*, the text of ``CRASH_AT``, says; ``None`` or an empty text: nowhere.
+    """End this process where *wanted*, the text of ``FAILPOINT``, says; ``None`` or an empty text: nowhere.
 
     Raises:
         InvalidSettingsError: there is no such crash point, or its number is not 1 or more.
@@ -62,16 +62,16 @@ def arm(wanted: str | None) -> None:
         _armed = None
         return
     name, colon, count = wanted.partition(":")
-    if name not in CRASH_POINTS:
+    if name not in FAILPOINTS:
         raise InvalidSettingsError(
-            f"{VARIABLE}: there is no crash point {name!r}; it is one of {', '.join(CRASH_POINTS)}"
+            f"{VARIABLE}: there is no crash point {name!r}; it is one of {', '.join(FAILPOINTS)}"
         )
     if colon and not (count.isascii() and count.isdigit() and int(count) > 0):
         raise InvalidSettingsError(f"{VARIABLE}: {count!r} after the colon is not a whole number from 1 on")
     _armed = _Armed(name, int(count or 1))
 
 
-def crash_point(name: str) -> None:
+def failpoint(name: str) -> None:
     """The boundary *name*: the process ends here, at once and without any cleaning up, if it is to end here."""
     global _armed  # noqa: PLW0603 - counted down
     if _armed is None or _armed.name != name:

@@ -110,7 +110,7 @@ def _with_error(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
         raised = sys.exc_info()
     error = raised[1] if isinstance(raised, tuple) else raised
     if isinstance(error, BaseException):
-        event["exception"] = [_told(one) for one in _chain(error)]
+        event["exception"] = [_published(one) for one in _chain(error)]
     return event
 
 
@@ -125,12 +125,15 @@ def _chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
-def _told(error: BaseException) -> dict[str, Any]:
+def _published(error: BaseException) -> dict[str, Any]:
     frames = traceback.extract_tb(error.__traceback__)
-    told: dict[str, Any] = {"error": _summary(error), "frames": [f"{f.filename}:{f.lineno} {f.name}" for f in frames]}
+    published: dict[str, Any] = {
+        "error": _summary(error),
+        "frames": [f"{f.filename}:{f.lineno} {f.name}" for f in frames],
+    }
     if isinstance(error, BaseExceptionGroup):
-        told["exceptions"] = [_told(one) for one in error.exceptions]
-    return told
+        published["exceptions"] = [_published(one) for one in error.exceptions]
+    return published
 
 
 def _summary(error: BaseException) -> str:

@@ -22,7 +22,7 @@ QUARANTINE_REASONS = (
     "impossible_value",
     "truncate",
 )
-PROOF_CHECKS = ("files", "rules", "source")
+RECONCILIATION_CHECKS = ("files", "rules", "source")
 TARGET_STATES = ("ok", "held", "stale", "waiting", "disabled")
 HOLD_CAUSES = ("persons", "teachers", "id_changes", "setting", "resync", "school_number", "initial")
 END_TO_END_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -194,33 +194,35 @@ class CompactMetrics(ProcessMetrics):
             "snapshot_duration_seconds", "How long the last snapshot took, in seconds."
         )
         self.snapshot_members = self._gauge("snapshot_members", "Memberships in the last snapshot.")
-        self.ready_by_margin_seconds = self._gauge(
-            "ready_by_margin_seconds",
+        self.deadline_margin_seconds = self._gauge(
+            "deadline_margin_seconds",
             "Time from a snapshot's being there to its importer's hour, the lowest of all targets, in seconds; below"
             " zero when too late, NaN when no target says when its importer reads.",
         )
-        self._define_proof()
+        self._define_reconciliation()
         self.notice_attempts = self._counter("notice_attempts", "Mails to case workers begun.")
         self.notices_sent = self._counter("notices_sent", "Mails to case workers that the mail server has taken.")
-        self.pending_marks = self._gauge("pending_marks", "Marks of changes that some target has not been told yet.")
-        self.targets = self._gauge("targets", "Targets by state.", ("state",), zip(TARGET_STATES, strict=True))
-        self.held = self._gauge(
-            "held", "Persons who wait for an approval, by cause.", ("cause",), zip(HOLD_CAUSES, strict=True)
+        self.pending_changes = self._gauge(
+            "pending_changes", "Changes of facts that some enabled target has not published yet."
         )
-        self.left_out = self._gauge(
-            "left_out", "Persons and groups that are not exported, by their first reason.", ("kind", "reason"), reasons
+        self.targets = self._gauge("targets", "Targets by state.", ("state",), zip(TARGET_STATES, strict=True))
+        self.held_persons = self._gauge(
+            "held_persons", "Persons who wait for an approval, by cause.", ("cause",), zip(HOLD_CAUSES, strict=True)
+        )
+        self.excluded = self._gauge(
+            "excluded", "Persons and groups that are not exported, by their first reason.", ("kind", "reason"), reasons
         )
 
-    def _define_proof(self) -> None:
-        self.proof_attempts = self._counter("proof_attempts", "Proofs of targets begun.")
-        self.proof_differences = self._gauge(
-            "proof_differences",
+    def _define_reconciliation(self) -> None:
+        self.reconciliation_attempts = self._counter("reconciliation_attempts", "Proofs of targets begun.")
+        self.reconciliation_differences = self._gauge(
+            "reconciliation_differences",
             "Differences that the last proofs of all targets have found, by check.",
             ("check",),
-            zip(PROOF_CHECKS, strict=True),
+            zip(RECONCILIATION_CHECKS, strict=True),
         )
-        self.proof_last_success_timestamp_seconds = self._gauge(
-            "proof_last_success_timestamp_seconds",
+        self.reconciliation_last_success_timestamp_seconds = self._gauge(
+            "reconciliation_last_success_timestamp_seconds",
             "When every target had last been proved to be in order, in seconds since 1970; 0 without any target.",
         )
 

@@ -12,7 +12,7 @@ SETTLED_SECONDS = 30.0
 """Time without an error after which the next one is the first of another outage, with short pauses again."""
 
 
-def patiently(
+def retrying(
     transient: Callable[[BaseException], bool],
     *,
     stop: Stop,
@@ -42,7 +42,7 @@ def patiently(
             state.attempt_number = 1
         return growing(state)
 
-    def pause_is_cut_short(state: tenacity.RetryCallState) -> bool:
+    def interruptible(state: tenacity.RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
         if error is not None and not stop:
             on_retry(error, state.upcoming_sleep)
@@ -53,7 +53,7 @@ def patiently(
         before=begin,
         wait=pause,
         # The pause is taken here and not as tenacity's sleep, after which there would be one more attempt.
-        stop=pause_is_cut_short,
+        stop=interruptible,
         sleep=lambda _seconds: None,
         reraise=True,
     )

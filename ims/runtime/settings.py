@@ -1,6 +1,6 @@
 """Every setting of the processes, read from environment variables and secret files; nothing else reads either.
 
-(``CRASH_AT`` is no setting but for tests: :mod:`ims.runtime.failpoints`.)
+(``FAILPOINT`` is no setting but for tests: :mod:`ims.runtime.failpoints`.)
 
 A setting ``KAFKA_TOPIC`` comes from the environment variable of that name or from the file ``KAFKA_TOPIC`` in the
 directory that ``SECRETS_DIRECTORY`` names (default ``/run/secrets``); the environment wins, unless it is empty.
@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     )
     feed_directory: Path = _setting(Path("feed"), "path", "Where the importers' files are written.")
     manifest_seconds: float = _setting(30, "seconds", "Longest time between two writings of a manifest.", gt=0)
-    proof_source_dsn: SecretStr | None = _setting(
+    reconcile_source_dsn: SecretStr | None = _setting(
         None,
         "DSN",
         "The administration system's PostgreSQL for the nightly proof: a role that may only read; unset: facts are not"

@@ -83,13 +83,13 @@ class Comparison(msgspec.Struct, frozen=True):
     kept: set[GroupToken]
 
 
-class _Told(NamedTuple):
+class _Published(NamedTuple):
     """Our side: what the target's importer would be told today."""
 
     persons: dict[int, PersonRecord]
     groups: dict[GroupToken, GroupRecord]
     members: dict[tuple[int, GroupToken], MemberRecord]
-    left_out: Mapping[tuple[RecordKind, int], Reason]
+    excluded: Mapping[tuple[RecordKind, int], Reason]
 
 
 def compare(
@@ -103,46 +103,48 @@ def compare(
         today: the date in the target's time zone.
     """
     enabled = msgspec.structs.replace(settings, enabled=True)
-    told = _told(roster_of(facts, enabled, orgnr=orgnr, today=today, persons=facts.persons, groups=facts.groups), facts)
-    groups = {**_organisations(old, told), **recognised.groups}
+    published = _published(
+        roster_of(facts, enabled, orgnr=orgnr, today=today, persons=facts.persons, groups=facts.groups), facts
+    )
+    groups = {**_organisations(old, published), **recognised.groups}
     differences = [
         *_dialect(old, settings),
-        *_persons(old, recognised.persons, told),
-        *_groups(old, groups, told),
+        *_persons(old, recognised.persons, published),
+        *_groups(old, groups, published),
     ]
     members = _old_members(old)
-    differences += _members(members, recognised.persons, groups, told)
+    differences += _members(members, recognised.persons, groups, published)
     return Comparison(
         differences,
         old={"person": len(old.persons), "group": len(old.groups), "membership": len(members)},
-        new={"person": len(told.persons), "group": len(told.groups), "membership": len(told.members)},
-        kept=set(groups.values()) & told.groups.keys(),
+        new={"person": len(published.persons), "group": len(published.groups), "membership": len(published.members)},
+        kept=set(groups.values()) & published.groups.keys(),
     )
 
 
-def _told(roster: Roster, facts: Facts) -> _Told:
-    told = _Told({}, {}, {}, roster.left_out)
+def _published(roster: Roster, facts: Facts) -> _Published:
+    published = _Published({}, {}, {}, roster.excluded)
     for key, record in roster.records.items():
-        person, group = roster.owners[key]
+        person, group = roster.subjects[key]
         match record:
             case PersonRecord() if person is not None:
-                told.persons[person] = record
+                published.persons[person] = record
             case GroupRecord():
                 plain = record.level is GroupLevel.GROUP and group in facts.groups
-                told.groups[group if plain and group is not None else record.id] = record
+                published.groups[group if plain and group is not None else record.id] = record
             case _:
                 pass
-    tokens = {record.id: token for token, record in told.groups.items()}
+    tokens = {record.id: token for token, record in published.groups.items()}
     for key, record in roster.records.items():
-        person, _ = roster.owners[key]
+        person, _ = roster.subjects[key]
         if isinstance(record, MemberRecord) and person is not None:
-            told.members[person, tokens.get(record.group, record.group)] = record
-    return told
+            published.members[person, tokens.get(record.group, record.group)] = record
+    return published
 
 
-def _organisations(old: OldRoster, told: _Told) -> dict[str, GroupToken]:
+def _organisations(old: OldRoster, published: _Published) -> dict[str, GroupToken]:
     """The old file's groups that stand for our owner or schools, by id or name."""
-    ours = [group for group in told.groups.values() if group.level is not GroupLevel.GROUP]
+    ours = [group for group in published.groups.values() if group.level is not GroupLevel.GROUP]
     return {
         key: ours_.id
         for key, group in old.groups.items()
@@ -156,12 +158,12 @@ def _dialect(old: OldRoster, settings: TargetSettings) -> Iterator[Difference]:
         yield Difference("file", What.DIALECT)
 
 
-def _persons(old: OldRoster, known: Mapping[str, int], told: _Told) -> Iterator[Difference]:
+def _persons(old: OldRoster, known: Mapping[str, int], published: _Published) -> Iterator[Difference]:
     for key, person in old.persons.items():
         number = known.get(key)
-        new = None if number is None else told.persons.get(number)
+        new = None if number is None else published.persons.get(number)
         if new is None:
-            reason = Unlike.NOT_REGISTERED if number is None else told.left_out.get((RecordKind.PERSON, number))
+            reason = Unlike.NOT_REGISTERED if number is None else published.excluded.get((RecordKind.PERSON, number))
             yield Difference("person", What.MISSING, person, None, number, None, reason)
             continue
         for what in _changes(person, new):
@@ -169,27 +171,27 @@ def _persons(old: OldRoster, known: Mapping[str, int], told: _Told) -> Iterator[
         if login_of(person) != login_of(new):
             yield Difference("person", What.LOGIN, person, new, number)
     found = set(known.values())
-    for number, record in told.persons.items():
+    for number, record in published.persons.items():
         if number not in found:
             yield Difference("person", What.NEW, None, record, number)
 
 
-def _groups(old: OldRoster, known: Mapping[str, GroupToken], told: _Told) -> Iterator[Difference]:
+def _groups(old: OldRoster, known: Mapping[str, GroupToken], published: _Published) -> Iterator[Difference]:
     above = {parent for group in old.groups.values() for parent in group.parents}
     with_members = {membership.group for membership in old.memberships}
     for key, group in old.groups.items():
         token = known.get(key)
-        new = None if token is None else told.groups.get(token)
+        new = None if token is None else published.groups.get(token)
         if new is None:
             organisation = group.level is not GroupLevel.GROUP or (key in above and key not in with_members)
             unknown = Unlike.ORGANISATION if organisation else Unlike.NOT_REGISTERED
-            reason = told.left_out.get((RecordKind.GROUP, token)) if isinstance(token, int) else unknown
+            reason = published.excluded.get((RecordKind.GROUP, token)) if isinstance(token, int) else unknown
             yield Difference("group", What.MISSING, group, None, None, token, reason)
             continue
         for what in _changes(group, new):
             yield Difference("group", what, group, new, None, token)
     found = set(known.values())
-    for token, record in told.groups.items():
+    for token, record in published.groups.items():
         if token not in found:
             yield Difference("group", What.NEW, None, record, None, token)
 
@@ -234,26 +236,26 @@ def _members(
     old: Mapping[tuple[str, str], str],
     persons: Mapping[str, int],
     groups: Mapping[str, GroupToken],
-    told: _Told,
+    published: _Published,
 ) -> Iterator[Difference]:
     found = set()
     for (person, group), role in old.items():
         number, token = persons.get(person), groups.get(group)
-        new = None if number is None or token is None else told.members.get((number, token))
+        new = None if number is None or token is None else published.members.get((number, token))
         if new is None:
-            reason = _reason(number, token, told)
+            reason = _reason(number, token, published)
             yield Difference("membership", What.MISSING, None, None, number, token, reason)
         elif new.role.value != role:
             yield Difference("membership", What.ROLE, None, new, number, token)
         found.add((number, token))
-    for (number, token), record in told.members.items():
+    for (number, token), record in published.members.items():
         if (number, token) not in found:
             yield Difference("membership", What.NEW, None, record, number, token)
 
 
-def _reason(number: int | None, token: GroupToken | None, told: _Told) -> Reason | Unlike | None:
+def _reason(number: int | None, token: GroupToken | None, published: _Published) -> Reason | Unlike | None:
     if number is None or token is None:
         return Unlike.NOT_REGISTERED
-    person = told.left_out.get((RecordKind.PERSON, number))
-    group = told.left_out.get((RecordKind.GROUP, token)) if isinstance(token, int) else None
+    person = published.excluded.get((RecordKind.PERSON, number))
+    group = published.excluded.get((RecordKind.GROUP, token)) if isinstance(token, int) else None
     return group or person or Unlike.NOT_ENROLLED

@@ -112,8 +112,8 @@ def _groups(old: Mapping[str, OldGroup], facts: Facts, templates: Sequence[str])
     ]
     found: dict[str, int] = {}
     for pairs in by_template:
-        agreeing = sum(_same_group(groups[key], facts.groups[id_], facts) for key, id_ in pairs.items())
-        if 2 * agreeing >= len(pairs):
+        matching_settings = sum(_same_group(groups[key], facts.groups[id_], facts) for key, id_ in pairs.items())
+        if 2 * matching_settings >= len(pairs):
             _take(found, pairs)
     for name in (_name, _code):
         index = _unique((f"{name(group)}\0{_school_name(group, facts)}", id_) for id_, group in facts.groups.items())

@@ -91,7 +91,7 @@ def tally(comparison: Comparison) -> Tally:
     return Tally(len(comparison.differences), missing)
 
 
-def agreeing(
+def matching_settings(
     settings: TargetSettings, values: Mapping[str, Sequence[Any]], tallied: Callable[[TargetSettings], Tally]
 ) -> list[Step]:
     """The settings to change so that as few differences as possible are left; empty if none makes them fewer.

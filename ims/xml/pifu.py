@@ -10,7 +10,7 @@ Sources: PIFU-IMS 1.3, specification and schema; the order New before Old so tha
 import re
 
 from ims.records.model import GroupRecord, MemberRecord, PersonRecord, UserId
-from ims.records.text import clean_text, cut_text
+from ims.records.text import clean_text, truncate_text
 from ims.records.vocabulary import GroupLevel, RecStatus, RoleType
 from ims.xml import elements, pifu_terms
 from ims.xml.elements import block, filled, line, recstatus_attribute, relationship, sourcedid, timeframe
@@ -26,8 +26,8 @@ def person(record: PersonRecord, recstatus: RecStatus | None) -> str:
         content += sourcedid(2, record.source, record.old_id, ' sourcedidtype="Old"')
     for userid in _userids(record):
         content += line(2, "userid", userid.value, f' useridtype="{userid.type}"')
-    full_name = _cut(f"{clean_text(record.given_name)} {clean_text(record.family_name)}")
-    parts = line(4, "family", _cut(record.family_name)) + line(4, "given", _cut(record.given_name))
+    full_name = _publish(f"{clean_text(record.given_name)} {clean_text(record.family_name)}")
+    parts = line(4, "family", _publish(record.family_name)) + line(4, "given", _publish(record.given_name))
     content += block(2, "name", line(3, "fn", full_name) + block(3, "n", parts))
     email = clean_text(record.email or "")
     if not gone and len(email) <= pifu_terms.LONG_LIMIT and re.fullmatch(pifu_terms.EMAIL, email):
@@ -40,9 +40,11 @@ def group(record: GroupRecord, recstatus: RecStatus | None) -> str:
     gone = recstatus is RecStatus.GONE
     type_ = pifu_terms.group_type(record)
     grouptype = line(3, "scheme", type_.scheme) + line(3, "typevalue", type_.value, f' level="{type_.level}"')
-    description = line(3, "short", _cut(record.short, pifu_terms.SHORT_LIMIT)) + filled(3, "long", _cut(record.long))
+    description = line(3, "short", _publish(record.short, pifu_terms.SHORT_LIMIT)) + filled(
+        3, "long", _publish(record.long)
+    )
     if not gone:
-        description += filled(3, "full", _cut(record.long, pifu_terms.FULL_LIMIT))
+        description += filled(3, "full", _publish(record.long, pifu_terms.FULL_LIMIT))
     content = (
         sourcedid(2, record.source, record.id)
         + block(2, "grouptype", grouptype)
@@ -87,9 +89,9 @@ def _extension(record: GroupRecord) -> str:
         # Bare digits: VigoBAS puts the country before them itself.
         id_ = line(4, "pifu_value", number) + line(4, "pifu_scope", "enhetsregisteret") + line(4, "pifu_unique", "1")
         content = block(3, "pifu_id", id_, ' type="organizationNumber"')
-    name = line(4, "pifu_value", _cut(clean_text(record.long) or record.short))
+    name = line(4, "pifu_value", _publish(clean_text(record.long) or record.short))
     return block(2, "extension", content + block(3, "pifu_name", name, ' type="legalName"'))
 
 
-def _cut(text: str, limit: int = pifu_terms.LONG_LIMIT) -> str:
-    return cut_text(clean_text(text), limit)
+def _publish(text: str, limit: int = pifu_terms.LONG_LIMIT) -> str:
+    return truncate_text(clean_text(text), limit)

@@ -16,7 +16,7 @@ from ims.errors import InvalidSettingsError
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
 from ims.runtime.metrics import CaptureMetrics
-from ims.runtime.retries import patiently
+from ims.runtime.retries import retrying
 from ims.runtime.settings import Settings
 from producers.capture.confirmation import Confirmation
 from producers.loads import resync_requests
@@ -92,7 +92,7 @@ class Heartbeat:
             log.warning("heartbeat failed", error=error, wait_seconds=round(wait, 1))
 
         try:
-            for attempt in patiently(lambda error: isinstance(error, psycopg.Error), stop=self._ended, on_retry=again):
+            for attempt in retrying(lambda error: isinstance(error, psycopg.Error), stop=self._ended, on_retry=again):
                 with attempt:
                     self._beat_until_ended()
         except psycopg.Error as error:

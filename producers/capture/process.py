@@ -21,7 +21,7 @@ from ims.runtime.kafka_connection import KafkaUnreachableError
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
 from ims.runtime.metrics import CaptureMetrics
-from ims.runtime.retries import patiently
+from ims.runtime.retries import retrying
 from ims.runtime.settings import Settings
 from producers.capture.heartbeat import Heartbeat
 from producers.capture.stream import Stream
@@ -59,7 +59,7 @@ def run(settings: Settings, stop: Stop, metrics: CaptureMetrics, ready: Callable
         capture = _Capture(settings, stop, metrics, ready, heartbeat)
         try:
             while not stop:
-                for attempt in patiently(is_transient, stop=stop, on_retry=capture.failed):
+                for attempt in retrying(is_transient, stop=stop, on_retry=capture.failed):
                     with attempt:
                         capture.live()
         except StoppedError:

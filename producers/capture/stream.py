@@ -6,7 +6,7 @@ from typing import Final
 
 from kafka.errors import KafkaError
 
-from ims.runtime.failpoints import crash_point
+from ims.runtime.failpoints import failpoint
 from ims.runtime.logs import get_logger
 from ims.runtime.metrics import CaptureMetrics
 from producers.capture.confirmation import Confirmation
@@ -69,9 +69,9 @@ class Stream:
         self._tell_metrics()
         now = time.monotonic()
         if asked or now - self._reported >= _STATUS_SECONDS:
-            crash_point("capture.before_confirm")
+            failpoint("capture.before_confirm")
             self._walsender.confirm(lsn, time.time())
-            crash_point("capture.confirmed")
+            failpoint("capture.confirmed")
             self._reported = now
 
     @property
@@ -96,8 +96,8 @@ class Stream:
             log.warning("not everything was acknowledged before the stop", error=error)
         lsn = self._confirmation.limited(self._sender.acknowledged() or 0)
         self._walsender.confirm(lsn, time.time())
-        farewell = self._walsender.end(_STOP_SECONDS)
-        log.info("stream ended", lsn=lsn_text(lsn), farewell=farewell)
+        shutdown_handshake = self._walsender.end(_STOP_SECONDS)
+        log.info("stream ended", lsn=lsn_text(lsn), shutdown_handshake=shutdown_handshake)
 
     def _read(self) -> tuple[int, bool]:
         """Send what has arrived; tells how many messages that were, and whether PostgreSQL asks for a report."""
@@ -131,9 +131,9 @@ class Stream:
         self._unsent = []
         for item in unsent:
             if isinstance(item, KafkaMessage):
-                crash_point("capture.before_send")
+                failpoint("capture.before_send")
                 sender.send(item)
-                crash_point("capture.sent")
+                failpoint("capture.sent")
             else:
                 sender.commit_point(item.end_lsn if isinstance(item, Commit) else item)
 

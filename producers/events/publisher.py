@@ -19,7 +19,7 @@ from kafka.record import util as record_util
 
 from ims.errors import InvalidSettingsError
 from ims.runtime.bearer_token import EndpointToken, FileToken
-from ims.runtime.failpoints import crash_point
+from ims.runtime.failpoints import failpoint
 from ims.runtime.kafka_connection import kafka_options, unreachable
 from ims.runtime.lifecycle import Stop
 from ims.runtime.metrics import CaptureMetrics
@@ -205,7 +205,7 @@ class Publisher:
                 self.inflight -= 1
                 self.committed_ms = committed_ms
                 published[table, op] += 1
-                crash_point("capture.acknowledged")
+                failpoint("capture.acknowledged")
             outstanding.popleft()
 
     def _count(self, published: Mapping[tuple[str, str], int]) -> None:

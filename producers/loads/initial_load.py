@@ -11,7 +11,7 @@ from typing import Final
 
 import psycopg
 
-from ims.runtime.failpoints import crash_point
+from ims.runtime.failpoints import failpoint
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
 from ims.runtime.metrics import CaptureMetrics
@@ -48,7 +48,7 @@ class InitialLoad:
         self._stop = stop
         self._control: Connection | None = None
         self._rows = 0
-        self._told = time.monotonic()
+        self._published = time.monotonic()
 
     def run(self, checked: Checked, walsender: Walsender) -> int:
         """Load, and remember that it is done when Kafka has acknowledged every row.
@@ -78,9 +78,9 @@ class InitialLoad:
             now_ms = int(time.time() * 1000)
             context = TransactionContext("load", snapshot.consistent_point - 1, now_ms, None, loading=True)
             events = OrderedEvents(Origin(checked.database, epoch), context)
-            crash_point("load.begun")
+            failpoint("load.begun")
             self._publish(checked, snapshot.name, snapshot.consistent_point, events)
-            crash_point("load.acknowledged")
+            failpoint("load.acknowledged")
             self._complete(control, lsn)
             resync_requests.done_by_load(control, requests)
         log.info("initial load complete", epoch=epoch, rows=self._rows)
@@ -126,12 +126,12 @@ class InitialLoad:
     def _send(self, message: KafkaMessage | None) -> None:
         if message is not None:
             self._publisher.send(message)
-            crash_point("load.sent")
+            failpoint("load.sent")
 
     def _report(self) -> None:
         self._metrics.alive(time.time())
-        if time.monotonic() - self._told >= _PROGRESS_SECONDS and self._control is not None:
-            self._told = time.monotonic()
+        if time.monotonic() - self._published >= _PROGRESS_SECONDS and self._control is not None:
+            self._published = time.monotonic()
             log.info("loading", rows=self._rows, outstanding=self._publisher.inflight)
             query = "update imsfeed.capture set loaded_rows = %s where slot_name = %s"
             self._control.execute(query, [self._rows, self._settings.source_slot])

@@ -105,7 +105,7 @@ class OwnerLoad:
         now_ms = int(time.time() * 1000)
         context = TransactionContext("resync", self.point - 1, now_ms, None, loading=True, resync_owner=owner)
         events = OrderedEvents(Origin(self._checked.database, self._checked.epoch), context)
-        rows, told = 0, time.monotonic()
+        rows, published = 0, time.monotonic()
         for table, some in self._tables_rows():
             for row in some:
                 message = events.add(loaded(table, row, settings.kafka_partitions), self.point)
@@ -114,8 +114,8 @@ class OwnerLoad:
             rows += len(some)
             metrics.initial_load_rows.inc(len(some))
             sender.drain(settings.inflight_limit, self._stop, self._report)
-            if time.monotonic() - told >= _PROGRESS_SECONDS:
-                told = time.monotonic()
+            if time.monotonic() - published >= _PROGRESS_SECONDS:
+                published = time.monotonic()
                 resync_requests.sent(self._control, self._request.resync_id, rows)
         for message in events.finish():
             sender.send(message)

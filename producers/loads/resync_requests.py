@@ -20,7 +20,7 @@ class Request(msgspec.Struct, frozen=True):
     owner_id: int
 
 
-class Standing(msgspec.Struct, frozen=True):
+class ResyncStatus(msgspec.Struct, frozen=True):
     """How far a request has come.
 
     Attributes:
@@ -41,12 +41,12 @@ def ask(connection: Connection, slot: str, owner_id: int) -> int:
     return int(number)
 
 
-def standing(connection: Connection, resync_id: int) -> Standing:
+def standing(connection: Connection, resync_id: int) -> ResyncStatus:
     """How far the request has come."""
     row = connection.execute(
         "select began_at, rows_sent, done_at from imsfeed.resync where resync_id = %s", [resync_id]
     ).fetchone()
-    return Standing(None, 0, None) if row is None else Standing(*row)
+    return ResyncStatus(None, 0, None) if row is None else ResyncStatus(*row)
 
 
 def oldest_open(connection: Connection, slot: str) -> Request | None:

@@ -82,7 +82,7 @@ def test_a_student_leaves_over_tls_with_logins_and_the_least_of_privileges(secur
     installation.first_manifest()
     installation.write(an_enrolment(1, person=1, group=2, starts_on=STARTED, status="withdrawn"))
     until(installation.deltas, what=f"a delta; {installation.last_lines()}")
-    assert installation.proof().problems == []
+    assert installation.verification().problems == []
 
     assert '"head_seq": 1' in secure.run("status", "status", "--json")
     assert "not allowed: " in secure.run("status", "targets", "set", "lms", "snapshot_hour=4", code=1)

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from ims.records.vocabulary import RecStatus
-from ims.runtime.failpoints import CODE, CRASH_POINTS
+from ims.runtime.failpoints import CODE, FAILPOINTS
 from ims.runtime.settings import Settings
 from producers.source import source_setup
 from tests.chaos.school_owner import SchoolOwner
@@ -17,8 +17,8 @@ UNLINKED = (
     "select count(*) from imsfeed.delta join imsfeed.target using (target_id) where owner_id = %s and linked_at is null"
 )
 PENDING = (
-    "select count(*) from imsfeed.mark m join imsfeed.target t using (owner_id)"
-    " where owner_id = %s and m.mark_id > t.marks_through"
+    "select count(*) from imsfeed.pending_change m join imsfeed.target t using (owner_id)"
+    " where owner_id = %s and m.change_id > t.changes_through"
 )
 SNAPSHOTS = "select count(*) from imsfeed.snapshot join imsfeed.target using (target_id) where owner_id = %s"
 MOVED = 2
@@ -77,8 +77,8 @@ LEFT_BEHIND: dict[str, Callable[[SchoolOwner], bool]] = {
     "snapshot.before_link": lambda owner: (files(owner)[1], owner.state(SNAPSHOTS)) == (1, 1),
     "snapshot.linked": lambda owner: (files(owner)[1], owner.state(SNAPSHOTS)) == (2, 1),
     "snapshot.recorded": lambda owner: (files(owner)[1], owner.state(SNAPSHOTS)) == (2, 2),
-    "cut.before_commit": lambda owner: stands(owner) == (0, 0, 0, 0),
-    "cut.committed": lambda owner: stands(owner) == (1, 1, 0, 0),
+    "publication.before_commit": lambda owner: stands(owner) == (0, 0, 0, 0),
+    "publication.committed": lambda owner: stands(owner) == (1, 1, 0, 0),
     "delta.before_link": lambda owner: stands(owner) == (1, 1, 0, 0),
     "delta.linked": lambda owner: stands(owner) == (1, 1, 1, 0),
     "manifest.before_rename": lambda owner: stands(owner) == (1, 1, 1, 0),
@@ -89,7 +89,7 @@ LEFT_BEHIND: dict[str, Callable[[SchoolOwner], bool]] = {
 
 def die_and_come_back(owner: SchoolOwner, name: str, crash_at: str) -> None:
     installation = owner.installation
-    installation.start(name, CRASH_AT=crash_at)
+    installation.start(name, FAILPOINT=crash_at)
     assert installation.await_end(name) == CODE, installation.last_lines()
     point = crash_at.partition(":")[0]
     if point in LEFT_BEHIND:
@@ -153,8 +153,8 @@ def test_materialize_dies_around_its_commit(an_owner_of_its_own: SchoolOwner, cr
 @pytest.mark.parametrize(
     "crash_at",
     [
-        "cut.before_commit",
-        "cut.committed",
+        "publication.before_commit",
+        "publication.committed",
         "delta.before_link",
         "delta.linked",
         "manifest.before_rename",
@@ -193,7 +193,7 @@ def test_a_snapshot_is_broken_off(an_owner_of_its_own: SchoolOwner, crash_at: st
     owner.move(MOVED, 1, 3)
     move_is_told_once(owner)
     target = f"{owner.owner_id}/lms"
-    owner.installation.imsfeed("snapshot", "--now", target, code=CODE, CRASH_AT=crash_at)
+    owner.installation.imsfeed("snapshot", "--now", target, code=CODE, FAILPOINT=crash_at)
     assert LEFT_BEHIND[crash_at](owner), f"it died elsewhere: {files(owner)}, {owner.state(SNAPSHOTS)}"
     owner.installation.imsfeed("snapshot", "--now", target)
     manifest = owner.log.manifest()
@@ -206,4 +206,4 @@ def test_a_snapshot_is_broken_off(an_owner_of_its_own: SchoolOwner, crash_at: st
 def test_a_process_dies_at_every_crash_point_there_is() -> None:
     tests = [value for name, value in globals().items() if name.startswith("test_") and hasattr(value, "pytestmark")]
     tried = {value.partition(":")[0] for test in tests for value in test.pytestmark[0].args[1]}
-    assert tried == set(CRASH_POINTS)
+    assert tried == set(FAILPOINTS)

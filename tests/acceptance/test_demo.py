@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from consumers.feed.feed_directory import prove_folder
+from consumers.feed.feed_directory import verify_folder
 from ims.feed.manifest import decode
 from ims.records.model import MemberRecord
 from ims.records.vocabulary import RecordKind, RecStatus
@@ -60,12 +60,12 @@ def test_the_manifest_it_leaves_is_true(demo: tuple[Path, list[str]]) -> None:
     folder, _ = demo
     (manifest,) = (folder / ".imsfeed-demo" / "feed").rglob("manifest.json")
     target = manifest.parent
-    proof = prove_folder(target)
-    assert proof.problems == []
-    told = decode(manifest.read_bytes())
-    assert [delta.seq for delta in told.deltas] == [1, 2, 3, 4]
-    assert told.snapshot.counts.person > 1500
-    assert sum(delta.counts.person.gone for delta in told.deltas) == 2
+    reconciliation = verify_folder(target)
+    assert reconciliation.problems == []
+    published = decode(manifest.read_bytes())
+    assert [delta.seq for delta in published.deltas] == [1, 2, 3, 4]
+    assert published.snapshot.counts.person > 1500
+    assert sum(delta.counts.person.gone for delta in published.deltas) == 2
 
 
 def test_it_leaves_nothing_running_and_no_national_id_in_its_logs(demo: tuple[Path, list[str]]) -> None:

@@ -39,10 +39,10 @@ def test_a_suppressed_person_is_gone_and_stays_gone_until_another_takes_it_back(
     installation.write(a_person(1, given_name="Ny"), an_enrolment(4, person=1, group=2, starts_on=STARTED))
     installation.write(a_person(2, given_name="Etter"))
     until(lambda: len(installation.deltas()) == 2, what=f"the change after it was told; {installation.last_lines()}")
-    assert not all_of_1 & installation.told().keys()
+    assert not all_of_1 & installation.published().keys()
 
     assert "somebody else" in installation.imsfeed(*order, "Kari", "--undo", code=2)
     assert "is not told to leave" in installation.imsfeed("leave-now", "1", "1", "--reason", "x", "--undo", code=1)
     installation.imsfeed(*order, "Ola", "--undo")
-    until(lambda: all_of_1 <= installation.told().keys(), what=f"the person is back; {installation.last_lines()}")
-    assert installation.proof().problems == []
+    until(lambda: all_of_1 <= installation.published().keys(), what=f"the person is back; {installation.last_lines()}")
+    assert installation.verification().problems == []

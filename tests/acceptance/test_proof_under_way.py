@@ -17,7 +17,7 @@ def test_a_proof_while_everything_changes_is_no_false_alarm(
     source_dsn: str, state_dsn: str, kafka: str, topic: str, tmp_path: Path
 ) -> None:
     with installed(source_dsn, state_dsn, kafka, topic, tmp_path) as installation:
-        installation.environment["PROOF_SOURCE_DSN"] = source_dsn
+        installation.environment["RECONCILE_SOURCE_DSN"] = source_dsn
         learners: list[Fact] = [a_person(n) for n in range(1, 40)]
         enrolled = [an_enrolment(n, person=n, group=1 + n % 3, starts_on=STARTED) for n in range(1, 40)]
         installation.write(an_owner(), a_school(1), *(a_group(n) for n in (1, 2, 3)), *learners, *enrolled)
@@ -29,7 +29,7 @@ def test_a_proof_while_everything_changes_is_no_false_alarm(
         changing = threading.Thread(target=change_until, args=(installation, stop))
         changing.start()
         try:
-            said = [installation.imsfeed("prove", "lms") for _ in range(2)]
+            said = [installation.imsfeed("reconcile", "lms") for _ in range(2)]
         finally:
             stop.set()
             changing.join()
@@ -41,12 +41,12 @@ def test_a_proof_while_everything_changes_is_no_false_alarm(
         # Compact has proved its first snapshot by itself.
         until(
             lambda: (
-                installation.metric("compact", "imsfeed_proof_attempts_total") >= 1
-                and installation.metric("compact", "imsfeed_proof_last_success_timestamp_seconds") > 0
+                installation.metric("compact", "imsfeed_reconciliation_attempts_total") >= 1
+                and installation.metric("compact", "imsfeed_reconciliation_last_success_timestamp_seconds") > 0
             ),
             what="compact has proved the target",
         )
-        assert installation.metric("compact", 'imsfeed_proof_differences{check="source"}') == 0
+        assert installation.metric("compact", 'imsfeed_reconciliation_differences{check="source"}') == 0
 
 
 def change_until(installation: Installation, stop: threading.Event) -> None:

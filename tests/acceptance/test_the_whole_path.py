@@ -92,15 +92,15 @@ def test_a_move_in_one_transaction_is_one_delta(installation: Installation) -> N
         at[person] = (serial, new)
     expected = {membership(group, person) for person, (_, group) in at.items()}
 
-    def told() -> set[RecordKey]:
-        return {key for key in installation.told() if key.kind is RecordKind.MEMBERSHIP}
+    def published() -> set[RecordKey]:
+        return {key for key in installation.published() if key.kind is RecordKind.MEMBERSHIP}
 
-    until(lambda: told() == expected, what=f"the last moves were told; {installation.last_lines()}")
+    until(lambda: published() == expected, what=f"the last moves were told; {installation.last_lines()}")
     for delta in installation.deltas():
         left = [r.person for r, status in delta if isinstance(r, MemberRecord) and status is RecStatus.GONE]
         came = [r.person for r, status in delta if isinstance(r, MemberRecord) and status is RecStatus.NEW]
         assert sorted(left) == sorted(came)
-    assert installation.proof().problems == []
+    assert installation.verification().problems == []
 
 
 def test_stopping_any_process_in_the_middle_loses_nothing(installation: Installation) -> None:
@@ -125,13 +125,13 @@ def test_stopping_any_process_in_the_middle_loses_nothing(installation: Installa
             installation.start(name)
     expected = {membership(1 + n % 3, n) for n, active in enrolled.items() if active}
 
-    def told() -> set[RecordKey]:
-        return {key for key in installation.told() if key.kind is RecordKind.MEMBERSHIP}
+    def published() -> set[RecordKey]:
+        return {key for key in installation.published() if key.kind is RecordKind.MEMBERSHIP}
 
-    until(lambda: told() == expected, within=60, what=f"the last changes were told; {installation.last_lines()}")
-    proof = installation.proof()
-    assert proof.problems == []
-    assert proof.deltas > 0
+    until(lambda: published() == expected, within=60, what=f"the last changes were told; {installation.last_lines()}")
+    reconciliation = installation.verification()
+    assert reconciliation.problems == []
+    assert reconciliation.deltas > 0
 
 
 def test_bad_input_stops_nothing_and_is_counted_and_listed(installation: Installation, kafka: str, topic: str) -> None:
@@ -164,9 +164,9 @@ def test_bad_input_stops_nothing_and_is_counted_and_listed(installation: Install
         "unknown_op",
     ]
     (target,) = status["targets"]
-    left_out = {(one["kind"], one["id"]): one["reason"] for one in target["left_out"]}
-    assert left_out == {("person", 50): "name_incomplete", ("group", 60): "school_unknown"}
-    assert membership(3, 2) in installation.told(), "what could not be read has taken nothing away"
+    excluded = {(one["kind"], one["id"]): one["reason"] for one in target["excluded"]}
+    assert excluded == {("person", 50): "name_incomplete", ("group", 60): "school_unknown"}
+    assert membership(3, 2) in installation.published(), "what could not be read has taken nothing away"
     quarantined = 'imsfeed_events_quarantined_total{reason="impossible_value"}'
     assert installation.metric("materialize", quarantined) == 1
     until(lambda: installation.metric("materialize", "imsfeed_quarantine_size") == 4, what="the quarantine is counted")

@@ -10,10 +10,10 @@ from typing import Final
 
 from consumers.database.targets_table import all_targets
 from consumers.feed.manifests import write_manifest
-from consumers.publication.delta import cut_once
+from consumers.publication.delta import publish_delta
 from ims.feed.manifest import DeltaEntry
 from tests.benchmarks.figure import Figure
-from tests.benchmarks.large_state import MEMBERS, NOW, Published, mark
+from tests.benchmarks.large_state import MEMBERS, NOW, Published, change
 
 _ROUNDS: Final = 15
 _WARM_UP: Final = 3
@@ -24,7 +24,7 @@ def small_cuts(large: Published, small: Published) -> Figure:
     """The time of a cut of a hundred changes, in turn with few and with many persons published."""
     changes = min(_CHANGES, small.persons // MEMBERS)
     both = _Changes(large, changes), _Changes(small, changes)
-    took = [tuple(one.cut() for one in both) for _ in range(_ROUNDS)][_WARM_UP:]
+    took = [tuple(one.publish() for one in both) for _ in range(_ROUNDS)][_WARM_UP:]
     ours, reference = (statistics.median(one) * 1000 for one in zip(*took, strict=True))
     note = f"{changes} changes; {large.persons:,} persons published against {small.persons:,}; median of {len(took)}"
     return Figure("cut_100_large_vs_small", ours, reference, "ms", note)
@@ -48,7 +48,7 @@ class _Changes:
         self._left: list[int] = []
         self._rounds = count(1)
 
-    def cut(self) -> float:
+    def publish(self) -> float:
         """The seconds from the marks to the linked file and the manifest that names it."""
         now = NOW + timedelta(minutes=next(self._rounds))
         renamed, parting, joining, leaving = (
@@ -61,17 +61,19 @@ class _Changes:
             self._enrol("withdrawn", [3 * person - n for person in leaving for n in range(3)])
             self._enrol("active", [3 * person - n for person in self._left for n in range(3)])
             self._join(joining)
-            mark(connection, "person", [*renamed, *parting, *joining, *leaving, *self._left])
+            change(connection, "person", [*renamed, *parting, *joining, *leaving, *self._left])
         expected = self._renamed + 2 * self._moving + 4 * (len(leaving) + len(self._left))
         self._left = leaving
         target = all_targets(connection)[0].target_id
         began = time.perf_counter()
-        cut = cut_once(connection, target, now, 0)
+        publication = publish_delta(connection, target, now, 0)
         written = write_manifest(connection, self._in.root, target, now)
         took = time.perf_counter() - began
-        assert cut is not None
+        assert publication is not None
         assert written
-        assert records_of(cut.entries) == expected, f"{records_of(cut.entries)} records told, {expected} made"
+        assert records_of(publication.entries) == expected, (
+            f"{records_of(publication.entries)} records told, {expected} made"
+        )
         return took
 
     def _some(self, size: int) -> list[int]:

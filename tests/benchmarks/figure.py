@@ -37,7 +37,7 @@ WANTED: Final[dict[str, Wanted | None]] = {
     "capture_start_vs_debezium": Wanted("at most", 0.2),
     "materialize_vs_harmonic": Wanted("at least", 0.7),
     "cut_100_large_vs_small": Wanted("at most", 1.3),
-    "cut_100k_vs_lxml": Wanted("at least", 0.5),
+    "delta_100k_vs_lxml": Wanted("at least", 0.5),
     "snapshot_vs_copy": Wanted("at least", 0.7),
     "snapshot_vs_xmlfile": Wanted("at least", 5),
     "snapshot_memory_large_vs_small": Wanted("at most", 1.1),

@@ -145,9 +145,9 @@ class _Watched:
             for end in ends:
                 self._wait(end)
                 times.append((time.monotonic(), self._costs()))
-            return self._told(times, _number(of_state, _MESSAGES), wal_position(of_source) - wal)
+            return self._published(times, _number(of_state, _MESSAGES), wal_position(of_source) - wal)
 
-    def _told(self, times: list[tuple[float, Mapping[str, float]]], messages: int, wal_bytes: int) -> FirstLoad:
+    def _published(self, times: list[tuple[float, Mapping[str, float]]], messages: int, wal_bytes: int) -> FirstLoad:
         manifest = self._installation.first_manifest()
         spans = list(zip(PHASES, itertools.pairwise(times), strict=True))
         logs = self._servers.folder.glob(f"kafka-*/data/{self._topic}-*/*.log")

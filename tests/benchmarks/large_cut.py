@@ -16,13 +16,13 @@ from consumers.facts.facts_reader import Affected
 from consumers.facts.pending_changes import looking_at
 from consumers.feed.manifests import write_manifest
 from consumers.feed.snapshots import feed_directory
-from consumers.publication.delta import cut_once, difference, roster_today
+from consumers.publication.delta import difference, publish_delta, roster_today
 from consumers.publication.delta_files import next_deltas, who
 from consumers.published import published_store
 from ims.feed.delta import Delta
 from ims.feed.delta_split import split
 from ims.holds.decision import Compared, Origin, Waiting, decide
-from ims.holds.limits import Limits, Told
+from ims.holds.limits import Limits, PublishedCounts
 from ims.holds.losses import gone_groups, losses
 from ims.records.model import RecordKey
 from ims.source.facts import Facts
@@ -30,7 +30,7 @@ from ims.xml.writer import Properties
 from tests.benchmarks import lxml_writer
 from tests.benchmarks.cuts import records_of
 from tests.benchmarks.figure import Figure
-from tests.benchmarks.large_state import MEMBERS, NOW, TODAY, Published, mark
+from tests.benchmarks.large_state import MEMBERS, NOW, TODAY, Published, change
 
 _ROUNDS: Final = 3
 _RECORDS_PER_PERSON: Final = 3.4
@@ -43,8 +43,8 @@ class _Read(NamedTuple):
     target: TargetRow
     affected: Affected
     facts: Facts
-    told: dict[RecordKey, str]
-    told_ids: dict[int, str]
+    published: dict[RecordKey, str]
+    published_ids: dict[int, str]
 
 
 def large_cut(published: Published, changes: int) -> Figure:
@@ -60,21 +60,21 @@ def large_cut(published: Published, changes: int) -> Figure:
     took, lxml, delta = [], [], Delta(())
     for number in range(_ROUNDS):
         began = time.perf_counter()
-        delta = _cut(read, root / str(number))
+        delta = _publish(read, root / str(number))
         took.append(time.perf_counter() - began)
         lxml.append(_lxml(read, delta, root / f"lxml-{number}"))
     first = feed_directory(root / "0", read.target).path / "deltas" / f"{(read.target.head_seq or 0) + 1}.xml"
     assert lxml_writer.canonical(first) == lxml_writer.canonical(root / "lxml-0" / "0.xml")
     began = time.perf_counter()
-    mark(connection, "person", persons)
-    cut = cut_once(connection, read.target.target_id, NOW, 0)
-    assert cut is not None
-    assert records_of(cut.entries) == len(delta.changes)
+    change(connection, "person", persons)
+    publication = publish_delta(connection, read.target.target_id, NOW, 0)
+    assert publication is not None
+    assert records_of(publication.entries) == len(delta.changes)
     assert write_manifest(connection, published.root, read.target.target_id, NOW)
     whole = time.perf_counter() - began
     ours, reference = (len(delta.changes) / statistics.median(one) for one in (took, lxml))
-    note = f"{len(delta.changes):,} records in {len(cut.entries)} deltas; the whole cut with the database {whole:.1f} s"
-    return Figure("cut_100k_vs_lxml", ours, reference, "records/s", note)
+    note = f"{len(delta.changes):,} records in {len(publication.entries)} deltas; {whole:.1f} s with the database"
+    return Figure("delta_100k_vs_lxml", ours, reference, "records/s", note)
 
 
 def _new_term(connection: Connection, published: int, changes: int) -> list[int]:
@@ -91,7 +91,7 @@ def _new_term(connection: Connection, published: int, changes: int) -> list[int]
         # So many are gone that they would wait for an approval.
         limits = {f"hold_{limit}": 1_000_000_000 for limit in _LIMITS}
         connection.execute(
-            "update imsfeed.target set settings = settings || %(limits)s, cut_settings = settings || %(limits)s",
+            "update imsfeed.target set settings = settings || %(limits)s, published_settings = settings || %(limits)s",
             {"limits": msgspec.json.encode(limits).decode()},
         )
     return persons
@@ -101,21 +101,21 @@ def _read(connection: Connection, persons: Sequence[int]) -> _Read:
     target = msgspec.structs.replace(all_targets(connection)[0], announced=False)
     affected = facts_reader.affected(connection, target, looking_at(persons, ()), None)
     facts = facts_reader.read_facts(connection, target, affected.persons, affected.groups)
-    about = published_store.told(connection, target.target_id, affected.persons, affected.groups)
+    about = published_store.published(connection, target.target_id, affected.persons, affected.groups)
     return _Read(target, affected, facts, about.texts, about.person_ids)
 
 
-def _cut(read: _Read, root: Path) -> Delta:
-    """What :func:`consumers.publication.delta.cut_once` does between reading the database and writing to it."""
+def _publish(read: _Read, root: Path) -> Delta:
+    """What :func:`consumers.publication.delta.publish_delta` does between reading the database and writing to it."""
     target = read.target
     roster = roster_today(target, read.facts, read.affected, TODAY)
-    lost, gone = losses(read.told, read.told_ids, roster), gone_groups(read.told, roster)
-    limits = Limits(target.settings, [], Told(_never_asked, _never_asked), NOW)
-    compared = Compared(read.told, read.told_ids, roster)
+    lost, gone = losses(read.published, read.published_ids, roster), gone_groups(read.published, roster)
+    limits = Limits(target.settings, [], PublishedCounts(_never_asked, _never_asked), NOW)
+    compared = Compared(read.published, read.published_ids, roster)
     decision = decide(compared, lost, gone, Origin(), Waiting(), limits, NOW)
-    delta = difference(target.settings, decision.told, read.told_ids, decision.roster)
+    delta = difference(target.settings, decision.published, read.published_ids, decision.roster)
     directory = feed_directory(root, target)
-    for entry, xml in next_deltas(target, delta, who(read.told_ids) | who(roster.person_ids), NOW, None):
+    for entry, xml in next_deltas(target, delta, who(read.published_ids) | who(roster.person_ids), NOW, None):
         directory.link(entry.path, xml)
     return delta
 
@@ -126,7 +126,7 @@ def _never_asked(_: int) -> NoReturn:
 
 def _lxml(read: _Read, delta: Delta, folder: Path) -> float:
     """The seconds that lxml needs for the elements of the same deltas."""
-    ids: Mapping[int, str] = read.told_ids | {
+    ids: Mapping[int, str] = read.published_ids | {
         number: person.national_id.reveal() for number, person in read.facts.persons.items() if person.national_id
     }
     parts = [[(change.record, change.recstatus) for change in part.changes] for part in split(delta, who(ids))]

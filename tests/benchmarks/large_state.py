@@ -131,7 +131,8 @@ def _publish(connection: Connection, settings: TargetSettings, cohorts: int) -> 
         connection.execute(_TOLD_PERSONS, sizes | texts | chunk)
         connection.execute(_TOLD_MEMBERS, sizes | texts | chunk)
     connection.execute(
-        "update imsfeed.target set recompute = false, cut_settings = settings, orgnr = %(orgnr)s, source = %(source)s,"
+        "update imsfeed.target set recompute = false, published_settings = settings, orgnr = %(orgnr)s, source ="
+        " %(source)s,"
         " dialect = %(dialect)s, head_seq = 0, head_sha256 = repeat('0', 64), head_at = %(now)s,"
         " dated_through = %(today)s, snapshot_through = %(today)s where target_id = %(target)s",
         sizes | {"orgnr": ORGNR, "source": SOURCE, "dialect": settings.dialect, "now": NOW, "today": TODAY},
@@ -159,10 +160,11 @@ def _texts(dialect: Dialect) -> dict[str, str]:
     }
 
 
-def mark(connection: Connection, kind: str, ids: Collection[int]) -> None:
+def change(connection: Connection, kind: str, ids: Collection[int]) -> None:
     """Say that these may have changed, as materialize does."""
     connection.execute(
-        "insert into imsfeed.mark (owner_id, kind, id, committed_at) select 1, %s, unnest(%s::bigint[]), now()",
+        "insert into imsfeed.pending_change (owner_id, kind, id, committed_at) select 1, %s, unnest(%s::bigint[]),"
+        " now()",
         (kind, list(ids)),
     )
 

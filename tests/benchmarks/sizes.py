@@ -15,7 +15,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
         events: that materialize applies.
         persons: of the large installation; each has three memberships.
         small_persons: of the small one.
-        cut: changes in the large cut.
+        changes: changed records of the large delta.
         load_persons: of the first load; each has three enrolments.
         seconds: of changes for the latency, and of rest for what idling costs.
         rate: changes a second.
@@ -29,7 +29,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     events: int = 60_000
     persons: int = 300_000
     small_persons: int = 10_000
-    cut: int = 100_000
+    changes: int = 100_000
     load_persons: int = 100_000
     seconds: int = 30
     rate: int = 100
@@ -44,7 +44,7 @@ TINY = Sizes(
     events=2_000,
     persons=2_000,
     small_persons=200,
-    cut=500,
+    changes=500,
     load_persons=500,
     seconds=2,
     rate=20,
@@ -59,7 +59,7 @@ def changed(sizes: Sizes, options: Iterable[str]) -> Sizes:
     Raises:
         ValueError: an option is no ``NAME=NUMBER``, there is no such size, or the number is not above zero.
 
-    >>> changed(Sizes(), ["cut=7"]).cut
+    >>> changed(Sizes(), ["changes=7"]).changes
     7
     """
     numbers = {}

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from consumers.database.sessions import Connection, one_view
+from consumers.database.sessions import Connection, repeatable_read
 from consumers.database.targets_table import all_targets, source_of
 from consumers.facts import facts_reader
 from consumers.feed.snapshots import take_snapshot
@@ -53,7 +53,7 @@ def snapshot_rates(published: Published, wanted: Collection[str]) -> Iterator[Fi
 def _copied(connection: Connection, target_id: int, path: Path) -> float:
     """The seconds that a copy of the fragments to a synced file takes."""
     began = time.perf_counter()
-    with one_view(connection), connection.cursor() as cursor, path.open("wb") as file:
+    with repeatable_read(connection), connection.cursor() as cursor, path.open("wb") as file:
         with cursor.copy(_FRAGMENTS.format(target_id).encode()) as copy:
             for data in copy:
                 file.write(data)

@@ -33,7 +33,7 @@ class Faults:
         self._extra = 0
         self._kinds: dict[str, Callable[[Fault], bool]] = {
             "kill": self._kill,
-            "crash_point": self._crash_point,
+            "failpoint": self._crash_point,
             "zombie": self._zombie,
             "server_crash": self._server_crash,
             "server_restart": self._server_restart,
@@ -78,10 +78,10 @@ class Faults:
     def _crash_point(self, fault: Fault) -> bool:
         fleet, role = self._world.fleet, role_of(fault.where)
         if role == "snapshot":
-            return fleet.command("snapshot", "--now", "1/lms", CRASH_AT=fault.where) == CODE
+            return fleet.command("snapshot", "--now", "1/lms", FAILPOINT=fault.where) == CODE
         self._prepare(fault.where)
         before = fleet.ended[role, fault.where]
-        fleet.restart(role, CRASH_AT=fault.where)
+        fleet.restart(role, FAILPOINT=fault.where)
         if self._see(lambda: fleet.ended[role, fault.where] > before):
             return True
         fleet.restart(role)  # or it would die at any time later
@@ -135,7 +135,7 @@ class Faults:
         server, _, name = fault.where.partition(" ")
         proxy = self._world.servers[server].proxy
         if name == "cut":
-            return self._see(proxy.cut)
+            return self._see(proxy.publication)
         if not self._see(lambda: proxy.connections):
             return False
         mode = Mode(name)

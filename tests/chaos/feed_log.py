@@ -11,7 +11,7 @@ from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 
-from consumers.feed.feed_directory import prove_folder
+from consumers.feed.feed_directory import verify_folder
 from ims.feed.manifest import Manifest, decode
 from ims.records.model import PersonRecord, Record, RecordKey
 from ims.records.vocabulary import RecordKind, RecStatus
@@ -44,7 +44,7 @@ class FeedLog:
         paths = [entry.path for entry in manifest.deltas] if manifest is not None else []
         return [[item for item in read(self.folder / path) if isinstance(item, ReadRecord)] for path in paths]
 
-    def told(self) -> dict[RecordKey, Record]:
+    def published(self) -> dict[RecordKey, Record]:
         """What an importer knows that has taken the first snapshot and every delta."""
         known = self.first()
         for delta in self.deltas():
@@ -56,7 +56,9 @@ class FeedLog:
 
     def memberships(self) -> set[RecordKey]:
         """The memberships that such an importer knows; none before the first publication."""
-        return set() if self.manifest() is None else {key for key in self.told() if key.kind is RecordKind.MEMBERSHIP}
+        return (
+            set() if self.manifest() is None else {key for key in self.published() if key.kind is RecordKind.MEMBERSHIP}
+        )
 
     def entries(self, key: RecordKey) -> list[tuple[int, RecStatus]]:
         """Every delta that says something of *key*: its place in the log, counted from 1, and what it says."""
@@ -74,7 +76,7 @@ class FeedLog:
 
     def problems(self) -> list[str]:
         """What is wrong with the feed; nothing if every entry is there, once and in order."""
-        found = prove_folder(self.folder).problems
+        found = verify_folder(self.folder).problems
         if found:
             return found
         return [*self._gaps(), *_wrong_entries(self.first(), self.deltas())]

@@ -26,7 +26,7 @@ class Life:
     """
 
     def __init__(self, command: list[str], environment: Mapping[str, str], log: Path) -> None:
-        self.crash_at = environment.get("CRASH_AT")
+        self.crash_at = environment.get("FAILPOINT")
         self.errors: Counter[str] = Counter()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.chaos.launch", *command],
@@ -97,7 +97,7 @@ class Fleet:
             return self._lives[name]
 
     def restart(self, name: str, **environment: str) -> Life:
-        """Kill a process; its next life has more environment variables (CRASH_AT, PAUSE_AT)."""
+        """Kill a process; its next life has more environment variables (FAILPOINT, PAUSE_AT)."""
         with self._lock:
             life = self._lives.pop(name, None)
             self._next[name] = environment

@@ -3,7 +3,7 @@
 Its environment says what:
 
 * ``PAUSE_AT``: a crash point at which the process stops itself as by SIGSTOP, until somebody sends SIGCONT; after that
-  ``CRASH_AT`` counts anew.
+  ``FAILPOINT`` counts anew.
 * ``CLOCK_FILE``: a file with so many seconds that this machine's clock is wrong by; it may change at any time.
 * ``PLANTED``: names of conditions and bugs, separated by commas (:mod:`tests.chaos.planted`).
 """
@@ -52,7 +52,7 @@ def pause_at(wanted: str) -> None:
         failpoints.arm(os.environ.get(failpoints.VARIABLE))
 
     end, failpoints.end = failpoints.end, pause
-    # The command line arms what CRASH_AT says; until the pause it is this.
+    # The command line arms what FAILPOINT says; until the pause it is this.
     os.environ[failpoints.VARIABLE], after = wanted, os.environ.get(failpoints.VARIABLE, "")
     arm = failpoints.arm
 

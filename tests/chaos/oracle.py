@@ -46,16 +46,16 @@ def differences(source_dsn: str, target: Target) -> list[str]:
     """How what an importer knows is not what the source says today."""
     if target.log.manifest() is None:
         return [f"{target.name}: was never published"]
-    expected, told = _expected(source_dsn, target.settings), target.log.told()
-    wrong = {key for key in expected.keys() | told.keys() if expected.get(key) != told.get(key)}
-    kinds = [f"{key.kind.name.lower()} {_how(expected.get(key), told.get(key))}" for key in sorted(wrong)]
+    expected, published = _expected(source_dsn, target.settings), target.log.published()
+    wrong = {key for key in expected.keys() | published.keys() if expected.get(key) != published.get(key)}
+    kinds = [f"{key.kind.name.lower()} {_how(expected.get(key), published.get(key))}" for key in sorted(wrong)]
     return [f"{target.name}: {kinds.count(kind)} x a {kind}" for kind in dict.fromkeys(kinds)]
 
 
-def _how(expected: Record | None, told: Record | None) -> str:
+def _how(expected: Record | None, published: Record | None) -> str:
     if expected is None:
         return "is told that is none"
-    return "is missing" if told is None else "is told otherwise"
+    return "is missing" if published is None else "is told otherwise"
 
 
 def _expected(source_dsn: str, settings: TargetSettings) -> dict[RecordKey, Record]:

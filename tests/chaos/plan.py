@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from ims.runtime.failpoints import CRASH_POINTS
+from ims.runtime.failpoints import FAILPOINTS
 from tests.support.installation import PROCESSES
 
 SERVERS: Final = ("source", "state", "kafka")
@@ -15,7 +15,7 @@ ZOMBIES: Final = (
     "capture.sent",
     "materialize.before_commit",
     "materialize.committed",
-    "cut.before_commit",
+    "publication.before_commit",
     "delta.linked",
     "manifest.before_rename",
 )
@@ -28,7 +28,13 @@ _MANY_TIMES: Final = (
     "materialize.committed",
 )
 """Crash points that come by so often that a later time is tried too."""
-_ROLES: Final = {"load": "capture", "first": "compact", "cut": "compact", "delta": "compact", "manifest": "compact"}
+_ROLES: Final = {
+    "load": "capture",
+    "first": "compact",
+    "publication": "compact",
+    "delta": "compact",
+    "manifest": "compact",
+}
 _PAUSES: Final = {"servers": (0.5, 3.0), ALL: (4.0, 8.0), "snapshot": (1.0, 4.0)}
 """Least and longest pause between two faults at a place, so that in between things can go on; seconds."""
 _LONG_SECONDS: Final = 11.0
@@ -75,7 +81,7 @@ def kinds(*, restartable: bool) -> list[Kind]:
         restartable: whether Kafka keeps its data when it is restarted.
     """
     found = [Kind(f"kill -9 of {name}", "kill", name, name) for name in PROCESSES]
-    found += [Kind(f"dies at {point}", "crash_point", point, role_of(point)) for point in CRASH_POINTS]
+    found += [Kind(f"dies at {point}", "failpoint", point, role_of(point)) for point in FAILPOINTS]
     found += [Kind(f"paused at {point}", "zombie", point, role_of(point)) for point in ZOMBIES]
     for server in SERVERS if restartable else SERVERS[:-1]:
         found += [Kind(f"{server}: {what}", f"server_{what}", server, "servers") for what in ("crash", "restart")]
@@ -109,7 +115,7 @@ def plan(seed: int, place: str, every: Sequence[Kind]) -> Iterator[Fault]:
     rounds = 0
     while True:
         for kind in chance.sample(every, len(every)):
-            many = kind.what == "crash_point" and kind.where in _MANY_TIMES
+            many = kind.what == "failpoint" and kind.where in _MANY_TIMES
             where = f"{kind.where}:{chance.randint(1, 4)}" if many else kind.where
             long = kind.what == "zombie" and rounds and chance.random() < 0.5
             seconds = _LONG_SECONDS if long else chance.uniform(0.5, 3)

@@ -180,7 +180,7 @@ def manifest_not_fenced() -> None:
 
 def snapshot_in_two_views() -> None:
     """A snapshot's number and its records are read one after the other."""
-    _replace(snapshots, "one_view", lambda connection: connection.transaction())
+    _replace(snapshots, "repeatable_read", lambda connection: connection.transaction())
 
 
 def no_timeouts() -> None:

@@ -58,7 +58,7 @@ class Proxy:
         """How many there are now."""
         return len(self._open)
 
-    def cut(self) -> int:
+    def publication(self) -> int:
         """Reset every connection, and return how many there were."""
         return int(self._do(self._cut_all()))
 

@@ -31,7 +31,7 @@ def sent_again(scene: Scene) -> list[str]:
     """Capture has sent everything and confirmed nothing; what it sends again is applied one message at a time."""
     scene.stop("capture", "materialize")
     scene.come_and_go()
-    scene.start("capture", CRASH_AT="capture.before_confirm:2")
+    scene.start("capture", FAILPOINT="capture.before_confirm:2")
     scene.dies("capture")
     scene.start("materialize")
     scene.await_name(LEARNER, 2)
@@ -39,7 +39,7 @@ def sent_again(scene: Scene) -> list[str]:
     end = scene.source("select pg_current_wal_lsn()::text from pg_replication_slots where slot_name = %s")
     scene.start("capture")
     until(lambda: scene.slot_has_passed(end), what=f"everything was sent again; {scene.owner.logs()}")
-    scene.start_planted("materialize", BATCH_LIMIT="1", CRASH_AT="materialize.committed")
+    scene.start_planted("materialize", BATCH_LIMIT="1", FAILPOINT="materialize.committed")
     scene.dies("materialize")
     scene.await_marks_told()
     scene.start("materialize")
@@ -52,7 +52,7 @@ def two_at_once(scene: Scene) -> list[str]:
     scene.stop("materialize")
     scene.installation.write(scene.owner.named(4, 2))
     scene.come_and_go()
-    pausing = {"PAUSE_AT": "materialize.committed", "CRASH_AT": "materialize.committed", "BATCH_LIMIT": "1"}
+    pausing = {"PAUSE_AT": "materialize.committed", "FAILPOINT": "materialize.committed", "BATCH_LIMIT": "1"}
     scene.start_planted("zombie", "no_leases", command=("materialize",), **pausing)
     scene.pauses("zombie")
     scene.start("materialize", "no_leases")
@@ -93,7 +93,7 @@ def load_broken_off(scene: Scene) -> list[str]:
     scene.stop("capture")
     scene.order_a_load()
     scene.owner.move(LEARNER, 1, 3)
-    scene.start_planted("capture", "no_heartbeat", CRASH_AT="load.sent")
+    scene.start_planted("capture", "no_heartbeat", FAILPOINT="load.sent")
     scene.dies("capture")
     scene.start("capture")
     if refused := scene.capture_refuses():
@@ -106,7 +106,7 @@ def first_half_applied(scene: Scene) -> list[str]:
     """Compact looks when the first of two rows of a move has been applied."""
     scene.stop("materialize", "compact")
     scene.owner.move(LEARNER, 1, 3)
-    scene.start("materialize", BATCH_LIMIT="1", CRASH_AT="materialize.committed")
+    scene.start("materialize", BATCH_LIMIT="1", FAILPOINT="materialize.committed")
     scene.dies("materialize")
     checked = scene.checked_at()
     scene.start_planted("compact")
@@ -121,7 +121,7 @@ def killed_in_a_cut(scene: Scene) -> list[str]:
     scene.stop("compact")
     scene.owner.move(LEARNER, 1, 3)
     scene.await_marked()
-    scene.start_planted("compact", CRASH_AT="cut.before_commit")
+    scene.start_planted("compact", FAILPOINT="publication.before_commit")
     scene.dies("compact")
     scene.start("compact")
     scene.all_is_told()
@@ -157,7 +157,7 @@ def killed_after_the_manifest(scene: Scene) -> list[str]:
     scene.stop("compact")
     scene.owner.move(LEARNER, 1, 3)
     scene.await_marked()
-    scene.start_planted("compact", CRASH_AT=f"manifest.renamed:{scene.targets()}")
+    scene.start_planted("compact", FAILPOINT=f"manifest.renamed:{scene.targets()}")
     scene.dies("compact")
     if found := scene.owner.log.problems():
         return found
@@ -169,7 +169,7 @@ def killed_after_the_manifest(scene: Scene) -> list[str]:
 def overtaken_at_the_manifest(scene: Scene) -> list[str]:
     """Compact is paused before it replaces the manifest, and wakes up when another one has written newer ones."""
     scene.stop("compact")
-    pausing = {"PAUSE_AT": f"manifest.before_rename:{scene.targets()}", "CRASH_AT": "manifest.renamed"}
+    pausing = {"PAUSE_AT": f"manifest.before_rename:{scene.targets()}", "FAILPOINT": "manifest.renamed"}
     scene.start_planted("zombie", "short_timeouts", command=("compact",), **pausing)
     scene.pauses("zombie")
     scene.start("compact")

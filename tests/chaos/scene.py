@@ -24,8 +24,8 @@ LEARNER = 2
 """Who moves or leaves; learner 3's name is changed to see that what came before has been told."""
 
 _PENDING = (
-    "select count(*) from imsfeed.mark m join imsfeed.target t using (owner_id)"
-    " where owner_id = %s and m.mark_id > t.marks_through"
+    "select count(*) from imsfeed.pending_change m join imsfeed.target t using (owner_id)"
+    " where owner_id = %s and m.change_id > t.changes_through"
 )
 _REPLY = (
     "select reply_time from pg_stat_replication r join pg_replication_slots s on s.active_pid = r.pid"
@@ -119,7 +119,7 @@ class Scene:
 
     def _is_named(self, person: int, version: int) -> bool:
         key = RecordKey(RecordKind.PERSON, a_birth_number(person))
-        return version_of(self.owner.log.told().get(key)) == version
+        return version_of(self.owner.log.published().get(key)) == version
 
     def moved(self) -> list[str]:
         """What is wrong if the learner is to have been moved from group 1 to group 3."""

@@ -59,14 +59,14 @@ class TwinPipeline(RecordedPipeline):
         self.compared = 0
 
     def deliver(self, *values: bytes | None) -> tuple[Outcome, list[Refused]]:
-        last = self._one("select coalesce(max(mark_id), 0) from imsfeed.mark")
-        known = len(self.memory.facts.marks)
+        last = self._one("select coalesce(max(change_id), 0) from imsfeed.pending_change")
+        known = len(self.memory.facts.changes)
         real = super().deliver(*values)
         messages = [Message(self.in_memory.next_offset + n, None, value) for n, value in enumerate(values)]
         double = materialize_once(self.memory.facts, 0, messages, self.in_memory, REFERENCE_MAPPING, 0)
         self.in_memory = double[0].progress
         assert double == real
-        made = self.memory.facts.marks[known:]
+        made = self.memory.facts.changes[known:]
         assert sorted((m.owner_id, m.kind, m.id, m.committed_at) for m in made) == self._marks(last)
         return real
 
@@ -93,7 +93,7 @@ class TwinPipeline(RecordedPipeline):
             self._do(compact.snapshot(state, target, self.folder_in_memory, Session(), now, None))
         else:
             if compact.is_due(row, now, 0):
-                self._do(compact.cut(state, target, Session(), now, 0))
+                self._do(compact.publication(state, target, Session(), now, 0))
             self._do(compact.manifest(state, target, self.folder_in_memory, Session(), now))
             due = due_snapshot(now, settings.snapshot_hour, settings.zone, row.snapshot_through)
             if due is not None and row.state == "ok":
@@ -107,16 +107,16 @@ class TwinPipeline(RecordedPipeline):
         target = self.target_in_memory
         real, double = self._row(), self.memory.read(target)
         assert {name: getattr(double, name) for name in _COLUMNS} == {name: getattr(real, name) for name in _COLUMNS}
-        assert (double.resting is None) is (real.resting is None)
-        told = {
+        assert (double.settling is None) is (real.settling is None)
+        published = {
             RecordKey(RecordKind(kind), id_, member): (xml, (person, group))
             for kind, id_, member, xml, person, group in self._all(
                 "select kind, id, member, xml, person_id, group_id from imsfeed.published"
             )
         }
-        assert {key: (xml, target.owners[key]) for key, xml in target.told.items()} == told
-        left_out = {(RecordKind(kind), id_): reason for kind, id_, reason in self._all(_LEFT_OUT)}
-        assert {key: reason.value for key, reason in target.left_out.items()} == left_out
+        assert {key: (xml, target.subjects[key]) for key, xml in target.published.items()} == published
+        excluded = {(RecordKind(kind), id_): reason for kind, id_, reason in self._all(_LEFT_OUT)}
+        assert {key: reason.value for key, reason in target.excluded.items()} == excluded
         deltas = [(delta.entry.sha256, delta.xml) for delta in target.deltas]
         assert deltas == self._all("select sha256, xml from imsfeed.delta order by seq")
         snapshots = sorted((entry.path, entry.sha256) for entry, _ in target.snapshots)
@@ -128,7 +128,7 @@ class TwinPipeline(RecordedPipeline):
 
     def _marks(self, after: int) -> list[Mark]:
         rows = self.connection.execute(
-            "select owner_id, kind, id, committed_at from imsfeed.mark where mark_id > %s", (after,)
+            "select owner_id, kind, id, committed_at from imsfeed.pending_change where change_id > %s", (after,)
         ).fetchall()
         return sorted(rows)
 
@@ -140,19 +140,19 @@ class TwinPipeline(RecordedPipeline):
         return int(row[0])
 
 
-_LEFT_OUT = "select kind, id, reason from imsfeed.left_out"
+_LEFT_OUT = "select kind, id, reason from imsfeed.exclusion"
 
 
 def nothing_waits(_connection: object, _target: object, compared: Compared, *_: object) -> Decision:
     """The double knows no holds."""
-    return Decision(compared.told, compared.roster)
+    return Decision(compared.published, compared.roster)
 
 
 def cut_once_for_all(
     connection: Connection, target: TargetRow, pending: Pending, explained: Pending, now: datetime
 ) -> Any:
     """Nor does it tell with the former settings first, which is done for the sake of holds."""
-    return delta._cut(connection, target, pending, explained, now, everybody=True)
+    return delta._publish(connection, target, pending, explained, now, everybody=True)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -160,7 +160,7 @@ def test_a_history_in_memory_is_the_same_as_on_postgresql(
     state_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     monkeypatch.setattr(hold_gate, "hold_back", nothing_waits)
-    monkeypatch.setattr(delta, "_cut_twice", cut_once_for_all)
+    monkeypatch.setattr(delta, "_publish_twice", cut_once_for_all)
     pipeline = TwinPipeline(state_dsn, tmp_path, "pifu" if seed % 2 else "ims")
     try:
         live(pipeline, random.Random(seed))

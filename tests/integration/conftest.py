@@ -21,7 +21,7 @@ def source(settings: Settings) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def told(settings: Settings) -> Iterator[Topic]:
+def published(settings: Settings) -> Iterator[Topic]:
     topic = Topic(settings)
     yield topic
     topic.close()

@@ -59,7 +59,7 @@ class Walsender:
         self._source, self._broker, self._chance = source, broker, chance
         self._starts = source.starts
         self._next_lsn = source.slot.confirmed
-        self._told: set[str] = set()
+        self._published: set[str] = set()
         self._waiting: deque[Data | Keepalive] = deque()
         self.allowed = 0
         self.asks = False
@@ -113,7 +113,7 @@ class Walsender:
         transaction = self._behind()
         if transaction is None:
             return False
-        self._waiting.extend(messages(transaction, self._told))
+        self._waiting.extend(messages(transaction, self._published))
         self._next_lsn = transaction.end_lsn
         return True
 

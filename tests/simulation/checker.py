@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from consumers.materialize.batch import Message
-from ims.feed.verification import prove
+from ims.feed.verification import verify
 from ims.records.model import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
 from ims.records.vocabulary import RecordKind, RecStatus
 from ims.rules.roster import roster_of
@@ -92,11 +92,11 @@ class Importer:
         groups = {key.id for key in self.state if key.kind is RecordKind.GROUP}
         if any(key.id not in groups for key in self.state if key.kind is RecordKind.MEMBERSHIP):
             raise ViolationError(f"{path}: a membership of a group that is not there")
-        told = watched_in(self.state, path)
+        published = watched_in(self.state, path)
         for key, lived in self._lived.items():
             if key[0] != self._owner:
                 continue
-            state, at = told.get(key[1]), self._at.get(key, 0)
+            state, at = published.get(key[1]), self._at.get(key, 0)
             while at < len(lived) and lived[at] != state:
                 at += 1
             if at == len(lived):
@@ -136,16 +136,16 @@ def watched_in(state: Mapping[RecordKey, Record], path: str) -> dict[str, object
     for record in state.values():
         if isinstance(record, MemberRecord) and record.group in _HOMES:
             homes.setdefault(record.person, []).append(_HOMES[record.group])
-    told: dict[str, object] = {}
+    published: dict[str, object] = {}
     for record in state.values():
         if isinstance(record, GroupRecord) and record.id in _HOMES:
-            told[record.id] = record.long
+            published[record.id] = record.long
         elif isinstance(record, PersonRecord) and record.given_name.startswith("P"):
             home = homes.get(record.id, [])
-            if record.given_name in told or len(home) != 1:
+            if record.given_name in published or len(home) != 1:
                 raise ViolationError(f"{path}: {record.given_name} is told twice, or in {len(home)} home groups")
-            told[record.given_name] = (record.family_name, home[0])
-    return told
+            published[record.given_name] = (record.family_name, home[0])
+    return published
 
 
 def at_rest(source: Source, state: MemoryState, broker: Broker, now: datetime) -> None:
@@ -159,10 +159,10 @@ def at_rest(source: Source, state: MemoryState, broker: Broker, now: datetime) -
             facts, row.settings, orgnr=row.orgnr or "", today=today, persons=facts.persons, groups=facts.groups
         )
         expected = {key: fragment(record, dialect=row.settings.dialect) for key, record in roster.records.items()}
-        if row.settings.dialect == "ims" and target.told != expected:
-            raise ViolationError(f"{row.settings.name} is told {_difference(target.told, expected)}")
-        if target.told.keys() != expected.keys():
-            raise ViolationError(f"{row.settings.name} is told {_difference(target.told, expected)}")
+        if row.settings.dialect == "ims" and target.published != expected:
+            raise ViolationError(f"{row.settings.name} is told {_difference(target.published, expected)}")
+        if target.published.keys() != expected.keys():
+            raise ViolationError(f"{row.settings.name} is told {_difference(target.published, expected)}")
     if broker.truncates:
         for partition, log in enumerate(broker.log):
             _see_that_truncates_are_refused(partition, log, state)
@@ -180,21 +180,21 @@ def _see_that_truncates_are_refused(partition: int, log: list[Message], state: M
 
 def importer_is_up_to_date(importer: Importer, target: Target) -> None:
     """See that the files have led to what is recorded as told."""
-    if importer.seq != target.row.head_seq or importer.state.keys() != target.told.keys():
+    if importer.seq != target.row.head_seq or importer.state.keys() != target.published.keys():
         raise ViolationError(f"{target.row.settings.name}: the files lead elsewhere than to what is recorded as told")
 
 
 def folder_holds_together(folder: FeedFolder) -> None:
     """See that the whole feed is proved by its files alone: snapshot + deltas = next snapshot."""
-    proof = prove(folder.read, folder.names)
-    if proof.problems:
-        raise ViolationError(proof.problems[0])
+    reconciliation = verify(folder.read, folder.names)
+    if reconciliation.problems:
+        raise ViolationError(reconciliation.problems[0])
 
 
-def _difference(told: Mapping[RecordKey, str], expected: Mapping[RecordKey, str]) -> str:
+def _difference(published: Mapping[RecordKey, str], expected: Mapping[RecordKey, str]) -> str:
     kinds = dict.fromkeys(RecordKind, 0)
-    for key in told.keys() | expected.keys():
-        kinds[key.kind] += told.get(key) != expected.get(key)
+    for key in published.keys() | expected.keys():
+        kinds[key.kind] += published.get(key) != expected.get(key)
     return (
         ", ".join(f"{count} x a {kind.name.lower()}" for kind, count in kinds.items() if count) + " otherwise than so"
     )

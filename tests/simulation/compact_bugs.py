@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from consumers.database.targets_table import TargetRow
-from consumers.facts.pending_changes import Mark, Pending, settled
+from consumers.facts.pending_changes import Pending, PendingChange, settled
 from consumers.feed import manifests
 from consumers.publication import delta_files
 from tests.simulation.feed_folder import FeedFolder
@@ -23,10 +23,10 @@ BUGS = Bugs()
 
 @BUGS.enter
 def cursor_passes_what_does_not_rest_yet(patch: pytest.MonkeyPatch) -> None:
-    def all_passed(marks: Iterable[Mark], settle_seconds: float, *, after: int) -> Pending:
-        known = list(marks)
+    def all_passed(changes: Iterable[PendingChange], settle_seconds: float, *, after: int) -> Pending:
+        known = list(changes)
         pending = settled(known, settle_seconds, after=after)
-        return msgspec.structs.replace(pending, through=known[-1].mark_id if known else after)
+        return msgspec.structs.replace(pending, through=known[-1].change_id if known else after)
 
     patch.setattr(compact, "settled", all_passed)
 

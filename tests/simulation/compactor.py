@@ -43,7 +43,7 @@ class Compactor:
             steps = compact.publish_first(self._state, target, session, now)
         elif what == "cut":
             self._notice_cut(target, now)
-            steps = compact.cut(self._state, target, session, now, SETTLE_SECONDS)
+            steps = compact.publication(self._state, target, session, now, SETTLE_SECONDS)
         elif what == "manifest":
             steps = compact.manifest(self._state, target, folder, session, now)
         else:
@@ -111,9 +111,9 @@ class Compactor:
             self._happened("a target was locked by another compactor")
         if local_day(now, row.settings.zone) > (row.dated_through or date.min):
             self._happened("a day has ended")
-        marks = self._state.marks(target)
-        taken = settled(marks, SETTLE_SECONDS, after=row.marks_through)
-        if any(m.kind == "person" and m.mark_id <= taken.through and m.id not in taken.persons for m in marks):
+        changes = self._state.changes(target)
+        taken = settled(changes, SETTLE_SECONDS, after=row.changes_through)
+        if any(m.kind == "person" and m.change_id <= taken.through and m.id not in taken.persons for m in changes):
             self._happened("a person was left to the next cut")
 
 

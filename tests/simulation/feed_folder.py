@@ -62,7 +62,7 @@ class FeedFolder:
         self.manifest = manifest
 
     def names(self, folder: str) -> list[str]:
-        """The files in a subfolder, as :func:`ims.feed.verification.prove` wants them."""
+        """The files in a subfolder, as :func:`ims.feed.verification.reconcile` wants them."""
         return sorted(path.rpartition("/")[2] for path in self.files if path.startswith(f"{folder}/"))
 
     def read(self, name: str) -> bytes:

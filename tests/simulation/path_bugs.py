@@ -76,7 +76,7 @@ def epoch_repeats_after_a_restore(patch: pytest.MonkeyPatch) -> None:
 def marks_are_lost_at_a_crash(patch: pytest.MonkeyPatch) -> None:
     """Committed apart from the facts: a process that dies between has made none."""
     unmade: list[Any] = []
-    make, apply, die = MarkedFacts.mark, Materializer.apply, Materializer.die
+    make, apply, die = MarkedFacts.change, Materializer.apply, Materializer.die
 
     def apply_and_mark(self: Materializer) -> None:
         apply(self)
@@ -89,7 +89,7 @@ def marks_are_lost_at_a_crash(patch: pytest.MonkeyPatch) -> None:
         unmade.clear()
         die(self, committed=committed)
 
-    patch.setattr(MarkedFacts, "mark", lambda _, marks: unmade.append(marks))
+    patch.setattr(MarkedFacts, "change", lambda _, changes: unmade.append(changes))
     patch.setattr(Materializer, "apply", apply_and_mark)
     patch.setattr(Materializer, "die", die_between)
 

@@ -82,12 +82,12 @@ def test_a_schedule_that_nobody_has_run_before() -> None:
 def test_the_same_seed_gives_the_same_schedule_in_every_process(hashing: str) -> None:
     here: list[str] = []
     Schedule(8, here.append).run()
-    told = subprocess.run(
+    published = subprocess.run(
         [sys.executable, "-m", "tests.simulation", "--seed", "8", "-v"],
         env={**os.environ, "PYTHONHASHSEED": hashing},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert told.stdout.splitlines() == here
+    assert published.stdout.splitlines() == here
     assert len(here) > 50

@@ -18,19 +18,19 @@ _KEYS: Final = {"owner_id", "id"}
 _2000: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def messages(transaction: Transaction, told: set[str]) -> Iterator[Data]:
+def messages(transaction: Transaction, published: set[str]) -> Iterator[Data]:
     """Its messages in order.
 
     Args:
-        told: tables that this connection has described; grows.
+        published: tables that this connection has described; grows.
     """
     committed_us = int((transaction.committed_at - _2000).total_seconds() * 1_000_000)
     first = transaction.changes[0].lsn if transaction.changes else transaction.commit_lsn
     yield Data(first, pg.begin(transaction.commit_lsn, committed_us, transaction.xid))
     for change in transaction.changes:
         table = _table_name(change)
-        if table not in told:
-            told.add(table)
+        if table not in published:
+            published.add(table)
             yield Data(change.lsn, _relation(table))
         yield Data(change.lsn, _change(change))
     yield Data(transaction.commit_lsn, pg.commit(transaction.end_lsn))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from consumers.feed.feed_directory import prove_folder
+from consumers.feed.feed_directory import verify_folder
 from consumers.replay import events_file
 from consumers.replay.events_file import Line
 from consumers.replay.replay import Replay, Result
@@ -89,8 +89,8 @@ class Replayer:
     def manifest(self, name: str = "lms") -> Manifest:
         """A target's manifest, once its feed is proved."""
         folder = self.folder(name)
-        proof = prove_folder(folder)
-        assert proof.problems == []
+        verification = verify_folder(folder)
+        assert verification.problems == []
         return decode((folder / "manifest.json").read_bytes())
 
     def delta(self, seq: int, name: str = "lms") -> list[ReadRecord]:

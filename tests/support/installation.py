@@ -16,10 +16,10 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from consumers.feed.feed_directory import prove_folder
+from consumers.feed.feed_directory import verify_folder
 from deploy.local.process import free_port
 from ims.feed.manifest import Manifest, decode
-from ims.feed.verification import Proof
+from ims.feed.verification import Verification
 from ims.records.model import Record, RecordKey
 from ims.source.facts import Fact
 from ims.targets.target_settings import TargetSettings, to_toml
@@ -159,7 +159,7 @@ class Installation:
         paths = [delta.path for delta in manifest.deltas] if manifest is not None else []
         return [[item for item in read(self.target / path) if isinstance(item, ReadRecord)] for path in paths]
 
-    def told(self) -> dict[RecordKey, Record]:
+    def published(self) -> dict[RecordKey, Record]:
         """What an importer knows that has taken the latest snapshot and every delta after it."""
         manifest = self.first_manifest()
         files = [manifest.snapshot.path, *(d.path for d in manifest.deltas if d.seq > manifest.snapshot.seq)]
@@ -172,9 +172,9 @@ class Installation:
                         known[item.record.key] = item.record
         return known
 
-    def proof(self) -> Proof:
+    def verification(self) -> Verification:
         """The proof of the target's feed."""
-        return prove_folder(self.target)
+        return verify_folder(self.target)
 
     def status(self) -> dict[str, Any]:
         """What `imsfeed status --json` says."""

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from consumers.compact.process import LEFT_OUT_SERIES, Compactor
+from consumers.compact.process import EXCLUDED_SERIES, Compactor
 from consumers.database import sessions, targets_table
-from consumers.feed.feed_directory import prove_folder
+from consumers.feed.feed_directory import verify_folder
 from consumers.holds.open_holds import open_holds
 from consumers.materialize.apply import materialize_once
 from consumers.materialize.batch import Message, Outcome, Progress, Refused
@@ -20,7 +20,7 @@ from consumers.materialize.facts_store import FactsStore
 from consumers.operations import approvals
 from consumers.operations.holds_report import read_hold
 from ims.feed.manifest import Manifest, decode
-from ims.feed.verification import Proof
+from ims.feed.verification import Verification
 from ims.identifiers.national_id import NationalId
 from ims.records.model import Record, RecordKey
 from ims.runtime.metrics import CompactMetrics
@@ -85,7 +85,7 @@ class Pipeline:
         self.connection = sessions.connect(dsn, "test")
         self.store = FactsStore(self.connection, "test", 1)
         self.progress: Progress = self.store.begin(0, 0)
-        self.metrics = CompactMetrics(CollectorRegistry(), LEFT_OUT_SERIES)
+        self.metrics = CompactMetrics(CollectorRegistry(), EXCLUDED_SERIES)
         self.compactor = Compactor(self.settings, self.metrics, self.connection, Immediately())
         self.now = NOON
         self.epoch = 1
@@ -147,8 +147,8 @@ class Pipeline:
     def approve(self, **later: float) -> None:
         """Approve all that waits just now, and bring every feed up to date."""
         for hold in open_holds(self.connection):
-            looked_at = read_hold(self.connection, hold.hold_id, self.now)
-            approvals.approve(self.connection, hold.hold_id, looked_at.hold.digest, "test", "tested", self.now)
+            in_scope = read_hold(self.connection, hold.hold_id, self.now)
+            approvals.approve(self.connection, hold.hold_id, in_scope.hold.digest, "test", "tested", self.now)
         self.compact(**later)
 
     def folder(self, name: str = "lms") -> Path:
@@ -168,10 +168,10 @@ class Pipeline:
         items = read(self.folder(name) / self.manifest(name).snapshot.path)
         return {item.record.key: item.record for item in items if isinstance(item, ReadRecord)}
 
-    def proof(self, name: str = "lms") -> Proof:
+    def reconciliation(self, name: str = "lms") -> Verification:
         """The proof of a target's feed."""
         folder = self.folder(name)
-        return prove_folder(folder)
+        return verify_folder(folder)
 
     def _milliseconds(self) -> int:
         return int(self.now.timestamp() * 1000)

@@ -14,7 +14,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from consumers.compact import process as compact
-from consumers.compact.process import LEFT_OUT_SERIES
+from consumers.compact.process import EXCLUDED_SERIES
 from consumers.database import sessions
 from consumers.database.targets_table import find_target
 from consumers.feed.feed_directory import FeedDirectory
@@ -24,7 +24,7 @@ from consumers.materialize.apply import materialize_once
 from consumers.materialize.batch import Message
 from consumers.materialize.facts_store import FactsStore
 from consumers.materialize.leases import Leases
-from consumers.publication.delta import cut_once
+from consumers.publication.delta import publish_delta
 from consumers.published import recorded_files
 from ims.runtime.lifecycle import stop_on_signals
 from ims.runtime.metrics import CompactMetrics
@@ -65,7 +65,7 @@ def on_target(work: Callable[..., Any], dsn: str, *arguments: Any) -> None:
 
 def compact_until_stopped(dsn: str, folder: Path) -> None:
     """Compact as the process does."""
-    metrics = CompactMetrics(CollectorRegistry(), LEFT_OUT_SERIES)
+    metrics = CompactMetrics(CollectorRegistry(), EXCLUDED_SERIES)
     settings = Settings.model_validate({"state_dsn": dsn, "feed_directory": folder})
     with stop_on_signals() as stop:
         compact.run(settings, stop, metrics, lambda _ready: None)
@@ -74,14 +74,14 @@ def compact_until_stopped(dsn: str, folder: Path) -> None:
 def main(place: str, dsn: str, folder: Path) -> None:
     value = sys.stdin.buffer.read()
     if place == "inside apply":
-        facts_store._insert_marks = stopping(facts_store._insert_marks)
+        facts_store._insert_changes = stopping(facts_store._insert_changes)
         materialize(dsn, value)
     elif place == "before apply":
         FactsStore.apply = stopping(FactsStore.apply)  # type: ignore[method-assign]
         materialize(dsn, value)
     elif place == "inside cut":
         recorded_files.add_delta = stopping(recorded_files.add_delta)
-        on_target(cut_once, dsn, (NOON, 0))
+        on_target(publish_delta, dsn, (NOON, 0))
     elif place == "inside manifest":
         FeedDirectory.write_manifest = stopping(FeedDirectory.write_manifest)  # type: ignore[method-assign]
         on_target(write_manifest, dsn, folder, (datetime.now(UTC),))

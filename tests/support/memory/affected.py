@@ -27,10 +27,10 @@ def affected(target: Target, facts: Facts, pending: Pending, days: Days) -> Affe
             groups.add(id_)
     groups |= _twice(target, RecordKind.GROUP)
     if schools:
-        groups |= {group for key, (_, group) in target.owners.items() if group is not None and _is_school(key.id)}
+        groups |= {group for key, (_, group) in target.subjects.items() if group is not None and _is_school(key.id)}
     groups = _with_same_id(groups, facts, settings)
     persons = set(pending.persons) | {e.person_id for e in facts.enrolments.values() if e.group_id in groups}
-    persons |= {person for person, group in target.owners.values() if person is not None and group in groups}
+    persons |= {person for person, group in target.subjects.values() if person is not None and group in groups}
     persons |= {employee.person_id for employee in facts.employees.values() if employee.school_id in schools}
     nothing = timedelta()
     for e in facts.enrolments.values():
@@ -39,60 +39,60 @@ def affected(target: Target, facts: Facts, pending: Pending, days: Days) -> Affe
     persons |= _twice(target, RecordKind.PERSON)
     if schools:
         persons |= _members_of_schools_that_are_gone(target, facts)
-    return Affected(with_twins(facts, persons), sorted(groups))
+    return Affected(with_same_id(facts, persons), sorted(groups))
 
 
 def everything(target: Target, facts: Facts) -> Affected:
     """As :func:`consumers.facts.facts_reader.everything`."""
-    persons = {*facts.persons, *(person for person, _ in target.owners.values() if person is not None)}
-    groups = {*facts.groups, *(group for _, group in target.owners.values() if group is not None)}
-    for kind, id_ in target.left_out:
+    persons = {*facts.persons, *(person for person, _ in target.subjects.values() if person is not None)}
+    groups = {*facts.groups, *(group for _, group in target.subjects.values() if group is not None)}
+    for kind, id_ in target.excluded:
         (persons if kind is RecordKind.PERSON else groups).add(id_)
     return Affected(sorted(persons), sorted(groups))
 
 
-def with_twins(facts: Facts, persons: Iterable[int]) -> list[int]:
-    """As :func:`consumers.facts.facts_reader.with_twins`."""
+def with_same_id(facts: Facts, persons: Iterable[int]) -> list[int]:
+    """As :func:`consumers.facts.facts_reader.with_same_id`."""
     wanted = set(persons)
     digits = _digits(facts)
     numbers = {digits[id_] for id_ in wanted if id_ in digits}
     return sorted(wanted | {id_ for id_, number in digits.items() if number in numbers})
 
 
-def logins_elsewhere(target: Target, gone: Collection[str], looked_at: Collection[str]) -> set[str]:
+def logins_elsewhere(target: Target, gone: Collection[str], in_scope: Collection[str]) -> set[str]:
     """As :func:`consumers.published.published_store.logins_elsewhere`, for logins without markup."""
     logins = {
         key.id: found[1].lower()
-        for key, xml in target.told.items()
+        for key, xml in target.published.items()
         if key.kind is RecordKind.PERSON and (found := re.search("<userid[^>]*>([^<]*)</userid>", xml))
     }
-    elsewhere = {login for id_, login in logins.items() if id_ not in looked_at}
+    elsewhere = {login for id_, login in logins.items() if id_ not in in_scope}
     return {logins[id_] for id_ in gone if id_ in logins} & elsewhere
 
 
-def connected(target: Target, facts: Facts, looked_at: Affected, roster: Roster) -> Pending | None:
+def connected(target: Target, facts: Facts, in_scope: Affected, roster: Roster) -> Pending | None:
     """As :func:`consumers.publication.delta._connected`."""
-    persons = _sharing_an_id(target, facts, looked_at, roster)
+    persons = _sharing_an_id(target, facts, in_scope, roster)
     groups = _not_told(target, roster)
-    if persons <= set(looked_at.persons) and groups <= set(looked_at.groups):
+    if persons <= set(in_scope.persons) and groups <= set(in_scope.groups):
         return None
-    return looking_at({*persons, *looked_at.persons}, {*groups, *looked_at.groups})
+    return looking_at({*persons, *in_scope.persons}, {*groups, *in_scope.groups})
 
 
-def _sharing_an_id(target: Target, facts: Facts, looked_at: Affected, roster: Roster) -> set[int]:
+def _sharing_an_id(target: Target, facts: Facts, in_scope: Affected, roster: Roster) -> set[int]:
     ids = set(roster.person_ids.values())
-    told = {key.id: person for key, (person, _) in target.owners.items() if key.kind is RecordKind.PERSON}
-    persons = {person for id_, person in told.items() if id_ in ids}
-    persons |= set(persons_called(facts, target.person_ids(set(looked_at.persons)).values()))
+    published = {key.id: person for key, (person, _) in target.subjects.items() if key.kind is RecordKind.PERSON}
+    persons = {person for id_, person in published.items() if id_ in ids}
+    persons |= set(persons_called(facts, target.person_ids(set(in_scope.persons)).values()))
     if target.row.settings.dialect == "pifu":
-        persons |= {told[id_] for id_ in _once_called(target, ids)}
+        persons |= {published[id_] for id_ in _once_called(target, ids)}
     return {person for person in persons if person is not None}
 
 
 def _not_told(target: Target, roster: Roster) -> set[int]:
     """The groups that somebody is a member of and the importer has not heard of."""
-    joined = {group: key.id for key, (_, group) in roster.owners.items() if key.member and group is not None}
-    known = {key.id for key in target.told if key.kind is RecordKind.GROUP}
+    joined = {group: key.id for key, (_, group) in roster.subjects.items() if key.member and group is not None}
+    known = {key.id for key in target.published if key.kind is RecordKind.GROUP}
     return {group for group, id_ in joined.items() if id_ not in known}
 
 
@@ -104,7 +104,7 @@ def persons_called(facts: Facts, ids: Iterable[str]) -> list[int]:
 
 def _once_called(target: Target, ids: set[str]) -> list[str]:
     """The present ids of those who were told with one of *ids* as their old one."""
-    persons = {key.id: xml for key, xml in target.told.items() if key.kind is RecordKind.PERSON}
+    persons = {key.id: xml for key, xml in target.published.items() if key.kind is RecordKind.PERSON}
     old = {id_: re.search('sourcedidtype="Old".*?<id>([^<]*)</id>', xml, re.DOTALL) for id_, xml in persons.items()}
     return [id_ for id_, found in old.items() if found is not None and found[1] in ids]
 
@@ -126,7 +126,7 @@ def _ended(ends_on: date | None, days: Days, grace: timedelta) -> bool:
 
 
 def _twice(target: Target, kind: RecordKind) -> set[int]:
-    return {id_ for (of, id_), reason in target.left_out.items() if of is kind and reason is Reason.DUPLICATE_ID}
+    return {id_ for (of, id_), reason in target.excluded.items() if of is kind and reason is Reason.DUPLICATE_ID}
 
 
 def _is_school(id_: str) -> bool:
@@ -145,11 +145,11 @@ def _members_of_schools_that_are_gone(target: Target, facts: Facts) -> set[int]:
     known = {f"school-{(school.school_no or '').strip(' ')}" for school in facts.schools.values() if school.school_no}
     gone = {
         key.id
-        for key, (_, group) in target.owners.items()
+        for key, (_, group) in target.subjects.items()
         if key.kind is RecordKind.GROUP and group is None and _is_school(key.id) and key.id not in known
     }
     return {
         person
-        for key, (person, _) in target.owners.items()
+        for key, (person, _) in target.subjects.items()
         if key.kind is RecordKind.MEMBERSHIP and key.id in gone and person is not None
     }

@@ -89,12 +89,12 @@ def publish_first(state: MemoryState, target: Target, session: Session, now: dat
         return
     target_row = msgspec.structs.replace(row, orgnr=row.owner_orgnr)
     settings = row.settings
-    today, marks, facts = local_day(now, settings.zone), state.marks(target), state.owner_facts(target)
+    today, changes, facts = local_day(now, settings.zone), state.changes(target), state.owner_facts(target)
     roster = roster_today(target_row, facts, affected.everything(target, facts), today)
     yield "first publication worked out"
     session.check()
-    target.told = {key: fragment(record, dialect=settings.dialect) for key, record in roster.records.items()}
-    target.owners, target.left_out = dict(roster.owners), dict(roster.left_out)
+    target.published = {key: fragment(record, dialect=settings.dialect) for key, record in roster.records.items()}
+    target.subjects, target.excluded = dict(roster.subjects), dict(roster.excluded)
     target.change(
         recompute=False,
         orgnr=target_row.orgnr,
@@ -102,7 +102,7 @@ def publish_first(state: MemoryState, target: Target, session: Session, now: dat
         dialect=settings.dialect,
         head_seq=0,
         head_at=now,
-        marks_through=marks[-1].mark_id if marks else row.marks_through,
+        changes_through=changes[-1].change_id if changes else row.changes_through,
         dated_through=today,
         snapshot_through=due_snapshot(now, settings.snapshot_hour, settings.zone, None),
     )
@@ -110,28 +110,28 @@ def publish_first(state: MemoryState, target: Target, session: Session, now: dat
     yield "first publication committed"
 
 
-def cut(state: MemoryState, target: Target, session: Session, now: datetime, settle_seconds: float) -> Steps:
-    """As :func:`consumers.publication.delta.cut_once`."""
+def publication(state: MemoryState, target: Target, session: Session, now: datetime, settle_seconds: float) -> Steps:
+    """As :func:`consumers.publication.delta.publish_delta`."""
     row = state.read(target)
     if not session.lock(target) or row.state != "ok" or row.open or not row.has_snapshot:
         session.end()
         return
     today = max(local_day(now, row.settings.zone), row.dated_through or date.min)
-    pending = settled(state.marks(target), settle_seconds, after=row.marks_through)
+    pending = settled(state.changes(target), settle_seconds, after=row.changes_through)
     facts = state.owner_facts(target)
-    looked_at = _looked_at(target, row, facts, pending, today)
-    if looked_at is None:
+    in_scope = _looked_at(target, row, facts, pending, today)
+    if in_scope is None:
         session.end()
         return
-    roster, looked_at = _roster(target, row, facts, looked_at, today)
-    persons, groups = set(looked_at.persons), set(looked_at.groups)
-    told, told_ids = target.told_about(persons, groups), target.person_ids(persons)
-    delta = difference(row.settings, told, told_ids, roster, _taken(target, told, roster))
-    ids = who(told_ids) | who(roster.person_ids)
+    roster, in_scope = _roster(target, row, facts, in_scope, today)
+    persons, groups = set(in_scope.persons), set(in_scope.groups)
+    published, published_ids = target.record_subjects(persons, groups), target.person_ids(persons)
+    delta = difference(row.settings, published, published_ids, roster, _taken(target, published, roster))
+    ids = who(published_ids) | who(roster.person_ids)
     entries = list(next_deltas(row, delta, ids, now, pending.oldest_event_at))
     yield "cut worked out"
     session.check()
-    _commit_cut(target, roster, looked_at, delta, today, pending)
+    _commit_cut(target, roster, in_scope, delta, today, pending)
     _store_deltas(target, entries, now)
     session.end()
     yield "cut committed" if entries else "cut without difference"
@@ -142,16 +142,16 @@ def snapshot(
 ) -> Steps:
     """As :func:`consumers.feed.snapshots.take_snapshot`."""
     session.check()
-    row, told = state.read(target), dict(target.told)
+    row, published = state.read(target), dict(target.published)
     assert row.head_seq is not None
     day = scheduled or local_day(now, row.settings.zone)
     path = snapshot_path(day, row.head_seq)
     yield "snapshot seen"
-    sha256, size = folder.link_parts(path, document(row, sorted(told.items())))
+    sha256, size = folder.link_parts(path, document(row, sorted(published.items())))
     yield "snapshot linked"
     while not session.lock(target):
         yield "snapshot waits to be recorded"
-    kinds = Counter(key.kind for key in told)
+    kinds = Counter(key.kind for key in published)
     entry = SnapshotEntry(
         seq=row.head_seq,
         path=path,
@@ -199,9 +199,9 @@ def latest(target: Target) -> tuple[SnapshotEntry, datetime]:
 
 
 def is_due(row: TargetRow, now: datetime, settle_seconds: float) -> bool:
-    """Whether compact tries a cut (``Compactor._cut``)."""
+    """Whether compact tries a cut (``Compactor._publish``)."""
     midnight = local_day(now, row.settings.zone) > (row.dated_through or date.min)
-    return row.recompute or midnight or (row.resting is not None and row.resting >= settle_seconds)
+    return row.recompute or midnight or (row.settling is not None and row.settling >= settle_seconds)
 
 
 def expired_manifest(row: TargetRow, written: Manifest | None, now: datetime, every: timedelta) -> bool:
@@ -212,44 +212,44 @@ def expired_manifest(row: TargetRow, written: Manifest | None, now: datetime, ev
 def _looked_at(target: Target, row: TargetRow, facts: Facts, pending: Pending, today: date) -> Affected | None:
     if row.recompute or pending.everything:
         return affected.everything(target, facts)
-    told = row.dated_through or today
-    days = (told, today) if told < today else None
+    published = row.dated_through or today
+    days = (published, today) if published < today else None
     if not pending and days is None:
         return None
     return affected.affected(target, facts, pending, days)
 
 
-def _roster(target: Target, row: TargetRow, facts: Facts, looked_at: Affected, today: date) -> tuple[Roster, Affected]:
-    roster = roster_today(row, facts, looked_at, today)
-    while (connected := affected.connected(target, facts, looked_at, roster)) is not None:
-        looked_at = affected.affected(target, facts, connected, None)
-        roster = roster_today(row, facts, looked_at, today)
-    return roster, looked_at
+def _roster(target: Target, row: TargetRow, facts: Facts, in_scope: Affected, today: date) -> tuple[Roster, Affected]:
+    roster = roster_today(row, facts, in_scope, today)
+    while (connected := affected.connected(target, facts, in_scope, roster)) is not None:
+        in_scope = affected.affected(target, facts, connected, None)
+        roster = roster_today(row, facts, in_scope, today)
+    return roster, in_scope
 
 
-def _taken(target: Target, told: Mapping[RecordKey, str], roster: Roster) -> set[str]:
-    persons = [key for key in told if key.kind is RecordKind.PERSON]
+def _taken(target: Target, published: Mapping[RecordKey, str], roster: Roster) -> set[str]:
+    persons = [key for key in published if key.kind is RecordKind.PERSON]
     gone = [key.id for key in persons if key not in roster.records]
     return affected.logins_elsewhere(target, gone, {key.id for key in persons}) if gone else set()
 
 
 def _commit_cut(
-    target: Target, roster: Roster, looked_at: Affected, delta: Delta, today: date, pending: Pending
+    target: Target, roster: Roster, in_scope: Affected, delta: Delta, today: date, pending: Pending
 ) -> None:
     for key in delta.removals:
-        del target.told[key], target.owners[key]
-    target.told.update(delta.upserts)
-    target.owners.update({key: about for key, about in roster.owners.items() if key in target.told})
-    for persons_or_groups, kind in ((looked_at.persons, RecordKind.PERSON), (looked_at.groups, RecordKind.GROUP)):
+        del target.published[key], target.subjects[key]
+    target.published.update(delta.upserts)
+    target.subjects.update({key: about for key, about in roster.subjects.items() if key in target.published})
+    for persons_or_groups, kind in ((in_scope.persons, RecordKind.PERSON), (in_scope.groups, RecordKind.GROUP)):
         for id_ in persons_or_groups:
-            target.left_out.pop((kind, id_), None)
-    target.left_out.update(roster.left_out)
+            target.excluded.pop((kind, id_), None)
+    target.excluded.update(roster.excluded)
     row = target.row
     target.change(
         recompute=False,
         source=source_of(row),
         dialect=row.settings.dialect,
-        marks_through=pending.through,
+        changes_through=pending.through,
         dated_through=today,
     )
 

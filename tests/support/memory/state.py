@@ -15,7 +15,7 @@ import msgspec
 from consumers.database.targets_table import TargetRow, valid_orgnr
 from consumers.facts import pending_changes
 from consumers.materialize.batch import Outcome, Refused
-from consumers.materialize.facts_store import marks_of
+from consumers.materialize.facts_store import changed_keys
 from consumers.replay.memory_store import MemoryFacts
 from consumers.replay.replay_feed import _new_row
 from ims.feed.manifest import DeltaEntry, SnapshotEntry
@@ -30,14 +30,14 @@ _valid_orgnr = cache(valid_orgnr)
 
 
 class MarkRow(msgspec.Struct, frozen=True):
-    """A row of ``imsfeed.mark``."""
+    """A row of ``imsfeed.change``."""
 
-    mark_id: int
+    change_id: int
     owner_id: int
     kind: str
     id: int
     committed_at: datetime | None
-    marked_at: datetime
+    noted_at: datetime
 
 
 class MarkedFacts(MemoryFacts):
@@ -50,25 +50,25 @@ class MarkedFacts(MemoryFacts):
     def __init__(self, clock: Callable[[], datetime]) -> None:
         super().__init__()
         self._clock = clock
-        self.marks: list[MarkRow] = []
+        self.changes: list[MarkRow] = []
         self.refused: set[tuple[int, int]] = set()
 
     def apply(self, partition: int, start: int, outcome: Outcome) -> list[Refused]:
         before = {table: self.rows(table) for table in Table}
         refused = super().apply(partition, start, outcome)
         self.refused |= {(partition, one.message.offset) for one in refused}
-        self.mark(self._marks(before, outcome, refused))
+        self.change(self._marks(before, outcome, refused))
         return refused
 
-    def mark(self, marks: dict[tuple[int, str, int], datetime | None]) -> None:
+    def change(self, changes: dict[tuple[int, str, int], datetime | None]) -> None:
         """Make these marks."""
-        for (owner_id, kind, id_), committed_at in marks.items():
-            self.marks.append(MarkRow(len(self.marks) + 1, owner_id, kind, id_, committed_at, self._clock()))
+        for (owner_id, kind, id_), committed_at in changes.items():
+            self.changes.append(MarkRow(len(self.changes) + 1, owner_id, kind, id_, committed_at, self._clock()))
 
     def _marks(
         self, before: dict[Table, dict[FactKey, dict[str, Any]]], outcome: Outcome, refused: list[Refused]
     ) -> dict[tuple[int, str, int], datetime | None]:
-        marks: dict[tuple[int, str, int], datetime | None] = {}
+        changes: dict[tuple[int, str, int], datetime | None] = {}
         aside = {one.message.offset for one in refused}
         after = {table: self.rows(table) for table in Table}
         for (table, key), row in outcome.rows.items():
@@ -76,13 +76,13 @@ class MarkedFacts(MemoryFacts):
                 continue
             now = None if row.values is None else after[table].get(key)
             whole = msgspec.structs.replace(row, values=now)
-            for mark in marks_of(table, key, whole, before[table].get(key)):
-                marks[mark] = min(filter(None, (marks.get(mark), row.committed_at)), default=None)
+            for change in changed_keys(table, key, whole, before[table].get(key)):
+                changes[change] = min(filter(None, (changes.get(change), row.committed_at)), default=None)
         for table, rows in before.items():
             for key in rows.keys() - after[table].keys():
                 if (table, key) not in outcome.rows:
-                    marks.setdefault((key.owner_id, "owner", key.owner_id), None)
-        return marks
+                    changes.setdefault((key.owner_id, "owner", key.owner_id), None)
+        return changes
 
 
 class Delta(msgspec.Struct):
@@ -97,16 +97,16 @@ class Target:
     """A target's rows in all tables.
 
     Attributes:
-        told: the fragment told under each key.
-        owners: the running numbers of the person and the group that each is about.
+        published: the fragment told under each key.
+        subjects: the running numbers of the person and the group that each is about.
         locked_by: the session that works on it.
     """
 
     def __init__(self, number: int, settings: TargetSettings) -> None:
         self.row: TargetRow = msgspec.structs.replace(_new_row(number, settings), recompute=True)
-        self.told: dict[RecordKey, str] = {}
-        self.owners: dict[RecordKey, tuple[int | None, int | None]] = {}
-        self.left_out: dict[tuple[RecordKind, int], Reason] = {}
+        self.published: dict[RecordKey, str] = {}
+        self.subjects: dict[RecordKey, tuple[int | None, int | None]] = {}
+        self.excluded: dict[tuple[RecordKind, int], Reason] = {}
         self.deltas: list[Delta] = []
         self.snapshots: list[tuple[SnapshotEntry, datetime]] = []
         self.locked_by: object | None = None
@@ -115,15 +115,17 @@ class Target:
         """Update the target's row."""
         self.row = msgspec.structs.replace(self.row, **columns)
 
-    def told_about(self, persons: set[int], groups: set[int]) -> dict[RecordKey, str]:
-        """As :func:`consumers.published.published_store.told`."""
-        return {key: self.told[key] for key, about in self.owners.items() if _concerns(key, about, persons, groups)}
+    def record_subjects(self, persons: set[int], groups: set[int]) -> dict[RecordKey, str]:
+        """As :func:`consumers.published.published_store.published`."""
+        return {
+            key: self.published[key] for key, about in self.subjects.items() if _concerns(key, about, persons, groups)
+        }
 
     def person_ids(self, persons: set[int]) -> dict[int, str]:
         """As :func:`consumers.published.published_store.person_ids`."""
         return {
             person: key.id
-            for key, (person, _) in self.owners.items()
+            for key, (person, _) in self.subjects.items()
             if key.kind is RecordKind.PERSON and person in persons
         }
 
@@ -147,26 +149,26 @@ class MemoryState:
 
     def read(self, target: Target) -> TargetRow:
         """The target's row with what its query works out, as :func:`consumers.database.targets_table.read_target`."""
-        through, now = target.row.marks_through, self.clock()
-        mine = (mark for mark in self.facts.marks[through:] if mark.owner_id == target.row.owner_id)
+        through, now = target.row.changes_through, self.clock()
+        mine = (change for change in self.facts.changes[through:] if change.owner_id == target.row.owner_id)
         oldest = next(mine, None)
         return msgspec.structs.replace(
             target.row,
             owner_orgnr=_valid_orgnr(self.facts.orgnr(target.row.owner_id), target.row.settings),
             open=target.row.owner_id in self.facts.open_owners(),
             has_snapshot=bool(target.snapshots),
-            resting=None if oldest is None else (now - oldest.marked_at).total_seconds(),
+            settling=None if oldest is None else (now - oldest.noted_at).total_seconds(),
         )
 
-    def marks(self, target: Target) -> list[pending_changes.Mark]:
+    def changes(self, target: Target) -> list[pending_changes.PendingChange]:
         """The marks that the target has not passed."""
         now = self.clock()
         return [
-            pending_changes.Mark(
-                mark.mark_id, mark.kind, mark.id, mark.committed_at, (now - mark.marked_at).total_seconds()
+            pending_changes.PendingChange(
+                change.change_id, change.kind, change.id, change.committed_at, (now - change.noted_at).total_seconds()
             )
-            for mark in self.facts.marks[target.row.marks_through :]
-            if mark.owner_id == target.row.owner_id
+            for change in self.facts.changes[target.row.changes_through :]
+            if change.owner_id == target.row.owner_id
         ]
 
     def apply_settings(self, target: Target, settings: TargetSettings) -> None:

@@ -32,8 +32,8 @@ def run_script(dsn: str, script: str, names: dict[str, str]) -> None:
 
 def names_of(*roles: str) -> dict[str, str]:
     """Names that no other test has, since roles belong to the whole server."""
-    mark = uuid.uuid4().hex[:8]
-    return {role: f"test_{mark}_{role}" for role in roles}
+    change = uuid.uuid4().hex[:8]
+    return {role: f"test_{change}_{role}" for role in roles}
 
 
 @contextmanager

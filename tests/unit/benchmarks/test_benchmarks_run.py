@@ -17,7 +17,7 @@ Written = list[dict[str, Any]]
 
 
 def a_cut(_sizes: Sizes, _servers: Servers, _wanted: frozenset[str]) -> Iterator[Figure | NotMeasured]:
-    yield Figure("cut_100k_vs_lxml", 60, 100, "changes/s")
+    yield Figure("delta_100k_vs_lxml", 60, 100, "changes/s")
     yield Figure("two_vs_one", 120, 100, "events/s")
 
 
@@ -30,7 +30,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: str) -
     """Run with these arguments; the exit code and what was written."""
     output = tmp_path / "bench.json"
     monkeypatch.setattr(sys, "argv", ["bench", "--output", str(output), *arguments])
-    registered = ((("idle_cpu_percent", "idle_memory_mb"), one_that_fails), (("cut_100k_vs_lxml",), a_cut))
+    registered = ((("idle_cpu_percent", "idle_memory_mb"), one_that_fails), (("delta_100k_vs_lxml",), a_cut))
     monkeypatch.setattr(benchmarks, "BENCHMARKS", registered)
     code = benchmarks.main()
     return code, msgspec.json.decode(output.read_bytes(), type=Written)
@@ -39,16 +39,16 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: str) -
 def test_each_figure_is_one_object_with_its_ratio_and_the_command_that_measures_it_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    code, written = measured(monkeypatch, tmp_path, "--only", "cut_100k_vs_lxml", "--size", "cut=7")
+    code, written = measured(monkeypatch, tmp_path, "--only", "delta_100k_vs_lxml", "--size", "changes=7")
     assert code == 0
     assert written == [
         {
-            "name": "cut_100k_vs_lxml",
+            "name": "delta_100k_vs_lxml",
             "ours": 60,
             "reference": 100,
             "ratio": 0.6,
             "unit": "changes/s",
-            "command": "python -m tests.benchmarks --only cut_100k_vs_lxml --size cut=7",
+            "command": "python -m tests.benchmarks --only delta_100k_vs_lxml --size changes=7",
             "wanted": "≥ 0.5",
             "reached": True,
             "note": "",
@@ -64,7 +64,7 @@ def test_a_benchmark_that_fails_keeps_no_other_from_being_measured_and_the_run_s
     assert [(figure["name"], figure.get("reached")) for figure in written] == [
         ("idle_cpu_percent", False),
         ("idle_memory_mb", None),
-        ("cut_100k_vs_lxml", True),
+        ("delta_100k_vs_lxml", True),
         ("two_vs_one", False),
     ]
     assert "no disk" in written[1]["why"]
@@ -72,8 +72,8 @@ def test_a_benchmark_that_fails_keeps_no_other_from_being_measured_and_the_run_s
 
 
 def test_no_benchmark_begins_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    code, written = measured(monkeypatch, tmp_path, "--minutes", "-1", "--only", "cut_100k_vs_lxml")
-    assert (code, written) == (1, [{"name": "cut_100k_vs_lxml", "why": "the time is up; see --minutes"}])
+    code, written = measured(monkeypatch, tmp_path, "--minutes", "-1", "--only", "delta_100k_vs_lxml")
+    assert (code, written) == (1, [{"name": "delta_100k_vs_lxml", "why": "the time is up; see --minutes"}])
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_no_benchmark_begins_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch
     [
         (["--only", "cut,two_vs_one"], "no figure is called cut;"),
         (["--size", "cuts=7"], "--size cuts=7: the sizes are"),
-        (["--size", "cut=0"], "--size cut=0: write cut=NUMBER"),
+        (["--size", "changes=0"], "--size changes=0: write changes=NUMBER"),
     ],
 )
 def test_an_argument_that_means_nothing_is_refused_by_name(

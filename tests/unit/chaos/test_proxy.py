@@ -54,7 +54,7 @@ def test_what_is_sent_arrives_however_long(client: socket.socket) -> None:
 
 
 def test_a_cut_resets_the_connection_and_the_next_one_works(proxy: Proxy, client: socket.socket) -> None:
-    assert proxy.cut() == 1
+    assert proxy.publication() == 1
     with pytest.raises(ConnectionResetError):
         client.recv(100)
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as another:

@@ -217,14 +217,14 @@ def test_remarks_are_kept_as_long_as_they_hold(published: Pipeline) -> None:
     published.commit(a_person(2, national_id=wrong, family_name="N" * 150))
     published.compact(seconds=1)
     (target,) = report(published.connection).targets
-    assert [(one.kind, one.id, one.remark) for one in target.remarks] == [
+    assert [(one.kind, one.id, one.warning) for one in target.warnings] == [
         ("person", 2, "duf_check_failed"),
         ("person", 2, "name_cut"),
     ]
     published.commit(a_person(2, national_id=wrong))
     published.compact(seconds=1)
     (target,) = report(published.connection).targets
-    assert [one.remark for one in target.remarks] == ["duf_check_failed"]
+    assert [one.warning for one in target.warnings] == ["duf_check_failed"]
 
 
 def test_two_persons_with_one_national_id_are_both_left_out_until_it_is_mended(published: Pipeline) -> None:
@@ -300,7 +300,7 @@ def test_a_very_large_difference_is_told_in_several_deltas(
     assert [delta.seq for delta in manifest.deltas] == [1, 2, 3, 4]
     assert sum(len(published.delta(delta.seq)) for delta in manifest.deltas) == 12
     published.compact(days=1)
-    assert published.proof().problems == []
+    assert published.reconciliation().problems == []
 
 
 def test_snapshot_and_deltas_are_the_next_snapshot(published: Pipeline) -> None:
@@ -309,8 +309,8 @@ def test_snapshot_and_deltas_are_the_next_snapshot(published: Pipeline) -> None:
     published.commit(an_enrolment(7, person=2, group=1), a_person(1, given_name="Ida"))
     published.compact(seconds=1)
     published.compact(days=1)
-    proof = published.proof()
-    assert (proof.problems, proof.snapshots, proof.deltas) == ([], 2, 2)
+    reconciliation = published.reconciliation()
+    assert (reconciliation.problems, reconciliation.snapshots, reconciliation.deltas) == ([], 2, 2)
     assert published.manifest().snapshot.seq == 2
 
 
@@ -344,7 +344,7 @@ def test_old_files_go_but_never_a_delta_newer_than_the_oldest_snapshot(published
     published.compact(seconds=1)
     manifest = published.manifest()
     assert [delta.seq for delta in manifest.deltas] == [2]
-    assert published.proof().problems == []
+    assert published.reconciliation().problems == []
     rows = published.connection.execute("select count(*) from imsfeed.snapshot").fetchone()
     assert rows == (14,)
 
@@ -370,7 +370,7 @@ def test_files_are_not_for_everybody(published: Pipeline) -> None:
 def test_reasons_are_kept_for_all_who_are_left_out(published: Pipeline) -> None:
     published.commit(a_person(5, given_name=" "), an_enrolment(8, person=5, group=1), a_group(7, school=99))
     published.compact(seconds=1)
-    rows = published.connection.execute("select kind, id, reason from imsfeed.left_out").fetchall()
+    rows = published.connection.execute("select kind, id, reason from imsfeed.exclusion").fetchall()
     assert sorted(rows) == [(1, 5, "name_incomplete"), (2, 7, "school_unknown")]
 
 

@@ -9,7 +9,7 @@ import pytest
 from consumers.compact.process import Compactor
 from consumers.compact.timing import IDLE_SECONDS, SOON
 from consumers.database import sessions
-from consumers.publication.delta import Cut, cut_once
+from consumers.publication.delta import Publication, publish_delta
 from ims.records.vocabulary import RecStatus
 from tests.support.builders import a_birth_number, a_group, a_person, a_school, an_enrolment, an_owner
 from tests.support.feed_words import group, member, person
@@ -27,51 +27,51 @@ def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
     pipeline.close()
 
 
-def rested(pipeline: Pipeline) -> None:
+def settled_for(pipeline: Pipeline) -> None:
     """Let all that was committed so far rest for the settling time, but not for five of them."""
     pipeline.connection.execute(
-        "update imsfeed.mark set marked_at = marked_at - make_interval(secs => %s)", (RESTED_SECONDS,)
+        "update imsfeed.pending_change set noted_at = noted_at - make_interval(secs => %s)", (RESTED_SECONDS,)
     )
 
 
-def cut(pipeline: Pipeline) -> Cut:
-    found = cut_once(pipeline.connection, 1, pipeline.now, SETTLE_SECONDS)
+def publication(pipeline: Pipeline) -> Publication:
+    found = publish_delta(pipeline.connection, 1, pipeline.now, SETTLE_SECONDS)
     assert found is not None
     return found
 
 
 def test_who_gets_another_running_number_is_not_taken_out_while_that_one_rests(pipeline: Pipeline) -> None:
-    told = a_person(1)
-    pipeline.commit(an_owner(), a_school(1), a_group(1), told, an_enrolment(1))
+    published = a_person(1)
+    pipeline.commit(an_owner(), a_school(1), a_group(1), published, an_enrolment(1))
     pipeline.compact(seconds=1)
-    renumbered = a_person(2, national_id=told.national_id, family_name=told.family_name)
-    pipeline.commit(told, gone=True, whole=False)
+    renumbered = a_person(2, national_id=published.national_id, family_name=published.family_name)
+    pipeline.commit(published, gone=True, whole=False)
     pipeline.commit(renumbered, an_enrolment(1, person=2))
-    rested(pipeline)
-    pipeline.commit(a_person(2, national_id=told.national_id, given_name="Berta"))
-    cut(pipeline)
+    settled_for(pipeline)
+    pipeline.commit(a_person(2, national_id=published.national_id, given_name="Berta"))
+    publication(pipeline)
     pipeline.compact(minutes=2)
     assert {(record.key, recstatus) for record, recstatus in pipeline.delta(1)} == {(person(1), RecStatus.CHANGED)}
-    assert pipeline.proof().problems == []
+    assert pipeline.reconciliation().problems == []
 
 
 def test_who_takes_over_an_id_is_not_new_while_the_one_who_had_it_rests(pipeline: Pipeline) -> None:
-    told = a_person(1)
-    pipeline.commit(an_owner(), a_school(1), a_group(1), a_group(2), told, an_enrolment(1))
+    published = a_person(1)
+    pipeline.commit(an_owner(), a_school(1), a_group(1), a_group(2), published, an_enrolment(1))
     pipeline.compact(seconds=1)
     without = a_person(1, national_id=None)
     taking_over = a_person(2, national_id=a_birth_number(1), family_name="Annesen")
     pipeline.commit(without, taking_over, an_enrolment(2, person=2, group=2))
-    rested(pipeline)
+    settled_for(pipeline)
     pipeline.commit(without)
-    cut(pipeline)
+    publication(pipeline)
     pipeline.compact(minutes=2)
     assert {(record.key, recstatus) for record, recstatus in pipeline.delta(1)} == {
         (person(1), RecStatus.CHANGED),
         (member("group-1", 1), RecStatus.GONE),
         (member("group-2", 1), RecStatus.NEW),
     }
-    assert pipeline.proof().problems == []
+    assert pipeline.reconciliation().problems == []
 
 
 def test_nobody_becomes_a_member_of_a_group_that_the_importer_has_not_heard_of(pipeline: Pipeline) -> None:
@@ -81,9 +81,9 @@ def test_nobody_becomes_a_member_of_a_group_that_the_importer_has_not_heard_of(p
     pipeline.commit(*(an_enrolment(10 + n, person=n, group=2) for n in (1, 2)))
     pipeline.compact(seconds=1)
     pipeline.commit(a_person(1, given_name="Berta"))
-    rested(pipeline)
+    settled_for(pipeline)
     pipeline.commit(a_group(2))
-    cut(pipeline)
+    publication(pipeline)
     pipeline.compact(minutes=2)
     assert {(record.key, recstatus) for record, recstatus in pipeline.delta(1)} == {
         (person(1), RecStatus.CHANGED),
@@ -91,7 +91,7 @@ def test_nobody_becomes_a_member_of_a_group_that_the_importer_has_not_heard_of(p
         (member("group-2", 1), RecStatus.NEW),
         (member("group-2", 2), RecStatus.NEW),
     }
-    assert pipeline.proof().problems == []
+    assert pipeline.reconciliation().problems == []
 
 
 def a_patient_compactor(pipeline: Pipeline) -> Compactor:
@@ -106,7 +106,7 @@ def two_changes(pipeline: Pipeline) -> Pipeline:
     pipeline.commit(*(an_enrolment(n, person=n, group=1) for n in (1, 2)))
     pipeline.compact(seconds=1)
     pipeline.commit(a_person(1, given_name="Berta"))
-    rested(pipeline)
+    settled_for(pipeline)
     pipeline.commit(a_person(2, given_name="Carla"))
     return pipeline
 
@@ -135,7 +135,7 @@ def test_a_target_that_another_process_has_just_changed_is_looked_at_again_soon(
 
     @contextmanager
     def changed_meanwhile(connection: sessions.Connection) -> Iterator[None]:
-        with sessions.one_view(connection):
+        with sessions.repeatable_read(connection):
             connection.execute("select from imsfeed.target")
             with sessions.connect(two_changes.settings.state(), "other") as other:
                 other.execute("update imsfeed.target set review = review")
@@ -143,7 +143,7 @@ def test_a_target_that_another_process_has_just_changed_is_looked_at_again_soon(
 
     compactor = a_patient_compactor(two_changes)
     with monkeypatch.context() as patched:
-        patched.setattr("consumers.publication.delta.one_view", changed_meanwhile)
+        patched.setattr("consumers.publication.delta.repeatable_read", changed_meanwhile)
         assert compactor.step(two_changes.now) <= SOON
     assert two_changes.manifest().head_seq == 0
     compactor.step(two_changes.now)

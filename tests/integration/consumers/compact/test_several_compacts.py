@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 import pytest
 from prometheus_client import CollectorRegistry
 
-from consumers.compact.process import LEFT_OUT_SERIES, Compactor
+from consumers.compact.process import EXCLUDED_SERIES, Compactor
 from consumers.database import sessions
 from consumers.database.targets_table import all_targets
-from consumers.reconciliation.nightly import NightlyProof
+from consumers.reconciliation.nightly import NightlyReconciliation
 from ims.runtime.lifecycle import Stop
 from ims.runtime.metrics import CompactMetrics
 from ims.source.mapping import REFERENCE_MAPPING
@@ -44,7 +44,7 @@ class Another:
     """Another compact, step by step."""
 
     def __init__(self, pipeline: Pipeline, executor: Executor) -> None:
-        self.metrics = CompactMetrics(CollectorRegistry(), LEFT_OUT_SERIES)
+        self.metrics = CompactMetrics(CollectorRegistry(), EXCLUDED_SERIES)
         self.connection = sessions.connect(pipeline.settings.state(), "another")
         self.compactor = Compactor(pipeline.settings, self.metrics, self.connection, executor)
 
@@ -105,12 +105,12 @@ def test_a_snapshot_that_another_is_writing_is_left_to_it_and_looked_at_again_by
 
 
 def test_what_another_has_proved_is_not_proved_again(pipeline: Pipeline, another: Another, later: Later) -> None:
-    def a_proof(metrics: CompactMetrics, executor: Executor) -> NightlyProof:
-        return NightlyProof(pipeline.settings, REFERENCE_MAPPING, metrics, executor, Stop())
+    def a_proof(metrics: CompactMetrics, executor: Executor) -> NightlyReconciliation:
+        return NightlyReconciliation(pipeline.settings, REFERENCE_MAPPING, metrics, executor, Stop())
 
     targets = all_targets(pipeline.connection)
     a_proof(another.metrics, later).look(pipeline.connection, targets, pipeline.now)
     a_proof(pipeline.metrics, Immediately()).look(pipeline.connection, targets, pipeline.now)
-    assert pipeline.metrics.proof_attempts._value.get() == 1
+    assert pipeline.metrics.reconciliation_attempts._value.get() == 1
     assert later.run() == 1
-    assert another.metrics.proof_attempts._value.get() == 0
+    assert another.metrics.reconciliation_attempts._value.get() == 0

@@ -22,246 +22,248 @@ NEW, CHANGED, GONE = RecStatus.NEW, RecStatus.CHANGED, RecStatus.GONE
 def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
     pipeline = Pipeline(state_dsn, tmp_path / "feed")
     yield pipeline
-    assert not pipeline.folder().exists() or pipeline.proof().problems == []
+    assert not pipeline.folder().exists() or pipeline.reconciliation().problems == []
     pipeline.close()
 
 
 @pytest.fixture
-def told(pipeline: Pipeline) -> Pipeline:
+def published(pipeline: Pipeline) -> Pipeline:
     school(pipeline)
     return pipeline
 
 
-def test_a_loss_of_a_third_waits_whole_while_a_single_leaver_of_the_same_minute_is_told(told: Pipeline) -> None:
-    leave(told, *range(1, 12))
-    assert next_delta(told) == set()
-    leave(told, MANY)
-    assert next_delta(told) == gone(MANY)
-    assert held(told) == [*range(1, 12)]
-    assert the_hold(told).cause is Cause.PERSONS
+def test_a_loss_of_a_third_waits_whole_while_a_single_leaver_of_the_same_minute_is_told(published: Pipeline) -> None:
+    leave(published, *range(1, 12))
+    assert next_delta(published) == set()
+    leave(published, MANY)
+    assert next_delta(published) == gone(MANY)
+    assert held(published) == [*range(1, 12)]
+    assert the_hold(published).cause is Cause.PERSONS
 
 
-def test_additions_and_changes_go_on_in_the_very_cut_that_waits(told: Pipeline) -> None:
-    told.commit(
+def test_additions_and_changes_go_on_in_the_very_cut_that_waits(published: Pipeline) -> None:
+    published.commit(
         *(an_enrolment(n, person=n, status="ended") for n in range(1, 12)),
         a_person(40),
         an_enrolment(40, person=40),
         a_person(20, family_name="Ny"),
     )
-    assert next_delta(told) == {(person(40), NEW), (member("group-1", 40), NEW), (person(20), CHANGED)}
+    assert next_delta(published) == {(person(40), NEW), (member("group-1", 40), NEW), (person(20), CHANGED)}
 
 
-def test_nothing_is_told_about_a_person_who_waits(told: Pipeline) -> None:
-    leave(told, *range(1, 12))
-    told.compact(seconds=1)
-    told.commit(a_person(1, family_name="Ny"))
-    assert next_delta(told) == set()
-    assert person(1) in told.snapshot()
+def test_nothing_is_told_about_a_person_who_waits(published: Pipeline) -> None:
+    leave(published, *range(1, 12))
+    published.compact(seconds=1)
+    published.commit(a_person(1, family_name="Ny"))
+    assert next_delta(published) == set()
+    assert person(1) in published.snapshot()
 
 
-def test_people_who_come_back_release_themselves(told: Pipeline) -> None:
-    leave(told, *range(1, 16))
-    told.compact(seconds=1)
-    come_back(told, 1, 2)
-    assert next_delta(told) == set()
-    assert held(told) == [*range(3, 16)]
-    come_back(told, 3, 4, 5)
-    assert next_delta(told) == gone(*range(6, 16)), "the rest are no more than may leave in an hour"
-    assert open_holds(told.connection) == []
+def test_people_who_come_back_release_themselves(published: Pipeline) -> None:
+    leave(published, *range(1, 16))
+    published.compact(seconds=1)
+    come_back(published, 1, 2)
+    assert next_delta(published) == set()
+    assert held(published) == [*range(3, 16)]
+    come_back(published, 3, 4, 5)
+    assert next_delta(published) == gone(*range(6, 16)), "the rest are no more than may leave in an hour"
+    assert open_holds(published.connection) == []
 
 
-def test_time_alone_releases_nobody(told: Pipeline) -> None:
-    leave(told, *range(1, 12))
-    told.compact(seconds=1)
-    told.compact(days=2)
-    leave(told, MANY)
-    assert next_delta(told) == gone(MANY)
-    assert held(told) == [*range(1, 12)]
+def test_time_alone_releases_nobody(published: Pipeline) -> None:
+    leave(published, *range(1, 12))
+    published.compact(seconds=1)
+    published.compact(days=2)
+    leave(published, MANY)
+    assert next_delta(published) == gone(MANY)
+    assert held(published) == [*range(1, 12)]
 
 
-def test_losses_that_trickle_wait_once_they_are_too_many_for_a_day(told: Pipeline) -> None:
+def test_losses_that_trickle_wait_once_they_are_too_many_for_a_day(published: Pipeline) -> None:
     for number in range(1, 11):
-        leave(told, number)
-        assert next_delta(told, hours=2) == gone(number)
-    leave(told, 11)
-    assert next_delta(told, hours=2) == set()
-    assert held(told) == [11]
+        leave(published, number)
+        assert next_delta(published, hours=2) == gone(number)
+    leave(published, 11)
+    assert next_delta(published, hours=2) == set()
+    assert held(published) == [11]
 
 
-def test_a_group_stands_while_a_member_of_it_waits(told: Pipeline) -> None:
-    told.commit(a_group(1, active=False))
-    assert next_delta(told) == set()
-    assert group("group-1") in told.snapshot()
-    assert (group("group-1"), GONE) in approved(told)
+def test_a_group_stands_while_a_member_of_it_waits(published: Pipeline) -> None:
+    published.commit(a_group(1, active=False))
+    assert next_delta(published) == set()
+    assert group("group-1") in published.snapshot()
+    assert (group("group-1"), GONE) in approved(published)
 
 
-def test_a_group_whose_members_come_back_in_another_goes(told: Pipeline) -> None:
-    told.commit(a_group(1, active=False))
-    told.compact(seconds=1)
-    told.commit(*(an_enrolment(n, person=n, group=2) for n in range(1, MANY)))
-    said = next_delta(told)
+def test_a_group_whose_members_come_back_in_another_goes(published: Pipeline) -> None:
+    published.commit(a_group(1, active=False))
+    published.compact(seconds=1)
+    published.commit(*(an_enrolment(n, person=n, group=2) for n in range(1, MANY)))
+    said = next_delta(published)
     assert {(group("group-1"), GONE), (member("group-1", 1), GONE), (member("group-2", 1), NEW)} <= said
-    assert open_holds(told.connection) == []
+    assert open_holds(published.connection) == []
 
 
-def test_teachers_wait_by_a_limit_of_their_own_and_the_learners_of_the_cut_go(told: Pipeline) -> None:
-    told.commit(*(a_person(n) for n in range(50, 54)), *(an_employee(n, person=n) for n in range(50, 54)))
-    told.compact(seconds=1)
+def test_teachers_wait_by_a_limit_of_their_own_and_the_learners_of_the_cut_go(published: Pipeline) -> None:
+    published.commit(*(a_person(n) for n in range(50, 54)), *(an_employee(n, person=n) for n in range(50, 54)))
+    published.compact(seconds=1)
     leaving: list[Fact] = [an_employee(n, person=n) for n in range(50, 54)]
-    told.commit(*leaving, an_enrolment(1), gone=True)
-    assert next_delta(told) == gone(1)
-    assert (the_hold(told).cause, held(told)) == (Cause.TEACHERS, [50, 51, 52, 53])
+    published.commit(*leaving, an_enrolment(1), gone=True)
+    assert next_delta(published) == gone(1)
+    assert (the_hold(published).cause, held(published)) == (Cause.TEACHERS, [50, 51, 52, 53])
 
 
-def test_more_changed_ids_than_may_change_in_an_hour_wait(told: Pipeline) -> None:
-    told.commit(*(a_person(n, national_id=person(100 + n).id) for n in range(1, 7)))
-    assert next_delta(told) == set()
-    assert (the_hold(told).cause, held(told)) == (Cause.ID_CHANGES, [1, 2, 3, 4, 5, 6])
-    said = approved(told)
+def test_more_changed_ids_than_may_change_in_an_hour_wait(published: Pipeline) -> None:
+    published.commit(*(a_person(n, national_id=person(100 + n).id) for n in range(1, 7)))
+    assert next_delta(published) == set()
+    assert (the_hold(published).cause, held(published)) == (Cause.ID_CHANGES, [1, 2, 3, 4, 5, 6])
+    said = approved(published)
     assert {(person(1), GONE), (person(101), NEW), (member("group-1", 101), NEW)} <= said
 
 
-def test_an_id_that_a_person_who_waits_was_told_under_is_nobody_elses_meanwhile(told: Pipeline) -> None:
-    told.commit(*(a_person(n, national_id=person(100 + n).id) for n in range(1, 7)))
-    told.compact(seconds=1)
-    told.commit(a_person(60, national_id=person(1).id, family_name="Ny"), an_enrolment(60, person=60, group=2))
-    assert next_delta(told) == set()
-    assert held(told) == [1, 2, 3, 4, 5, 6, 60]
-    record = told.snapshot()[person(1)]
+def test_an_id_that_a_person_who_waits_was_told_under_is_nobody_elses_meanwhile(published: Pipeline) -> None:
+    published.commit(*(a_person(n, national_id=person(100 + n).id) for n in range(1, 7)))
+    published.compact(seconds=1)
+    published.commit(a_person(60, national_id=person(1).id, family_name="Ny"), an_enrolment(60, person=60, group=2))
+    assert next_delta(published) == set()
+    assert held(published) == [1, 2, 3, 4, 5, 6, 60]
+    record = published.snapshot()[person(1)]
     assert isinstance(record, PersonRecord)
     assert record.family_name == "Testesen 1"
-    said = approved(told)
+    said = approved(published)
     assert {(person(1), CHANGED), (person(101), NEW), (member("group-2", 1), NEW)} <= said
-    assert open_holds(told.connection) == []
+    assert open_holds(published.connection) == []
 
 
-def test_an_id_that_has_gone_to_another_running_number_is_not_lost(told: Pipeline) -> None:
-    told.commit(*(a_person(n, national_id=None) for n in range(1, 14)))
-    told.compact(seconds=1)
-    told.commit(a_person(60, national_id=person(1).id, family_name="Ny"), an_enrolment(60, person=60))
-    assert next_delta(told) == {(person(1), CHANGED)}
-    assert held(told) == [*range(2, 14)]
+def test_an_id_that_has_gone_to_another_running_number_is_not_lost(published: Pipeline) -> None:
+    published.commit(*(a_person(n, national_id=None) for n in range(1, 14)))
+    published.compact(seconds=1)
+    published.commit(a_person(60, national_id=person(1).id, family_name="Ny"), an_enrolment(60, person=60))
+    assert next_delta(published) == {(person(1), CHANGED)}
+    assert held(published) == [*range(2, 14)]
 
 
-def test_the_login_of_one_who_waits_is_not_told_of_one_who_goes(told: Pipeline) -> None:
-    told.commit(a_person(20, feide_name="ada1@fjordvik.example"))
-    told.compact(seconds=1)
-    leave(told, *range(1, 12))
-    told.compact(seconds=1)
-    leave(told, 20)
-    told.compact(seconds=1)
-    (record,) = (one.record for one in told.delta(told.manifest().head_seq) if one.record.key == person(20))
+def test_the_login_of_one_who_waits_is_not_told_of_one_who_goes(published: Pipeline) -> None:
+    published.commit(a_person(20, feide_name="ada1@fjordvik.example"))
+    published.compact(seconds=1)
+    leave(published, *range(1, 12))
+    published.compact(seconds=1)
+    leave(published, 20)
+    published.compact(seconds=1)
+    (record,) = (one.record for one in published.delta(published.manifest().head_seq) if one.record.key == person(20))
     assert isinstance(record, PersonRecord)
     assert record.login is None
 
 
-def test_whoever_is_protected_goes_at_once_however_many_wait(told: Pipeline) -> None:
-    told.commit(*(a_person(n, protected=True) for n in range(1, 15)))
-    assert {(person(n), GONE) for n in range(1, 15)} <= next_delta(told)
+def test_whoever_is_protected_goes_at_once_however_many_wait(published: Pipeline) -> None:
+    published.commit(*(a_person(n, protected=True) for n in range(1, 15)))
+    assert {(person(n), GONE) for n in range(1, 15)} <= next_delta(published)
 
 
-def test_whoever_is_protected_goes_even_if_somebody_who_waits_would_get_the_id(told: Pipeline) -> None:
+def test_whoever_is_protected_goes_even_if_somebody_who_waits_would_get_the_id(published: Pipeline) -> None:
     others = [a_person(n, national_id=person(100 + n).id) for n in range(3, 8)]
-    told.commit(a_person(1, protected=True), a_person(2, national_id=person(1).id), *others)
-    assert next_delta(told) == gone(1)
-    assert held(told) == [*range(2, 8)]
+    published.commit(a_person(1, protected=True), a_person(2, national_id=person(1).id), *others)
+    assert next_delta(published) == gone(1)
+    assert held(published) == [*range(2, 8)]
 
 
-def test_whoever_waits_and_is_protected_goes_at_once(told: Pipeline) -> None:
-    leave(told, *range(1, 13))
-    told.compact(seconds=1)
-    told.commit(a_person(1, protected=True))
-    assert next_delta(told) == gone(1)
-    assert held(told) == [*range(2, 13)]
+def test_whoever_waits_and_is_protected_goes_at_once(published: Pipeline) -> None:
+    leave(published, *range(1, 13))
+    published.compact(seconds=1)
+    published.commit(a_person(1, protected=True))
+    assert next_delta(published) == gone(1)
+    assert held(published) == [*range(2, 13)]
 
 
-def test_what_a_changed_setting_takes_away_waits_and_what_the_source_takes_away_with_it_goes(told: Pipeline) -> None:
-    told.target(excluded_groups=(2,))
-    leave(told, 1)
-    assert next_delta(told) == gone(1)
-    assert (the_hold(told).cause, held(told), the_hold(told).groups) == (Cause.SETTING, [MANY], 1)
-    told.target()
-    assert next_delta(told) == set()
-    assert open_holds(told.connection) == []
+def test_what_a_changed_setting_takes_away_waits_and_what_the_source_takes_away_with_it_goes(
+    published: Pipeline,
+) -> None:
+    published.target(excluded_groups=(2,))
+    leave(published, 1)
+    assert next_delta(published) == gone(1)
+    assert (the_hold(published).cause, held(published), the_hold(published).groups) == (Cause.SETTING, [MANY], 1)
+    published.target()
+    assert next_delta(published) == set()
+    assert open_holds(published.connection) == []
 
 
-def test_those_who_wait_are_told_in_the_dialect_and_source_of_all_others(told: Pipeline) -> None:
-    leave(told, *range(1, 12))
-    told.compact(seconds=1)
-    told.target(source="fjordvik", dialect="pifu")
-    told.compact(seconds=1)
-    assert len(held(told)) == 11
-    told.compact(days=1)
-    assert {record.source for record in told.snapshot().values()} == {"fjordvik"}
-    assert (person(1) in told.snapshot(), member("group-1", 1) in told.snapshot()) == (True, True)
-    told.approve()
-    assert {record.source for record, _ in told.delta(told.manifest().head_seq)} == {"fjordvik"}
+def test_those_who_wait_are_told_in_the_dialect_and_source_of_all_others(published: Pipeline) -> None:
+    leave(published, *range(1, 12))
+    published.compact(seconds=1)
+    published.target(source="fjordvik", dialect="pifu")
+    published.compact(seconds=1)
+    assert len(held(published)) == 11
+    published.compact(days=1)
+    assert {record.source for record in published.snapshot().values()} == {"fjordvik"}
+    assert (person(1) in published.snapshot(), member("group-1", 1) in published.snapshot()) == (True, True)
+    published.approve()
+    assert {record.source for record, _ in published.delta(published.manifest().head_seq)} == {"fjordvik"}
 
 
-def test_what_only_a_load_finds_gone_waits_and_what_an_event_has_said_goes(told: Pipeline) -> None:
-    leave(told, 1)
+def test_what_only_a_load_finds_gone_waits_and_what_an_event_has_said_goes(published: Pipeline) -> None:
+    leave(published, 1)
     people = [a_person(n) for n in range(1, MANY + 1)]
     enrolments = [an_enrolment(n, person=n, group=2 if n == MANY else 1) for n in range(3, MANY + 1)]
-    told.load(an_owner(), a_school(1), a_group(1), a_group(2), *people, *enrolments)
-    assert next_delta(told) == gone(1)
-    assert (the_hold(told).cause, held(told)) == (Cause.RESYNC, [2])
-    assert approved(told) == gone(2)
+    published.load(an_owner(), a_school(1), a_group(1), a_group(2), *people, *enrolments)
+    assert next_delta(published) == gone(1)
+    assert (the_hold(published).cause, held(published)) == (Cause.RESYNC, [2])
+    assert approved(published) == gone(2)
 
 
-def test_a_load_that_finds_everything_holds_nothing(told: Pipeline) -> None:
+def test_a_load_that_finds_everything_holds_nothing(published: Pipeline) -> None:
     people = [a_person(n) for n in range(1, MANY + 1)]
     enrolments = [an_enrolment(n, person=n, group=2 if n == MANY else 1) for n in range(1, MANY + 1)]
-    told.load(an_owner(), a_school(1), a_group(1), a_group(2), *people, *enrolments)
-    assert next_delta(told) == set()
-    assert open_holds(told.connection) == []
+    published.load(an_owner(), a_school(1), a_group(1), a_group(2), *people, *enrolments)
+    assert next_delta(published) == set()
+    assert open_holds(published.connection) == []
 
 
-def test_a_school_that_loses_its_number_is_not_emptied(told: Pipeline) -> None:
-    told.commit(
+def test_a_school_that_loses_its_number_is_not_emptied(published: Pipeline) -> None:
+    published.commit(
         a_school(2), a_group(3, school=2), an_enrolment(80, person=1, group=3), an_enrolment(81, person=2, group=3)
     )
-    told.compact(seconds=1)
-    told.commit(a_school(2, school_no=" "))
-    assert next_delta(told) == set()
-    assert (the_hold(told).cause, held(told), the_hold(told).groups) == (Cause.SCHOOL_NUMBER, [1, 2], 1)
-    told.commit(a_school(2))
-    assert next_delta(told) == set()
-    assert open_holds(told.connection) == []
+    published.compact(seconds=1)
+    published.commit(a_school(2, school_no=" "))
+    assert next_delta(published) == set()
+    assert (the_hold(published).cause, held(published), the_hold(published).groups) == (Cause.SCHOOL_NUMBER, [1, 2], 1)
+    published.commit(a_school(2))
+    assert next_delta(published) == set()
+    assert open_holds(published.connection) == []
 
 
-def test_the_teachers_of_a_school_that_loses_its_number_wait_though_they_have_no_group(told: Pipeline) -> None:
-    told.commit(a_school(2), a_person(50), an_employee(1, person=50, school=2))
-    told.compact(seconds=1)
-    told.commit(a_school(2, school_no=None))
-    assert next_delta(told) == set()
-    assert (the_hold(told).cause, held(told)) == (Cause.SCHOOL_NUMBER, [50])
+def test_the_teachers_of_a_school_that_loses_its_number_wait_though_they_have_no_group(published: Pipeline) -> None:
+    published.commit(a_school(2), a_person(50), an_employee(1, person=50, school=2))
+    published.compact(seconds=1)
+    published.commit(a_school(2, school_no=None))
+    assert next_delta(published) == set()
+    assert (the_hold(published).cause, held(published)) == (Cause.SCHOOL_NUMBER, [50])
 
 
-def test_a_target_that_was_switched_off_is_judged_by_the_limits_and_not_as_a_setting(told: Pipeline) -> None:
-    told.target(enabled=False)
-    told.compact(seconds=1)
-    leave(told, 1, 2)
-    told.compact(minutes=11)
-    told.target()
-    assert next_delta(told) == gone(1, 2)
+def test_a_target_that_was_switched_off_is_judged_by_the_limits_and_not_as_a_setting(published: Pipeline) -> None:
+    published.target(enabled=False)
+    published.compact(seconds=1)
+    leave(published, 1, 2)
+    published.compact(minutes=11)
+    published.target()
+    assert next_delta(published) == gone(1, 2)
 
 
-def test_the_group_of_a_school_stands_in_cuts_that_bear_on_nobody_who_waits(told: Pipeline) -> None:
-    told.target(org_groups=True)
-    told.compact(seconds=1)
-    told.target()
-    told.compact(seconds=1)
-    assert the_hold(told).cause is Cause.SETTING
-    told.commit(a_group(9))
-    assert next_delta(told) == {(group("group-9"), NEW)}
-    told.target(org_groups=True)
-    told.compact(seconds=1)
-    assert open_holds(told.connection) == []
+def test_the_group_of_a_school_stands_in_cuts_that_bear_on_nobody_who_waits(published: Pipeline) -> None:
+    published.target(org_groups=True)
+    published.compact(seconds=1)
+    published.target()
+    published.compact(seconds=1)
+    assert the_hold(published).cause is Cause.SETTING
+    published.commit(a_group(9))
+    assert next_delta(published) == {(group("group-9"), NEW)}
+    published.target(org_groups=True)
+    published.compact(seconds=1)
+    assert open_holds(published.connection) == []
 
 
-def test_a_move_between_two_groups_is_no_loss_of_the_last_membership(told: Pipeline) -> None:
-    told.commit(
+def test_a_move_between_two_groups_is_no_loss_of_the_last_membership(published: Pipeline) -> None:
+    published.commit(
         *(an_enrolment(n, person=n, status="ended") for n in range(1, 12)),
         *(an_enrolment(100 + n, person=n, group=2) for n in range(1, 12)),
     )
-    assert len(next_delta(told)) == 22
+    assert len(next_delta(published)) == 22

@@ -26,106 +26,106 @@ GONE = RecStatus.GONE
 def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
     pipeline = Pipeline(state_dsn, tmp_path / "feed")
     yield pipeline
-    assert not pipeline.folder().exists() or pipeline.proof().problems == []
+    assert not pipeline.folder().exists() or pipeline.reconciliation().problems == []
     pipeline.close()
 
 
 @pytest.fixture
-def told(pipeline: Pipeline) -> Pipeline:
+def published(pipeline: Pipeline) -> Pipeline:
     school(pipeline)
     return pipeline
 
 
-def test_the_manifest_and_the_status_say_that_something_waits(told: Pipeline) -> None:
-    leave(told, *range(1, 12))
-    told.compact(seconds=1)
-    assert told.manifest().state == "held"
-    (target,) = report(told.connection).targets
+def test_the_manifest_and_the_status_say_that_something_waits(published: Pipeline) -> None:
+    leave(published, *range(1, 12))
+    published.compact(seconds=1)
+    assert published.manifest().state == "held"
+    (target,) = report(published.connection).targets
     assert (target.state, [hold.persons for hold in target.holds]) == ("held", [11])
-    told.compact(minutes=1)
-    assert told.metrics.held.labels("persons")._value.get() == 11
-    assert told.metrics.targets.labels("held")._value.get() == 1
-    come_back(told, *range(1, 12))
-    told.compact(seconds=1)
-    assert told.manifest().state == "ok"
+    published.compact(minutes=1)
+    assert published.metrics.held_persons.labels("persons")._value.get() == 11
+    assert published.metrics.targets.labels("held")._value.get() == 1
+    come_back(published, *range(1, 12))
+    published.compact(seconds=1)
+    assert published.manifest().state == "ok"
 
 
-def test_who_was_approved_is_told_at_once_and_counts_against_no_limit(told: Pipeline) -> None:
-    leave(told, *range(1, 12))
-    told.compact(seconds=1)
-    approve(told, the_hold(told))
-    assert next_delta(told) == gone(*range(1, 12))
-    assert open_holds(told.connection) == []
-    leave(told, *range(12, 22))
-    assert next_delta(told) == gone(*range(12, 22))
+def test_who_was_approved_is_told_at_once_and_counts_against_no_limit(published: Pipeline) -> None:
+    leave(published, *range(1, 12))
+    published.compact(seconds=1)
+    approve(published, the_hold(published))
+    assert next_delta(published) == gone(*range(1, 12))
+    assert open_holds(published.connection) == []
+    leave(published, *range(12, 22))
+    assert next_delta(published) == gone(*range(12, 22))
 
 
-def test_an_approval_of_another_set_than_was_looked_at_is_refused(told: Pipeline) -> None:
-    leave(told, *range(1, 12))
-    told.compact(seconds=1)
-    looked_at = the_hold(told)
-    leave(told, *range(12, 24))
-    told.compact(seconds=1)
+def test_an_approval_of_another_set_than_was_looked_at_is_refused(published: Pipeline) -> None:
+    leave(published, *range(1, 12))
+    published.compact(seconds=1)
+    in_scope = the_hold(published)
+    leave(published, *range(12, 24))
+    published.compact(seconds=1)
     with pytest.raises(HoldChangedError, match="look again"):
-        approve(told, looked_at)
-    told.compact(seconds=1)
-    assert len(held(told)) == 23
+        approve(published, in_scope)
+    published.compact(seconds=1)
+    assert len(held(published)) == 23
 
 
-def test_a_part_of_a_digest_is_enough_if_it_is_long_enough(told: Pipeline) -> None:
-    leave(told, *range(1, 12))
-    told.compact(seconds=1)
-    hold = the_hold(told)
+def test_a_part_of_a_digest_is_enough_if_it_is_long_enough(published: Pipeline) -> None:
+    leave(published, *range(1, 12))
+    published.compact(seconds=1)
+    hold = the_hold(published)
     for wrong in (hold.digest[:11], "", "x" * 12):
         with pytest.raises(InvalidSettingsError):
-            approvals.approve(told.connection, hold.hold_id, wrong, "ada", "why", told.now)
-    approvals.approve(told.connection, hold.hold_id, hold.digest[:12], "ada", "why", told.now)
-    assert next_delta(told) == gone(*range(1, 12))
+            approvals.approve(published.connection, hold.hold_id, wrong, "ada", "why", published.now)
+    approvals.approve(published.connection, hold.hold_id, hold.digest[:12], "ada", "why", published.now)
+    assert next_delta(published) == gone(*range(1, 12))
 
 
-def test_what_is_lost_between_an_approval_and_the_next_cut_waits_on(told: Pipeline) -> None:
-    told.commit(*(an_enrolment(100 + n, person=n, group=2) for n in range(1, 4)))
-    told.compact(seconds=1)
-    told.target(excluded_groups=(1,))
-    told.compact(seconds=1)
-    approve(told, the_hold(told))
-    told.commit(an_enrolment(101, person=1, group=2), gone=True)
-    said = next_delta(told)
+def test_what_is_lost_between_an_approval_and_the_next_cut_waits_on(published: Pipeline) -> None:
+    published.commit(*(an_enrolment(100 + n, person=n, group=2) for n in range(1, 4)))
+    published.compact(seconds=1)
+    published.target(excluded_groups=(1,))
+    published.compact(seconds=1)
+    approve(published, the_hold(published))
+    published.commit(an_enrolment(101, person=1, group=2), gone=True)
+    said = next_delta(published)
     assert (member("group-1", 2), GONE) in said
-    assert held(told) == [1]
+    assert held(published) == [1]
     assert (group("group-1"), GONE) not in said, "a membership in it still stands"
 
 
-def test_a_rejected_hold_stays_reminds_nobody_and_can_still_be_approved(told: Pipeline) -> None:
-    leave(told, *range(1, 12))
-    told.compact(seconds=1)
-    hold = the_hold(told)
-    approvals.reject(told.connection, hold.hold_id, "ada", "wrong import", told.now)
-    assert next_delta(told) == set()
-    assert the_hold(told).state == "rejected"
-    assert told.manifest().state == "held"
-    approve(told, hold)
-    assert next_delta(told) == gone(*range(1, 12))
+def test_a_rejected_hold_stays_reminds_nobody_and_can_still_be_approved(published: Pipeline) -> None:
+    leave(published, *range(1, 12))
+    published.compact(seconds=1)
+    hold = the_hold(published)
+    approvals.reject(published.connection, hold.hold_id, "ada", "wrong import", published.now)
+    assert next_delta(published) == set()
+    assert the_hold(published).state == "rejected"
+    assert published.manifest().state == "held"
+    approve(published, hold)
+    assert next_delta(published) == gone(*range(1, 12))
 
 
-def test_a_rejected_hold_that_grows_waits_for_somebody_again(told: Pipeline) -> None:
-    leave(told, *range(1, 12))
-    told.compact(seconds=1)
-    approvals.reject(told.connection, the_hold(told).hold_id, "ada", "wrong import", told.now)
-    come_back(told, 1)
-    told.commit(a_person(2, protected=True))
-    leave(told, *range(12, 24))
-    told.compact(seconds=1)
-    assert the_hold(told).state == "waiting"
+def test_a_rejected_hold_that_grows_waits_for_somebody_again(published: Pipeline) -> None:
+    leave(published, *range(1, 12))
+    published.compact(seconds=1)
+    approvals.reject(published.connection, the_hold(published).hold_id, "ada", "wrong import", published.now)
+    come_back(published, 1)
+    published.commit(a_person(2, protected=True))
+    leave(published, *range(12, 24))
+    published.compact(seconds=1)
+    assert the_hold(published).state == "waiting"
 
 
-def test_every_decision_is_kept_with_name_reason_and_what_was_decided_on(told: Pipeline) -> None:
-    leave(told, *range(1, 12))
-    told.compact(seconds=1)
-    hold = the_hold(told)
-    approvals.reject(told.connection, hold.hold_id, "ada", "wrong import", told.now)
-    approve(told, hold)
-    rows = told.connection.execute(
+def test_every_decision_is_kept_with_name_reason_and_what_was_decided_on(published: Pipeline) -> None:
+    leave(published, *range(1, 12))
+    published.compact(seconds=1)
+    hold = the_hold(published)
+    approvals.reject(published.connection, hold.hold_id, "ada", "wrong import", published.now)
+    approve(published, hold)
+    rows = published.connection.execute(
         "select decided_by, action, reason, owner_id, name, cause, digest, persons, groups from imsfeed.hold_audit"
         " order by audit_id"
     ).fetchall()
@@ -133,28 +133,28 @@ def test_every_decision_is_kept_with_name_reason_and_what_was_decided_on(told: P
     assert rows == [("ada", "rejected", "wrong import", *what), ("ada", "approved", "term is over", *what)]
 
 
-def test_a_decision_without_a_reason_is_refused(told: Pipeline) -> None:
-    leave(told, *range(1, 12))
-    told.compact(seconds=1)
-    hold = the_hold(told)
+def test_a_decision_without_a_reason_is_refused(published: Pipeline) -> None:
+    leave(published, *range(1, 12))
+    published.compact(seconds=1)
+    hold = the_hold(published)
     with pytest.raises(InvalidSettingsError, match="reason"):
-        approvals.approve(told.connection, hold.hold_id, hold.digest, "ada", " ", told.now)
+        approvals.approve(published.connection, hold.hold_id, hold.digest, "ada", " ", published.now)
     with pytest.raises(InvalidSettingsError, match="reason"):
-        approvals.reject(told.connection, hold.hold_id, "ada", "", told.now)
-    assert the_hold(told).state == "waiting"
+        approvals.reject(published.connection, hold.hold_id, "ada", "", published.now)
+    assert the_hold(published).state == "waiting"
 
 
-def test_nothing_that_is_shown_or_kept_of_a_hold_holds_a_national_id(told: Pipeline) -> None:
-    leave(told, *range(1, 12))
-    told.compact(seconds=1)
-    shown = str(read_hold(told.connection, the_hold(told).hold_id, told.now))
-    kept = str(told.connection.execute("select * from imsfeed.held").fetchall())
+def test_nothing_that_is_shown_or_kept_of_a_hold_holds_a_national_id(published: Pipeline) -> None:
+    leave(published, *range(1, 12))
+    published.compact(seconds=1)
+    shown = str(read_hold(published.connection, the_hold(published).hold_id, published.now))
+    kept = str(published.connection.execute("select * from imsfeed.hold_entry").fetchall())
     assert [n for n in range(1, 12) if person(n).id in shown + kept] == []
 
 
-def test_who_was_in_a_group_taken_away_by_a_setting_is_told_to_leave_once_it_is_approved(told: Pipeline) -> None:
-    told.target(excluded_groups=(2,))
-    assert approved(told) == {*gone(MANY), (group("group-2"), GONE)}
+def test_who_was_in_a_group_taken_away_by_a_setting_is_told_to_leave_once_it_is_approved(published: Pipeline) -> None:
+    published.target(excluded_groups=(2,))
+    assert approved(published) == {*gone(MANY), (group("group-2"), GONE)}
 
 
 def test_nothing_is_published_before_somebody_has_looked(pipeline: Pipeline) -> None:
@@ -163,8 +163,8 @@ def test_nothing_is_published_before_somebody_has_looked(pipeline: Pipeline) -> 
     hold = the_hold(pipeline)
     assert (hold.cause, report(pipeline.connection).targets[0].state) == (Cause.INITIAL, "held")
     found = read_hold(pipeline.connection, hold.hold_id, pipeline.now)
-    assert found.would_tell is not None
-    assert (found.would_tell.person, found.would_tell.group, found.would_tell.membership) == (MANY, 2, MANY)
+    assert found.would_publish is not None
+    assert (found.would_publish.person, found.would_publish.group, found.would_publish.membership) == (MANY, 2, MANY)
     pipeline.commit(a_person(90), an_enrolment(90, person=90))
     pipeline.compact(seconds=1)
     with pytest.raises(HoldChangedError):
@@ -184,19 +184,19 @@ def test_a_first_publication_that_is_accepted_by_a_setting_waits_no_longer(pipel
     assert open_holds(pipeline.connection) == []
 
 
-def test_holds_and_departures_of_a_target_are_its_own(told: Pipeline) -> None:
+def test_holds_and_departures_of_a_target_are_its_own(published: Pipeline) -> None:
     targets_table.apply_settings(
-        told.connection, [told.target(name="other", hold_day_persons=0, hold_day_persons_percent=0)], "t"
+        published.connection, [published.target(name="other", hold_day_persons=0, hold_day_persons_percent=0)], "t"
     )
-    told.compact(seconds=1)
-    leave(told, 1)
-    told.compact(seconds=1)
-    assert [hold.target for hold in open_holds(told.connection)] == ["1/other"]
-    assert (told.manifest().state, told.manifest("other").state) == ("ok", "held")
+    published.compact(seconds=1)
+    leave(published, 1)
+    published.compact(seconds=1)
+    assert [hold.target for hold in open_holds(published.connection)] == ["1/other"]
+    assert (published.manifest().state, published.manifest("other").state) == ("ok", "held")
 
 
-def test_departures_are_forgotten_after_a_day(told: Pipeline) -> None:
-    leave(told, 1)
-    told.compact(seconds=1)
-    told.compact(days=1, minutes=1)
-    assert told.connection.execute("select count(*) from imsfeed.departure").fetchone() == (0,)
+def test_departures_are_forgotten_after_a_day(published: Pipeline) -> None:
+    leave(published, 1)
+    published.compact(seconds=1)
+    published.compact(days=1, minutes=1)
+    assert published.connection.execute("select count(*) from imsfeed.departure").fetchone() == (0,)

@@ -114,14 +114,14 @@ def test_a_materialize_that_was_paused_loses_its_lease_and_writes_nothing(
 def test_a_cut_that_was_paused_gives_no_number_a_second_time(pipeline: Pipeline) -> None:
     pipeline.commit(an_enrolment(1, person=1, group=1))
     with zombie(pipeline, "inside cut") as process:
-        until(lambda: told(pipeline) == 1, what="another has made the delta")
+        until(lambda: published(pipeline) == 1, what="another has made the delta")
         assert woken(process) in ENDED
     pipeline.compact(minutes=1)
-    assert told(pipeline) == 1
-    assert pipeline.proof().problems == []
+    assert published(pipeline) == 1
+    assert pipeline.reconciliation().problems == []
 
 
-def told(pipeline: Pipeline) -> int:
+def published(pipeline: Pipeline) -> int:
     pipeline.compact(seconds=1)
     return pipeline.manifest().head_seq
 
@@ -129,7 +129,7 @@ def told(pipeline: Pipeline) -> int:
 def test_a_manifest_of_a_paused_process_never_takes_the_place_of_a_newer_one(pipeline: Pipeline) -> None:
     with zombie(pipeline, "inside manifest") as process:
         pipeline.commit(an_enrolment(1, person=1, group=1))
-        until(lambda: told(pipeline) == 1, what="another has told the change")
+        until(lambda: published(pipeline) == 1, what="another has told the change")
         newer = (pipeline.folder() / "manifest.json").read_bytes()
         assert woken(process) in ENDED
     assert (pipeline.folder() / "manifest.json").read_bytes() == newer
@@ -140,12 +140,12 @@ def test_a_process_that_is_paused_before_the_very_renaming_sets_its_older_manife
 ) -> None:
     with zombie(pipeline, "before rename") as process:
         pipeline.commit(an_enrolment(1, person=1, group=1))
-        until(lambda: told(pipeline) == 1, what="another has told the change")
+        until(lambda: published(pipeline) == 1, what="another has told the change")
         newer = pipeline.manifest()
         process.send_signal(signal.SIGCONT)
         until(lambda: pipeline.manifest() != newer, what="it writes")
         until(lambda: pipeline.manifest().head_seq == 1, what="the newest state is in the manifest again")
-    assert pipeline.proof().problems == []
+    assert pipeline.reconciliation().problems == []
 
 
 def test_the_dsns_own_options_win(pipeline: Pipeline) -> None:

@@ -117,7 +117,7 @@ def forget(materializing: Materializing, monkeypatch: pytest.MonkeyPatch) -> str
     settings = materializing.settings
     monkeypatch.setenv("STATE_DSN", settings.state())
     monkeypatch.setenv("KAFKA_TOPIC", settings.kafka_topic)
-    done = CliRunner().invoke(app, ["setup", "state", "--forget-offsets"])
+    done = CliRunner().invoke(app, ["setup", "state", "--reset-offsets"])
     assert done.exit_code == 0, done.output
     return done.output
 

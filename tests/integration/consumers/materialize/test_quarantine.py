@@ -57,11 +57,11 @@ def replayed(pipeline: Pipeline, number: int, mapping: Any = REFERENCE_MAPPING) 
 
 
 def numbers(pipeline: Pipeline) -> list[int]:
-    return [aside.number for aside in quarantine_store.all_aside(pipeline.connection)]
+    return [aside.number for aside in quarantine_store.all_quarantined(pipeline.connection)]
 
 
-def healed(pipeline: Pipeline) -> list[bool]:
-    return [aside.healed_at is not None for aside in quarantine_store.all_aside(pipeline.connection)]
+def resolved(pipeline: Pipeline) -> list[bool]:
+    return [aside.resolved_at is not None for aside in quarantine_store.all_quarantined(pipeline.connection)]
 
 
 def audit(pipeline: Pipeline) -> list[tuple[Any, ...]]:
@@ -87,7 +87,7 @@ def test_a_message_that_still_cannot_be_applied_stays_with_the_new_reason(pipeli
     (number,) = numbers(pipeline)
     refused = replayed(pipeline, number, parse_mapping('[person]\ntable = "elev"'))
     assert refused.reason == "impossible_value"
-    (aside,) = quarantine_store.all_aside(pipeline.connection)
+    (aside,) = quarantine_store.all_quarantined(pipeline.connection)
     assert (aside.reason, aside.detail) == ("impossible_value", "person.given_name is null")
     assert audit(pipeline) == []
 
@@ -99,7 +99,7 @@ def test_a_value_that_only_postgresql_refuses_leaves_the_message_where_it_is(
     (number,) = numbers(pipeline)
     pipeline.connection.execute("update imsfeed.quarantine set message_value = %s", (an_event(900),))
     monkeypatch.setattr(
-        "consumers.materialize.facts_store._insert_marks", lambda cursor, _: cursor.execute("select 1/0")
+        "consumers.materialize.facts_store._insert_changes", lambda cursor, _: cursor.execute("select 1/0")
     )
     refused = replayed(pipeline, number)
     assert (refused.reason, refused.detail) == ("impossible_value", "PostgreSQL refused it: 22012")
@@ -109,9 +109,9 @@ def test_a_value_that_only_postgresql_refuses_leaves_the_message_where_it_is(
 
 def test_a_later_message_of_the_row_heals_and_what_is_healed_is_not_applied(pipeline: Pipeline) -> None:
     deliver(pipeline, an_event(900, given_name=None, family_name="Gammel"), key=KEY)
-    assert healed(pipeline) == [False]
+    assert resolved(pipeline) == [False]
     deliver(pipeline, an_event(901, family_name="Ny"), key=KEY)
-    assert healed(pipeline) == [True]
+    assert resolved(pipeline) == [True]
     assert pipeline.store.quarantine_size() == 0
     with pytest.raises(QuarantineError, match="superseded"):
         replayed(pipeline, numbers(pipeline)[0])
@@ -124,7 +124,7 @@ def test_in_one_batch_only_a_message_that_comes_after_heals(pipeline: Pipeline, 
     if first == "good":
         bad, good = an_event(901, given_name=None), an_event(900)
     deliver(pipeline, *((bad, good) if first == "bad" else (good, bad)), key=KEY)
-    assert healed(pipeline) == [expected]
+    assert resolved(pipeline) == [expected]
 
 
 def test_a_row_of_another_table_with_the_same_key_heals_nothing(pipeline: Pipeline) -> None:
@@ -141,7 +141,7 @@ def test_a_row_of_another_table_with_the_same_key_heals_nothing(pipeline: Pipeli
         ),
         key=KEY,
     )
-    assert healed(pipeline) == [False]
+    assert resolved(pipeline) == [False]
 
 
 def test_of_two_messages_about_a_row_the_earlier_is_never_applied_after_the_later(pipeline: Pipeline) -> None:
@@ -150,7 +150,7 @@ def test_of_two_messages_about_a_row_the_earlier_is_never_applied_after_the_late
     mapping = parse_mapping('[person]\ntable = "elev"')
     earlier, later = numbers(pipeline)
     assert replayed(pipeline, later, mapping) is None
-    assert healed(pipeline) == [True]
+    assert resolved(pipeline) == [True]
     with pytest.raises(QuarantineError, match="superseded"):
         replayed(pipeline, earlier, mapping)
 
@@ -159,7 +159,7 @@ def test_a_completed_load_heals_what_an_older_epoch_said_and_nothing_of_its_own(
     deliver(pipeline, an_event(900, op="t"), an_event(901, op="d", table="elev"))
     deliver(pipeline, an_event(10, epoch=2, op="r", given_name=None, last=False))
     deliver(pipeline, an_event(11, epoch=2, op="r"))
-    assert healed(pipeline) == [True, True, False]
+    assert resolved(pipeline) == [True, True, False]
 
 
 @pytest.mark.parametrize(("key", "op", "why"), [(None, "c", "has no key"), (KEY, "t", "TRUNCATE is never applied")])
@@ -244,7 +244,7 @@ class TestCommands:
         deliver(pipeline, an_event(900, given_name=None), an_event(901), key=KEY)
         deliver(pipeline, b"no json", key=b"other")
         assert self.run("discard", "--healed", "--reason", "superseded")[0] == 0
-        assert healed(pipeline) == [False]
+        assert resolved(pipeline) == [False]
 
     @pytest.mark.parametrize("arguments", [("replay",), ("replay", "1", "--all"), ("discard", "--reason", "x")])
     def test_which_messages_must_be_said(self, arguments: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from consumers.compact import process as compact
-from consumers.compact.process import LEFT_OUT_SERIES
+from consumers.compact.process import EXCLUDED_SERIES
 from consumers.notices.mail import mail_server
 from deploy.local.process import free_port
 from ims.errors import InvalidSettingsError
@@ -38,7 +38,7 @@ def test_the_process_sends_its_mails_beside_everything_else(
         "smtp_from": "imsfeed@fjordvik.example",
         "notice_hour": 0,
     })
-    stop, metrics = Stop(), CompactMetrics(CollectorRegistry(), LEFT_OUT_SERIES)
+    stop, metrics = Stop(), CompactMetrics(CollectorRegistry(), EXCLUDED_SERIES)
     before = os.umask(0)
     process = Thread(target=compact.run, args=(settings, stop, metrics, lambda _ready: None))
     process.start()

@@ -224,14 +224,14 @@ def test_what_was_told_long_ago_is_forgotten(mailing: Pipeline) -> None:
 def test_the_manifest_and_the_metric_say_when_the_importer_reads(mailing: Pipeline) -> None:
     mailing.compact()
     assert mailing.manifest().ready_by is None
-    assert str(mailing.metrics.ready_by_margin_seconds._value.get()) == "nan"
+    assert str(mailing.metrics.deadline_margin_seconds._value.get()) == "nan"
     mailing.target(case_workers=WORKERS, importer_sync_time="03:30")
     mailing.compact(hours=14, minutes=1)  # 02:01 in Oslo
     mailing.compact(minutes=1)
     manifest = mailing.manifest()
     assert manifest.ready_by is not None
     assert manifest.ready_by - manifest.next_snapshot == timedelta(minutes=90)
-    assert mailing.metrics.ready_by_margin_seconds._value.get() == 89 * 60
+    assert mailing.metrics.deadline_margin_seconds._value.get() == 89 * 60
 
 
 def leave(mailing: Pipeline, *numbers: int) -> None:

@@ -29,9 +29,9 @@ def pipeline(state_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     pipeline.close()
 
 
-def left_out(pipeline: Pipeline, number: int = 1) -> str | None:
+def excluded(pipeline: Pipeline, number: int = 1) -> str | None:
     row = pipeline.connection.execute(
-        "select reason from imsfeed.left_out where kind = 1 and id = %s", (number,)
+        "select reason from imsfeed.exclusion where kind = 1 and id = %s", (number,)
     ).fetchone()
     return None if row is None else str(row[0])
 
@@ -49,9 +49,9 @@ def test_a_person_is_gone_from_every_group_in_the_next_delta_and_nobody_else_is(
     done(command, "1", "1", *WHY)
     assert next_delta(pipeline) == ALL_OF_1
     assert '<role roletype="01" recstatus="3">' in (pipeline.folder() / "deltas/1.xml").read_text()
-    assert left_out(pipeline) == ("person_suppressed" if command == "suppress" else "leave_now")
+    assert excluded(pipeline) == ("person_suppressed" if command == "suppress" else "leave_now")
     assert next_delta(pipeline) == set()
-    assert pipeline.proof().problems == []
+    assert pipeline.reconciliation().problems == []
 
 
 def test_an_order_does_not_wait_for_what_rests(pipeline: Pipeline) -> None:
@@ -66,7 +66,7 @@ def test_an_order_does_not_wait_for_the_rest_of_a_transaction(pipeline: Pipeline
     pipeline.commit(a_person(2, given_name="Ny"), a_school(1, school_no=None), whole=False)
     done("leave-now", "1", "1", *WHY)
     assert next_delta(pipeline) == ALL_OF_1
-    assert left_out(pipeline) == "leave_now"
+    assert excluded(pipeline) == "leave_now"
     assert next_delta(pipeline) == set()
 
 
@@ -79,7 +79,7 @@ def test_an_order_is_told_alone_and_in_the_words_in_which_the_person_was_told(pi
     pipeline.approve(seconds=1)
     last = pipeline.manifest().head_seq
     assert (group("group-2"), GONE) in {(record.key, status) for record, status in pipeline.delta(last)}
-    assert pipeline.proof().problems == []
+    assert pipeline.reconciliation().problems == []
 
 
 def test_a_leaver_in_an_emergency_stays_as_gone_in_a_file_of_tombstones(pipeline: Pipeline) -> None:
@@ -133,11 +133,11 @@ def test_leave_now_is_over_when_the_source_agrees_and_a_new_enrolment_counts(pip
     next_delta(pipeline)
     pipeline.commit(an_enrolment(1, person=1, group=1, status="ended"))
     assert next_delta(pipeline) == set()
-    assert left_out(pipeline) == "leave_now"
+    assert excluded(pipeline) == "leave_now"
     pipeline.commit(an_enrolment(2, person=1, group=2, ends_on=pipeline.now.date()))
     assert next_delta(pipeline) == set()
     assert next_delta(pipeline, days=1) == set()
-    assert left_out(pipeline) == "no_active_enrolment"
+    assert excluded(pipeline) == "no_active_enrolment"
     assert [row[:3] for row in audit(pipeline)] == [
         ("Kari", "leave_now", "case 26/117"),
         ("imsfeed", "leave_now_ended", "the source agrees"),
@@ -210,7 +210,7 @@ def test_a_person_who_has_not_arrived_is_never_told(pipeline: Pipeline, command:
     assert next_delta(pipeline) == set()
     pipeline.commit(a_person(50), an_enrolment(50, person=50))
     assert next_delta(pipeline) == set()
-    assert left_out(pipeline, 50) == ("person_suppressed" if command == "suppress" else "leave_now")
+    assert excluded(pipeline, 50) == ("person_suppressed" if command == "suppress" else "leave_now")
 
 
 def test_the_first_publication_is_without_a_suppressed_person(pipeline: Pipeline) -> None:
@@ -241,14 +241,14 @@ def test_a_leaver_is_told_without_a_login_that_somebody_has_now(pipeline: Pipeli
 def test_what_was_looked_at_is_not_looked_at_again(pipeline: Pipeline) -> None:
     done("suppress", "1", "1", *WHY)
     next_delta(pipeline)
-    assert pipeline.connection.execute("select from imsfeed.urgent_mark").fetchall() == []
+    assert pipeline.connection.execute("select from imsfeed.urgent_person").fetchall() == []
 
 
 def test_an_order_that_comes_during_a_cut_is_left_to_the_next(pipeline: Pipeline) -> None:
-    with sessions.one_view(pipeline.connection):
+    with sessions.repeatable_read(pipeline.connection):
         assert suppressions.urgent(pipeline.connection, 1) == frozenset()
         done("suppress", "1", "1", *WHY)
-        suppressions.looked_at(pipeline.connection, 1)
+        suppressions.in_scope(pipeline.connection, 1)
     assert next_delta(pipeline) == ALL_OF_1
 
 
@@ -259,7 +259,7 @@ def test_the_source_agrees_about_somebody_registered_twice_when_it_does_about_bo
     pipeline.commit(an_enrolment(1, person=1, group=1, status="ended"))
     pipeline.commit(an_enrolment(2, person=1, group=2, status="ended"))
     assert next_delta(pipeline) == set()
-    assert left_out(pipeline, 4) == "leave_now"
+    assert excluded(pipeline, 4) == "leave_now"
     assert [row[1] for row in audit(pipeline)] == ["leave_now"]
     pipeline.commit(an_enrolment(4, person=4, group=1, status="ended"))
     assert next_delta(pipeline) == set()

@@ -56,8 +56,8 @@ def agrees_with_the_rules(pipeline: Pipeline, known: Facts, target: TargetSettin
     rows = pipeline.connection.execute("select kind, id, member, person_id from imsfeed.published").fetchall()
     assert {row[:3] for row in rows} == {(int(key.kind), key.id, key.member) for key in now.records}
     assert not same_persons(facts, facts.suppressed | facts.told_to_leave) & {row[3] for row in rows}
-    reasons = pipeline.connection.execute("select id, reason from imsfeed.left_out where kind = 1").fetchall()
-    assert dict(reasons) == {id_: reason for (kind, id_), reason in now.left_out.items() if kind is RecordKind.PERSON}
+    reasons = pipeline.connection.execute("select id, reason from imsfeed.exclusion where kind = 1").fetchall()
+    assert dict(reasons) == {id_: reason for (kind, id_), reason in now.excluded.items() if kind is RecordKind.PERSON}
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -102,6 +102,6 @@ def test_orders_lead_to_what_the_rules_say(
         assert in_force(pipeline, "suppressed") == early | late
         assert in_force(pipeline, "leave_now") <= leaving
         agrees_with_the_rules(pipeline, after, target)
-        assert pipeline.proof().problems == []
+        assert pipeline.reconciliation().problems == []
     finally:
         pipeline.close()

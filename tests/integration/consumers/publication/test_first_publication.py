@@ -72,7 +72,7 @@ def is_told(pipeline: Pipeline) -> list[tuple[object, ...]]:
 
 def should_be_told(roster: Roster, target: TargetSettings) -> list[tuple[object, ...]]:
     return [
-        (int(key.kind), key.id, key.member, *roster.owners[key], fragment(record, dialect=target.dialect))
+        (int(key.kind), key.id, key.member, *roster.subjects[key], fragment(record, dialect=target.dialect))
         for key, record in sorted(roster.records.items())
     ]
 
@@ -80,13 +80,13 @@ def should_be_told(roster: Roster, target: TargetSettings) -> list[tuple[object,
 def see_that_it_is_the_same(pipeline: Pipeline, facts: Facts, target: TargetSettings) -> None:
     roster = everything_at_once(facts, target)
     assert is_told(pipeline) == should_be_told(roster, target)
-    left_out = pipeline.connection.execute("select kind, id, reason, since from imsfeed.left_out").fetchall()
-    assert {(RecordKind(kind), id_): (reason, since) for kind, id_, reason, since in left_out} == {
-        key: (reason.value, NOON) for key, reason in roster.left_out.items()
+    excluded = pipeline.connection.execute("select kind, id, reason, since from imsfeed.exclusion").fetchall()
+    assert {(RecordKind(kind), id_): (reason, since) for kind, id_, reason, since in excluded} == {
+        key: (reason.value, NOON) for key, reason in roster.excluded.items()
     }
-    remarks = pipeline.connection.execute("select kind, id, remark from imsfeed.remark").fetchall()
-    assert {(RecordKind(kind), id_, remark) for kind, id_, remark in remarks} == {
-        (*key, remark.value) for key, all_ in roster.warnings.items() for remark in all_
+    warnings = pipeline.connection.execute("select kind, id, warning from imsfeed.warning").fetchall()
+    assert {(RecordKind(kind), id_, warning) for kind, id_, warning in warnings} == {
+        (*key, warning.value) for key, all_ in roster.warnings.items() for warning in all_
     }
 
 
@@ -120,7 +120,7 @@ def test_it_is_the_same_in_parts_and_at_once(pipeline: Pipeline, wanted: str) ->
     see_that_it_is_the_same(pipeline, facts, target)
     manifest = pipeline.manifest()
     assert manifest.snapshot.counts.person == sum(kind == 1 for kind, *_ in is_told(pipeline)) > 3
-    assert pipeline.proof().problems == []
+    assert pipeline.reconciliation().problems == []
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -150,8 +150,8 @@ def test_a_twin_in_another_part_is_suppressed_as_well(pipeline: Pipeline) -> Non
     )
     assert suppressions.in_force(pipeline.connection, 1, "suppressed", [1, 6]) == {6}
     pipeline.compact()
-    told = {person for kind, _, _, person, _, _ in is_told(pipeline) if kind == 1}
-    assert told == {3, 4, 5}, "1 and 6 are suppressed, 2 and 7 have one national id"
+    published = {person for kind, _, _, person, _, _ in is_told(pipeline) if kind == 1}
+    assert published == {3, 4, 5}, "1 and 6 are suppressed, 2 and 7 have one national id"
 
 
 def test_compact_is_alive_all_the_while(pipeline: Pipeline) -> None:
@@ -207,9 +207,11 @@ def test_of_two_that_have_one_id_by_chance_the_later_is_told(pipeline: Pipeline)
     pipeline.commit(a_person(int(number), national_id=None), an_enrolment(1), an_enrolment(7, person=7))
     pipeline.commit(an_enrolment(9, person=int(number)))
     pipeline.compact()
-    told = {(kind, id_, member): person for kind, id_, member, person, _, _ in is_told(pipeline)}
-    assert told[RecordKind.PERSON, number, ""] == told[RecordKind.MEMBERSHIP, "group-1", number] == int(number)
-    assert len(told) == 5
+    published = {(kind, id_, member): person for kind, id_, member, person, _, _ in is_told(pipeline)}
+    assert (
+        published[RecordKind.PERSON, number, ""] == published[RecordKind.MEMBERSHIP, "group-1", number] == int(number)
+    )
+    assert len(published) == 5
 
 
 def target_id(pipeline: Pipeline) -> int:

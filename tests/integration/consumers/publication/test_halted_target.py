@@ -19,7 +19,7 @@ from consumers.operations.status_report import report
 from deploy.cli import app
 from deploy.local.postgres import LocalPostgres
 from ims.errors import FeedError
-from ims.feed.conflicts import Standstill
+from ims.feed.conflicts import HaltReason
 from ims.feed.manifest import Manifest
 from tests.support.builders import a_group, a_person, a_school, an_enrolment, an_owner
 from tests.support.pipeline import Pipeline
@@ -81,12 +81,12 @@ def written_anew(pipeline: Pipeline, how: Callable[..., Any] = republish) -> Man
     return pipeline.manifest()
 
 
-def stands_still(pipeline: Pipeline, why: Standstill, minutes: int = 1) -> None:
+def stands_still(pipeline: Pipeline, why: HaltReason, minutes: int = 1) -> None:
     pipeline.compact(minutes=minutes)
     row = target(pipeline)
-    assert (row.standstill, row.state) == (why, "stale")
+    assert (row.halt_reason, row.state) == (why, "stale")
     (status,) = report(pipeline.connection).targets
-    assert "imsfeed republish lms" in (status.standstill or "")
+    assert "imsfeed republish lms" in (status.halt_reason or "")
     assert pipeline.metrics.targets.labels("stale")._value.get() == 1
 
 
@@ -98,14 +98,14 @@ class TestRestoredDatabase:
         for path in restored.folder().rglob("*.xml"):
             os.utime(path, (1_000, 1_000))
         restored.commit(an_enrolment(5, person=5, group=1))
-        stands_still(restored, Standstill.AHEAD)
-        stands_still(restored, Standstill.AHEAD, minutes=30)
+        stands_still(restored, HaltReason.AHEAD)
+        stands_still(restored, HaltReason.AHEAD, minutes=30)
         assert files(restored.folder()) == before
         assert target(restored).head_seq == 2, "no number was given a second time"
 
     def test_no_snapshot_is_taken_of_it(self, set_back: Callable[[], Pipeline]) -> None:
         restored = set_back()
-        stands_still(restored, Standstill.AHEAD)
+        stands_still(restored, HaltReason.AHEAD)
         with pytest.raises(FeedError, match="--new-epoch"):
             take_snapshot(
                 restored.connection, restored.settings.feed_directory, target(restored).target_id, restored.now
@@ -120,7 +120,7 @@ class TestRestoredDatabase:
     def test_a_new_epoch_goes_on_above_every_number_that_was_told(self, set_back: Callable[[], Pipeline]) -> None:
         restored = set_back()
         former = restored.manifest()
-        stands_still(restored, Standstill.AHEAD)
+        stands_still(restored, HaltReason.AHEAD)
         for person in (3, 4, 5):  # what materialize reads from Kafka again, and what is new
             restored.commit(an_enrolment(person, person=person, group=1))
         manifest = written_anew(restored, begin_epoch)
@@ -129,8 +129,10 @@ class TestRestoredDatabase:
         assert [delta.seq for delta in manifest.deltas] == [6], "what was caught up with is told at once"
         enrol(restored, 6)
         assert (restored.manifest().head_seq, target(restored).state) == (7, "ok")
-        proof = restored.proof()
-        assert (proof.problems, proof.snapshots, proof.deltas) == ([], 1, 2), "the former epoch's files do not count"
+        reconciliation = restored.reconciliation()
+        assert (reconciliation.problems, reconciliation.snapshots, reconciliation.deltas) == ([], 1, 2), (
+            "the former epoch's files do not count"
+        )
         assert (restored.folder() / "deltas/4.xml").exists()
 
     def test_the_former_epochs_files_are_swept(self, set_back: Callable[[], Pipeline]) -> None:
@@ -140,7 +142,7 @@ class TestRestoredDatabase:
             os.utime(path, (1_000, 1_000))
         restored.compact(minutes=30)
         assert {name for name in files(restored.folder()) if "deltas/" in name} == set()
-        assert restored.proof().problems == []
+        assert restored.reconciliation().problems == []
 
     def test_a_database_made_anew_does_not_know_the_epoch(
         self, pipeline: Pipeline, state_server: LocalPostgres, state_template: str, tmp_path: Path
@@ -151,10 +153,10 @@ class TestRestoredDatabase:
         try:
             anew.target()
             anew.commit(an_owner(), a_school(1), a_group(1), a_person(1), an_enrolment(1, person=1, group=1))
-            stands_still(anew, Standstill.UNKNOWN_EPOCH)
+            stands_still(anew, HaltReason.UNKNOWN_EPOCH)
             assert anew.manifest() == former
             assert written_anew(anew, begin_epoch).epoch_seq == 3
-            assert anew.proof().problems == []
+            assert anew.reconciliation().problems == []
         finally:
             anew.close()
             state_server.drop_database(name)
@@ -174,19 +176,19 @@ class TestLostVolume:
         away = pipeline.folder().with_name("away")
         pipeline.folder().rename(away)
         pipeline.commit(an_enrolment(3, person=3, group=1))
-        stands_still(pipeline, Standstill.FILES_MISSING)
-        stands_still(pipeline, Standstill.FILES_MISSING, minutes=30)
+        stands_still(pipeline, HaltReason.FILES_MISSING)
+        stands_still(pipeline, HaltReason.FILES_MISSING, minutes=30)
         assert not pipeline.folder().exists()
         away.rename(pipeline.folder())
         pipeline.compact(minutes=1)
         assert (pipeline.manifest().head_seq, target(pipeline).state) == (3, "ok")
-        assert pipeline.proof().problems == []
+        assert pipeline.reconciliation().problems == []
 
     @pytest.mark.parametrize("lost", ["manifest.json", "deltas/2.xml", "snapshots"])
     def test_a_part_of_it_that_is_missing_is_noticed(self, pipeline: Pipeline, lost: str) -> None:
         path = pipeline.folder() / lost
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-        stands_still(pipeline, Standstill.FILES_MISSING)
+        stands_still(pipeline, HaltReason.FILES_MISSING)
 
     def test_an_older_copy_of_it_is_noticed(self, pipeline: Pipeline, tmp_path: Path) -> None:
         copy = tmp_path / "copy"
@@ -194,12 +196,12 @@ class TestLostVolume:
         enrol(pipeline, 3)
         shutil.rmtree(pipeline.folder())
         copy.rename(pipeline.folder())
-        stands_still(pipeline, Standstill.FILES_MISSING)
+        stands_still(pipeline, HaltReason.FILES_MISSING)
 
     def test_it_is_written_anew_with_the_same_numbers_and_bytes(self, pipeline: Pipeline) -> None:
         before, former = files(pipeline.folder()), pipeline.manifest()
         shutil.rmtree(pipeline.settings.feed_directory)
-        stands_still(pipeline, Standstill.FILES_MISSING)
+        stands_still(pipeline, HaltReason.FILES_MISSING)
         manifest = written_anew(pipeline)
         after = files(pipeline.folder())
         assert {name: after[name] for name in ("deltas/1.xml", "deltas/2.xml")} == {
@@ -209,7 +211,7 @@ class TestLostVolume:
         assert manifest.snapshot.seq == 2, "the snapshot with number 0 cannot be written again"
         enrol(pipeline, 3)
         assert pipeline.manifest().head_seq == 3
-        assert pipeline.proof().problems == []
+        assert pipeline.reconciliation().problems == []
 
     def test_a_target_without_any_delta_is_written_anew_and_its_chain_begins_there(self, pipeline: Pipeline) -> None:
         pipeline.target(name="other")
@@ -218,14 +220,14 @@ class TestLostVolume:
         other = find_target(pipeline.connection, "other")
         republish(pipeline.connection, pipeline.settings.feed_directory, other.target_id, pipeline.now, "Ada")
         enrol(pipeline, 3)
-        proof = pipeline.proof("other")
-        assert (proof.problems, proof.deltas) == ([], 1)
+        reconciliation = pipeline.reconciliation("other")
+        assert (reconciliation.problems, reconciliation.deltas) == ([], 1)
 
     def test_a_manifest_that_cannot_be_read_is_written_anew(self, pipeline: Pipeline) -> None:
         (pipeline.folder() / "manifest.json").write_bytes(b"{")
-        stands_still(pipeline, Standstill.UNREADABLE)
+        stands_still(pipeline, HaltReason.UNREADABLE)
         written_anew(pipeline)
-        assert pipeline.proof().problems == []
+        assert pipeline.reconciliation().problems == []
 
     def test_what_is_in_order_stays_as_it_is(self, pipeline: Pipeline) -> None:
         before = files(pipeline.folder())
@@ -280,7 +282,7 @@ class TestCommand:
         code, said = self.run(pipeline, "all")
         assert code == 1
         assert "1/lms: target lms: the manifest names what the state database does not know" in said
-        assert pipeline.proof("other").problems == []
+        assert pipeline.reconciliation("other").problems == []
 
     def test_a_target_that_was_never_published_is_refused(self, pipeline: Pipeline) -> None:
         pipeline.target(name="new")

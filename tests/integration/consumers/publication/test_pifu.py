@@ -65,7 +65,7 @@ def test_owner_and_schools_are_there_and_every_file_is_valid(published: Pipeline
     )
     assert dialects(published) == ["pifu"] * 3
     assert [problems(path) for path in files(published)] == [[], [], []]
-    assert published.proof().problems == []
+    assert published.reconciliation().problems == []
 
 
 @pytest.mark.skipif(
@@ -92,7 +92,7 @@ def test_a_national_id_that_arrives_is_told_with_the_running_number_before_it(pu
         published.commit(a_person(1, family_name="Li"))
         published.compact(days=1)
         assert person(published, id_of(1)).old_id == "1"
-    assert published.proof().problems == []
+    assert published.reconciliation().problems == []
 
 
 def test_an_old_id_that_another_person_gets_is_not_told_any_more(published: Pipeline) -> None:
@@ -104,7 +104,7 @@ def test_an_old_id_that_another_person_gets_is_not_told_any_more(published: Pipe
     published.compact(days=1)
     assert person(published, id_of(9)).old_id is None
     assert person(published, theirs).old_id == "1"
-    assert published.proof().problems == []
+    assert published.reconciliation().problems == []
 
 
 def test_plain_ims_enterprise_is_told_without_old_ids(pipeline: Pipeline) -> None:
@@ -129,7 +129,7 @@ def test_a_target_can_change_its_dialect(pipeline: Pipeline, first: str, then: s
     pipeline.approve(seconds=1)
     assert sorted({*dialects(pipeline)}) == ["ims", "pifu"]
     assert {*map(tuple, map(problems, files(pipeline)))} == {()}
-    assert pipeline.proof().problems == []
+    assert pipeline.reconciliation().problems == []
 
 
 def test_a_snapshot_before_the_cut_is_still_in_the_dialect_that_was_told(published: Pipeline) -> None:

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from consumers.database import sessions
 from consumers.database.targets_table import find_target
 from consumers.publication import plan as planning
-from consumers.publication.plan import LeftOut, Plan, plan
+from consumers.publication.plan import Excluded, Plan, plan
 from deploy.cli import app
 from ims.errors import InvalidSettingsError
 from ims.rules.eligibility import Reason
@@ -84,9 +84,9 @@ def test_a_narrower_scope_takes_away_groups_members_and_persons(pipeline: Pipeli
         ("membership", "gone"): (3, [1, 2, 4], []),
     }
     assert found.losing_last_membership == [2, 4]
-    assert found.left_out == [
-        LeftOut("person", Reason.NO_ACTIVE_ENROLMENT, 3, 2),
-        LeftOut("group", Reason.OUT_OF_SCOPE, 1, 1),
+    assert found.excluded == [
+        Excluded("person", Reason.NO_ACTIVE_ENROLMENT, 3, 2),
+        Excluded("group", Reason.OUT_OF_SCOPE, 1, 1),
     ]
     assert (found.state, found.worked_out, found.first, found.persons) == ("ok", True, False, 5)
 
@@ -94,17 +94,17 @@ def test_a_narrower_scope_takes_away_groups_members_and_persons(pipeline: Pipeli
 def test_what_a_setting_takes_away_would_wait_for_an_approval_and_what_the_source_takes_away_is_not_foreseen(
     pipeline: Pipeline,
 ) -> None:
-    assert planned(pipeline, scope="grunnskole").would_wait
-    assert not planned(pipeline, login="email").would_wait
+    assert planned(pipeline, scope="grunnskole").would_hold
+    assert not planned(pipeline, login="email").would_hold
     pipeline.commit(an_enrolment(3, person=2, group=1, status="withdrawn"))
-    assert not planned(pipeline).would_wait
+    assert not planned(pipeline).would_hold
     assert "would wait for an approval" in run("lms", "scope=grunnskole").stdout
 
 
 def test_a_first_publication_would_wait_unless_it_is_accepted(pipeline: Pipeline) -> None:
     pipeline.target(name="other", accept_initial=False)
-    assert planned(pipeline, "other").would_wait
-    assert not planned(pipeline, "other", accept_initial=True).would_wait
+    assert planned(pipeline, "other").would_hold
+    assert not planned(pipeline, "other", accept_initial=True).would_hold
 
 
 def test_whose_id_would_change_is_said(pipeline: Pipeline) -> None:
@@ -140,7 +140,7 @@ def test_a_target_that_was_never_published_is_told_everything(pipeline: Pipeline
         ("group", "new"): 2,
         ("membership", "new"): 4,
     }
-    assert found.left_out == [LeftOut("person", Reason.NO_ACTIVE_ENROLMENT, 1, 0)]
+    assert found.excluded == [Excluded("person", Reason.NO_ACTIVE_ENROLMENT, 1, 0)]
     pipeline.target(name="idm")
     pipeline.compact(seconds=1)
     assert pipeline.manifest("idm").snapshot.counts.person == 4

@@ -49,7 +49,7 @@ def published(pipeline: Pipeline) -> Published:
     return {(kind, id_, member): xml for kind, id_, member, xml in rows}
 
 
-def told(before: Published, after: Published) -> dict[tuple[str, str], int]:
+def changed_between(before: Published, after: Published) -> dict[tuple[str, str], int]:
     """How many records of each kind were told as what, in however many deltas; another role is one gone and one new."""
     counts = Counter[tuple[str, str]]()
     for key in before.keys() | after.keys():
@@ -67,9 +67,9 @@ def role(xml: str) -> str | None:
     return found and found[1]
 
 
-def left_out(pipeline: Pipeline) -> dict[tuple[str, str], int]:
+def excluded(pipeline: Pipeline) -> dict[tuple[str, str], int]:
     rows: list[Any] = pipeline.connection.execute(
-        "select kind, reason, count(*) from imsfeed.left_out group by 1, 2"
+        "select kind, reason, count(*) from imsfeed.exclusion group by 1, 2"
     ).fetchall()
     return {(RecordKind(kind).name.lower(), reason): count for kind, reason, count in rows}
 
@@ -95,7 +95,7 @@ def test_the_next_cut_does_what_the_plan_has_said(
         pipeline.compact()
         snapshot = msgspec.structs.asdict(pipeline.manifest().snapshot.counts)
         assert {line.kind: line.count for line in publication.changes} == {k: n for k, n in snapshot.items() if n}
-        assert {(one.kind, one.reason.value): one.count for one in publication.left_out} == left_out(pipeline)
+        assert {(one.kind, one.reason.value): one.count for one in publication.excluded} == excluded(pipeline)
         for table in TABLES:
             written, removed = differences(before, after, table)
             for facts, gone in ((written, False), (removed, True)):
@@ -107,11 +107,13 @@ def test_the_next_cut_does_what_the_plan_has_said(
         pipeline.compact(seconds=1)
         pipeline.approve()
         pipeline.approve(seconds=1)
-        assert {(line.kind, line.what): line.count for line in found.changes} == told(was, published(pipeline))
+        assert {(line.kind, line.what): line.count for line in found.changes} == changed_between(
+            was, published(pipeline)
+        )
         assert found.losing_last_membership == sorted(were - members(pipeline))
         now = ids(pipeline)
         assert found.changed_ids == sorted(p for p, id_ in now.items() if called.get(p, id_) != id_)
-        assert {(one.kind, one.reason.value): one.count for one in found.left_out} == left_out(pipeline)
+        assert {(one.kind, one.reason.value): one.count for one in found.excluded} == excluded(pipeline)
         assert planned(pipeline, second).changes == []
     finally:
         pipeline.close()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 
 from consumers.database import sessions, targets_table
-from consumers.database.sessions import Connection, one_view
+from consumers.database.sessions import Connection, repeatable_read
 from consumers.published import snapshot_rows
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
@@ -37,7 +37,7 @@ def test_every_record_is_there_once_and_in_order_whatever_the_pages(
     connection: Connection, records: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshot_rows, "_RECORDS", records)
-    with one_view(connection):
+    with repeatable_read(connection):
         runs = list(snapshot_rows.runs(connection, 1))
     assert [run._key(id_) for run in runs for id_ in run.ids] == KEYS == sorted(KEYS)
     assert "".join(run.text for run in runs) == "".join(f"<1 {number}>" for number in range(len(KEYS)))
@@ -46,7 +46,7 @@ def test_every_record_is_there_once_and_in_order_whatever_the_pages(
 
 def test_nothing_was_told(connection: Connection) -> None:
     connection.execute("delete from imsfeed.published where target_id = 1")
-    with one_view(connection):
+    with repeatable_read(connection):
         assert list(snapshot_rows.runs(connection, 1)) == []
 
 
@@ -56,7 +56,7 @@ def test_whoever_stops_in_the_middle_can_use_the_session_at_once(
     monkeypatch.setattr(snapshot_rows, "_RECORDS", 1)
 
     def stop_after(taken: int) -> None:
-        with one_view(connection):
+        with repeatable_read(connection):
             for _ in itertools.islice(snapshot_rows.runs(connection, 1), taken, None):
                 raise OSError("the disk is full")
 

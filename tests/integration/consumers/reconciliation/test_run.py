@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from consumers.compact.process import Compactor
 from consumers.database import targets_table
 from consumers.reconciliation import source_reader
-from consumers.reconciliation.facts import FactsProof
-from consumers.reconciliation.nightly import NightlyProof
-from consumers.reconciliation.results_store import Checked, ProofStatus, latest
+from consumers.reconciliation.facts import FactsComparison
+from consumers.reconciliation.nightly import NightlyReconciliation
+from consumers.reconciliation.results_store import Checked, ReconciliationStatus, latest
 from consumers.reconciliation.rules import check_rules
-from consumers.reconciliation.run import prove
+from consumers.reconciliation.run import reconcile
 from consumers.reconciliation.source_reader import SourceReader
 from deploy.cli import app
 from ims.records.model import RecordKey
@@ -39,11 +39,13 @@ class Proved(Pipeline):
     def __init__(self, dsn: str, folder: Path, source_dsn: str | None) -> None:
         super().__init__(dsn, folder)
         self.settings = self.settings.model_validate(
-            self.settings.model_dump() | {"proof_source_dsn": source_dsn, "kafka_topic": "test"}
+            self.settings.model_dump() | {"reconcile_source_dsn": source_dsn, "kafka_topic": "test"}
         )
         self._lsn = count(FAR)
-        proof = NightlyProof(self.settings, REFERENCE_MAPPING, self.metrics, Immediately(), Stop(), again_seconds=0)
-        self.compactor = Compactor(self.settings, self.metrics, self.connection, Immediately(), None, proof)
+        reconciliation = NightlyReconciliation(
+            self.settings, REFERENCE_MAPPING, self.metrics, Immediately(), Stop(), again_seconds=0
+        )
+        self.compactor = Compactor(self.settings, self.metrics, self.connection, Immediately(), None, reconciliation)
         self.source = psycopg.connect(source_dsn or dsn, autocommit=True)
 
     def close(self) -> None:
@@ -67,28 +69,28 @@ class Proved(Pipeline):
                 list(row.values()),
             )
 
-    def told(self, *facts: Fact) -> None:
+    def published(self, *facts: Fact) -> None:
         """Rows that are written to the source and arrive."""
         self.write(*facts)
         self.commit(*facts)
 
-    def night(self) -> dict[str, ProofStatus]:
+    def night(self) -> dict[str, ReconciliationStatus]:
         """A day goes by: snapshot, proof, and what follows from it."""
         self.compact(days=1)
         return self.last()
 
-    def last(self) -> dict[str, ProofStatus]:
+    def last(self) -> dict[str, ReconciliationStatus]:
         (target,) = self.connection.execute("select target_id from imsfeed.target").fetchone() or (0,)
         return {one.check: one for one in latest(self.connection, target)}
 
-    def prove(self) -> list[Checked]:
+    def reconcile(self) -> list[Checked]:
         """Prove at once."""
-        return prove(self.connection, self.settings, REFERENCE_MAPPING, 1, self.now, pause=lambda _seconds: False)
+        return reconcile(self.connection, self.settings, REFERENCE_MAPPING, 1, self.now, pause=lambda _seconds: False)
 
     def differences(self, check: str) -> float:
         """What the metric says, which is set now and then."""
         self.compact(seconds=31)
-        return float(self.metrics.proof_differences.labels(check)._value.get())
+        return float(self.metrics.reconciliation_differences.labels(check)._value.get())
 
     def execute(self, query: str, *parameters: Any) -> None:
         """Change the state database by hand."""
@@ -98,10 +100,10 @@ class Proved(Pipeline):
 def fill(pipeline: Proved) -> Proved:
     """Groups 1 and 2, learner 1 in both, learner 2 in group 2, teacher 3 of group 1; a first night has gone by."""
     pipeline.target()
-    pipeline.told(an_owner(), a_school(1), a_group(1), a_group(2), a_person(1), a_person(2), a_person(3))
-    pipeline.told(an_enrolment(1, person=1, group=1), an_enrolment(2, person=1, group=2))
-    pipeline.told(an_enrolment(3, person=2, group=2), an_employee(1, person=3))
-    pipeline.told(an_enrolment(4, person=3, group=1, role="teacher"))
+    pipeline.published(an_owner(), a_school(1), a_group(1), a_group(2), a_person(1), a_person(2), a_person(3))
+    pipeline.published(an_enrolment(1, person=1, group=1), an_enrolment(2, person=1, group=2))
+    pipeline.published(an_enrolment(3, person=2, group=2), an_employee(1, person=3))
+    pipeline.published(an_enrolment(4, person=3, group=1, role="teacher"))
     pipeline.compact()
     pipeline.night()
     return pipeline
@@ -120,7 +122,7 @@ def id_of(person: int) -> str:
     return national_id.reveal()
 
 
-def outcomes(found: dict[str, ProofStatus]) -> dict[str, tuple[str, int | None]]:
+def outcomes(found: dict[str, ReconciliationStatus]) -> dict[str, tuple[str, int | None]]:
     return {check: (one.outcome, one.differences) for check, one in found.items()}
 
 
@@ -128,13 +130,16 @@ ALL_OK = {"files": ("ok", 0), "rules": ("ok", 0), "source": ("ok", 0)}
 
 
 def test_a_feed_in_order_is_proved_after_every_scheduled_snapshot(pipeline: Proved) -> None:
-    attempts = pipeline.metrics.proof_attempts._value.get()
-    pipeline.told(an_enrolment(1, person=1, group=1, status="withdrawn"))
+    attempts = pipeline.metrics.reconciliation_attempts._value.get()
+    pipeline.published(an_enrolment(1, person=1, group=1, status="withdrawn"))
     assert outcomes(pipeline.night()) == ALL_OK
     pipeline.compact(hours=2)
-    assert pipeline.metrics.proof_attempts._value.get() == attempts + 1
-    assert pipeline.metrics.proof_last_success_timestamp_seconds._value.get() >= pipeline.now.timestamp() - 3 * 3600
-    assert pipeline.proof().problems == []
+    assert pipeline.metrics.reconciliation_attempts._value.get() == attempts + 1
+    assert (
+        pipeline.metrics.reconciliation_last_success_timestamp_seconds._value.get()
+        >= pipeline.now.timestamp() - 3 * 3600
+    )
+    assert pipeline.reconciliation().problems == []
 
 
 def test_a_published_record_changed_by_hand_is_told_right_by_the_next_cut(pipeline: Proved) -> None:
@@ -145,7 +150,7 @@ def test_a_published_record_changed_by_hand_is_told_right_by_the_next_cut(pipeli
         found = pipeline.night()
     assert (found["rules"].outcome, found["rules"].details) == ("differs", ["person 1"])
     assert pipeline.differences("rules") == 1
-    (said,) = [line for line in logs if line["event"] == "proof" and line["check"] == "rules"]
+    (said,) = [line for line in logs if line["event"] == "reconciliation" and line["check"] == "rules"]
     assert (said["log_level"], said["details"]) == ("error", ["person 1"])
     assert id_of(1) not in str(logs)
     delta = pipeline.delta(pipeline.manifest().head_seq)
@@ -181,9 +186,9 @@ def test_a_snapshot_that_is_not_the_sum_begins_a_new_epoch_once(pipeline: Proved
     assert "1 x a membership record is missing" in wrong.details[0]
     assert pipeline.differences("files") == 1
     pipeline.compact(minutes=1)
-    told = pipeline.manifest()
-    assert told.epoch != epoch
-    assert (told.epoch_seq, told.snapshot.seq, told.head_seq) == (1, 1, 2)
+    published = pipeline.manifest()
+    assert published.epoch != epoch
+    assert (published.epoch_seq, published.snapshot.seq, published.head_seq) == (1, 1, 2)
     (again,) = pipeline.delta(2)
     assert (again.record.key, again.recstatus) == (
         RecordKey(RecordKind.MEMBERSHIP, "group-2", id_of(2)),
@@ -192,7 +197,7 @@ def test_a_snapshot_that_is_not_the_sum_begins_a_new_epoch_once(pipeline: Proved
     pipeline.compact(hours=1)
     assert outcomes(pipeline.last()) == ALL_OK
     assert outcomes(pipeline.night()) == ALL_OK
-    assert pipeline.manifest().epoch == told.epoch
+    assert pipeline.manifest().epoch == published.epoch
 
 
 def test_where_what_is_told_is_right_the_new_epoch_has_nothing_to_repair(pipeline: Proved) -> None:
@@ -202,20 +207,20 @@ def test_where_what_is_told_is_right_the_new_epoch_has_nothing_to_repair(pipelin
     pipeline.source.execute("update person set given_name = 'Eva' where id = 1")
     assert outcomes(pipeline.night()) == ALL_OK | {"files": ("differs", 1)}
     pipeline.compact(minutes=1)
-    told = pipeline.manifest()
-    assert (told.epoch != epoch, told.snapshot.seq, told.head_seq) == (True, 1, 1)
+    published = pipeline.manifest()
+    assert (published.epoch != epoch, published.snapshot.seq, published.head_seq) == (True, 1, 1)
     pipeline.compact(hours=1)
     assert outcomes(pipeline.last()) == ALL_OK
-    assert pipeline.manifest().epoch == told.epoch
+    assert pipeline.manifest().epoch == published.epoch
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"<enterprise/>"), Path.unlink])
 def test_a_file_that_was_changed_or_removed_is_left_to_a_person(
     pipeline: Proved, damage: Callable[[Path], object]
 ) -> None:
-    pipeline.told(an_enrolment(1, person=1, group=1, status="withdrawn"))
+    pipeline.published(an_enrolment(1, person=1, group=1, status="withdrawn"))
     pipeline.compact(minutes=5)
-    pipeline.told(a_group(2, name="Ny"))
+    pipeline.published(a_group(2, name="Ny"))
     pipeline.compact(minutes=5)
     epoch = pipeline.manifest().epoch
     damage(pipeline.folder() / "deltas/1.xml")
@@ -262,13 +267,13 @@ def test_a_resync_is_asked_for_once_where_that_is_allowed(pipeline: Proved) -> N
     assert pipeline.night()["source"].repair == "a resync of owner 1 is asked for"
     pipeline.compact(hours=1)
     rows = pipeline.source.execute("select owner_id, requested_by from imsfeed.resync").fetchall()
-    assert rows == [(1, "proof")]
+    assert rows == [(1, "reconciliation")]
 
 
 def facts_proof(pipeline: Proved, pause: Callable[[float], bool]) -> Checked:
-    with source_reader.connect(pipeline.settings.proof_source_dsn.get_secret_value()) as session:  # type: ignore[union-attr]
+    with source_reader.connect(pipeline.settings.reconcile_source_dsn.get_secret_value()) as session:  # type: ignore[union-attr]
         reader = SourceReader(session, "public", "imsfeed", REFERENCE_MAPPING)
-        return FactsProof(pipeline.connection, reader, "test", 0, pause).check(1, again_seconds=0)
+        return FactsComparison(pipeline.connection, reader, "test", 0, pause).check(1, again_seconds=0)
 
 
 def test_what_is_on_its_way_is_waited_for(pipeline: Proved) -> None:
@@ -290,7 +295,7 @@ def test_what_changed_after_the_source_was_read_is_looked_at_again(pipeline: Pro
 
     def changes_meanwhile(seconds: float) -> bool:
         if not paused:
-            pipeline.told(a_person(2, given_name="Ny"))
+            pipeline.published(a_person(2, given_name="Ny"))
         paused.append(seconds)
         return False
 
@@ -326,9 +331,9 @@ def test_a_source_transaction_that_has_arrived_in_part_is_waited_for(pipeline: P
 
 
 def test_values_that_only_look_different_are_the_same(pipeline: Proved) -> None:
-    pipeline.told(a_group(3), an_enrolment(9, person=1, group=3))
+    pipeline.published(a_group(3), an_enrolment(9, person=1, group=3))
     pipeline.source.execute("update course_group set ends_on = 'infinity', starts_on = '-infinity' where id = 3")
-    pipeline.told(*(a_person(number, feide_name=None) for number in (1, 2, 3)))
+    pipeline.published(*(a_person(number, feide_name=None) for number in (1, 2, 3)))
     pipeline.source.execute("alter table person alter feide_name type char(40)")
     pipeline.source.execute("update person set feide_name = 'ada@fjordvik.no' where id = 1")
     pipeline.commit(a_group(3, starts_on=None, ends_on=None), a_person(1, feide_name="ada@fjordvik.no".ljust(40)))
@@ -342,10 +347,10 @@ def test_a_row_that_cannot_be_a_fact_is_left_to_the_quarantine(pipeline: Proved)
 
 
 def test_changes_that_are_not_told_yet_are_no_difference(pipeline: Proved) -> None:
-    pipeline.told(
+    pipeline.published(
         a_person(1, given_name="Ny"), an_enrolment(3, person=2, group=2, status="withdrawn"), a_group(2, name="X")
     )
-    assert {one.check: one.outcome for one in pipeline.prove()} == {"files": "ok", "rules": "ok", "source": "ok"}
+    assert {one.check: one.outcome for one in pipeline.reconcile()} == {"files": "ok", "rules": "ok", "source": "ok"}
     pipeline.execute("update imsfeed.published set xml = replace(xml, 'Ada', 'Eva') where kind = 1 and person_id = 3")
     assert check_rules(pipeline.connection, 1).details == ("person 3",)
 
@@ -354,7 +359,7 @@ def test_who_waits_for_approval_is_no_difference(pipeline: Proved) -> None:
     limits = {"hold_hour_persons": 0, "hold_hour_persons_percent": 0}
     targets_table.set_settings(pipeline.connection, "lms", limits, "test")
     pipeline.compact(seconds=1)
-    pipeline.told(an_enrolment(3, person=2, group=2, status="withdrawn"))
+    pipeline.published(an_enrolment(3, person=2, group=2, status="withdrawn"))
     pipeline.compact(seconds=1)
     assert pipeline.manifest().state == "held"
     assert check_rules(pipeline.connection, 1).outcome == "ok"
@@ -363,7 +368,7 @@ def test_who_waits_for_approval_is_no_difference(pipeline: Proved) -> None:
 
 
 def test_dates_that_are_reached_but_not_told_yet_are_no_difference(pipeline: Proved) -> None:
-    pipeline.told(an_enrolment(3, person=2, group=2, ends_on=pipeline.now.date()))
+    pipeline.published(an_enrolment(3, person=2, group=2, ends_on=pipeline.now.date()))
     pipeline.compact(minutes=5)
     pipeline.now = pipeline.now.replace(day=pipeline.now.day + 2)
     assert check_rules(pipeline.connection, 1).outcome == "ok"
@@ -375,14 +380,14 @@ def test_without_a_source_to_compare_with_the_check_is_passed_over(state_dsn: st
     pipeline.commit(an_owner(), a_school(1), a_group(1), a_person(1), an_enrolment(1))
     pipeline.compact()
     found = pipeline.last()
-    assert (found["source"].outcome, found["source"].details) == ("skipped", ["PROOF_SOURCE_DSN is not set"])
+    assert (found["source"].outcome, found["source"].details) == ("skipped", ["RECONCILE_SOURCE_DSN is not set"])
     pipeline.close()
 
 
 def test_a_source_that_is_away_is_unfinished_and_tried_again(pipeline: Proved) -> None:
-    nowhere = {"proof_source_dsn": "postgresql://proof:secret@127.0.0.1:1/none"}
+    nowhere = {"reconcile_source_dsn": "postgresql://proof:secret@127.0.0.1:1/none"}
     settings = pipeline.settings.model_validate(pipeline.settings.model_dump() | nowhere)
-    found = prove(pipeline.connection, settings, REFERENCE_MAPPING, 1, pipeline.now, pause=lambda _seconds: False)
+    found = reconcile(pipeline.connection, settings, REFERENCE_MAPPING, 1, pipeline.now, pause=lambda _seconds: False)
     assert found[2].outcome == "unfinished"
     assert "secret" not in str(found)
 
@@ -403,13 +408,13 @@ def test_the_command_proves_at_once_and_exits_with_1_if_anything_differs(
         "KAFKA_TOPIC": "test",
     }.items():
         monkeypatch.setenv(name, value)
-    result = CliRunner().invoke(app, ["prove", "lms"])
+    result = CliRunner().invoke(app, ["reconcile", "lms"])
     assert (result.exit_code, result.stdout.splitlines()[:2]) == (
         0,
         ["files: ok (0 differences)", "rules: ok (0 differences)"],
     )
     pipeline.execute("delete from imsfeed.published where kind = 1 and person_id = 3")
-    result = CliRunner().invoke(app, ["prove", "lms"])
+    result = CliRunner().invoke(app, ["reconcile", "lms"])
     assert result.exit_code == 1
     assert "  person 3\n  repair: the next cut compares everything anew\n" in result.stdout
     status = CliRunner().invoke(app, ["status"], env={"COLUMNS": "200"})

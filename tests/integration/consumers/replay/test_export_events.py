@@ -54,4 +54,4 @@ def test_a_topic_is_written_and_replays(
     result = Replay([a_target(), a_target(owner=2)], tmp_path).run(events_file.read(written.splitlines(), "export"))
     assert result.messages == len(story.text)
     assert [target.deltas for target in result.targets] == [1, 0]
-    assert list(result.targets[0].told.values()) == [38, 1, 38]
+    assert list(result.targets[0].published.values()) == [38, 1, 38]

@@ -27,22 +27,24 @@ def typed(settings: Settings, *arguments: str) -> Result:
     return CliRunner().invoke(app, ["resync", *arguments], env=environment)
 
 
-def test_an_owner_is_asked_for_and_waited_for(source: Connection, settings: Settings, told: Topic) -> None:
+def test_an_owner_is_asked_for_and_waited_for(source: Connection, settings: Settings, published: Topic) -> None:
     add_persons(source, 1, 2)
     with capturing(settings):
         result = typed(settings, "1")
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "owner 1: 4 rows told anew")
-    until(lambda: sum(one.resync_owner == 1 for _, one in told.read()) == 3, what="owner and persons are told anew")
+    until(
+        lambda: sum(one.resync_owner == 1 for _, one in published.read()) == 3, what="owner and persons are told anew"
+    )
 
 
-def test_everything_is_asked_for_and_waited_for(source: Connection, settings: Settings, told: Topic) -> None:
+def test_everything_is_asked_for_and_waited_for(source: Connection, settings: Settings, published: Topic) -> None:
     add_persons(source, 1)
     with capturing(settings):
-        until(told.persons, what="the person is told")
+        until(published.persons, what="the person is told")
         result = typed(settings, "all")
         assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "every table: 6 rows told anew")
-        until(lambda: len(told.persons()) == 2, what="the person is told anew")
-    assert persons_told(told.facts()) == persons_of(source)
+        until(lambda: len(published.persons()) == 2, what="the person is told anew")
+    assert persons_told(published.facts()) == persons_of(source)
 
 
 def test_a_request_that_is_not_waited_for_stands(source: Connection, settings: Settings) -> None:

@@ -20,7 +20,7 @@ from deploy.doctor.feed_checks import check_feed
 from deploy.doctor.finding import Area, Finding, Findings
 from deploy.doctor.kafka_checks import check_kafka, check_topic
 from deploy.doctor.machine_checks import check_mail, check_metrics, check_zone
-from deploy.doctor.source_checks import check_proof_source, check_source
+from deploy.doctor.source_checks import check_reconciliation_source, check_source
 from deploy.doctor.state_checks import check_state
 from deploy.doctor.target_checks import check_targets
 from deploy.local.postgres import LocalPostgres
@@ -94,7 +94,7 @@ def state(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
 
 
 def test_a_healthy_installation_has_no_wrong_line(healthy: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(healthy.environment, "PROOF_SOURCE_DSN", healthy.environment["SOURCE_DSN"])
+    monkeypatch.setitem(healthy.environment, "RECONCILE_SOURCE_DSN", healthy.environment["SOURCE_DSN"])
     monkeypatch.setitem(healthy.environment, "METRICS_PORT", str(healthy.ports["compact"]))
     said = healthy.imsfeed("doctor", "--json")
     found = msgspec.json.decode(said[said.index("[") : said.rindex("]") + 1], type=list[Finding])
@@ -107,7 +107,7 @@ def test_a_healthy_installation_has_no_wrong_line(healthy: Installation, monkeyp
 def test_a_container_is_not_told_of_what_it_does_not_need() -> None:
     settings = Settings()
     assert lines(check_source(settings)) == {"reachable": ("not looked at", "SOURCE_DSN: not configured here")}
-    for checks in (check_proof_source, check_state, check_targets, check_mail):
+    for checks in (check_reconciliation_source, check_state, check_targets, check_mail):
         ((status, text),) = lines(checks(settings)).values()
         assert (status, "not configured here" in text) == ("not looked at", True)
 
@@ -127,15 +127,19 @@ def test_servers_that_are_away_are_a_line_each_and_what_is_behind_them_is_not_lo
     settings = Settings.model_validate({
         "source_dsn": nowhere,
         "state_dsn": nowhere,
-        "proof_source_dsn": nowhere,
+        "reconcile_source_dsn": nowhere,
         "kafka_bootstrap_servers": f"127.0.0.1:{free_port()}",
     })
     for checks, wrong in ((check_source, "reachable"), (check_state, "reachable"), (check_kafka, "reachable")):
         found = lines(checks(settings))
         assert found[wrong][0] == "wrong"
         assert "not looked at" in {status for status, _ in found.values()}
-    assert lines(check_proof_source(settings))["select"][0] == "wrong"
-    assert "secret" not in str([*check_source(settings), *check_state(settings), *check_proof_source(settings)])
+    assert lines(check_reconciliation_source(settings))["select"][0] == "wrong"
+    assert "secret" not in str([
+        *check_source(settings),
+        *check_state(settings),
+        *check_reconciliation_source(settings),
+    ])
 
 
 @pytest.mark.parametrize(
@@ -236,19 +240,19 @@ def test_a_role_without_rights_is_told_what_it_lacks(healthy: Installation, sett
     try:
         healthy.source.execute("grant usage on schema public, imsfeed to weak; grant select on imsfeed.capture to weak")
         dsn = psycopg.conninfo.make_conninfo(settings.source(), user="weak", password="weak")
-        weak = Settings.model_validate(settings.model_dump() | {"source_dsn": dsn, "proof_source_dsn": dsn})
+        weak = Settings.model_validate(settings.model_dump() | {"source_dsn": dsn, "reconcile_source_dsn": dsn})
         found = lines(check_source(weak))
         assert found["REPLICATION"] == ("wrong", "the role lacks it")
         assert found["table public.person"] == ("wrong", "may not be read")
         assert found["heartbeat"] == ("wrong", "permission denied for table heartbeat")
-        assert lines(check_proof_source(weak))["select"][0] == "wrong"
+        assert lines(check_reconciliation_source(weak))["select"][0] == "wrong"
         healthy.source.execute("grant select on all tables in schema public to weak")
-        assert lines(check_proof_source(weak)) == {
+        assert lines(check_reconciliation_source(weak)) == {
             "select": ("ok", "every table may be read"),
             "rights": ("ok", "may only read"),
         }
-        strong = weak.model_copy(update={"proof_source_dsn": settings.source_dsn})
-        assert lines(check_proof_source(strong))["rights"][0] == "warning"
+        strong = weak.model_copy(update={"reconcile_source_dsn": settings.source_dsn})
+        assert lines(check_reconciliation_source(strong))["rights"][0] == "warning"
     finally:
         healthy.source.execute("drop owned by weak; drop role weak")
 
@@ -318,7 +322,8 @@ def test_a_path_that_stands_still_is_found(
             " updated_at = now() - interval '1 h', open_owners = case partition when 1 then array[1] else '{}' end"
         )
         state.execute(
-            "insert into imsfeed.mark (owner_id, kind, id, marked_at) values (1, 'person', 1, now() - interval '1 h')"
+            "insert into imsfeed.pending_change (owner_id, kind, id, noted_at) values (1, 'person', 1, now() -"
+            " interval '1 h')"
         )
         state.execute(
             "insert into imsfeed.quarantine (topic, partition, message_offset, reason, detail)"
@@ -328,14 +333,14 @@ def test_a_path_that_stands_still_is_found(
         assert found["heartbeats"] == ("warning", "late in partitions 1")
         assert found["open transactions"] == ("wrong", "owners 1 have waited long")
         assert found["quarantine"] == ("warning", "1 messages")
-        assert found["marks"][0] == "wrong"
+        assert found["pending changes"][0] == "wrong"
         other = settings.model_copy(update={"kafka_partitions": 3})
         assert lines(check_state(other))["partitions"] == ("warning", "not begun: 2")
     finally:
         state.execute("delete from imsfeed.quarantine")
         state.execute("update imsfeed.topic_partition set open_owners = '{}'")
         healthy.start("materialize", "compact")
-    until(lambda: lines(check_state(settings))["marks"][0] == "ok", what="compact has told the mark")
+    until(lambda: lines(check_state(settings))["pending changes"][0] == "ok", what="compact has told the mark")
 
 
 def test_a_database_in_another_encoding_or_at_another_time_is_found(
@@ -362,7 +367,7 @@ def test_targets_that_cannot_go_on_are_found(
     try:
         state.execute("update imsfeed.target set snapshot_through = snapshot_through - 3, orgnr = '999999999'")
         state.execute(
-            "insert into imsfeed.proof (target_id, proved_at, checked, outcome, differences, details)"
+            "insert into imsfeed.reconciliation (target_id, reconciled_at, checked, outcome, differences, details)"
             " select target_id, now(), 'rules', 'differs', 1, '{person 7}' from imsfeed.target"
         )
         found = lines(check_targets(settings))
@@ -375,7 +380,7 @@ def test_targets_that_cannot_go_on_are_found(
         assert lines(check_targets(settings))["targets"][0] == "warning"
     finally:
         healthy.imsfeed("targets", "apply", str(healthy.folder / "targets.toml"))
-        state.execute("delete from imsfeed.proof")
+        state.execute("delete from imsfeed.reconciliation")
         state.execute("update imsfeed.target set orgnr = (select orgnr from imsfeed.owner)")
         healthy.start("compact")
 

@@ -107,7 +107,7 @@ def test_no_role_of_the_state_defines_or_removes_anything(state_roles: Dsns, rol
     refused(
         state_roles[role],
         "drop table imsfeed.published",
-        "truncate imsfeed.mark",
+        "truncate imsfeed.pending_change",
         "alter table imsfeed.person add column x text",
         "create table imsfeed.mine (id integer)",
         "create table public.mine (id integer)",
@@ -122,8 +122,8 @@ def test_no_role_of_the_state_defines_or_removes_anything(state_roles: Dsns, rol
 
 
 def test_materialize_cannot_change_what_importers_are_told(state_roles: Dsns) -> None:
-    told = deleting("published", "delta", "snapshot", "tombstone", "target", "left_out", "remark", "id_change")
-    refused(state_roles["materialize"], *told, "update imsfeed.target set settings = '{}'")
+    published = deleting("published", "delta", "snapshot", "tombstone", "target", "exclusion", "warning", "id_change")
+    refused(state_roles["materialize"], *published, "update imsfeed.target set settings = '{}'")
 
 
 def test_compact_cannot_change_what_the_source_has_said(state_roles: Dsns) -> None:
@@ -141,7 +141,7 @@ def test_whoever_only_looks_changes_nothing_and_sees_no_message(state_roles: Dsn
         "select message_value from imsfeed.quarantine",
         "select * from imsfeed.quarantine",
         "update imsfeed.target set recompute = true",
-        *deleting("mark"),
+        *deleting("pending_change"),
     )
 
 

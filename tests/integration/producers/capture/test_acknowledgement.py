@@ -57,7 +57,7 @@ def test_the_slot_is_never_further_than_capture_has_noted(source: Connection, se
 
 
 def test_what_kafka_never_acknowledged_is_sent_again_as_it_was(
-    source: Connection, settings: Settings, told: Topic
+    source: Connection, settings: Settings, published: Topic
 ) -> None:
     with capturing(settings):
         pass
@@ -68,8 +68,8 @@ def test_what_kafka_never_acknowledged_is_sent_again_as_it_was(
             add_persons(source, 3, owner=2)
             until(lambda: len(silent.persons()) == 3, what="the persons are sent")
     with capturing(settings):
-        until(lambda: len(told.rows()) == 3, what="the persons are told")
-    assert told.persons() == silent.persons()
+        until(lambda: len(published.rows()) == 3, what="the persons are told")
+    assert published.persons() == silent.persons()
 
 
 def test_an_idle_source_is_confirmed_all_the_same(source: Connection, settings: Settings) -> None:

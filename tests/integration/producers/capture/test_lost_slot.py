@@ -7,29 +7,29 @@ from tests.support.capturing import Topic, add_persons, capturing, persons_of, p
 from tests.support.waiting import until
 
 
-def same_as_the_source(source: Connection, told: Topic) -> None:
-    until(lambda: persons_told(told.facts()) == persons_of(source), what="the facts are what the source has")
+def same_as_the_source(source: Connection, published: Topic) -> None:
+    until(lambda: persons_told(published.facts()) == persons_of(source), what="the facts are what the source has")
 
 
 def test_a_slot_that_is_lost_is_recovered_from_by_a_resync_of_all(
-    source: Connection, settings: Settings, told: Topic
+    source: Connection, settings: Settings, published: Topic
 ) -> None:
     add_persons(source, 1, 2)
     with capturing(settings):
-        until(lambda: len(told.rows()) == 2, what="both are told")
+        until(lambda: len(published.rows()) == 2, what="both are told")
     source.execute("select pg_drop_replication_slot(%s)", [settings.source_slot])
     source.execute("delete from person where id = 1")
     source_setup.apply(source, settings, reload=True)
     with capturing(settings):
-        same_as_the_source(source, told)
+        same_as_the_source(source, published)
 
 
 def test_a_slot_that_the_source_has_given_up_is_recovered_from_by_a_resync_of_all(
-    source: Connection, settings: Settings, told: Topic
+    source: Connection, settings: Settings, published: Topic
 ) -> None:
     add_persons(source, 1, 2)
     with capturing(settings):
-        until(lambda: len(told.rows()) == 2, what="both are told")
+        until(lambda: len(published.rows()) == 2, what="both are told")
     source.execute("alter system set max_slot_wal_keep_size = '1MB'")
     try:
         source.execute("select pg_reload_conf()")
@@ -46,11 +46,11 @@ def test_a_slot_that_the_source_has_given_up_is_recovered_from_by_a_resync_of_al
         source.execute("select pg_reload_conf()")
     source_setup.apply(source, settings, reload=True)
     with capturing(settings):
-        same_as_the_source(source, told)
+        same_as_the_source(source, published)
 
 
 def test_a_heartbeat_that_loses_its_session_ends_the_stream_for_a_moment(
-    source: Connection, settings: Settings, told: Topic
+    source: Connection, settings: Settings, published: Topic
 ) -> None:
     """A source that shuts down would wait for confirmations that cannot come any more."""
     slow = settings.model_copy(update={"heartbeat_seconds": 1000})
@@ -61,4 +61,4 @@ def test_a_heartbeat_that_loses_its_session_ends_the_stream_for_a_moment(
         source.execute(kill, ["imsfeed heartbeat", source.info.dbname])
         until(lambda: running.value("replication_reconnects_total") >= 1, what="it begins again")
         add_persons(source, 1)
-        until(lambda: told.rows() == [(1, "c", 1)], what="the person is told")
+        until(lambda: published.rows() == [(1, "c", 1)], what="the person is told")

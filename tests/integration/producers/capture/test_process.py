@@ -19,66 +19,69 @@ from tests.support.waiting import until
 
 
 def test_rows_that_were_there_are_loaded_and_what_comes_after_is_streamed(
-    source: Connection, settings: Settings, told: Topic
+    source: Connection, settings: Settings, published: Topic
 ) -> None:
     add_persons(source, 1, 2)
     with capturing(settings):
         add_persons(source, 3)
-        until(lambda: (1, "c", 3) in told.rows(), what="the new person is told")
-    assert told.rows() == [(1, "r", 1), (1, "r", 2), (1, "c", 3)]
-    loaded = [(partition, change) for partition, change in told.changes if change.loading]
+        until(lambda: (1, "c", 3) in published.rows(), what="the new person is told")
+    assert published.rows() == [(1, "r", 1), (1, "r", 2), (1, "c", 3)]
+    loaded = [(partition, change) for partition, change in published.changes if change.loading]
     assert {(partition, change.table) for partition, change in loaded if change.ends_transaction} == {
         (partition, "heartbeat") for partition in range(PARTITIONS)
     }
     query = "select epoch, loaded_at is not null, (loaded_lsn - '0/0')::bigint from imsfeed.capture"
     epoch, is_loaded, lsn = source.execute(query).fetchone() or (0, False, 0)
-    assert {change.position.epoch for _, change in told.changes} == {epoch}
+    assert {change.position.epoch for _, change in published.changes} == {epoch}
     assert is_loaded
     # The first commit that is streamed may begin at this very position.
     assert all(change.position.lsn < lsn for _, change in loaded)
 
 
-def test_a_loaded_row_looks_like_a_streamed_one(source: Connection, settings: Settings, told: Topic) -> None:
+def test_a_loaded_row_looks_like_a_streamed_one(source: Connection, settings: Settings, published: Topic) -> None:
     add_persons(source, 1)
     source.execute("update person set birth_date = '1990-01-08', protected = true")
     with capturing(settings):
         source.execute("update person set email = null")
-        until(lambda: len(told.rows()) == 2, what="the change is told")
-    (_, loaded), (_, streamed) = [item for item in told.read() if item[1].table == "person"]
+        until(lambda: len(published.rows()) == 2, what="the change is told")
+    (_, loaded), (_, streamed) = [item for item in published.read() if item[1].table == "person"]
     assert loaded.after is not None
     assert loaded.after["birth_date"] == "1990-01-08"
     assert loaded.after == streamed.after
     assert list(loaded.after) == list(streamed.after or ())
 
 
-def test_a_row_of_several_megabytes_holds_nothing_up(source: Connection, settings: Settings, told: Topic) -> None:
+def test_a_row_of_several_megabytes_holds_nothing_up(source: Connection, settings: Settings, published: Topic) -> None:
     with capturing(settings):
         name = os.urandom(2_000_000).hex()
         source.execute("insert into school (owner_id, id, name) values (1, 7, %s)", (name,))
-        until(lambda: len(told.read()) >= 1 and any(c.table == "school" for _, c in told.changes), what="the row")
-    (change,) = [change for _, change in told.changes if change.table == "school"]
+        until(
+            lambda: len(published.read()) >= 1 and any(c.table == "school" for _, c in published.changes),
+            what="the row",
+        )
+    (change,) = [change for _, change in published.changes if change.table == "school"]
     assert (change.after or {})["name"] == name
 
 
 def test_a_person_who_moves_to_another_owner_leaves_one_partition_and_joins_the_other(
-    source: Connection, settings: Settings, told: Topic
+    source: Connection, settings: Settings, published: Topic
 ) -> None:
     add_persons(source, 7)
     with capturing(settings):
         source.execute("update person set owner_id = 2")
-        until(lambda: len(told.rows()) == 3, what="the move is told")
-    assert sorted(told.rows()) == [(1, "d", 7), (1, "r", 7), (2, "c", 7)]
+        until(lambda: len(published.rows()) == 3, what="the move is told")
+    assert sorted(published.rows()) == [(1, "d", 7), (1, "r", 7), (2, "c", 7)]
 
 
 def test_a_transaction_over_two_owners_ends_in_both_partitions(
-    source: Connection, settings: Settings, told: Topic
+    source: Connection, settings: Settings, published: Topic
 ) -> None:
     with capturing(settings):
         with source.transaction():
             add_persons(source, 1, 2, owner=1)
             add_persons(source, 3, 4, owner=2)
-        until(lambda: len(told.rows()) == 4, what="all four are told")
-    persons = [(partition, change) for partition, change in told.read() if change.table == "person"]
+        until(lambda: len(published.rows()) == 4, what="all four are told")
+    persons = [(partition, change) for partition, change in published.read() if change.table == "person"]
     assert {(partition, change.position.ordinal) for partition, change in persons if change.ends_transaction} == {
         (1, 2),
         (2, 4),
@@ -86,24 +89,24 @@ def test_a_transaction_over_two_owners_ends_in_both_partitions(
 
 
 def test_nothing_is_lost_over_a_stop_and_what_comes_twice_is_no_news(
-    source: Connection, settings: Settings, told: Topic
+    source: Connection, settings: Settings, published: Topic
 ) -> None:
     with capturing(settings):
         # The stop may come in the middle of this transaction, which is then sent again from its beginning.
         add_persons(source, *range(200))
     add_persons(source, *range(200, 300))
     with capturing(settings):
-        until(lambda: {row for _, _, row in told.rows()} == set(range(300)), what="all 300 are told")
+        until(lambda: {row for _, _, row in published.rows()} == set(range(300)), what="all 300 are told")
     last: dict[int, Position] = {}
     news: list[Row] = []
-    for partition, change in told.read():
+    for partition, change in published.read():
         if is_news(last.get(partition), change):
             last[partition] = change.position
             news.append(change.after or {})
     assert [row["id"] for row in news if "id" in row] == list(range(300))
 
 
-def test_a_cut_connection_loses_nothing(source: Connection, settings: Settings, told: Topic) -> None:
+def test_a_cut_connection_loses_nothing(source: Connection, settings: Settings, published: Topic) -> None:
     with capturing(settings) as running:
         for start in range(0, 100, 20):
             add_persons(source, *range(start, start + 20))
@@ -112,11 +115,11 @@ def test_a_cut_connection_loses_nothing(source: Connection, settings: Settings, 
                 " where slot_name = %s and active_pid is not null",
                 [settings.source_slot],
             )
-        until(lambda: {row for _, _, row in told.rows()} == set(range(100)), what="all 100 are told")
+        until(lambda: {row for _, _, row in published.rows()} == set(range(100)), what="all 100 are told")
         assert running.value("replication_reconnects_total") >= 1
 
 
-def test_a_second_capture_stands_by_and_takes_over(source: Connection, settings: Settings, told: Topic) -> None:
+def test_a_second_capture_stands_by_and_takes_over(source: Connection, settings: Settings, published: Topic) -> None:
     with capturing(settings):
         second = Captured(settings)
         try:
@@ -126,7 +129,7 @@ def test_a_second_capture_stands_by_and_takes_over(source: Connection, settings:
             raise
     try:
         add_persons(source, 1)
-        until(lambda: told.rows() == [(1, "c", 1)], within=90, what="the second one has taken over")
+        until(lambda: published.rows() == [(1, "c", 1)], within=90, what="the second one has taken over")
     finally:
         second.end()
 
@@ -148,13 +151,15 @@ def test_another_number_of_partitions_than_the_topics_is_refused(settings: Setti
 
 
 @pytest.mark.usefixtures("source")
-def test_the_heartbeat_goes_through_to_every_partition(settings: Settings, told: Topic) -> None:
+def test_the_heartbeat_goes_through_to_every_partition(settings: Settings, published: Topic) -> None:
     started = time.time()
     with capturing(settings) as running:
 
         def beaten() -> set[int]:
-            told.read()
-            return {partition for partition, change in told.changes if (change.table, change.op) == ("heartbeat", "u")}
+            published.read()
+            return {
+                partition for partition, change in published.changes if (change.table, change.op) == ("heartbeat", "u")
+            }
 
         until(lambda: beaten() == set(range(PARTITIONS)), what="a beat has come through each partition")
         assert running.value("heartbeat_written_timestamp_seconds") >= started

@@ -40,7 +40,7 @@ def settings_with(settings: Settings, folder: Path, mapping: str) -> Settings:
 
 
 def test_a_column_that_is_added_is_logged_once_and_nothing_stops(
-    source: Connection, settings: Settings, told: Topic, capsys: pytest.CaptureFixture[str]
+    source: Connection, settings: Settings, published: Topic, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with capturing(settings):
         add_persons(source, 1)
@@ -48,32 +48,34 @@ def test_a_column_that_is_added_is_logged_once_and_nothing_stops(
         add_persons(source, 2)
         source.execute("alter table person add column hat_size integer")
         add_persons(source, 3)
-        until(lambda: len(told.rows()) == 3, what="all are told")
-    assert persons_told(told.facts()).keys() == {(1, 1), (1, 2), (1, 3)}
+        until(lambda: len(published.rows()) == 3, what="all are told")
+    assert persons_told(published.facts()).keys() == {(1, 1), (1, 2), (1, 3)}
     said = [line for line in capsys.readouterr().out.splitlines() if "not mapped was added" in line]
     assert [name in line for name, line in zip(("shoe_size", "hat_size"), said, strict=True)] == [True, True]
 
 
 def test_a_renamed_column_stops_capture_before_any_change_with_the_new_name(
-    source: Connection, settings: Settings, told: Topic, tmp_path: Path
+    source: Connection, settings: Settings, published: Topic, tmp_path: Path
 ) -> None:
     add_persons(source, 1, 2)
     slow = settings.model_copy(update={"heartbeat_seconds": 1000})
     with capturing(slow) as running:
-        until(lambda: len(told.rows()) == 2, what="both are told")
+        until(lambda: len(published.rows()) == 2, what="both are told")
         source.execute("alter table person rename family_name to etternavn")
         source.execute("update person set etternavn = 'Ny' where id = 1")
         source.execute("delete from person where id = 2")
         refused(running, r"person has no column family_name \(person\.family_name\).*not mapped: etternavn;")
-    assert len(told.rows()) == 2, "nothing was sent that nobody can read"
+    assert len(published.rows()) == 2, "nothing was sent that nobody can read"
 
     mapping = '[person]\ncolumns = { family_name = "etternavn" }\n'
     mended = settings_with(settings, tmp_path, mapping)
     source_setup.apply(source, mended, reload=True)
     ours = parse_mapping(mapping)
     with capturing(mended):
-        until(lambda: persons_told(told.facts(ours)) == persons_of(source, ours), what="the facts are the source's")
-    assert persons_told(told.facts(ours)) == {(1, 1): "Ny"}
+        until(
+            lambda: persons_told(published.facts(ours)) == persons_of(source, ours), what="the facts are the source's"
+        )
+    assert persons_told(published.facts(ours)) == {(1, 1): "Ny"}
 
 
 def test_a_renamed_column_of_an_idle_table_is_noticed_with_the_next_heartbeat(
@@ -93,13 +95,13 @@ def test_a_renamed_column_of_an_idle_table_is_noticed_with_the_next_heartbeat(
     ],
 )
 def test_a_column_that_is_dropped_or_of_another_type_stops_capture_at_its_first_change(
-    source: Connection, settings: Settings, told: Topic, change: str, told_as: str
+    source: Connection, settings: Settings, published: Topic, change: str, told_as: str
 ) -> None:
     with capturing(settings.model_copy(update={"heartbeat_seconds": 1000})) as running:
         source.execute(change.encode())
         add_persons(source, 1)
         refused(running, told_as)
-    assert told.rows() == []
+    assert published.rows() == []
 
 
 @pytest.mark.usefixtures("source")
@@ -143,16 +145,18 @@ def test_a_table_that_is_not_captured_any_more_stops_capture_with_the_next_heart
         refused(running, told_as)
 
 
-def test_a_table_that_comes_back_makes_capture_load_again(source: Connection, settings: Settings, told: Topic) -> None:
+def test_a_table_that_comes_back_makes_capture_load_again(
+    source: Connection, settings: Settings, published: Topic
+) -> None:
     with capturing(settings) as running:
         add_persons(source, 1)
-        until(lambda: len(told.rows()) == 1, what="the person is told")
+        until(lambda: len(published.rows()) == 1, what="the person is told")
         source.execute("alter publication imsfeed drop table person")
         refused(running, "person is not in it")
     add_persons(source, 2)
     source_setup.apply(source, settings)
     with capturing(settings):
-        until(lambda: persons_told(told.facts()) == persons_of(source), what="the facts are the source's")
+        until(lambda: persons_told(published.facts()) == persons_of(source), what="the facts are the source's")
 
 
 def test_a_slot_that_is_moved_while_capture_is_away_stops_it(source: Connection, settings: Settings) -> None:

@@ -21,17 +21,17 @@ def test_a_source_that_shuts_down_does_not_wait_for_confirmations_that_cannot_co
         with sessions.connect(settings.source(), "test") as source:
             source.execute(SOURCE_SCHEMA.read_bytes())
             (data,) = source.execute("show data_directory").fetchone() or ("",)
-        told = Topic(settings)
+        published = Topic(settings)
         postmaster = Path(data) / "postmaster.pid"
         with prepared(settings) as source:
             running = Captured(settings)
             until(running.is_ready, within=60, what="capture streams")
             add_persons(source, 1)
-            until(lambda: told.rows() == [(1, "c", 1)], what="the person is told")
+            until(lambda: published.rows() == [(1, "c", 1)], what="the person is told")
         os.kill(int(postmaster.read_text().split()[0]), signal.SIGINT)
         try:
             until(lambda: not postmaster.exists(), within=20, what="the server has shut down")
             assert running.error is None
         finally:
             running.end()
-            told.close()
+            published.close()

@@ -20,7 +20,7 @@ from tests.support.waiting import until
 
 
 def test_an_interrupted_load_begins_anew_with_a_higher_epoch(
-    source: Connection, settings: Settings, told: Topic, monkeypatch: pytest.MonkeyPatch
+    source: Connection, settings: Settings, published: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_persons(source, *range(50))
     monkeypatch.setattr(table_rows, "_FETCH_ROWS", 10)
@@ -33,17 +33,17 @@ def test_an_interrupted_load_begins_anew_with_a_higher_epoch(
         assert (running.error, True in running.readiness) == (None, False)
     broken = epoch_of(source)
     with capturing(settings):
-        until(lambda: len(told.rows()) == 50, what="all are told")
-    assert {change.position.epoch for _, change in told.changes} == {epoch_of(source)}
+        until(lambda: len(published.rows()) == 50, what="all are told")
+    assert {change.position.epoch for _, change in published.changes} == {epoch_of(source)}
     assert epoch_of(source) > broken
 
 
-def test_a_reload_begins_while_capture_runs(source: Connection, settings: Settings, told: Topic) -> None:
+def test_a_reload_begins_while_capture_runs(source: Connection, settings: Settings, published: Topic) -> None:
     add_persons(source, 1)
     with capturing(settings):
         source_setup.apply(source, settings, reload=True)
-        until(lambda: len(told.rows()) == 2, what="the person is loaded again")
-    first, second = (change.position.epoch for change in told.persons())
+        until(lambda: len(published.rows()) == 2, what="the person is loaded again")
+    first, second = (change.position.epoch for change in published.persons())
     assert first < second == epoch_of(source)
 
 
@@ -112,7 +112,7 @@ def test_what_another_capture_has_loaded_is_not_loaded_again(source: Connection,
 
 
 def test_a_load_by_another_capture_just_before_the_start_is_noticed(
-    source: Connection, settings: Settings, told: Topic, monkeypatch: pytest.MonkeyPatch
+    source: Connection, settings: Settings, published: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with capturing(settings):
         pass
@@ -128,12 +128,12 @@ def test_a_load_by_another_capture_just_before_the_start_is_noticed(
     monkeypatch.setattr(preflight, "check", then_overtaken)
     with capturing(settings):
         add_persons(source, 1)
-        until(told.persons, what="the person is told")
-    assert [change.position.epoch for change in told.persons()] == [epoch_of(source)]
+        until(published.persons, what="the person is told")
+    assert [change.position.epoch for change in published.persons()] == [epoch_of(source)]
 
 
 def test_a_row_that_comes_during_the_load_is_streamed_and_not_loaded(
-    source: Connection, settings: Settings, told: Topic, monkeypatch: pytest.MonkeyPatch
+    source: Connection, settings: Settings, published: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_slot = Walsender.create_slot
 
@@ -145,5 +145,5 @@ def test_a_row_that_comes_during_the_load_is_streamed_and_not_loaded(
     monkeypatch.setattr(Walsender, "create_slot", then_a_row_comes)
     with capturing(settings):
         add_persons(source, 2)
-        until(lambda: (1, "c", 2) in told.rows(), what="the next person is told")
-    assert told.rows() == [(1, "c", 1), (1, "c", 2)]
+        until(lambda: (1, "c", 2) in published.rows(), what="the next person is told")
+    assert published.rows() == [(1, "c", 1), (1, "c", 2)]

@@ -29,12 +29,12 @@ def done(source: Connection, request: int) -> None:
     until(lambda: resync_requests.standing(source, request).done_at, within=60, what=f"resync {request} is done")
 
 
-def same_as_the_source(source: Connection, told: Topic) -> None:
-    until(lambda: persons_told(told.facts()) == persons_of(source), what="the facts are what the source has")
+def same_as_the_source(source: Connection, published: Topic) -> None:
+    until(lambda: persons_told(published.facts()) == persons_of(source), what="the facts are what the source has")
 
 
 def test_what_nobody_captured_is_found_and_other_owners_are_left_alone(
-    source: Connection, settings: Settings, told: Topic
+    source: Connection, settings: Settings, published: Topic
 ) -> None:
     """A TRUNCATE is told and not applied: its rows stay as facts until a resync finds that they are gone."""
     add_persons(source, 1, 2)
@@ -45,15 +45,15 @@ def test_what_nobody_captured_is_found_and_other_owners_are_left_alone(
         request = ask(source, settings)
         done(source, request)
         assert resync_requests.standing(source, request).rows == 3, "the owner, the person, and the end mark"
-        until(lambda: persons_told(told.facts()).keys() == {(1, 2), (2, 3)}, what="the person of owner 1 is gone")
-        assert told.facts().quarantine_size() == 3, "one in each partition"
+        until(lambda: persons_told(published.facts()).keys() == {(1, 2), (2, 3)}, what="the person of owner 1 is gone")
+        assert published.facts().quarantine_size() == 3, "one in each partition"
         done(source, ask(source, settings, owner=2))
-        same_as_the_source(source, told)
+        same_as_the_source(source, published)
 
 
 def test_others_than_the_command_may_ask_for_it(source: Connection, settings: Settings) -> None:
     with capturing(settings):
-        source.execute("insert into imsfeed.resync (owner_id, requested_at, requested_by) values (2, now(), 'proof')")
+        source.execute("insert into imsfeed.resync (owner_id, requested_at, requested_by) values (2, now(), 'reconciliation')")
         until(lambda: resync_requests.oldest_open(source, settings.source_slot) is None, what="it is done")
 
 
@@ -64,22 +64,22 @@ def test_a_request_to_another_slot_is_left_to_its_capture(source: Connection, se
     assert resync_requests.standing(source, other).began_at is None
 
 
-def test_an_owner_of_which_no_row_is_left_is_gone(source: Connection, settings: Settings, told: Topic) -> None:
+def test_an_owner_of_which_no_row_is_left_is_gone(source: Connection, settings: Settings, published: Topic) -> None:
     add_persons(source, 1)
     with capturing(settings):
         source.execute("truncate owner, person")
         done(source, ask(source, settings))
-        until(lambda: not told.facts().rows(Table.OWNER).keys() & {(1, 1)}, what="the owner is gone")
-        assert persons_told(told.facts()) == {}
+        until(lambda: not published.facts().rows(Table.OWNER).keys() & {(1, 1)}, what="the owner is gone")
+        assert persons_told(published.facts()) == {}
 
 
-def test_all_of_it_is_one_transaction_of_one_owner(source: Connection, settings: Settings, told: Topic) -> None:
+def test_all_of_it_is_one_transaction_of_one_owner(source: Connection, settings: Settings, published: Topic) -> None:
     add_persons(source, 1, 2)
     add_persons(source, 3, owner=2)
     with capturing(settings):
         done(source, ask(source, settings))
-        until(lambda: [one for _, one in told.read() if one.resync_owner is not None], what="it is told")
-    resync = [(partition, change) for partition, change in told.changes if change.resync_owner is not None]
+        until(lambda: [one for _, one in published.read() if one.resync_owner is not None], what="it is told")
+    resync = [(partition, change) for partition, change in published.changes if change.resync_owner is not None]
     assert [(partition, change.table, change.op) for partition, change in resync] == [
         (1, "owner", "r"),
         (1, "person", "r"),
@@ -122,20 +122,22 @@ def end_of_writing(source_dsn: str) -> Iterator[Callable[[], None]]:
 
 
 @pytest.mark.usefixtures("end_of_writing")
-def test_the_rows_come_exactly_where_their_snapshot_stands(source: Connection, settings: Settings, told: Topic) -> None:
+def test_the_rows_come_exactly_where_their_snapshot_stands(
+    source: Connection, settings: Settings, published: Topic
+) -> None:
     """While nothing was lost, a resync in the right place changes nothing, and in a wrong place it would set back."""
     with capturing(settings):
         for _ in range(5):
             done(source, ask(source, settings))
 
     def ended() -> int:
-        told.read()
-        return sum(change.resync_owner is not None and change.ends_transaction for _, change in told.changes)
+        published.read()
+        return sum(change.resync_owner is not None and change.ends_transaction for _, change in published.changes)
 
     until(lambda: ended() == 5, what="all five have ended")
     facts = MemoryFacts()
     before: dict[tuple[int, int], str] | None = None
-    for (partition, message), (_, change) in zip(told.messages, told.changes, strict=True):
+    for (partition, message), (_, change) in zip(published.messages, published.changes, strict=True):
         if change.resync_owner is not None and before is None:
             before = persons_told(facts)
         apply(facts, partition, message)
@@ -147,7 +149,7 @@ def test_the_rows_come_exactly_where_their_snapshot_stands(source: Connection, s
 def test_one_that_broke_in_the_middle_is_done_anew_at_a_later_point(
     source: Connection,
     settings: Settings,
-    told: Topic,
+    published: Topic,
     monkeypatch: pytest.MonkeyPatch,
     end_of_writing: Callable[[], None],
 ) -> None:
@@ -168,15 +170,15 @@ def test_one_that_broke_in_the_middle_is_done_anew_at_a_later_point(
         done(source, ask(source, settings))
         assert running.value("replication_reconnects_total") >= 2
         end_of_writing()
-        same_as_the_source(source, told)
-    resync = [change for _, change in told.changes if change.resync_owner is not None]
+        same_as_the_source(source, published)
+    resync = [change for _, change in published.changes if change.resync_owner is not None]
     assert len({change.position.lsn for change in resync}) == 3
     assert sum(change.ends_transaction for change in resync) == 1
-    assert told.facts().open_owners() == frozenset()
+    assert published.facts().open_owners() == frozenset()
 
 
 def test_a_table_that_may_not_be_read_does_not_stop_the_stream(
-    source: Connection, settings: Settings, told: Topic, monkeypatch: pytest.MonkeyPatch
+    source: Connection, settings: Settings, published: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def forbidden(_reader: Connection, _table: CapturedTable, _owner: int | None = None) -> Iterator[list[Row]]:
         raise psycopg.errors.InsufficientPrivilege
@@ -187,34 +189,34 @@ def test_a_table_that_may_not_be_read_does_not_stop_the_stream(
             request = ask(source, settings)
             until(lambda: resync_requests.standing(source, request).began_at, what="it is tried")
             add_persons(source, 1)
-            until(lambda: told.rows() == [(1, "c", 1)], what="changes are told all the same")
+            until(lambda: published.rows() == [(1, "c", 1)], what="changes are told all the same")
             assert resync_requests.standing(source, request).done_at is None
         done(source, request)
         assert running.value("replication_reconnects_total") == 0
 
 
 def test_what_was_asked_for_while_capture_was_away_is_done_when_it_comes(
-    source: Connection, settings: Settings, told: Topic
+    source: Connection, settings: Settings, published: Topic
 ) -> None:
     with capturing(settings):
         pass
     request = ask(source, settings)
     with capturing(settings):
         done(source, request)
-    until(lambda: any(change.resync_owner == 1 for _, change in told.read()), what="the owner is told anew")
+    until(lambda: any(change.resync_owner == 1 for _, change in published.read()), what="the owner is told anew")
 
 
 def test_a_load_of_everything_does_what_was_asked_for_before_it(
-    source: Connection, settings: Settings, told: Topic
+    source: Connection, settings: Settings, published: Topic
 ) -> None:
     request = ask(source, settings)
     with capturing(settings):
         done(source, request)
-    assert all(change.resync_owner is None for _, change in told.read())
+    assert all(change.resync_owner is None for _, change in published.read())
 
 
 def test_the_stream_does_not_wait_for_a_transaction_that_runs_long(
-    source: Connection, settings: Settings, told: Topic, source_dsn: str
+    source: Connection, settings: Settings, published: Topic, source_dsn: str
 ) -> None:
     with capturing(settings), sessions.connect(source_dsn, "long", autocommit=False) as long:
         long.execute("insert into person (owner_id, id, given_name, family_name) values (1, 1, 'Ada', 'Testesen')")
@@ -224,15 +226,15 @@ def test_the_stream_does_not_wait_for_a_transaction_that_runs_long(
             until(lambda: source.execute(beats).fetchone() != (former,), what="a heartbeat")  # noqa: B023 - called at once
         request = ask(source, settings)
         add_persons(source, 2)
-        until(lambda: (1, "c", 2) in told.rows(), what="others are told meanwhile")
+        until(lambda: (1, "c", 2) in published.rows(), what="others are told meanwhile")
         assert resync_requests.standing(source, request).began_at is None
         long.commit()
         done(source, request)
-    same_as_the_source(source, told)
+    same_as_the_source(source, published)
 
 
 def test_a_snapshot_that_comes_late_is_given_up_and_leaves_nothing_behind(
-    source: Connection, settings: Settings, told: Topic, source_dsn: str, monkeypatch: pytest.MonkeyPatch
+    source: Connection, settings: Settings, published: Topic, source_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(owner_resync, "_HOLD_SECONDS", 0.1)
     monkeypatch.setattr(heartbeat, "_TRANSACTIONS", "select 1, 1")  # as if none ran long
@@ -241,11 +243,11 @@ def test_a_snapshot_that_comes_late_is_given_up_and_leaves_nothing_behind(
         request = ask(source, settings)
         until(lambda: resync_requests.standing(source, request).began_at, what="it is tried")
         add_persons(source, 2)
-        until(lambda: (1, "c", 2) in told.rows(), what="others are told all the same")
+        until(lambda: (1, "c", 2) in published.rows(), what="others are told all the same")
         assert resync_requests.standing(source, request).done_at is None
         monkeypatch.undo()  # nothing is tried any more
         slots = "select count(*) from pg_replication_slots where database = current_database()"
         until(lambda: source.execute(slots).fetchone() == (1,), what="the temporary slots are gone")
         long.commit()
         done(source, request)
-    same_as_the_source(source, told)
+    same_as_the_source(source, published)

@@ -72,20 +72,20 @@ def test_the_source_does_not_hang_up_while_kafka_is_silent(
 
 
 def test_rows_that_share_a_position_in_the_log_are_told_apart(
-    source: Connection, settings: Settings, told: Topic
+    source: Connection, settings: Settings, published: Topic
 ) -> None:
     with capturing(settings):
         with source.cursor().copy("copy person (owner_id, id, given_name, family_name) from stdin") as copy:
             for number in range(1, 1001):
                 copy.write_row((1, number, "Ada", "Testesen"))
-        until(lambda: len(told.rows()) == 1000, what="all rows are told")
-    persons = told.persons()
+        until(lambda: len(published.rows()) == 1000, what="all rows are told")
+    persons = published.persons()
     assert len({change.position for change in persons}) == 1000
     assert len({change.position.lsn for change in persons}) == 1
 
 
 def test_a_row_that_leaves_the_publications_filter_is_told_as_deleted(
-    source: Connection, settings: Settings, told: Topic
+    source: Connection, settings: Settings, published: Topic
 ) -> None:
     source.execute(
         f"alter publication {settings.source_publication} set table owner, school, employee, course_group, enrolment,"
@@ -96,8 +96,8 @@ def test_a_row_that_leaves_the_publications_filter_is_told_as_deleted(
         add_persons(source, 1)
         source.execute("update person set protected = true")
         source.execute("update person set protected = false")
-        until(lambda: len(told.rows()) == 3, what="every step is told")
-    assert [change.op for change in told.persons()] == ["c", "d", "c"]
+        until(lambda: len(published.rows()) == 3, what="every step is told")
+    assert [change.op for change in published.persons()] == ["c", "d", "c"]
 
 
 def test_a_column_list_that_would_make_the_sources_own_updates_fail_is_refused(

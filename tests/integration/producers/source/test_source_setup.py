@@ -148,7 +148,7 @@ def test_an_invalid_slot_is_an_error_once_changes_depend_on_it(slot: dict[str, s
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "published"),
     [
         ("drop publication imsfeed", "it does not exist"),
         ("alter publication imsfeed drop table person", "person is not in it"),
@@ -157,17 +157,17 @@ def test_an_invalid_slot_is_an_error_once_changes_depend_on_it(slot: dict[str, s
     ],
 )
 def test_what_would_lose_changes_in_silence_is_refused(
-    source: Connection, settings: Settings, spoil: str, told: str
+    source: Connection, settings: Settings, spoil: str, published: str
 ) -> None:
     source_setup.apply(source, settings)
     source.execute(spoil.encode())
-    with pytest.raises(InvalidSettingsError, match=told) as caught:
+    with pytest.raises(InvalidSettingsError, match=published) as caught:
         preflight.check(source, settings)
     assert "imsfeed setup source" in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "published"),
     [
         (
             "alter publication imsfeed set table person (owner_id, id, given_name)",
@@ -192,11 +192,11 @@ def test_what_would_lose_changes_in_silence_is_refused(
     ],
 )
 def test_a_column_that_is_not_as_the_mapping_says_is_named_with_its_table(
-    source: Connection, settings: Settings, spoil: str, told: str
+    source: Connection, settings: Settings, spoil: str, published: str
 ) -> None:
     source_setup.apply(source, settings)
     source.execute(spoil.encode())
-    with pytest.raises(InvalidSettingsError, match=told) as caught:
+    with pytest.raises(InvalidSettingsError, match=published) as caught:
         preflight.check(source, settings)
     assert "imsfeed resync all" in str(caught.value)
 

@@ -10,7 +10,7 @@ from consumers.database.targets_table import TargetRow
 from tests.support.builders import ORGNR, a_target
 
 
-def a_row(resting: float | None, **changes: Any) -> TargetRow:
+def a_row(settling: float | None, **changes: Any) -> TargetRow:
     row = TargetRow(
         target_id=1,
         owner_id=1,
@@ -22,13 +22,13 @@ def a_row(resting: float | None, **changes: Any) -> TargetRow:
         head_seq=1,
         head_sha256=None,
         head_at=None,
-        marks_through=0,
+        changes_through=0,
         dated_through=None,
         snapshot_through=None,
         owner_orgnr=ORGNR,
         open=False,
         has_snapshot=True,
-        resting=resting,
+        settling=settling,
     )
     return msgspec.structs.replace(row, **changes)
 

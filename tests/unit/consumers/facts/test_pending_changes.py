@@ -2,13 +2,13 @@
 
 from datetime import UTC, datetime
 
-from consumers.facts.pending_changes import Mark, settled
+from consumers.facts.pending_changes import PendingChange, settled
 
 SETTLE = 0.2
 
 
-def a_mark(mark_id: int, kind: str, number: int, rested: float) -> Mark:
-    return Mark(mark_id, kind, number, datetime(2026, 10, 15, tzinfo=UTC), rested)
+def a_mark(change_id: int, kind: str, number: int, settled_for: float) -> PendingChange:
+    return PendingChange(change_id, kind, number, datetime(2026, 10, 15, tzinfo=UTC), settled_for)
 
 
 def test_a_mark_is_taken_once_it_has_rested() -> None:
@@ -28,8 +28,8 @@ def test_a_person_about_whom_something_newer_still_rests_waits_for_it() -> None:
 
 
 def test_a_person_who_is_always_busy_is_told_all_the_same() -> None:
-    marks = [a_mark(4, "person", 1, 1.0), a_mark(5, "person", 1, 0.1)]
-    assert settled(marks, SETTLE, after=3).persons == {1}
+    changes = [a_mark(4, "person", 1, 1.0), a_mark(5, "person", 1, 0.1)]
+    assert settled(changes, SETTLE, after=3).persons == {1}
 
 
 def test_a_mark_that_rests_longer_than_the_one_before_it_is_not_taken_ahead() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consumers.feed.feed_directory import FeedDirectory, prove_folder
+from consumers.feed.feed_directory import FeedDirectory, verify_folder
 from consumers.replay import events_file
 from consumers.replay.replay import Replay
 from ims.errors import FeedError, ImsfeedError
@@ -154,5 +154,5 @@ def test_a_manifest_of_somebody_else_makes_nobody_read_beside_the_feed(tmp_path:
     manifest = decode((folder / MANIFEST).read_bytes())
     snapshot = msgspec.structs.replace(manifest.snapshot, path=path)
     (folder / MANIFEST).write_bytes(encode(msgspec.structs.replace(manifest, snapshot=snapshot)))
-    problems = prove_folder(folder).problems
+    problems = verify_folder(folder).problems
     assert any(f"{path}: is not there" in problem for problem in problems), problems

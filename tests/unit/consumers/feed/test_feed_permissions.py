@@ -82,7 +82,7 @@ def test_compact_refuses_before_it_connects_anywhere(feed: Path) -> None:
     settings = Settings.model_validate({"feed_directory": feed, "state_dsn": "host=localhost port=1"})
     stop = Stop()
     with pytest.raises(InvalidSettingsError, match="has mode 0755"):
-        compact.run(settings, stop, CompactMetrics(CollectorRegistry(), compact.LEFT_OUT_SERIES), lambda _: None)
+        compact.run(settings, stop, CompactMetrics(CollectorRegistry(), compact.EXCLUDED_SERIES), lambda _: None)
     stop.close()
 
 

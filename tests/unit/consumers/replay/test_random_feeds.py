@@ -12,7 +12,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumers.feed.feed_directory import prove_folder
+from consumers.feed.feed_directory import verify_folder
 from consumers.replay.replay_feed import ReplayedFeed
 from ims.feed.manifest import MANIFEST, decode
 from ims.records.model import Record, RecordKey
@@ -23,10 +23,10 @@ from ims.xml.reader import ReadRecord, read
 from tests.unit.ims.rules.random_facts import DAYS, FACTS, TARGETS
 from tests.unit.ims.rules.test_roster_oracle import Oracle
 
-Told = tuple[set[str], set[str], set[tuple[str, str]]]
+Published = tuple[set[str], set[str], set[tuple[str, str]]]
 
 
-def should_be_known(oracle: Oracle) -> Told:
+def should_be_known(oracle: Oracle) -> Published:
     """``sourcedid/id`` of persons, of groups, and of the two of each membership."""
     facts = oracle.facts
     persons = {person.id: oracle.person_id(person) for person in facts.persons.values() if oracle.person_ok(person)}
@@ -37,7 +37,7 @@ def should_be_known(oracle: Oracle) -> Told:
     return set(persons.values()), {*groups.values(), *orgs}, members
 
 
-def known(folder: Path) -> Told:
+def known(folder: Path) -> Published:
     """What an importer knows that has taken the first snapshot and every delta."""
     manifest = decode((folder / MANIFEST).read_bytes())
     first = min((folder / "snapshots").iterdir())
@@ -76,7 +76,7 @@ def test_an_importer_knows_exactly_those_whom_the_rules_let_through(
             if feed.row.state == "waiting" and feed.row.owner_orgnr is not None:
                 feed.publish_first(facts, now)
             elif feed.row.state == "ok":
-                feed.cut(facts, now)
+                feed.publication(facts, now)
                 feed.snapshot_if_due(now)
             else:
                 continue
@@ -85,8 +85,8 @@ def test_an_importer_knows_exactly_those_whom_the_rules_let_through(
             return
         feed.finish(now)
         folder = Path(root) / "100000008" / first.name
-        proof = prove_folder(folder)
-        assert proof.problems == [], "digests, chain, schema, and snapshot + deltas = next snapshot"
+        reconciliation = verify_folder(folder)
+        assert reconciliation.problems == [], "digests, chain, schema, and snapshot + deltas = next snapshot"
         assert known(folder) == should_be_known(oracle)
 
 
@@ -111,7 +111,7 @@ def test_with_holds_an_importer_knows_something_else_only_of_those_who_wait(
             if feed.row.state == "waiting" and feed.row.owner_orgnr is not None:
                 feed.publish_first(facts, now)
             elif feed.row.state == "ok":
-                feed.cut(facts, now)
+                feed.publication(facts, now)
                 feed.snapshot_if_due(now)
             else:
                 continue
@@ -120,11 +120,11 @@ def test_with_holds_an_importer_knows_something_else_only_of_those_who_wait(
             return
         feed.finish(now)
         folder = Path(root) / "100000008" / first.name
-        assert prove_folder(folder).problems == [], "snapshot + deltas = next snapshot"
+        assert verify_folder(folder).problems == [], "snapshot + deltas = next snapshot"
         waiting = feed.waiting
-        ids = {feed.told_ids.get(number) for number in waiting.persons}
+        ids = {feed.published_ids.get(number) for number in waiting.persons}
         ids |= {oracle.person_id(person) for person in oracle.facts.persons.values() if person.id in waiting.persons}
-        told, right = known(folder), should_be_known(oracle)
-        assert told[0] ^ right[0] <= ids
-        assert told[1] ^ right[1] <= waiting.groups.keys()
-        assert {member for _, member in told[2] ^ right[2]} <= ids
+        published, right = known(folder), should_be_known(oracle)
+        assert published[0] ^ right[0] <= ids
+        assert published[1] ^ right[1] <= waiting.groups.keys()
+        assert {member for _, member in published[2] ^ right[2]} <= ids

@@ -262,7 +262,7 @@ def test_a_later_load_removes_what_it_has_not_seen(replayer: Replayer, story: St
 def test_who_is_left_out_is_counted_by_reason(replayer: Replayer, story: Story) -> None:
     story.commit(1, a_person(1, protected=True), a_person(3, given_name=" "), an_employee(1, person=3))
     (target,) = replayer.replay(story).targets
-    assert {(kind.name, reason.value): n for (kind, reason), n in target.left_out.items()} == {
+    assert {(kind.name, reason.value): n for (kind, reason), n in target.excluded.items()} == {
         ("PERSON", "person_protected"): 1,
         ("PERSON", "name_incomplete"): 1,
     }

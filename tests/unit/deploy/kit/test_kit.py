@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from consumers.feed.feed_directory import prove_folder
+from consumers.feed.feed_directory import verify_folder
 from deploy.kit import kit
 from ims.feed.manifest import MANIFEST
-from ims.feed.verification import Proof
+from ims.feed.verification import Verification
 from tests.support.paths import DOCS
 
 KIT = DOCS / "importers" / "kit"
@@ -25,8 +25,8 @@ def files(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-def proof_of(folder: Path) -> Proof:
-    return prove_folder(folder)
+def proof_of(folder: Path) -> Verification:
+    return verify_folder(folder)
 
 
 def test_written_anew_it_has_the_same_bytes(written: Path) -> None:
@@ -38,9 +38,9 @@ def test_written_anew_it_has_the_same_bytes(written: Path) -> None:
 def test_every_feed_holds_together(written: Path) -> None:
     folders = [path.parent for path in (written / kit.FEED).rglob(MANIFEST)]
     assert len(folders) == 4
-    for proof in map(proof_of, folders):
-        assert proof.problems == []
-        assert proof.records > 0
+    for reconciliation in map(proof_of, folders):
+        assert reconciliation.problems == []
+        assert reconciliation.records > 0
 
 
 def test_every_case_but_those_that_say_so_is_told_to_somebody(written: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ims.feed.conflicts import Recorded, Standstill, contradiction, text_of
+from ims.feed.conflicts import HaltReason, Recorded, contradiction, text_of
 from ims.feed.manifest import Counts, DeltaEntry, Manifest, SnapshotEntry, Totals, delta_path, snapshot_path
 
 NOW = datetime(2026, 10, 15, 10, tzinfo=UTC)
@@ -81,28 +81,28 @@ def test_an_older_manifest_whose_last_delta_is_forgotten_may_be_replaced() -> No
 
 @pytest.mark.parametrize("head", [None, 0, 2])
 def test_a_manifest_with_a_greater_number_is_ahead(head: int | None) -> None:
-    assert contradiction(a_manifest(1, 2, 3), recorded(head_seq=head)) is Standstill.AHEAD
+    assert contradiction(a_manifest(1, 2, 3), recorded(head_seq=head)) is HaltReason.AHEAD
 
 
 def test_the_same_number_with_another_digest_is_ahead() -> None:
-    assert contradiction(a_manifest(1, 2, 3), recorded(head_sha256=digest("4"))) is Standstill.AHEAD
+    assert contradiction(a_manifest(1, 2, 3), recorded(head_sha256=digest("4"))) is HaltReason.AHEAD
 
 
 def test_an_older_number_with_another_digest_is_ahead() -> None:
-    assert contradiction(a_manifest(1, 2), recorded(delta_sha256=digest("4"))) is Standstill.AHEAD
+    assert contradiction(a_manifest(1, 2), recorded(delta_sha256=digest("4"))) is HaltReason.AHEAD
 
 
 @pytest.mark.parametrize("known", [None, digest("f")])
 def test_a_first_snapshot_that_is_not_the_recorded_one_is_ahead(known: str | None) -> None:
     found = contradiction(a_manifest(snapshot=3), recorded(snapshot_sha256=known))
-    assert found is Standstill.AHEAD
+    assert found is HaltReason.AHEAD
 
 
 def test_another_epoch_is_unknown_unless_the_target_has_had_it() -> None:
-    assert contradiction(a_manifest(1, epoch="other"), recorded()) is Standstill.UNKNOWN_EPOCH
+    assert contradiction(a_manifest(1, epoch="other"), recorded()) is HaltReason.UNKNOWN_EPOCH
     assert contradiction(a_manifest(9, epoch="once"), recorded()) is None
 
 
-@pytest.mark.parametrize("standstill", Standstill)
-def test_every_standstill_says_what_a_person_can_do(standstill: Standstill) -> None:
-    assert "`imsfeed republish lms" in text_of(standstill, "lms")
+@pytest.mark.parametrize("halt_reason", HaltReason)
+def test_every_standstill_says_what_a_person_can_do(halt_reason: HaltReason) -> None:
+    assert "`imsfeed republish lms" in text_of(halt_reason, "lms")

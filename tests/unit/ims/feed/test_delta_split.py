@@ -74,13 +74,13 @@ def test_a_part_is_larger_than_the_limit_only_for_one_person(
     before: tuple[State, dict[str, int]], now: tuple[State, dict[str, int]], limit: int
 ) -> None:
     persons = {**before[1], **now[1]}
-    told: list[int] = []
+    published: list[int] = []
     for part in split(delta_between(before[0], now[0]), persons, limit):
         keys = [change.record.key for change in part.changes]
         about = {persons[key.member or key.id] for key in keys if key.kind is not RecordKind.GROUP}
-        told += about
+        published += about
         assert len(part.changes) <= limit or (len(about) == 1 and not _groups(part))
-    assert len(told) == len(set(told)), "nobody is told of in two parts"
+    assert len(published) == len(set(published)), "nobody is told of in two parts"
 
 
 def _groups(part: Delta) -> int:

@@ -7,7 +7,7 @@ import pytest
 
 from ims.feed.delta import Delta, between, delta_document
 from ims.feed.manifest import delta_path
-from ims.feed.step_verification import StepProof
+from ims.feed.step_verification import StepVerification
 from ims.records.model import Record
 from ims.xml.writer import Properties, fragment, snapshot_parts
 from tests.unit.ims.feed.test_verification import (
@@ -39,15 +39,15 @@ def retold(folder: Folder, *records: Record) -> None:
 
 
 def test_a_step_that_adds_up_is_proved(folder: Folder) -> None:
-    assert folder.prove_step() == StepProof([], [], records=5)
+    assert folder.prove_step() == StepVerification([], [], records=5)
 
 
 def test_the_first_snapshot_has_nothing_before_it() -> None:
     folder = Folder()
     folder.published = {B1.key: fragment(B1)}
     folder.snapshot()
-    folder.cut(so_now(B1, ANNA))
-    assert folder.prove_step() == StepProof([], [], records=1)
+    folder.publication(so_now(B1, ANNA))
+    assert folder.prove_step() == StepVerification([], [], records=1)
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,13 @@ def test_the_first_snapshot_has_nothing_before_it() -> None:
 )
 def test_a_snapshot_that_is_not_the_sum_is_told(folder: Folder, records: tuple[Record, ...], problem: str) -> None:
     retold(folder, *records)
-    assert folder.prove_step() == StepProof([], [f"{SECOND}: {problem}"], folder.prove_step().records)
+    assert folder.prove_step() == StepVerification([], [f"{SECOND}: {problem}"], folder.prove_step().records)
 
 
 @pytest.mark.parametrize("path", ["snapshots/2026-08-17-0.xml", SECOND, "deltas/1.xml", "deltas/3.xml"])
 def test_a_file_that_is_not_as_recorded_is_told_and_nothing_else(folder: Folder, path: str) -> None:
     folder.files[path] += b"\n"
-    assert folder.prove_step() == StepProof([f"{path}: its digest is not the one recorded"], [], 0)
+    assert folder.prove_step() == StepVerification([f"{path}: its digest is not the one recorded"], [], 0)
     del folder.files[path]
     assert folder.prove_step().damaged == [f"{path}: is not there"]
 
@@ -88,14 +88,16 @@ def test_a_break_in_the_chain_is_told(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "problem"),
+    ("published", "problem"),
     [
         (between({}, so_now(ANNA, ANNA_LEARNS)), "1 x a person record is new (1) that was there already"),
         (between({BO.key: fragment(BO)}, so_now(ANNA_LEARNS)), "1 x a person record is gone (3) that was not there"),
     ],
 )
-def test_a_recstatus_that_does_not_go_with_what_was_there_is_told(folder: Folder, told: Delta, problem: str) -> None:
-    xml = delta_document(Properties(SOURCE, "lms", "delta", AT), told)
+def test_a_recstatus_that_does_not_go_with_what_was_there_is_told(
+    folder: Folder, published: Delta, problem: str
+) -> None:
+    xml = delta_document(Properties(SOURCE, "lms", "delta", AT), published)
     folder.replace_delta(1, xml)
     assert f"{SECOND}: {problem}" in folder.prove_step().differences
 

@@ -20,8 +20,8 @@ from ims.feed.manifest import (
     encode,
     snapshot_path,
 )
-from ims.feed.step_verification import StepProof, prove_step
-from ims.feed.verification import Proof, State, apply, prove
+from ims.feed.step_verification import StepVerification, prove_step
+from ims.feed.verification import State, Verification, apply, verify
 from ims.records.model import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
 from ims.records.vocabulary import InstitutionRole, RecordKind, RecStatus, RoleType
 from ims.xml.dialect import Dialect
@@ -52,7 +52,7 @@ class Folder:
     def seq(self) -> int:
         return len(self.entries)
 
-    def cut(self, current: Mapping[RecordKey, Record]) -> bytes | None:
+    def publication(self, current: Mapping[RecordKey, Record]) -> bytes | None:
         """Tell what has changed; the delta's bytes, or ``None`` if nothing has."""
         delta = between(self.published, current, self.dialect)
         if not delta:
@@ -99,10 +99,10 @@ class Folder:
         self._write(self.latest.path, xml)
         return xml
 
-    def prove(self) -> Proof:
-        return prove(self.read, self.names)
+    def verify(self) -> Verification:
+        return verify(self.read, self.names)
 
-    def prove_step(self) -> StepProof:
+    def prove_step(self) -> StepVerification:
         """The proof of the step to the last snapshot."""
         earlier, later = [None, *self.snapshots][-2:]
         assert later is not None
@@ -165,10 +165,10 @@ def a_folder() -> Folder:
     folder = Folder()
     folder.published = {record.key: fragment(record) for record in (ANNA, B1)}
     folder.snapshot()
-    folder.cut(so_now(ANNA, B1, ANNA_LEARNS))
-    folder.cut(so_now(ANNA, B1, ANNA_LEARNS, BO, BO_LEARNS))
+    folder.publication(so_now(ANNA, B1, ANNA_LEARNS))
+    folder.publication(so_now(ANNA, B1, ANNA_LEARNS, BO, BO_LEARNS))
     folder.snapshot()
-    folder.cut(so_now(BO, B1, BO_LEARNS))
+    folder.publication(so_now(BO, B1, BO_LEARNS))
     return folder
 
 
@@ -178,13 +178,13 @@ def folder() -> Folder:
 
 
 def test_a_feed_that_holds_together_is_proved(folder: Folder) -> None:
-    assert folder.prove() == Proof(snapshots=2, deltas=3, records=3, problems=[])
+    assert folder.verify() == Verification(snapshots=2, deltas=3, records=3, problems=[])
 
 
 def test_the_first_snapshot_alone_is_a_feed() -> None:
     folder = Folder()
     folder.snapshot()
-    assert folder.prove() == Proof(snapshots=1, deltas=0, records=0, problems=[])
+    assert folder.verify() == Verification(snapshots=1, deltas=0, records=0, problems=[])
 
 
 def test_quiet_days_give_snapshots_with_the_same_number() -> None:
@@ -192,16 +192,16 @@ def test_quiet_days_give_snapshots_with_the_same_number() -> None:
     folder.published = {B1.key: fragment(B1)}
     folder.snapshot()
     folder.snapshot()
-    folder.cut(so_now(B1, ANNA))
+    folder.publication(so_now(B1, ANNA))
     folder.snapshot()
     folder.snapshot()
-    assert folder.prove() == Proof(snapshots=4, deltas=1, records=2, problems=[])
+    assert folder.verify() == Verification(snapshots=4, deltas=1, records=2, problems=[])
 
 
 def test_what_has_expired_is_not_missed(folder: Folder) -> None:
     del folder.files[FIRST], folder.files["deltas/1.xml"], folder.files["deltas/2.xml"]
     folder.change_manifest(deltas=folder.entries[2:], oldest_delta_seq=3)
-    assert folder.prove() == Proof(snapshots=1, deltas=1, records=3, problems=[])
+    assert folder.verify() == Verification(snapshots=1, deltas=1, records=3, problems=[])
 
 
 def test_what_is_being_published_is_not_looked_at(folder: Folder) -> None:
@@ -210,13 +210,13 @@ def test_what_is_being_published_is_not_looked_at(folder: Folder) -> None:
         "snapshots/.2026-08-19-3.xml.tmp": b"half",
         "deltas/4.xml": b"half",
     }
-    assert folder.prove().problems == []
+    assert folder.verify().problems == []
 
 
 def test_of_many_problems_of_a_file_the_first_are_told(folder: Folder) -> None:
     folder.files[FIRST] = folder.files[FIRST].replace(b"  <group>", fragment(BO).encode() * 9 + b"  <group>")
     folder.files[FIRST] = folder.files[FIRST].replace(b"<name>", b'<name id="1">')
-    problems = [problem for problem in folder.prove().problems if "<name>" in problem or "more places" in problem]
+    problems = [problem for problem in folder.verify().problems if "<name>" in problem or "more places" in problem]
     # Five and the rest from the schema; the reader stops at the first.
     assert problems[5] == f"{FIRST}: and 5 more places against the schema"
     assert len(problems) == 7
@@ -224,7 +224,7 @@ def test_of_many_problems_of_a_file_the_first_are_told(folder: Folder) -> None:
 
 def test_a_snapshot_that_is_removed_meanwhile_is_passed_over(folder: Folder) -> None:
     names = [*(path.removeprefix("snapshots/") for path in folder.files), "2026-08-17-1.xml"]
-    assert prove(folder.read, lambda _: names).problems == []
+    assert verify(folder.read, lambda _: names).problems == []
 
 
 def delta_of(*changes: tuple[RecStatus, Record]) -> bytes:

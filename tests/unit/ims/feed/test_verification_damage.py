@@ -194,6 +194,6 @@ def test_damage_is_found(damage: Callable[[Folder], None], problem: str) -> None
     before = dict(folder.files)
     damage(folder)
     assert folder.files != before
-    problems = folder.prove().problems
+    problems = folder.verify().problems
     assert any(found.startswith(problem) for found in problems), problems
     assert ANNA.id not in str(problems)

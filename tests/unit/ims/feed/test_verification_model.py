@@ -33,7 +33,7 @@ class Roster(RuleBasedStateMachine):
         self.roles: dict[tuple[int, int], RoleType] = {}
         self.folder = Folder(self.dialect)
         self.importer: State = {}
-        self.told: State = {}
+        self.published: State = {}
 
     @initialize()
     def first_publication(self) -> None:
@@ -70,8 +70,8 @@ class Roster(RuleBasedStateMachine):
     @rule()
     def cut_a_delta(self) -> None:
         current = self.current()
-        xml = self.folder.cut(current)
-        self.told = {key: as_written(record, self.dialect) for key, record in current.items()}
+        xml = self.folder.publication(current)
+        self.published = {key: as_written(record, self.dialect) for key, record in current.items()}
         if xml is not None:
             assert problems(xml) == []
             assert apply(self.importer, xml) == []
@@ -87,14 +87,14 @@ class Roster(RuleBasedStateMachine):
 
     @invariant()
     def the_importer_has_exactly_what_is_so(self) -> None:
-        assert self.importer == self.told
+        assert self.importer == self.published
 
     def teardown(self) -> None:
         if self.folder.latest is not None:
             self.cut_a_delta()
             self.the_importer_has_exactly_what_is_so()
             self.take_a_snapshot()
-            assert self.folder.prove().problems == []
+            assert self.folder.verify().problems == []
 
     def no_account_in_use_is_deleted(self, xml: bytes) -> None:
         """Moodle deletes by user name alone, perhaps in lower case."""
@@ -135,7 +135,7 @@ class PifuRoster(Roster):
     def __init__(self) -> None:
         super().__init__()
         self.ids: dict[int, str] = {}
-        self.told_ids: dict[int, str] = {}
+        self.published_ids: dict[int, str] = {}
 
     @rule(person=PEOPLE, other=PEOPLE)
     def takes_the_id_of(self, person: int, other: int) -> None:
@@ -150,8 +150,8 @@ class PifuRoster(Roster):
             userids = UserId("personNIN", record.id), UserId("personLIN", str(person))
             plain[record.key] = msgspec.structs.replace(record, userids=userids)
         ids = {person: self.id_of(person) for person in self.persons}
-        records = with_old_ids(self.folder.published, plain, former_ids(self.told_ids, ids))
-        self.told_ids = ids
+        records = with_old_ids(self.folder.published, plain, former_ids(self.published_ids, ids))
+        self.published_ids = ids
         return records
 
     @invariant()

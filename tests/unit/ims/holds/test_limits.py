@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ims.holds.limits import DAY, HOUR, Departure, Limits, Told, Verdict, judge
+from ims.holds.limits import DAY, HOUR, Departure, Limits, PublishedCounts, Verdict, judge
 from ims.holds.losses import Cause, Loss, Waits
 from tests.support.builders import a_target
 
@@ -13,7 +13,7 @@ NOW = datetime(2026, 10, 15, 10, tzinfo=UTC)
 MANY: dict[str, Any] = {
     f"hold_{window}_{what}": 1000 for window in ("hour", "day") for what in ("persons", "teachers", "id_changes")
 }
-NOBODY = Told(lambda _: 0, lambda _: 0)
+NOBODY = PublishedCounts(lambda _: 0, lambda _: 0)
 LEAVES = Loss(gone=True, last=True, groups=("group-1",))
 TEACHER = Loss(last=True, groups=("group-1",), teacher=True)
 CHANGES = Loss(groups=("group-1",), id_changed=True)
@@ -24,8 +24,8 @@ def never_asked(_: int) -> int:
     raise AssertionError("counting everybody is costly, and was not needed")
 
 
-def told(persons: int = 0, teachers: int = 0) -> Told:
-    return Told(lambda _: persons, lambda _: teachers)
+def published(persons: int = 0, teachers: int = 0) -> PublishedCounts:
+    return PublishedCounts(lambda _: persons, lambda _: teachers)
 
 
 def left(count: int, ago: timedelta, **more: Any) -> list[Departure]:
@@ -35,13 +35,13 @@ def left(count: int, ago: timedelta, **more: Any) -> list[Departure]:
 def verdict(
     losses: dict[int, Loss],
     departures: list[Departure] | None = None,
-    told: Told = NOBODY,
+    published: PublishedCounts = NOBODY,
     never_held: frozenset[int] = frozenset(),
     inferred: dict[int, Cause] | None = None,
     waiting: dict[int, Waits] | None = None,
     **settings: Any,
 ) -> Verdict:
-    limits = Limits(a_target(**settings), departures or [], told, NOW)
+    limits = Limits(a_target(**settings), departures or [], published, NOW)
     return judge(losses, never_held, inferred or {}, waiting or {}, limits, NOW)
 
 
@@ -54,7 +54,7 @@ def waits(numbers: dict[int, Loss], cause: Cause, *, approved: bool = False) -> 
 
 
 def test_as_many_as_the_limit_may_leave_and_nobody_is_counted_for_that() -> None:
-    found = verdict(some(10, LEAVES), told=Told(never_asked, never_asked))
+    found = verdict(some(10, LEAVES), published=PublishedCounts(never_asked, never_asked))
     assert found.waits == {}
     assert [departure.person for departure in found.departures] == list(range(1, 11))
 
@@ -67,7 +67,7 @@ def test_one_more_than_the_limit_and_all_of_the_cut_wait() -> None:
 
 @pytest.mark.parametrize(("persons", "held"), [(110, False), (109, True)])
 def test_the_percentage_of_those_told_counts_where_it_is_more(persons: int, held: bool) -> None:
-    assert bool(verdict(some(11, LEAVES), told=told(persons)).waits) is held
+    assert bool(verdict(some(11, LEAVES), published=published(persons)).waits) is held
 
 
 @pytest.mark.parametrize(("persons", "held"), [(1_000_000, False), (110, False), (109, True)])
@@ -78,7 +78,7 @@ def test_nobody_is_counted_beyond_what_the_percentage_needs(persons: int, held: 
         asked.append(enough)
         return min(persons, enough)
 
-    assert bool(verdict(some(11, LEAVES), told=Told(counted, never_asked)).waits) is held
+    assert bool(verdict(some(11, LEAVES), published=PublishedCounts(counted, never_asked)).waits) is held
     assert set(asked) == {110}
 
 
@@ -112,14 +112,14 @@ def test_losses_that_trickle_are_noticed_in_the_day_although_no_hour_has_many() 
 
 @pytest.mark.parametrize(("number", "held"), [(3, False), (4, True)])
 def test_teachers_have_a_limit_of_their_own_and_only_they_wait_for_it(number: int, held: bool) -> None:
-    found = verdict(some(number, TEACHER) | some(2, LEAVES, first=100), told=told(1000, 15))
+    found = verdict(some(number, TEACHER) | some(2, LEAVES, first=100), published=published(1000, 15))
     assert found.waits == (dict.fromkeys(range(1, number + 1), Cause.TEACHERS) if held else {})
     assert {departure.person for departure in found.departures} >= {100, 101}
 
 
 def test_the_percentage_of_teachers_is_that_of_the_teachers_told() -> None:
-    assert verdict(some(4, TEACHER), told=told(0, 20)).waits == {}
-    assert len(verdict(some(4, TEACHER), told=told(1000, 19)).waits) == 4
+    assert verdict(some(4, TEACHER), published=published(0, 20)).waits == {}
+    assert len(verdict(some(4, TEACHER), published=published(1000, 19)).waits) == 4
 
 
 @pytest.mark.parametrize("window", ["hour", "day"])
@@ -147,7 +147,9 @@ def test_an_inferred_loss_waits_even_alone_and_counts_against_no_limit() -> None
 
 def test_windows_that_pass_release_nobody() -> None:
     losing = some(11, LEAVES)
-    assert verdict(losing, waiting=waits(losing, Cause.PERSONS), told=told(10_000)).waits.keys() == losing.keys()
+    assert (
+        verdict(losing, waiting=waits(losing, Cause.PERSONS), published=published(10_000)).waits.keys() == losing.keys()
+    )
 
 
 def test_a_single_leaver_goes_while_many_wait() -> None:

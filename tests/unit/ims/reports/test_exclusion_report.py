@@ -11,7 +11,7 @@ import pytest
 from lxml import html
 
 from ims.reports.exclusion_page import as_html
-from ims.reports.exclusion_report import LeftOut, Report, as_csv
+from ims.reports.exclusion_report import Excluded, Report, as_csv
 from ims.reports.reason_texts import Language, reason_text
 from ims.rules.eligibility import Reason
 from tests.support.builders import a_birth_number, a_d_number, a_duf_number
@@ -20,7 +20,7 @@ SINCE = datetime(2026, 10, 14, 22, 30, tzinfo=UTC)
 AT = datetime(2026, 10, 15, 10, tzinfo=UTC)
 
 
-def a_row(id: int = 1017, **changes: Any) -> LeftOut:  # noqa: A002 - the row's own word
+def a_row(id: int = 1017, **changes: Any) -> Excluded:  # noqa: A002 - the row's own word
     usual: dict[str, Any] = {
         "kind": "person",
         "id": id,
@@ -30,14 +30,14 @@ def a_row(id: int = 1017, **changes: Any) -> LeftOut:  # noqa: A002 - the row's 
         "reason": Reason.NATIONAL_ID_MISSING,
         "since": SINCE,
     }
-    return LeftOut(**usual | changes)
+    return Excluded(**usual | changes)
 
 
-def a_report(*rows: LeftOut) -> Report:
+def a_report(*rows: Excluded) -> Report:
     return Report("lms", "Fjordvik kommune", AT, ZoneInfo("Europe/Oslo"), rows)
 
 
-def page(*rows: LeftOut, language: Language = Language.BOKMAL) -> html.HtmlElement:
+def page(*rows: Excluded, language: Language = Language.BOKMAL) -> html.HtmlElement:
     return html.document_fromstring(as_html(a_report(*rows), language).encode())
 
 
@@ -45,7 +45,7 @@ def texts(root: html.HtmlElement, path: str) -> list[str]:
     return [" ".join(element.text_content().split()) for element in root.xpath(path)]
 
 
-def table(*rows: LeftOut, language: Language = Language.BOKMAL) -> list[dict[str, str]]:
+def table(*rows: Excluded, language: Language = Language.BOKMAL) -> list[dict[str, str]]:
     text = as_csv(a_report(*rows), language)
     assert text.startswith("\ufeff")
     return list(csv.DictReader(StringIO(text[1:]), delimiter=";"))
@@ -57,7 +57,7 @@ def test_a_page_says_who_is_left_out_why_since_when_and_where_to_mend_it(languag
     text = reason_text(Reason.NATIONAL_ID_MISSING, language)
     assert root.get("lang") == language
     assert texts(root, "//section/h3") == [text.meaning]
-    assert text.mend in texts(root, "//section/p")[0]
+    assert text.remedy in texts(root, "//section/p")[0]
     since = "15.10.2026 00:30" if language is Language.BOKMAL else "2026-10-15 00:30"
     row = ["1017", "Åse Østby", "Fjordvik voksenopplæring", "Norsk B1 (B1)", since]
     assert texts(root, "//section//tbody/tr/*") == row
@@ -115,7 +115,7 @@ def test_a_table_has_a_line_for_each(language: Language) -> None:
     text = reason_text(Reason.NATIONAL_ID_MISSING, language)
     since = "15.10.2026 00:30" if language is Language.BOKMAL else "2026-10-15 00:30"
     named = ["person", "1017", "Åse Østby", "Fjordvik voksenopplæring", "B1, B2"]
-    assert list(line.values()) == [*named, text.meaning, text.mend, since]
+    assert list(line.values()) == [*named, text.meaning, text.remedy, since]
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+47", "-1", "@SUM(A1)", "\t=1", "\r=1"])

@@ -9,7 +9,7 @@ import pytest
 from ims.feed.manifest import Counts, KindCounts, Totals
 from ims.holds.losses import Cause
 from ims.reports.hold_texts import HeldFigure
-from ims.reports.mail_texts import Failure, Figures, LeftOutCount, Mail, daily, failure_began, failure_over, hold_began
+from ims.reports.mail_texts import ExcludedCount, Failure, Figures, Mail, daily, failure_began, failure_over, hold_began
 from ims.reports.reason_texts import Language, reason_text
 from ims.rules.eligibility import Reason
 
@@ -25,7 +25,7 @@ def figures(**changes: Any) -> Figures:
         "waiting": False,
         "published": Totals(120, 8, 240),
         "last_day": Counts(person=KindCounts(3, 1, 2), membership=KindCounts(5, 0, 4)),
-        "left_out": (LeftOutCount(Reason.NO_ACTIVE_ENROLMENT, 40, 0),),
+        "excluded": (ExcludedCount(Reason.NO_ACTIVE_ENROLMENT, 40, 0),),
         "quarantined": 0,
         "failures": (),
         "short_notice": False,
@@ -60,12 +60,12 @@ def test_without_a_link_there_is_no_line_for_one() -> None:
 
 
 def test_what_is_to_be_mended_is_counted_by_reason_before_what_is_usually_right() -> None:
-    left_out = (
-        LeftOutCount(Reason.GROUP_ENDED, 0, 2),
-        LeftOutCount(Reason.NATIONAL_ID_MISSING, 1, 0),
-        LeftOutCount(Reason.DUPLICATE_ID, 2, 1),
+    excluded = (
+        ExcludedCount(Reason.GROUP_ENDED, 0, 2),
+        ExcludedCount(Reason.NATIONAL_ID_MISSING, 1, 0),
+        ExcludedCount(Reason.DUPLICATE_ID, 2, 1),
     )
-    mail = daily(figures(left_out=left_out))
+    mail = daily(figures(excluded=excluded))
     assert mail.subject == "Eksporten lms, Fjordvik kommune: 4 bør rettes"
 
     def meaning(reason: Reason) -> str:

@@ -38,8 +38,8 @@ def roster(*facts: Fact, settings: TargetSettings | None = None, today: date = T
 def why_person(*facts: Fact, settings: TargetSettings | None = None, today: date = TODAY) -> Reason | None:
     """Why person 1 is left out; ``None`` if it is exported."""
     outcome = roster(*facts, settings=settings, today=today)
-    exported = [key for key, (person, group) in outcome.owners.items() if person == 1 and group is None]
-    reason = outcome.left_out.get((RecordKind.PERSON, 1))
+    exported = [key for key, (person, group) in outcome.subjects.items() if person == 1 and group is None]
+    reason = outcome.excluded.get((RecordKind.PERSON, 1))
     assert bool(exported) != (reason is not None)
     return reason
 
@@ -47,8 +47,8 @@ def why_person(*facts: Fact, settings: TargetSettings | None = None, today: date
 def why_group(*facts: Fact, settings: TargetSettings | None = None, today: date = TODAY) -> Reason | None:
     """Why group 1 is left out; ``None`` if it is exported."""
     outcome = roster(*facts, settings=settings, today=today)
-    exported = [key for key, (person, group) in outcome.owners.items() if group == 1 and person is None]
-    reason = outcome.left_out.get((RecordKind.GROUP, 1))
+    exported = [key for key, (person, group) in outcome.subjects.items() if group == 1 and person is None]
+    reason = outcome.excluded.get((RecordKind.GROUP, 1))
     assert bool(exported) != (reason is not None)
     return reason
 
@@ -56,13 +56,13 @@ def why_group(*facts: Fact, settings: TargetSettings | None = None, today: date 
 def test_a_learner_in_an_active_group_is_exported_with_it() -> None:
     outcome = roster(a_person(), a_group(), an_enrolment())
     assert sorted(key.kind for key in outcome.records) == [RecordKind.PERSON, RecordKind.GROUP, RecordKind.MEMBERSHIP]
-    assert outcome.left_out == {}
+    assert outcome.excluded == {}
 
 
 def test_nothing_is_exported_until_the_target_is_enabled() -> None:
     outcome = roster(a_person(), a_group(), an_enrolment(), settings=a_target(enabled=False))
     assert outcome.records == {}
-    assert outcome.left_out == {
+    assert outcome.excluded == {
         (RecordKind.PERSON, 1): Reason.TARGET_DISABLED,
         (RecordKind.GROUP, 1): Reason.TARGET_DISABLED,
     }
@@ -72,7 +72,7 @@ def test_nothing_is_exported_until_the_target_is_enabled() -> None:
 def test_nothing_is_exported_without_the_owners_number(orgnr: str | None) -> None:
     outcome = roster(a_person(), a_group(), an_enrolment(), an_owner(orgnr=orgnr))
     assert outcome.records == {}
-    assert set(outcome.left_out.values()) == {Reason.OWNER_WITHOUT_NUMBER}
+    assert set(outcome.excluded.values()) == {Reason.OWNER_WITHOUT_NUMBER}
 
 
 def test_a_made_up_owner_counts_only_where_test_numbers_are_allowed() -> None:
@@ -86,7 +86,7 @@ def test_nothing_is_exported_while_the_owner_has_not_arrived() -> None:
     known = facts_of(a_group())
     without = type(known)(None, known.schools, {}, {}, known.groups, {})
     outcome = roster_of(without, a_target(), orgnr=ORGNR, today=TODAY, persons=[], groups=[1])
-    assert outcome.left_out == {(RecordKind.GROUP, 1): Reason.OWNER_WITHOUT_NUMBER}
+    assert outcome.excluded == {(RecordKind.GROUP, 1): Reason.OWNER_WITHOUT_NUMBER}
 
 
 @pytest.mark.parametrize("school_no", [None, "", " "])

@@ -43,13 +43,13 @@ def roster(*facts: Fact, settings: TargetSettings | None = None, today: date = T
 def why_group(*facts: Fact, today: date = TODAY, **settings: Any) -> Reason | None:
     """Why group 1 is left out; ``None`` if it is exported."""
     outcome = roster(*facts, settings=a_target(**settings), today=today)
-    assert ((None, 1) in outcome.owners.values()) != ((RecordKind.GROUP, 1) in outcome.left_out)
-    return outcome.left_out.get((RecordKind.GROUP, 1))
+    assert ((None, 1) in outcome.subjects.values()) != ((RecordKind.GROUP, 1) in outcome.excluded)
+    return outcome.excluded.get((RecordKind.GROUP, 1))
 
 
 def members(outcome: Roster) -> set[tuple[int | None, int | None]]:
     """Person and group of each membership."""
-    return {outcome.owners[key] for key, record in outcome.records.items() if isinstance(record, MemberRecord)}
+    return {outcome.subjects[key] for key, record in outcome.records.items() if isinstance(record, MemberRecord)}
 
 
 @pytest.mark.parametrize("programme", ["norsk", "videregaende", "annet", "", "Grunnskole"])
@@ -72,13 +72,13 @@ def test_teachers_are_not_narrowed_by_the_scope_but_their_memberships_are() -> N
     )
     outcome = roster(*facts, settings=a_target(scope="grunnskole"))
     assert members(outcome) == {(1, 1)}
-    assert {(1, None), (2, None)} <= set(outcome.owners.values())
+    assert {(1, None), (2, None)} <= set(outcome.subjects.values())
 
 
 def test_a_learner_in_no_group_of_the_scope_is_left_out() -> None:
     facts = (a_person(1), a_group(1, programme="norsk"), an_enrolment(1))
     outcome = roster(*facts, settings=a_target(scope="grunnskole"))
-    assert outcome.left_out[RecordKind.PERSON, 1] is Reason.NO_ACTIVE_ENROLMENT
+    assert outcome.excluded[RecordKind.PERSON, 1] is Reason.NO_ACTIVE_ENROLMENT
 
 
 @pytest.mark.parametrize("kind", ["class", "Class", " CLASS "])
@@ -140,11 +140,11 @@ def test_a_group_comes_its_days_of_lead_early_and_goes_its_days_of_grace_late(
 
 def test_lead_and_grace_do_not_change_what_dates_a_group_is_told_with() -> None:
     group = a_group(starts_on=FIRST, ends_on=LAST)
-    told = [
+    published = [
         roster(group, settings=a_target(lead_days=7, grace_days=7), today=today).records
         for today in (FIRST - days(7), FIRST, LAST + days(7))
     ]
-    assert told[0] == told[1] == told[2] != {}
+    assert published[0] == published[1] == published[2] != {}
 
 
 @pytest.mark.parametrize("today", [FIRST - days(1), FIRST, FIRST + days(1)])
@@ -184,19 +184,19 @@ def test_within_the_groups_own_dates_an_enrolment_has_its_own() -> None:
     facts = (a_person(), a_group(starts_on=FIRST, ends_on=LAST))
     enrolment = an_enrolment(starts_on=FIRST + days(2), ends_on=LAST - days(2))
     settings = a_target(lead_days=9, grace_days=9)
-    told = [
+    published = [
         FIRST + days(number)
         for number in range(-9, 40)
         if members(roster(*facts, enrolment, settings=settings, today=FIRST + days(number)))
     ]
-    assert told == [FIRST + days(number) for number in range(2, 17)]
+    assert published == [FIRST + days(number) for number in range(2, 17)]
 
 
 def test_a_group_without_dates_gives_nobody_a_day_more() -> None:
     facts = (a_person(), a_group(), an_enrolment(starts_on=FIRST, ends_on=FIRST))
     settings = a_target(lead_days=9, grace_days=9)
-    told = [members(roster(*facts, settings=settings, today=FIRST + days(number))) for number in (-1, 0, 1)]
-    assert told == [set(), {(1, 1)}, set()]
+    published = [members(roster(*facts, settings=settings, today=FIRST + days(number))) for number in (-1, 0, 1)]
+    assert published == [set(), {(1, 1)}, set()]
 
 
 @pytest.mark.parametrize("day", [date(9999, 12, 31), date(1, 1, 1)])

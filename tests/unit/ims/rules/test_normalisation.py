@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ims.records.model import GroupRecord, PersonRecord
-from ims.records.text import clean_text, cut_text, has_control_characters, spell_out_markup
+from ims.records.text import clean_text, has_control_characters, spell_out_markup, truncate_text
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import Reason
-from ims.rules.normalisation import LIMITS, Remark
+from ims.rules.normalisation import LIMITS, RecordWarning
 from ims.rules.roster import Roster, roster_of
 from ims.source.facts import Fact
 from ims.targets.target_settings import TargetSettings
@@ -39,13 +39,15 @@ def roster(*facts: Fact, settings: TargetSettings | None = None) -> Roster:
     return roster_of(known, settings or a_target(), orgnr=ORGNR, today=TODAY, persons=[1], groups=[1])
 
 
-def the_person(settings: TargetSettings | None = None, **changes: Any) -> tuple[PersonRecord, tuple[Remark, ...]]:
+def the_person(
+    settings: TargetSettings | None = None, **changes: Any
+) -> tuple[PersonRecord, tuple[RecordWarning, ...]]:
     outcome = roster(a_person(**changes), a_group(), an_enrolment(), settings=settings)
     (record,) = (record for record in outcome.records.values() if isinstance(record, PersonRecord))
     return record, outcome.warnings.get(PERSON, ())
 
 
-def the_group(*facts: Fact, settings: TargetSettings | None = None) -> tuple[GroupRecord, tuple[Remark, ...]]:
+def the_group(*facts: Fact, settings: TargetSettings | None = None) -> tuple[GroupRecord, tuple[RecordWarning, ...]]:
     outcome = roster(*facts, settings=settings)
     (record,) = (record for record in outcome.records.values() if isinstance(record, GroupRecord))
     return record, outcome.warnings.get(GROUP, ())
@@ -57,8 +59,8 @@ def test_nothing_is_remarked_upon_where_nothing_is_wrong() -> None:
 
 @pytest.mark.parametrize("name", ["Åse Ærø", "Áile Čuoŋo", "Nguyễn Thị Ngọc", "محمد", "Kari\tOla"])
 def test_a_name_in_any_letters_is_no_cause_for_a_remark(name: str) -> None:
-    record, remarks = the_person(given_name=name)
-    assert (record.given_name, remarks) == (clean_text(name), ())
+    record, warnings = the_person(given_name=name)
+    assert (record.given_name, warnings) == (clean_text(name), ())
 
 
 def test_a_name_is_told_in_composed_letters() -> None:
@@ -70,30 +72,30 @@ def test_a_name_is_told_in_composed_letters() -> None:
 @pytest.mark.parametrize("character", ["\x01", "\x1b", "\x7f", "\x85", "\ufffe"])
 def test_control_characters_are_removed_and_remarked_upon(field: str, character: str) -> None:
     changes: dict[str, Any] = {field: f"ka{character}ri@example.org"}
-    record, remarks = the_person(**changes)
+    record, warnings = the_person(**changes)
     assert "kari@example.org" in {record.given_name, record.family_name, record.email, record.login}
-    assert remarks == (Remark.CONTROL_CHARACTERS_REMOVED,)
+    assert warnings == (RecordWarning.CONTROL_CHARACTERS_REMOVED,)
 
 
 def test_a_name_of_control_characters_alone_is_no_name() -> None:
     outcome = roster(a_person(given_name="\x01"), a_group(), an_enrolment())
-    assert outcome.left_out == {PERSON: Reason.NAME_INCOMPLETE}
+    assert outcome.excluded == {PERSON: Reason.NAME_INCOMPLETE}
     assert outcome.warnings == {}
 
 
 def test_a_group_is_remarked_upon_for_its_texts_and_those_of_its_school() -> None:
-    assert the_group(a_group(name="No\x01rsk"))[1] == (Remark.CONTROL_CHARACTERS_REMOVED,)
-    assert the_group(a_group(), a_school(name="x" * 256))[1] == (Remark.NAME_CUT,)
+    assert the_group(a_group(name="No\x01rsk"))[1] == (RecordWarning.CONTROL_CHARACTERS_REMOVED,)
+    assert the_group(a_group(), a_school(name="x" * 256))[1] == (RecordWarning.NAME_TRUNCATED,)
 
 
 @pytest.mark.parametrize("field", ["given_name", "family_name"])
 def test_a_persons_name_is_cut_to_what_moodle_takes(field: str) -> None:
     changes: dict[str, Any] = {field: "æ" * 100}
-    whole, remarks = the_person(**changes)
-    assert (getattr(whole, field), remarks) == ("æ" * 100, ())
+    whole, warnings = the_person(**changes)
+    assert (getattr(whole, field), warnings) == ("æ" * 100, ())
     changes[field] += "æ"
-    cut, remarks = the_person(**changes)
-    assert (getattr(cut, field), remarks) == ("æ" * 100, (Remark.NAME_CUT,))
+    publication, warnings = the_person(**changes)
+    assert (getattr(publication, field), warnings) == ("æ" * 100, (RecordWarning.NAME_TRUNCATED,))
 
 
 @pytest.mark.parametrize(
@@ -108,9 +110,9 @@ def test_a_groups_texts_are_cut_to_their_limits(field: str, fact: str, limit: in
     changes: dict[str, Any] = {fact: "x" * limit}
     assert the_group(a_group(**changes))[1] == ()
     changes[fact] += "x"
-    record, remarks = the_group(a_group(**changes))
+    record, warnings = the_group(a_group(**changes))
     assert len(getattr(record, field)) == LIMITS[field].characters
-    assert remarks == (Remark.NAME_CUT,)
+    assert warnings == (RecordWarning.NAME_TRUNCATED,)
 
 
 def test_what_is_cut_of_a_short_name_is_the_code_and_not_what_makes_it_unique() -> None:
@@ -119,45 +121,45 @@ def test_what_is_cut_of_a_short_name_is_the_code_and_not_what_makes_it_unique() 
 
 
 def test_owner_and_school_are_cut_as_well() -> None:
-    record, remarks = the_group(a_group(), a_school(name="s" * 256), an_owner(name="o" * 257))
-    assert (len(record.school_name), len(record.owner_name), remarks) == (255, 256, (Remark.NAME_CUT,))
+    record, warnings = the_group(a_group(), a_school(name="s" * 256), an_owner(name="o" * 257))
+    assert (len(record.school_name), len(record.owner_name), warnings) == (255, 256, (RecordWarning.NAME_TRUNCATED,))
 
 
 @pytest.mark.parametrize("login", ["feide", "email"])
 def test_an_email_address_that_is_too_long_is_neither_told_nor_a_login(login: str) -> None:
-    record, remarks = the_person(a_target(login=login), feide_name=None, email="x" * 89 + "@example.org")
+    record, warnings = the_person(a_target(login=login), feide_name=None, email="x" * 89 + "@example.org")
     assert (record.login, record.email) == (None, None)
-    assert remarks == (Remark.LOGIN_TOO_LONG, Remark.EMAIL_TOO_LONG)
-    record, remarks = the_person(a_target(login=login), feide_name=None, email="x" * 88 + "@example.org")
-    assert (record.login, remarks) == (record.email, ())
+    assert warnings == (RecordWarning.LOGIN_TOO_LONG, RecordWarning.EMAIL_TOO_LONG)
+    record, warnings = the_person(a_target(login=login), feide_name=None, email="x" * 88 + "@example.org")
+    assert (record.login, warnings) == (record.email, ())
 
 
 def test_a_feide_name_that_is_too_long_is_not_cut_but_gives_way_to_the_email_address() -> None:
-    record, remarks = the_person(feide_name="x" * 101, email="ada@example.org")
-    assert (record.login, remarks) == ("ada@example.org", (Remark.LOGIN_TOO_LONG,))
+    record, warnings = the_person(feide_name="x" * 101, email="ada@example.org")
+    assert (record.login, warnings) == ("ada@example.org", (RecordWarning.LOGIN_TOO_LONG,))
 
 
 def test_a_login_that_only_grows_too_long_in_lower_case_is_too_long() -> None:
-    record, remarks = the_person(feide_name="İ" * 51, email=None)
-    assert (record.login, remarks) == (None, (Remark.LOGIN_TOO_LONG,))
+    record, warnings = the_person(feide_name="İ" * 51, email=None)
+    assert (record.login, warnings) == (None, (RecordWarning.LOGIN_TOO_LONG,))
 
 
 def test_a_group_whose_id_is_too_long_is_left_out_and_not_cut() -> None:
     settings = a_target(group_id="{code}")
     assert the_group(a_group(code="x" * 100), settings=settings)[0].id == "x" * 100
     outcome = roster(a_group(code="x" * 101), settings=settings)
-    assert (outcome.left_out, outcome.warnings) == ({GROUP: Reason.ID_TOO_LONG}, {})
+    assert (outcome.excluded, outcome.warnings) == ({GROUP: Reason.ID_TOO_LONG}, {})
 
 
 def test_markup_stands_as_it_is_unless_the_target_wants_it_spelled_out() -> None:
     assert the_person(given_name="A&B <c>")[0].given_name == "A&B <c>"
-    record, remarks = the_person(a_target(spell_out_markup=True), given_name="A&B <c>")
-    assert (ascii(record.given_name), remarks) == (r"'A og B \u2039c\u203a'", (Remark.MARKUP_SPELLED_OUT,))
+    record, warnings = the_person(a_target(spell_out_markup=True), given_name="A&B <c>")
+    assert (ascii(record.given_name), warnings) == (r"'A og B \u2039c\u203a'", (RecordWarning.MARKUP_SPELLED_OUT,))
 
 
 def test_every_name_of_a_group_is_spelled_out() -> None:
     facts = (a_group(code="A&B", name="C & D", kind="x<y"), a_school(name="E&F"), an_owner(name="G &H"))
-    record, remarks = the_group(*facts, settings=a_target(spell_out_markup=True))
+    record, warnings = the_group(*facts, settings=a_target(spell_out_markup=True))
     assert (record.short, record.long, record.school_name, record.owner_name) == (
         "A og B (NO1-1)",
         "C og D",
@@ -165,7 +167,7 @@ def test_every_name_of_a_group_is_spelled_out() -> None:
         "G og H",
     )
     assert record.kind == "x\u2039y"
-    assert remarks == (Remark.MARKUP_SPELLED_OUT,)
+    assert warnings == (RecordWarning.MARKUP_SPELLED_OUT,)
 
 
 def test_what_something_is_known_by_is_never_spelled_anew() -> None:
@@ -176,9 +178,9 @@ def test_what_something_is_known_by_is_never_spelled_anew() -> None:
 
 
 def test_a_name_that_grows_by_being_spelled_out_is_cut_after_that() -> None:
-    record, remarks = the_person(a_target(spell_out_markup=True), given_name="&" + "x" * 98)
+    record, warnings = the_person(a_target(spell_out_markup=True), given_name="&" + "x" * 98)
     assert record.given_name == "og " + "x" * 97
-    assert remarks == (Remark.NAME_CUT, Remark.MARKUP_SPELLED_OUT)
+    assert warnings == (RecordWarning.NAME_TRUNCATED, RecordWarning.MARKUP_SPELLED_OUT)
 
 
 def wrong_check(number: str) -> str:
@@ -186,8 +188,8 @@ def wrong_check(number: str) -> str:
 
 
 def test_a_duf_number_that_fails_its_check_is_taken_and_remarked_upon() -> None:
-    record, remarks = the_person(national_id=wrong_check(a_duf_number(7)))
-    assert (record.id, remarks) == (wrong_check(a_duf_number(7)), (Remark.DUF_CHECK_FAILED,))
+    record, warnings = the_person(national_id=wrong_check(a_duf_number(7)))
+    assert (record.id, warnings) == (wrong_check(a_duf_number(7)), (RecordWarning.DUF_CHECK_FAILED,))
     assert the_person(national_id=a_duf_number(7))[1] == ()
     assert the_person(national_id=a_birth_number(7))[1] == ()
 
@@ -195,13 +197,13 @@ def test_a_duf_number_that_fails_its_check_is_taken_and_remarked_upon() -> None:
 def test_a_target_may_refuse_a_duf_number_that_fails_its_check() -> None:
     facts = (a_person(national_id=wrong_check(a_duf_number(7))), a_group(), an_enrolment())
     outcome = roster(*facts, settings=a_target(duf_check="refuse"))
-    assert (outcome.left_out, outcome.warnings) == ({PERSON: Reason.NATIONAL_ID_INVALID}, {})
+    assert (outcome.excluded, outcome.warnings) == ({PERSON: Reason.NATIONAL_ID_INVALID}, {})
     assert the_person(a_target(duf_check="refuse"), national_id=a_duf_number(7))[1] == ()
 
 
 def test_twelve_digits_that_begin_with_no_year_are_no_duf_number() -> None:
     outcome = roster(a_person(national_id="123456789012"), a_group(), an_enrolment())
-    assert outcome.left_out == {PERSON: Reason.NATIONAL_ID_INVALID}
+    assert outcome.excluded == {PERSON: Reason.NATIONAL_ID_INVALID}
 
 
 def test_remarks_are_only_about_those_who_are_asked_for_and_exported() -> None:
@@ -215,7 +217,7 @@ def test_remarks_are_only_about_those_who_are_asked_for_and_exported() -> None:
         persons=[1, 2],
         groups=[],
     )
-    assert set(outcome.left_out.values()) == {Reason.DUPLICATE_ID}
+    assert set(outcome.excluded.values()) == {Reason.DUPLICATE_ID}
     assert outcome.warnings == {}
 
 
@@ -235,17 +237,17 @@ def test_remarks_are_only_about_those_who_are_asked_for_and_exported() -> None:
     ],
 )
 def test_a_text_is_cut_between_two_characters(text: str, limit: int, expected: str) -> None:
-    assert cut_text(text, limit) == expected
+    assert truncate_text(text, limit) == expected
 
 
 @given(text=st.text(), limit=st.integers(1, 40))
 def test_what_is_cut_is_a_beginning_within_the_limit_and_stays_clean(text: str, limit: int) -> None:
     clean = clean_text(text)
-    cut = cut_text(clean, limit)
-    assert clean.startswith(cut)
-    assert len(cut) <= limit
-    assert clean_text(cut) == cut
-    assert bool(cut) == bool(clean)
+    publication = truncate_text(clean, limit)
+    assert clean.startswith(publication)
+    assert len(publication) <= limit
+    assert clean_text(publication) == publication
+    assert bool(publication) == bool(clean)
 
 
 @given(text=st.text(alphabet="ab &<>\t"))

@@ -46,19 +46,19 @@ def test_whoever_must_be_gone_has_neither_record_nor_membership_and_the_others_s
 ) -> None:
     facts = (a_person(1), a_person(2), a_group(), an_enrolment(1, person=1), an_enrolment(2, person=2))
     outcome = roster(ordered(*facts, an_employee(person=1), **orders))
-    assert outcome.left_out == {PERSON: reason}
-    assert {person for person, _ in outcome.owners.values()} == {2, None}
+    assert outcome.excluded == {PERSON: reason}
+    assert {person for person, _ in outcome.subjects.values()} == {2, None}
     assert reason in IMMEDIATE
 
 
 def test_the_source_knows_of_a_protection_before_anything_else_is_said_of_the_person() -> None:
     known = ordered(a_person(protected=True), suppressed=(1,), told_to_leave=(1,))
-    assert roster(known).left_out == {PERSON: Reason.PERSON_PROTECTED}
+    assert roster(known).excluded == {PERSON: Reason.PERSON_PROTECTED}
     assert Reason.PERSON_PROTECTED in IMMEDIATE
 
 
 def test_a_suppression_is_the_reason_whatever_else_is_wrong_with_the_person() -> None:
-    assert roster(ordered(a_person(given_name=""), suppressed=(1,))).left_out == {PERSON: Reason.PERSON_SUPPRESSED}
+    assert roster(ordered(a_person(given_name=""), suppressed=(1,))).excluded == {PERSON: Reason.PERSON_SUPPRESSED}
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_suppression_is_the_reason_whatever_else_is_wrong_with_the_person() ->
     ],
 )
 def test_being_told_to_leave_is_the_reason_only_while_nothing_else_is(facts: list[Fact], reason: Reason) -> None:
-    assert roster(ordered(*facts, told_to_leave=(1,))).left_out == {PERSON: reason}
+    assert roster(ordered(*facts, told_to_leave=(1,))).excluded == {PERSON: reason}
 
 
 @pytest.mark.parametrize("kind", ["suppressed", "told_to_leave"])
@@ -79,8 +79,8 @@ def test_who_is_registered_twice_does_not_come_in_under_the_other_number(kind: s
     number = a_birth_number(9)
     facts = (a_person(1, national_id=number), a_person(2, national_id=f"{number[:6]} {number[6:]}"), a_group())
     known = ordered(*facts, an_enrolment(1, person=1), an_enrolment(2, person=2), **{kind: (1,)})
-    assert {id_ for _, id_ in roster(known).left_out} == {1, 2}
-    assert not any(person for person, _ in roster(known).owners.values())
+    assert {id_ for _, id_ in roster(known).excluded} == {1, 2}
+    assert not any(person for person, _ in roster(known).subjects.values())
 
 
 def test_persons_without_a_national_id_are_not_taken_for_one() -> None:

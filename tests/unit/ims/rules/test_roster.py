@@ -89,7 +89,7 @@ def test_the_same_code_gives_as_many_short_names_as_groups_at_one_school_or_two(
 def test_every_key_is_that_of_its_record_and_names_whose_it_is() -> None:
     outcome = roster(a_person(7), a_group(8), an_enrolment(9, person=7, group=8))
     assert {key: record.key for key, record in outcome.records.items()} == {key: key for key in outcome.records}
-    assert outcome.owners == {
+    assert outcome.subjects == {
         RecordKey(PERSON, a_birth_number(7)): (7, None),
         RecordKey(RecordKind.MEMBERSHIP, "group-8", a_birth_number(7)): (7, 8),
         RecordKey(GROUP, "group-8"): (None, 8),
@@ -99,9 +99,9 @@ def test_every_key_is_that_of_its_record_and_names_whose_it_is() -> None:
 def test_only_what_is_asked_for_is_told() -> None:
     facts = facts_of(a_person(1), a_person(2), a_group(1), an_enrolment(1), an_enrolment(2, person=2))
     outcome = roster_of(facts, a_target(), orgnr=ORGNR, today=TODAY, persons=[1], groups=[])
-    assert set(outcome.owners.values()) == {(1, None), (1, 1)}
+    assert set(outcome.subjects.values()) == {(1, None), (1, 1)}
     outcome = roster_of(facts, a_target(), orgnr=ORGNR, today=TODAY, persons=[], groups=[1])
-    assert set(outcome.owners.values()) == {(None, 1)}
+    assert set(outcome.subjects.values()) == {(None, 1)}
 
 
 def test_what_does_not_exist_has_neither_record_nor_reason() -> None:
@@ -226,27 +226,27 @@ def test_two_persons_with_one_national_id_are_both_left_out() -> None:
     spaced = f"{number[:6]} {number[6:]}"
     facts = (a_person(1, national_id=number), a_person(2, national_id=spaced), a_person(3), a_group())
     outcome = roster(*facts, *(an_enrolment(id_, person=id_) for id_ in (1, 2, 3)))
-    assert outcome.left_out == {(PERSON, 1): Reason.DUPLICATE_ID, (PERSON, 2): Reason.DUPLICATE_ID}
+    assert outcome.excluded == {(PERSON, 1): Reason.DUPLICATE_ID, (PERSON, 2): Reason.DUPLICATE_ID}
     assert members(outcome) == {(a_birth_number(3), "group-1"): RoleType.LEARNER}
 
 
 def test_a_person_who_is_left_out_anyway_takes_nobodys_id() -> None:
     number = a_birth_number(9)
     facts = (a_person(1, national_id=number), a_person(2, national_id=number), a_group(), an_enrolment())
-    assert roster(*facts).left_out == {(PERSON, 2): Reason.NO_ACTIVE_ENROLMENT}
+    assert roster(*facts).excluded == {(PERSON, 2): Reason.NO_ACTIVE_ENROLMENT}
 
 
 def test_one_national_id_twice_does_not_matter_to_a_target_that_goes_by_running_numbers() -> None:
     number = a_birth_number(9)
     facts = (a_person(1, national_id=number), a_person(2, national_id=number), a_group())
     enrolments = (an_enrolment(1), an_enrolment(2, person=2))
-    assert roster(*facts, *enrolments, settings=a_target(person_id="running")).left_out == {}
+    assert roster(*facts, *enrolments, settings=a_target(person_id="running")).excluded == {}
 
 
 def test_two_groups_with_one_id_are_both_left_out_with_their_members() -> None:
     facts = (*a_learner(), a_group(2, code="B1"), a_group(3))
     outcome = roster(*facts, settings=a_target(group_id="{code}"))
-    assert outcome.left_out == {
+    assert outcome.excluded == {
         (GROUP, 1): Reason.DUPLICATE_ID,
         (GROUP, 2): Reason.DUPLICATE_ID,
         (PERSON, 1): Reason.NO_ACTIVE_ENROLMENT,
@@ -264,4 +264,4 @@ def test_a_person_asked_for_twice_is_told_once() -> None:
     facts = facts_of(*a_learner())
     outcome = roster_of(facts, a_target(), orgnr=ORGNR, today=TODAY, persons=[1, 1], groups=[1, 1])
     assert len(outcome.records) == 3
-    assert outcome.left_out == {}
+    assert outcome.excluded == {}

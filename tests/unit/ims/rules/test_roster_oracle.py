@@ -141,14 +141,14 @@ class Oracle:
         return found
 
 
-def told(roster: Roster) -> tuple[set[int | None], set[int | None], set[tuple[int | None, int | None, str]]]:
+def published(roster: Roster) -> tuple[set[int | None], set[int | None], set[tuple[int | None, int | None, str]]]:
     """Running numbers of the persons, groups and memberships in a roster."""
-    persons = {roster.owners[key][0] for key, r in roster.records.items() if isinstance(r, PersonRecord)}
-    groups = {roster.owners[key][1] for key, r in roster.records.items() if isinstance(r, GroupRecord)} - {None}
+    persons = {roster.subjects[key][0] for key, r in roster.records.items() if isinstance(r, PersonRecord)}
+    groups = {roster.subjects[key][1] for key, r in roster.records.items() if isinstance(r, GroupRecord)} - {None}
     members = {
-        (*roster.owners[key], record.role.value)
+        (*roster.subjects[key], record.role.value)
         for key, record in roster.records.items()
-        if isinstance(record, MemberRecord) and roster.owners[key][1] is not None
+        if isinstance(record, MemberRecord) and roster.subjects[key][1] is not None
     }
     return persons, groups, members
 
@@ -158,16 +158,18 @@ def told(roster: Roster) -> tuple[set[int | None], set[int | None], set[tuple[in
 def test_exactly_those_are_told_whom_the_rules_let_through(facts: Facts, target: TargetSettings, today: date) -> None:
     roster = roster_of(facts, target, orgnr=ORGNR, today=today, persons=facts.persons, groups=facts.groups)
     oracle = Oracle(facts, target, today)
-    persons, groups, members = told(roster)
+    persons, groups, members = published(roster)
     assert persons == {id_ for id_, person in facts.persons.items() if oracle.person_ok(person)}
     assert groups == {id_ for id_, group in facts.groups.items() if oracle.group_ok(group)}
     assert members == oracle.members()
-    schools = {key.id for key in roster.records if key.kind is RecordKind.GROUP and roster.owners[key] == (None, None)}
+    schools = {
+        key.id for key in roster.records if key.kind is RecordKind.GROUP and roster.subjects[key] == (None, None)
+    }
     assert schools == (oracle.school_groups() | {f"org-{ORGNR}"} if oracle.with_orgs() else set())
     assert oracle.school_members() == {
-        (roster.owners[key][0], record.group, record.role.value)
+        (roster.subjects[key][0], record.group, record.role.value)
         for key, record in roster.records.items()
-        if isinstance(record, MemberRecord) and roster.owners[key][1] is None
+        if isinstance(record, MemberRecord) and roster.subjects[key][1] is None
     }
 
 
@@ -177,7 +179,7 @@ def test_a_person_is_remarked_upon_exactly_for_a_mistyped_duf_number(
 ) -> None:
     roster = roster_of(facts, target, orgnr=ORGNR, today=today, persons=facts.persons, groups=facts.groups)
     mistyped = {p.id for p in facts.persons.values() if p.national_id == NationalId(MISTYPED_DUF)}
-    exported, _, _ = told(roster)
+    exported, _, _ = published(roster)
     # One who goes by the running number, because the check fails, has no valid number to be remarked upon.
     checked = mistyped & exported if target.duf_check == "warn" else set()
     assert {id_ for kind, id_ in roster.warnings if kind is RecordKind.PERSON} == checked
@@ -186,12 +188,12 @@ def test_a_person_is_remarked_upon_exactly_for_a_mistyped_duf_number(
 @given(facts=FACTS, target=TARGETS, today=DAYS)
 def test_everybody_has_either_a_record_or_one_reason(facts: Facts, target: TargetSettings, today: date) -> None:
     roster = roster_of(facts, target, orgnr=ORGNR, today=today, persons=facts.persons, groups=facts.groups)
-    persons, groups, _ = told(roster)
-    left_out = {kind: {id_ for k, id_ in roster.left_out if k == kind} for kind in RecordKind}
-    assert persons ^ left_out[RecordKind.PERSON] == set(facts.persons)
-    assert groups ^ left_out[RecordKind.GROUP] == set(facts.groups)
-    assert not persons & left_out[RecordKind.PERSON]
-    assert not groups & left_out[RecordKind.GROUP]
+    persons, groups, _ = published(roster)
+    excluded = {kind: {id_ for k, id_ in roster.excluded if k == kind} for kind in RecordKind}
+    assert persons ^ excluded[RecordKind.PERSON] == set(facts.persons)
+    assert groups ^ excluded[RecordKind.GROUP] == set(facts.groups)
+    assert not persons & excluded[RecordKind.PERSON]
+    assert not groups & excluded[RecordKind.GROUP]
 
 
 @given(facts=FACTS, target=TARGETS, today=DAYS)
@@ -216,8 +218,8 @@ def test_asking_for_some_gives_what_asking_for_all_gives_of_them(
     some = roster_of(facts, target, orgnr=ORGNR, today=today, persons=asked, groups=asked)
     wanted = {
         key
-        for key, (person, group) in everything.owners.items()
+        for key, (person, group) in everything.subjects.items()
         if person in asked or (person is None and (group is None or group in asked))
     }
     assert some.records == {key: everything.records[key] for key in wanted}
-    assert some.left_out == {(kind, id_): r for (kind, id_), r in everything.left_out.items() if id_ in asked}
+    assert some.excluded == {(kind, id_): r for (kind, id_), r in everything.excluded.items() if id_ in asked}

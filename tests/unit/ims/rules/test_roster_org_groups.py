@@ -50,7 +50,7 @@ def schools_of(outcome: Roster, person: int = 1) -> dict[str, RoleType]:
     return {
         record.group: record.role
         for key, record in outcome.records.items()
-        if isinstance(record, MemberRecord) and outcome.owners[key] == (person, None)
+        if isinstance(record, MemberRecord) and outcome.subjects[key] == (person, None)
     }
 
 
@@ -65,8 +65,8 @@ def test_a_target_gets_no_such_groups_unless_it_asks_for_them() -> None:
 @pytest.mark.parametrize("settings", [a_target(org_groups=True), a_target(dialect="pifu")])
 def test_owner_and_school_are_groups_above_the_course_groups(settings: TargetSettings) -> None:
     outcome = roster(a_group(), a_school(1, orgnr="974 568 012"), settings=settings)
-    told = groups(outcome)
-    assert told["org-100000008"] == GroupRecord(
+    published = groups(outcome)
+    assert published["org-100000008"] == GroupRecord(
         source=SOURCE,
         id="org-100000008",
         kind="skoleeier",
@@ -80,7 +80,7 @@ def test_owner_and_school_are_groups_above_the_course_groups(settings: TargetSet
         parent="org-100000008",
         orgnr=ORGNR,
     )
-    assert told["school-NO1"] == GroupRecord(
+    assert published["school-NO1"] == GroupRecord(
         source=SOURCE,
         id="school-NO1",
         kind="skole",
@@ -94,25 +94,28 @@ def test_owner_and_school_are_groups_above_the_course_groups(settings: TargetSet
         parent="org-100000008",
         orgnr="974568012",
     )
-    assert (told["group-1"].level, told["group-1"].parent, told["group-1"].orgnr) == (
+    assert (published["group-1"].level, published["group-1"].parent, published["group-1"].orgnr) == (
         GroupLevel.GROUP,
         "school-NO1",
         None,
     )
-    assert [outcome.owners[told[id_].key] for id_ in ("org-100000008", "school-NO1")] == [(None, None), (None, None)]
+    assert [outcome.subjects[published[id_].key] for id_ in ("org-100000008", "school-NO1")] == [
+        (None, None),
+        (None, None),
+    ]
 
 
 def test_every_parent_is_told_and_there_is_one_top() -> None:
-    told = groups(roster(a_school(1), a_school(2), a_group(1), a_group(2, school=2)))
-    assert {group.parent for group in told.values()} <= told.keys()
-    assert [group.id for group in told.values() if group.parent == group.id] == ["org-100000008"]
+    published = groups(roster(a_school(1), a_school(2), a_group(1), a_group(2, school=2)))
+    assert {group.parent for group in published.values()} <= published.keys()
+    assert [group.id for group in published.values() if group.parent == group.id] == ["org-100000008"]
 
 
 def test_all_schools_with_a_number_are_told_whoever_is_asked_for() -> None:
     facts = facts_of(a_person(), a_school(1), a_school(2, school_no=" 7 "), a_school(3, school_no=None))
     outcome = roster_of(facts, a_target(org_groups=True), orgnr=ORGNR, today=TODAY, persons=[], groups=[])
     assert groups(outcome).keys() == {"org-100000008", "school-NO1", "school-7"}
-    assert outcome.left_out == {}
+    assert outcome.excluded == {}
 
 
 @pytest.mark.parametrize("orgnr", [None, "", "12345", "974568013", "NO974568012MVA"])
@@ -134,9 +137,9 @@ def test_schools_that_share_a_number_are_one_school_named_by_the_first() -> None
 
 
 def test_a_name_that_is_missing_is_made_up_for_by_the_number() -> None:
-    told = groups(roster(an_owner(name=" "), a_school(name="")))
-    assert (told["org-100000008"].short, told["org-100000008"].long) == (ORGNR, ORGNR)
-    assert (told["school-NO1"].short, told["school-NO1"].long) == ("(NO1)", "NO1")
+    published = groups(roster(an_owner(name=" "), a_school(name="")))
+    assert (published["org-100000008"].short, published["org-100000008"].long) == (ORGNR, ORGNR)
+    assert (published["school-NO1"].short, published["school-NO1"].long) == ("(NO1)", "NO1")
 
 
 def test_a_learner_is_a_member_of_the_schools_of_the_groups_and_a_teacher_of_the_employers() -> None:
@@ -187,16 +190,16 @@ def test_a_membership_in_an_excluded_group_makes_nobody_a_member_of_its_school()
 def test_a_course_group_never_takes_the_id_of_a_school_or_owner(template: str, changes: dict[str, Any]) -> None:
     facts = (a_person(), a_school(1, school_no="1"), a_group(1, **changes), an_enrolment())
     outcome = roster(*facts, settings=a_target(org_groups=True, group_id=template))
-    assert outcome.left_out[GROUP, 1] is Reason.DUPLICATE_ID
+    assert outcome.excluded[GROUP, 1] is Reason.DUPLICATE_ID
     assert {group.level for group in groups(outcome).values()} == {GroupLevel.OWNER, GroupLevel.SCHOOL}
     outcome = roster(*facts, settings=a_target(group_id=template))
-    assert (GROUP, 1) not in outcome.left_out
+    assert (GROUP, 1) not in outcome.excluded
 
 
 def test_names_of_owner_and_school_are_cut_and_spelled_out_like_all_others() -> None:
     settings = a_target(org_groups=True, spell_out_markup=True)
-    told = groups(roster(a_school(name="A&B" + "x" * 300), an_owner(name="C&D" + "y" * 300), settings=settings))
-    school, owner = told["school-NO1"], told["org-100000008"]
+    published = groups(roster(a_school(name="A&B" + "x" * 300), an_owner(name="C&D" + "y" * 300), settings=settings))
+    school, owner = published["school-NO1"], published["org-100000008"]
     assert (school.short, len(school.long)) == ("A og B" + "x" * 48 + " (NO1)", 254)
     assert (owner.short, len(owner.long)) == ("C og D" + "y" * 54, 254)
 
@@ -205,4 +208,4 @@ def test_every_membership_in_a_school_has_its_key_and_its_person() -> None:
     outcome = roster(a_person(), a_group(), an_enrolment())
     key = RecordKey(RecordKind.MEMBERSHIP, "school-NO1", a_birth_number(1))
     assert outcome.records[key] == MemberRecord(SOURCE, "school-NO1", a_birth_number(1), LEARNER)
-    assert outcome.owners[key] == (1, None)
+    assert outcome.subjects[key] == (1, None)

@@ -52,13 +52,13 @@ def the_person(outcome: Roster) -> PersonRecord:
 
 def days_told(*facts: Fact) -> list[int]:
     """On which of the days from three before Monday to twenty after it the only person is told."""
-    told = []
+    published = []
     for number in range(-3, 20):
         outcome = roster(*facts, today=day(number))
         exported = any(isinstance(record, PersonRecord) for record in outcome.records.values())
         assert exported == bool(roles(outcome)), "a learner is told with the memberships, and goes with the last"
-        told += [number] * exported
-    return told
+        published += [number] * exported
+    return published
 
 
 def test_a_person_in_both_roles_is_one_person_with_a_role_in_each_group() -> None:
@@ -78,7 +78,7 @@ def test_a_person_at_several_schools_is_one_person() -> None:
 def test_a_teacher_at_two_schools_stays_when_one_employment_ends() -> None:
     facts = (a_person(), a_school(1), a_school(2), an_employee(1, school=1, active=False))
     assert the_person(roster(*facts, an_employee(2, school=2))).roles == (InstitutionRole.STAFF,)
-    assert roster(*facts, an_employee(2, school=2, active=False)).left_out == {PERSON: Reason.NO_ACTIVE_ENROLMENT}
+    assert roster(*facts, an_employee(2, school=2, active=False)).excluded == {PERSON: Reason.NO_ACTIVE_ENROLMENT}
 
 
 def test_enrolments_in_one_group_that_overlap_are_one_membership_over_all_their_days() -> None:
@@ -123,28 +123,28 @@ def test_of_a_school_that_closes_nobody_is_told_but_those_of_other_schools_are(c
     facts = (*closed, a_school(2), a_person(1), a_group(1), an_enrolment(1), an_employee(1))
     outcome = roster(*facts, a_person(2), a_group(2, school=2), an_enrolment(2, person=2, group=2))
     assert roles(outcome) == {"group-2": RoleType.LEARNER}
-    assert outcome.left_out[PERSON] is Reason.NO_ACTIVE_ENROLMENT
+    assert outcome.excluded[PERSON] is Reason.NO_ACTIVE_ENROLMENT
 
 
 def test_protection_takes_away_everything_and_gives_back_the_same() -> None:
     facts = (a_group(), an_enrolment(), an_employee())
     before = roster(a_person(), *facts)
     hidden = roster(a_person(protected=True), *facts)
-    assert hidden.left_out == {PERSON: Reason.PERSON_PROTECTED}
-    assert not any(person for person, _ in hidden.owners.values())
+    assert hidden.excluded == {PERSON: Reason.PERSON_PROTECTED}
+    assert not any(person for person, _ in hidden.subjects.values())
     assert roster(a_person(protected=False), *facts) == before
 
 
 def test_who_shares_a_national_id_is_told_again_once_one_of_them_is_mended() -> None:
     number = a_birth_number(9)
     facts = (a_group(), an_enrolment(1, person=1), an_enrolment(2, person=2), a_person(2, national_id=number))
-    assert set(roster(a_person(1, national_id=number), *facts).left_out.values()) == {Reason.DUPLICATE_ID}
-    assert roster(a_person(1), *facts).left_out == {}
+    assert set(roster(a_person(1, national_id=number), *facts).excluded.values()) == {Reason.DUPLICATE_ID}
+    assert roster(a_person(1), *facts).excluded == {}
 
 
 @pytest.mark.parametrize("changes", [{"given_name": ""}, {"family_name": "\t"}, {"given_name": "\u00a0"}])
 def test_a_teacher_with_half_a_name_is_left_out_as_well(changes: dict[str, Any]) -> None:
-    assert roster(a_person(**changes), an_employee()).left_out == {PERSON: Reason.NAME_INCOMPLETE}
+    assert roster(a_person(**changes), an_employee()).excluded == {PERSON: Reason.NAME_INCOMPLETE}
 
 
 @pytest.mark.parametrize(

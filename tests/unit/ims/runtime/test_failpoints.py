@@ -9,7 +9,7 @@ import pytest
 
 from ims.errors import InvalidSettingsError
 from ims.runtime import failpoints
-from ims.runtime.failpoints import CODE, CRASH_POINTS, arm, crash_point
+from ims.runtime.failpoints import CODE, FAILPOINTS, arm, failpoint
 from tests.support.paths import ROOT
 
 
@@ -24,37 +24,38 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_without_crash_at_nothing_ends(ended: list[str]) -> None:
     arm(None)
-    for name in CRASH_POINTS:
-        crash_point(name)
+    for name in FAILPOINTS:
+        failpoint(name)
     assert ended == []
 
 
 def test_a_process_ends_where_it_is_told_to_and_nowhere_else(ended: list[str]) -> None:
     arm("delta.linked")
-    crash_point("delta.before_link")
+    failpoint("delta.before_link")
     assert ended == []
-    crash_point("delta.linked")
+    failpoint("delta.linked")
     assert ended == ["ended"]
 
 
 def test_a_number_lets_it_pass_by_that_many_times_less_one(ended: list[str]) -> None:
     arm("delta.linked:3")
-    crash_point("delta.linked")
-    crash_point("delta.linked")
+    failpoint("delta.linked")
+    failpoint("delta.linked")
     assert ended == []
-    crash_point("delta.linked")
+    failpoint("delta.linked")
     assert ended == ["ended"]
 
 
 @pytest.mark.parametrize("wanted", ["delta", "delta.linked:", "delta.linked:0", "delta.linked:-1", "delta.linked:x"])
 def test_what_is_no_crash_point_is_refused(wanted: str, ended: list[str]) -> None:
-    with pytest.raises(InvalidSettingsError, match="CRASH_AT"):
+    with pytest.raises(InvalidSettingsError, match="FAILPOINT"):
         arm(wanted)
     assert ended == []
 
 
 def test_the_end_is_at_once_with_the_code_of_a_kill() -> None:
-    program = "from ims.runtime import failpoints as c\nc.arm('cut.committed')\ntry: c.crash_point('cut.committed')\n"
+    program = "from ims.runtime import failpoints as c\nc.arm('publication.committed')\n"
+    program += "try: c.failpoint('publication.committed')\n"
     program += "finally: print('cleaned up')"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (CODE, "")
@@ -62,7 +63,7 @@ def test_the_end_is_at_once_with_the_code_of_a_kill() -> None:
 
 def test_a_command_refuses_a_crash_point_that_does_not_exist() -> None:
     command = [sys.executable, "-m", "deploy", "settings"]
-    environment = {**os.environ, "CRASH_AT": "delta.likned"}
+    environment = {**os.environ, "FAILPOINT": "delta.likned"}
     done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode == 2
     assert "there is no crash point 'delta.likned'" in done.stderr
@@ -70,5 +71,5 @@ def test_a_command_refuses_a_crash_point_that_does_not_exist() -> None:
 
 def test_every_crash_point_stands_in_the_code_once_and_no_other_does() -> None:
     sources = [path for folder in ("producers", "consumers") for path in (ROOT / folder).rglob("*.py")]
-    used = [name for path in sources for name in re.findall(r'crash_point\("([^"]*)"\)', path.read_text())]
-    assert sorted(used) == sorted(CRASH_POINTS)
+    used = [name for path in sources for name in re.findall(r'failpoint\("([^"]*)"\)', path.read_text())]
+    assert sorted(used) == sorted(FAILPOINTS)

@@ -30,7 +30,7 @@ def test_every_series_is_there_from_the_start_at_zero(process: Callable[[Collect
 def test_no_metric_is_without_a_series(process: Callable[[CollectorRegistry], ProcessMetrics]) -> None:
     registry = CollectorRegistry()
     process(registry)
-    assert {metric.name for metric in registry.collect() if not metric.samples} <= {"imsfeed_left_out"}
+    assert {metric.name for metric in registry.collect() if not metric.samples} <= {"imsfeed_excluded"}
 
 
 @pytest.mark.parametrize(
@@ -53,10 +53,10 @@ def test_a_process_tells_when_its_loop_went_round() -> None:
 
 
 def test_the_health_is_told_that_the_loop_went_round() -> None:
-    metrics, told = CaptureMetrics(CollectorRegistry()), list[float]()
-    metrics.ticked = told.append
+    metrics, published = CaptureMetrics(CollectorRegistry()), list[float]()
+    metrics.ticked = published.append
     metrics.alive(1_764_000_000)
-    assert told == [1_764_000_000]
+    assert published == [1_764_000_000]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
@@ -88,16 +88,16 @@ def test_every_partition_has_its_lag_and_heartbeat_and_no_other_has() -> None:
 def test_every_reason_for_leaving_out_is_counted_from_the_start() -> None:
     registry = CollectorRegistry()
     CompactMetrics(registry, reasons=[("person", "protected"), ("group", "ended")])
-    assert registry.get_sample_value("imsfeed_left_out", {"kind": "person", "reason": "protected"}) == 0
-    assert registry.get_sample_value("imsfeed_left_out", {"kind": "group", "reason": "ended"}) == 0
-    assert registry.get_sample_value("imsfeed_left_out", {"kind": "group", "reason": "protected"}) is None
+    assert registry.get_sample_value("imsfeed_excluded", {"kind": "person", "reason": "protected"}) == 0
+    assert registry.get_sample_value("imsfeed_excluded", {"kind": "group", "reason": "ended"}) == 0
+    assert registry.get_sample_value("imsfeed_excluded", {"kind": "group", "reason": "protected"}) is None
 
 
 def test_every_metric_is_described_once_with_its_labels() -> None:
     all_described = {metric.name: metric for metric in described()}
     assert len(list(described())) == len(all_described) >= 38
     assert all_described["imsfeed_events_published_total"].labels == ("table", "op")
-    assert all_described["imsfeed_left_out"].labels == ("kind", "reason")
+    assert all_described["imsfeed_excluded"].labels == ("kind", "reason")
     assert all_described["imsfeed_end_to_end_seconds"][1:3] == ("histogram", ())
 
 

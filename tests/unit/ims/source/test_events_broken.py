@@ -166,8 +166,8 @@ ENVELOPES = st.fixed_dictionaries(
 )
 
 
-@given(value=ENVELOPES | ENVELOPES.map(lambda inner: {"payload": inner}), cut=st.integers(0, 3))
-def test_one_look_at_a_message_finds_what_a_close_one_finds(value: dict[str, Any], cut: int) -> None:
+@given(value=ENVELOPES | ENVELOPES.map(lambda inner: {"payload": inner}), publication=st.integers(0, 3))
+def test_one_look_at_a_message_finds_what_a_close_one_finds(value: dict[str, Any], publication: int) -> None:
     message = json.dumps(value).encode()
-    message = message[: len(message) - (cut if cut > 1 else 0)]
+    message = message[: len(message) - (publication if publication > 1 else 0)]
     assert outcome(decode, message) == outcome(looked_at_closely, message)

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from ims.errors import ImsfeedError
-from ims.feed.verification import prove
+from ims.feed.verification import verify
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
 from ims.switchover.existing_file import read_old_file
@@ -140,9 +140,9 @@ def test_a_proof_of_a_hostile_file_names_the_problem_and_reads_nothing_else(tmp_
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
     hostile = document(f"<!ENTITY x SYSTEM '{secret}'>", PERSON % "&x;")
-    proof = prove(lambda _name: hostile, lambda _name: [])
-    assert proof.problems
-    assert SECRET not in str(proof.problems)
+    reconciliation = verify(lambda _name: hostile, lambda _name: [])
+    assert reconciliation.problems
+    assert SECRET not in str(reconciliation.problems)
 
 
 def test_no_other_parser_of_xml_is_used() -> None:

@@ -151,9 +151,9 @@ def test_what_was_told_in_one_dialect_can_be_told_gone_or_changed_in_the_other()
     people: list[Record] = [ANNA, TOR, NORWEGIAN, ANNA_LEARNS, TOR_TEACHES]
     plain = {record.key: fragment(record) for record in people}
     pifu = {record.key: fragment(record, dialect="pifu") for record in [*people, FJORD, LEARNING]}
-    for told in (plain, pifu):
-        assert {change.recstatus for change in between(told, {}, "pifu").changes} == {RecStatus.GONE}
-        assert {change.recstatus for change in between(told, {}, "ims").changes} == {RecStatus.GONE}
+    for published in (plain, pifu):
+        assert {change.recstatus for change in between(published, {}, "pifu").changes} == {RecStatus.GONE}
+        assert {change.recstatus for change in between(published, {}, "ims").changes} == {RecStatus.GONE}
     now: dict[RecordKey, Record] = {record.key: record for record in people}
     assert {change.recstatus for change in between(plain, now, "pifu").changes} == {RecStatus.CHANGED}
 

@@ -42,21 +42,21 @@ def test_it_is_done_when_its_batch_is() -> None:
 
 def test_it_fails_with_its_batch_and_tells_so_at_once() -> None:
     future, batch = shared_by(7)
-    told: list[BaseException] = []
-    future.add_errback(told.append)
+    published: list[BaseException] = []
+    future.add_errback(published.append)
     error = KafkaError("refused")
     batch.success(failed(error))
     assert future.exception is error
-    assert told == [error]
+    assert published == [error]
 
 
 def test_it_tells_of_a_failure_that_came_before_it_was_asked_to() -> None:
     future, batch = shared_by(1)
     error = KafkaError("refused")
     batch.success(failed(error))
-    told: list[BaseException] = []
-    future.add_errback(told.append)
-    assert told == [error]
+    published: list[BaseException] = []
+    future.add_errback(published.append)
+    assert published == [error]
 
 
 def test_a_divided_batch_is_done_when_every_part_is() -> None:
@@ -81,14 +81,14 @@ def test_a_part_may_be_divided_again() -> None:
 
 def test_one_part_that_fails_is_enough_and_tells_once() -> None:
     future, _ = shared_by(4)
-    told: list[BaseException] = []
-    future.add_errback(told.append)
+    published: list[BaseException] = []
+    future.add_errback(published.append)
     first, second = divided(future, 2, 2)
     errors = [KafkaError("first"), KafkaError("second")]
     first.success(failed(errors[0]))
     second.success(failed(errors[1]))
     assert future.exception is errors[0]
-    assert told == errors[:1]
+    assert published == errors[:1]
 
 
 def test_a_part_that_arrives_after_another_failed_changes_nothing() -> None:

@@ -78,9 +78,9 @@ def test_messages_that_share_a_future_are_counted_each_and_give_up_once(
     watched: list[Any] = []
     add = Future.add_errback
 
-    def add_errback(future: Future, told: Any) -> None:
+    def add_errback(future: Future, published: Any) -> None:
         watched.append(future)
-        add(future, told)
+        add(future, published)
 
     monkeypatch.setattr(Future, "add_errback", add_errback)
     monkeypatch.setattr(producer, "send", lambda *_, **__: shared)

@@ -1,4 +1,4 @@
-"""`imsfeed prove`: the nightly proof of a target, now."""
+"""`imsfeed reconcile`: the nightly proof of a target, now."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -9,7 +9,7 @@ from rich.console import Console
 from consumers.database import sessions
 from consumers.database.targets_table import find_target
 from consumers.reconciliation.results_store import Checked
-from consumers.reconciliation.run import prove as prove_target
+from consumers.reconciliation.run import reconcile as prove_target
 from ims.errors import FeedError
 from ims.runtime.lifecycle import stop_on_signals
 from ims.runtime.mapping_file import read_mapping
@@ -24,22 +24,22 @@ _DOES = {
 
 def add_commands(app: typer.Typer) -> None:
     """Add this command to *app*."""
-    app.command()(prove)
+    app.command()(reconcile)
 
 
-def prove(target: Annotated[str, typer.Argument(help="The target's name, or OWNER/NAME.")]) -> None:
+def reconcile(target: Annotated[str, typer.Argument(help="The target's name, or OWNER/NAME.")]) -> None:
     """Prove a target: its files add up, what is told follows from the facts, and the facts are the source's.
 
     Sets the same repairs going as the nightly proof does. Exits with 1 if anything differs or could not be looked at.
 
-    Example: [bold]imsfeed prove lms[/bold]
+    Example: [bold]imsfeed reconcile lms[/bold]
     """
     settings = read_settings()
     mapping = read_mapping(settings)
     console = Console(stderr=True)
     with (
         stop_on_signals() as stop,
-        sessions.connect(settings.state(), "proof") as connection,
+        sessions.connect(settings.state(), "reconciliation") as connection,
         console.status("proving") as progress,
     ):
         row = find_target(connection, target)
