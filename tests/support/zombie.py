@@ -86,7 +86,7 @@ def main(place: str, dsn: str, folder: Path) -> None:
         FeedDirectory.write_manifest = stopping(FeedDirectory.write_manifest)  # type: ignore[method-assign]
         on_target(write_manifest, dsn, folder, (datetime.now(UTC),))
     elif place == "before rename":
-        sessions.see_that_it_lives = stopping(sessions.see_that_it_lives, first=True)
+        sessions.ping = stopping(sessions.ping, first=True)
         compact_until_stopped(dsn, folder)
 
 

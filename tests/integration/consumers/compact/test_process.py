@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from consumers.materialize.unresolved_references import unresolved_references
 from consumers.operations.status_report import report
 from consumers.publication import delta_files
 from ims.feed.delta_split import split
@@ -271,7 +272,7 @@ def test_an_enrolment_may_arrive_before_its_person_and_its_group(published: Pipe
     published.commit(an_enrolment(9, person=9, group=9))
     published.compact(seconds=1)
     assert published.manifest().head_seq == 0
-    assert published.store.unresolved_references() == 2
+    assert unresolved_references(published.connection) == 2
     published.commit(a_group(9))
     published.compact(seconds=1)
     published.commit(a_person(9))
@@ -340,7 +341,7 @@ def test_old_files_go_but_never_a_delta_newer_than_the_oldest_snapshot(published
         published.compact(days=1)
     published.commit(a_person(2, family_name="Nyere"))
     published.compact(seconds=1)
-    published.compactor._kept_house = None
+    published.compactor._cleaned_up_at = None
     published.compact(seconds=1)
     manifest = published.manifest()
     assert [delta.seq for delta in manifest.deltas] == [2]

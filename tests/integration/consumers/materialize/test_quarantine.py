@@ -180,7 +180,7 @@ def test_messages_at_one_offset_of_two_topics_of_one_name_are_both_kept(pipeline
 
 def test_what_is_shown_holds_running_numbers_and_no_values(pipeline: Pipeline) -> None:
     deliver(pipeline, an_event(900, given_name=None, secret_remark="Testesen"), key=KEY)
-    about = quarantine.about(pipeline.connection, numbers(pipeline)[0], REFERENCE_MAPPING, 0)
+    about = quarantine.describe(pipeline.connection, numbers(pipeline)[0], REFERENCE_MAPPING, 0)
     assert (about.table, about.op, about.owner_id, about.id) == ("public.person", "c", 1, 1)
     assert about.position == (1, 900, 1)
     assert {"national_id", "given_name"} < set(about.columns)
@@ -193,7 +193,7 @@ def test_what_is_shown_holds_running_numbers_and_no_values(pipeline: Pipeline) -
 
 def test_a_key_that_may_be_a_national_id_is_not_shown(pipeline: Pipeline) -> None:
     deliver(pipeline, an_event(900, id=int(id_of(1)) + 10**10, given_name=None), key=KEY)
-    assert quarantine.about(pipeline.connection, numbers(pipeline)[0], REFERENCE_MAPPING, 0).id is None
+    assert quarantine.describe(pipeline.connection, numbers(pipeline)[0], REFERENCE_MAPPING, 0).id is None
 
 
 class TestCommands:

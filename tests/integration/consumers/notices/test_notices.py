@@ -103,7 +103,7 @@ def test_of_several_who_claim_a_mail_at_once_one_may_send_it(
     mailing.compact()
     both = [one.connection for one in (mailing, start_mailing())]
     assert [notice_store.claim(one, 1, "daily", "2026-10-16", mailing.now) for one in both] == [True, False]
-    notice_store.give_back(both[0], 1, "daily", "2026-10-16")
+    notice_store.release(both[0], 1, "daily", "2026-10-16")
     assert [notice_store.claim(one, 1, "daily", "2026-10-16", mailing.now) for one in both] == [True, False]
 
 
@@ -113,7 +113,7 @@ def test_a_mail_of_which_nobody_knows_whether_it_was_sent_is_not_sent_again(
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(notice_store, "sent", killed)
+    monkeypatch.setattr(notice_store, "mark_sent", killed)
     mailing.compact()
     monkeypatch.undo()
     mailing.compact(minutes=1)
@@ -149,8 +149,8 @@ def test_two_compactors_tell_of_a_failure_once_although_only_one_sees_it(
     for _ in range(4):
         mailing.compact(minutes=1)
         other.now = mailing.now
-        other.compactor._looked = None
-        other.compactor._look(other.now)
+        other.compactor._counted_at = None
+        other.compactor._send_notices(other.now)
     assert subjects(mails) == ["feiler"]
     assert "ikke slik den ble skrevet" in text(mails)
     damaged.unlink()
@@ -192,9 +192,9 @@ def test_a_snapshot_that_does_not_come_is_told(mailing: Pipeline, mails: MailSer
     mailing.compact()
     mails.arrived.clear()
     mailing.now += timedelta(hours=14)  # 02:00 in Oslo
-    mailing.compactor._look(mailing.now + timedelta(minutes=15))
+    mailing.compactor._send_notices(mailing.now + timedelta(minutes=15))
     assert mails.arrived == []
-    mailing.compactor._look(mailing.now + timedelta(minutes=16))
+    mailing.compactor._send_notices(mailing.now + timedelta(minutes=16))
     assert subjects(mails) == ["feiler"]
     assert "fullfilen er ikke laget" in text(mails)
     mailing.compact(minutes=20)

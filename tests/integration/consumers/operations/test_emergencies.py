@@ -118,7 +118,7 @@ def test_a_suppressed_person_comes_back_when_another_person_takes_it_back(pipeli
     next_delta(pipeline)
     error = refused("suppress", "1", "1", *WHY, "--undo", "--name", " kari  NORDMANN")
     assert isinstance(error, InvalidSettingsError)
-    assert "somebody else must take it back" in str(error)
+    assert "another person must take it back" in str(error)
     assert next_delta(pipeline) == set()
     assert "no longer suppressed" in done("suppress", "1", "1", *WHY, "--undo", "--name", "Ola Nordmann")
     assert next_delta(pipeline) == {(key, NEW) for key, _ in ALL_OF_1}

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from consumers.compact.timing import AT_ONCE, IDLE_SECONDS, SOON, Pace
+from consumers.compact.timing import IMMEDIATELY, IDLE_SECONDS, SOON, Pace
 from consumers.database.targets_table import TargetRow
 from tests.support.builders import ORGNR, a_target
 
@@ -44,7 +44,7 @@ def test_without_any_change_it_waits_as_long_as_it_may(pace: Pace) -> None:
 
 def test_a_change_is_waited_for_until_it_has_rested(pace: Pace) -> None:
     assert pace.pause([a_row(None), a_row(0.15), a_row(0.05)]) == pytest.approx(0.05)
-    assert pace.pause([a_row(0.1999)]) == AT_ONCE
+    assert pace.pause([a_row(0.1999)]) == IMMEDIATELY
 
 
 def test_a_change_that_has_rested_and_cannot_be_told_is_not_asked_about_all_the_time(pace: Pace) -> None:

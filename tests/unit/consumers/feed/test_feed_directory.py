@@ -31,7 +31,7 @@ def test_linking_the_same_again_changes_nothing(directory: FeedDirectory) -> Non
 
 def test_a_file_that_is_there_is_never_replaced_by_another(directory: FeedDirectory) -> None:
     directory.link("deltas/1.xml", b"<a/>")
-    with pytest.raises(FeedError, match=r"deltas/1\.xml is there with another content"):
+    with pytest.raises(FeedError, match=r"deltas/1\.xml exists with other content"):
         directory.link("deltas/1.xml", b"<b/>")
     assert (directory.path / "deltas/1.xml").read_bytes() == b"<a/>"
 

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from consumers.compact import process as compact
 from consumers.feed.feed_directory import FeedDirectory
-from consumers.feed.feed_permissions import refuse_wide_feed
+from consumers.feed.feed_permissions import check_permissions
 from deploy.cli import main
 from ims.errors import InvalidSettingsError
 from ims.runtime.lifecycle import Stop
@@ -31,15 +31,15 @@ def feed(tmp_path: Path) -> Path:
 
 
 def test_what_compact_makes_is_narrow_enough_and_so_is_a_feed_that_does_not_exist(feed: Path) -> None:
-    refuse_wide_feed(feed)
-    refuse_wide_feed(feed / "not" / "yet")
+    check_permissions(feed)
+    check_permissions(feed / "not" / "yet")
 
 
 def test_more_than_a_mode_asks_is_no_fault(feed: Path) -> None:
     feed.chmod(0o2700)
     (feed / "974568012").chmod(0o700)
     (feed / "974568012/lms/deltas/1.xml").chmod(0o400)
-    refuse_wide_feed(feed)
+    check_permissions(feed)
 
 
 PATHS = (".", "974568012", "974568012/lms", "974568012/lms/deltas", "974568012/lms/deltas/1.xml")
@@ -53,7 +53,7 @@ def test_a_wider_mode_is_refused_with_the_command_that_mends_it(feed: Path, path
     wide.chmod(wide.stat().st_mode | bit)
     mode = f"{wide.stat().st_mode & 0o7777:04o}"
     with pytest.raises(InvalidSettingsError, match=f"has mode {mode}, .* run `chmod -R g-w,o= {feed}`") as error:
-        refuse_wide_feed(feed)
+        check_permissions(feed)
     assert str(error.value).startswith(str(wide))
 
 
@@ -63,18 +63,18 @@ def test_a_symbolic_link_is_refused_wherever_it_stands(feed: Path, tmp_path: Pat
     for path in ("980000000", "974568012/other", "974568012/lms/deltas/2.xml"):
         (feed / path).symlink_to(elsewhere)
         with pytest.raises(InvalidSettingsError, match="is a symbolic link"):
-            refuse_wide_feed(feed)
+            check_permissions(feed)
         (feed / path).unlink()
-    refuse_wide_feed(feed)
+    check_permissions(feed)
 
 
 def test_the_feed_directory_itself_may_be_a_link_and_is_judged_by_where_it_leads(feed: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(feed)
-    refuse_wide_feed(link)
+    check_permissions(link)
     feed.chmod(0o755)
     with pytest.raises(InvalidSettingsError, match="has mode 0755"):
-        refuse_wide_feed(link)
+        check_permissions(link)
 
 
 def test_compact_refuses_before_it_connects_anywhere(feed: Path) -> None:
