@@ -2,6 +2,7 @@
 
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind, RecStatus
+from ims.xml.reader import ReadRecord
 from tests.support.builders import a_person
 from tests.support.pipeline import Pipeline
 
@@ -28,6 +29,11 @@ def group(id_: str) -> RecordKey:
 def member(group_id: str, number: int) -> RecordKey:
     """The key of a person's membership."""
     return RecordKey(RecordKind.MEMBERSHIP, group_id, id_of(number))
+
+
+def changes(records: list[ReadRecord]) -> Said:
+    """Return what a delta's records say: which key is new, changed or deleted."""
+    return {(record.key, recstatus) for record, recstatus in records}
 
 
 def approved(pipeline: Pipeline) -> Said:
