@@ -99,7 +99,7 @@ def _recorded(connection: Connection, target: TargetRow, manifest: Manifest) -> 
 def _has_newest_files(connection: Connection, target: TargetRow, folder: Path) -> bool:
     """Return whether the folder has the newest snapshot and delta.
 
-    These two tell enough: a lost volume has neither, and an older copy of the volume lacks at least one.
+    These two are enough: a lost volume has neither, and an older copy of the volume lacks at least one.
     """
     row = connection.execute(
         "select (select path from imsfeed.snapshot where target_id = %(target)s"

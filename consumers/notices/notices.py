@@ -34,7 +34,7 @@ class _Due(NamedTuple):
     """A mail that is due.
 
     Attributes:
-        subject: what tells it from other mails of its kind, for example the date or the hold's number and digest.
+        subject: what distinguishes it from others of its kind, for example the date, or the hold's number and digest.
         failure: the failure that it is about, if any.
         hold: the hold that it is about, if any.
         first: it is the first mail about its hold.

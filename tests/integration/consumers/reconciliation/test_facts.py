@@ -125,7 +125,7 @@ def test_without_a_source_the_comparison_is_skipped(state_dsn: str, tmp_path: Pa
 
 
 def test_an_unreachable_source_leaves_the_comparison_unfinished(pipeline: ReconciledPipeline) -> None:
-    nowhere = {"reconcile_source_dsn": "postgresql://proof:secret@127.0.0.1:1/none"}
+    nowhere = {"reconcile_source_dsn": "postgresql://reader:secret@127.0.0.1:1/none"}
     settings = pipeline.settings.model_validate(pipeline.settings.model_dump() | nowhere)
     found = reconcile(pipeline.connection, settings, REFERENCE_MAPPING, 1, pipeline.now, pause=lambda _seconds: False)
     assert found[2].outcome == "unfinished"
