@@ -72,10 +72,7 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> Literal["ok", "waiting", "stale", "disabled"]:
-        """The state as the manifest gives it.
-
-        ``waiting`` for the owner's facts before the first publication, ``stale`` when the target is halted after it.
-        """
+        """The state: ``waiting`` for the owner's facts before the first publication, ``stale`` if halted after it."""
         if not self.settings.enabled:
             return "disabled"
         if self.head_seq is None:

@@ -126,7 +126,7 @@ class FeedDirectory:
             return None
 
     def highest_seq(self) -> int:
-        """Return the highest sequence number of a file in the folder or in its readable manifest, or 0."""
+        """Return the highest sequence number of the folder's files and its manifest, if readable; 0 without any."""
         deltas = [int(path.stem) for path in (self.path / DELTAS).glob("*.xml") if path.stem.isdecimal()]
         names = filter(None, (parse_snapshot_name(path.name) for path in (self.path / SNAPSHOTS).glob("*.xml")))
         with contextlib.suppress(FeedError):
