@@ -1,4 +1,4 @@
-"""The targets in the state database: their settings with an audit of every change, and where each one's feed stands."""
+"""The targets in the state database: their settings, the audit of every change, and the state of each feed."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
@@ -17,29 +17,29 @@ from ims.xml.dialect import Dialect
 
 
 class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A target as it stands.
+    """A target with its settings and the state of its feed.
 
     Attributes:
         orgnr: the owner's organisation number as of the first publication.
-        source: ``sourcedid/source`` as of the last cut.
-        dialect: what the published fragments are written in, as of the last cut.
+        source: ``sourcedid/source`` as of the last publication.
+        dialect: the dialect of the published fragments, as of the last publication.
         head_seq: number of the last delta, 0 after the first publication, ``None`` before it.
-        head_sha256: its digest; of snapshot 0 while there is no delta.
+        head_sha256: its digest; that of snapshot 0 while there is no delta.
         epoch_seq: number of the epoch's first snapshot.
-        halt_reason: why nothing must be written to the feed until a person has looked, or ``None``.
-        announced: a manifest of the present files has been written.
-        recompute: the settings have changed since the last cut.
-        repair: a proof has found what was told to be wrong since the last cut.
-        reconciled_through: local date of the last scheduled snapshot that a proof has found in order.
+        halt_reason: why nothing may be written to the feed until an operator has acted, or ``None``.
+        announced: a manifest that names the present files has been written.
+        recompute: the settings have changed since the last publication.
+        repair: a reconciliation has found published records to be wrong since the last publication.
+        reconciled_through: local date of the last scheduled snapshot that a reconciliation has found in order.
         owner_orgnr: the owner's organisation number now, ``None`` if it has no valid one or has not arrived. A feed
-            without one is not emptied but stands still: a mistake in one field must not lock out a whole owner.
-        open: a source transaction has arrived in part for this owner.
+            without one is not emptied but halted: a mistake in one field must not lock out a whole owner.
+        open: only a part of a source transaction has arrived for this owner.
         has_snapshot: at least one snapshot exists.
-        settling: seconds that the oldest mark not yet told has rested, or ``None`` if all are told.
-        urgent: a person must be looked at without waiting for anything.
-        published_settings: the settings of the last cut.
-        held: something waits for an approval.
-        review: the next cut looks at all who wait.
+        settling: age in seconds of the oldest pending change, or ``None`` if there is none.
+        urgent: a person must be published without waiting for anything.
+        published_settings: the settings of the last publication.
+        held: a hold waits for an approval.
+        review: the next publication looks at everyone on hold.
     """
 
     target_id: int
@@ -72,7 +72,7 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> Literal["ok", "waiting", "stale", "disabled"]:
-        """``waiting`` for the owner's facts before the first publication, ``stale`` when it cannot go on after it."""
+        """The state: ``waiting`` for the owner's facts before the first publication, ``stale`` if halted after it."""
         if not self.settings.enabled:
             return "disabled"
         if self.head_seq is None:
@@ -81,12 +81,12 @@ class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shown_state(self) -> Literal["ok", "held", "waiting", "stale", "disabled"]:
-        """The state as people see it: ``held`` while something waits for an approval, and all else goes on."""
+        """The state as people see it: ``held`` while a hold waits for an approval and everything else goes on."""
         return "held" if self.held and self.state in {"ok", "waiting"} else self.state
 
 
 def source_of(target: TargetRow) -> str:
-    """``sourcedid/source`` as the settings say now."""
+    """Return ``sourcedid/source`` according to the present settings."""
     return target.settings.source or f"imsfeed@{target.orgnr}"
 
 
@@ -114,20 +114,20 @@ def _row(**columns: Any) -> TargetRow:  # noqa: ANN401 - a database's row
 
 
 def valid_orgnr(registered: str | None, settings: TargetSettings) -> str | None:
-    """The owner's organisation number in its shortest form, or ``None`` if the target takes it for none."""
+    """Return the owner's organisation number in compact form, or ``None`` if it is not valid for the target."""
     number = compact(registered or "")
     valid = organisation_number.is_valid(number, allow_test_numbers=settings.allow_test_numbers)
     return number if valid else None
 
 
 def all_targets(connection: Connection) -> list[TargetRow]:
-    """Every target, by owner and name."""
+    """Return all targets, sorted by owner and name."""
     with connection.cursor(row_factory=kwargs_row(_row)) as cursor:
         return cursor.execute(_COLUMNS + "order by t.owner_id, t.name").fetchall()
 
 
 def read_target(connection: Connection, target_id: int) -> TargetRow:
-    """One target.
+    """Return one target.
 
     Raises:
         InvalidSettingsError: it does not exist.
@@ -140,7 +140,7 @@ def read_target(connection: Connection, target_id: int) -> TargetRow:
 
 
 def lock_target(connection: Connection, target_id: int, *, wait: bool = False) -> TargetRow | None:
-    """One target, locked until the transaction ends; ``None`` while another process works on it.
+    """Lock one target until the transaction ends and return it; return ``None`` while another process holds it.
 
     Args:
         wait: wait for the other process, as long as the session's ``lock_timeout`` allows.
@@ -151,7 +151,7 @@ def lock_target(connection: Connection, target_id: int, *, wait: bool = False) -
 
 
 def find_target(connection: Connection, name: str) -> TargetRow:
-    """The target called *name*, or ``OWNER/NAME`` where several owners have one of that name.
+    """Return the target called *name*, or ``OWNER/NAME`` where several owners have a target of that name.
 
     Raises:
         InvalidSettingsError: there is none, or more than one.
@@ -160,7 +160,7 @@ def find_target(connection: Connection, name: str) -> TargetRow:
 
 
 def named(targets: Iterable[TargetRow], name: str) -> TargetRow:
-    """The one of *targets* called *name*, or ``OWNER/NAME``.
+    """Return the one of *targets* called *name*, or ``OWNER/NAME``.
 
     Raises:
         InvalidSettingsError: there is none, or more than one.
@@ -176,12 +176,12 @@ def named(targets: Iterable[TargetRow], name: str) -> TargetRow:
 
 
 def apply_settings(connection: Connection, targets: Iterable[TargetSettings], changed_by: str) -> list[str]:
-    """Make the settings in force what *targets* says, creating the targets that are new; others stay as they are.
+    """Store the settings of *targets*, creating the targets that are new; other targets stay as they are.
 
     Returns:
         One line per target that was created or changed.
     """
-    said = []
+    lines = []
     with connection.transaction():
         existing = {(row.owner_id, row.settings.name): row for row in all_targets(connection)}
         for settings in targets:
@@ -192,15 +192,15 @@ def apply_settings(connection: Connection, targets: Iterable[TargetSettings], ch
                     (settings.owner, settings.name, as_json(settings)),
                 )
                 _audit(connection, None, settings, changed_by)
-                said.append(f"created {settings.owner}/{settings.name}")
+                lines.append(f"created {settings.owner}/{settings.name}")
             elif row.settings != settings:
                 _replace(connection, row, settings, changed_by)
-                said.append(f"changed {settings.owner}/{settings.name}")
-    return said
+                lines.append(f"changed {settings.owner}/{settings.name}")
+    return lines
 
 
 def set_settings(connection: Connection, name: str, changes: dict[str, Any], changed_by: str) -> TargetSettings:
-    """Change some keys of one target.
+    """Change some settings of one target and return them all.
 
     Raises:
         InvalidSettingsError: the target does not exist, or a key or value is wrong; nothing is changed.
@@ -240,5 +240,5 @@ def _audit(connection: Connection, old: TargetSettings | None, new: TargetSettin
 
 
 def as_json(settings: TargetSettings) -> Jsonb:
-    """The settings as they are kept."""
+    """Return the settings as they are stored."""
     return Jsonb(msgspec.to_builtins(settings))

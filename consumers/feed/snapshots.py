@@ -1,7 +1,8 @@
-"""A snapshot: everything a target's importer has been told, streamed out of the state database into one file.
+"""Snapshots: everything that has been published to a target, streamed from the state database into one file.
 
-The file is in the feed before it is recorded: after a crash between the two the same records give the same bytes, which
-are found there and recorded. Deltas go on meanwhile; a snapshot shows the state at its sequence number.
+The file is linked into the feed before it is recorded. After a crash between the two, the same records give the same
+bytes, so the next attempt finds its own file there and records it. Deltas are published meanwhile; a snapshot shows the
+state at its sequence number.
 """
 
 import contextlib
@@ -30,10 +31,10 @@ def take_snapshot(
     """Write a target's snapshot and record it.
 
     Args:
-        scheduled: the local day whose hour this is, or ``None`` for a snapshot out of turn.
+        scheduled: the local day of a scheduled snapshot, or ``None`` for an unscheduled one.
 
     Raises:
-        FeedError: the target was never published or stands still, or another file has the snapshot's name.
+        FeedError: the target was never published or is halted, or a file with other content has the snapshot's name.
         psycopg.Error: the snapshot is not recorded; take it again.
     """
     kinds: Counter[RecordKind] = Counter()
@@ -64,13 +65,14 @@ def take_snapshot(
 
 
 def write_export(connection: Connection, root: Path, target_id: int, now: datetime) -> int | None:
-    """Replace the file at the target's fixed path by the full state; leavers are absent, or in it as gone.
+    """Replace the file at the target's fixed path by the full state; leavers are absent, or in it as deleted.
 
-    The file is made beside it first, and takes its place only if another process has not put a newer one there. What
-    is said in :func:`consumers.feed.manifests.write_manifest` of a process that is paused is true here as well.
+    The file is written beside the old one and replaces it only if no other process has put a newer one there. A process
+    that is paused immediately before the replacement is treated in :func:`consumers.feed.manifests.write_manifest`; the
+    same holds here.
 
     Returns:
-        The sequence number that the file shows, or ``None`` when the target has no such path.
+        The sequence number of the state in the file, or ``None`` if the target has no such path.
     """
     with contextlib.ExitStack() as file:
         with repeatable_read(connection):
@@ -93,12 +95,12 @@ def write_export(connection: Connection, root: Path, target_id: int, now: dateti
 
 
 def feed_directory(root: Path, target: TargetRow) -> FeedDirectory:
-    """The folder of a target that has been published; it is created until the first manifest names what is in it."""
+    """Return the folder of a published target. It is created only until the first manifest has been written."""
     return FeedDirectory(root, target.orgnr or "", target.settings.name, create=not target.announced)
 
 
 def document(target: TargetRow, rows: Iterable[tuple[RecordKey, str]]) -> Iterator[str]:
-    """The full state as a file, in parts: what was told, in the keys' order, under the time of the last cut.
+    """Return the full state as the parts of a file: the published records by key, at the last publication's time.
 
     Raises:
         FeedError: the target was never published.

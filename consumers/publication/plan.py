@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from consumers.database.sessions import Connection, reading
+from consumers.database.sessions import Connection, read_only
 from consumers.database.targets_table import TargetRow, valid_orgnr
 from consumers.facts import facts_reader
 from consumers.facts.facts_reader import Affected
@@ -126,7 +126,7 @@ def plan(
         psycopg.Error: the state database is away.
     """
     found, in_force = _Found(), target.settings
-    with reading(connection):
+    with read_only(connection):
         registered = connection.execute(
             "select orgnr from imsfeed.owner where owner_id = %s", (target.owner_id,)
         ).fetchone()

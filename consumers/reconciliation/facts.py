@@ -103,7 +103,7 @@ class FactsComparison:
         seen: set[int] = set()
         for rows in self._source.rows(table, owner_id, ids):
             with self._state.cursor() as cursor:
-                stored = fact_tables.stored(cursor, table, list(rows))
+                stored = fact_tables.read_rows(cursor, table, list(rows))
             for key, values in rows.items():
                 seen.add(key.id)
                 what = None if values is None else _difference(values, stored.get(key))

@@ -17,7 +17,7 @@ from consumers.compact.process import UMASK
 from consumers.database import sessions
 from consumers.database.targets_table import find_target
 from consumers.feed.feed_directory import verify_folder
-from consumers.feed.feed_permissions import refuse_wide_feed
+from consumers.feed.feed_permissions import check_permissions
 from consumers.feed.manifests import write_manifest
 from consumers.feed.snapshots import take_snapshot
 from consumers.operations.status_report import StatusReport, TargetStatus, report
@@ -62,7 +62,7 @@ def snapshot(
         raise typer.BadParameter("snapshots come at their hour by themselves; say --now for one out of turn")
     settings = read_settings()
     os.umask(UMASK)
-    refuse_wide_feed(settings.feed_directory)
+    check_permissions(settings.feed_directory)
     moment = datetime.now(UTC)
     with sessions.connect(settings.state(), "snapshot") as connection:
         row = find_target(connection, target)

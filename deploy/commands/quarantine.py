@@ -12,7 +12,7 @@ from rich.table import Table
 
 from consumers.database import sessions
 from consumers.materialize import quarantine, quarantine_store
-from consumers.materialize.quarantine import About, QuarantineError
+from consumers.materialize.quarantine import Description, QuarantineError
 from consumers.materialize.quarantine_store import QuarantinedMessage
 from deploy.commands.arguments import caller
 from ims.errors import InvalidSettingsError
@@ -56,7 +56,7 @@ def show(number: Number, as_json: AsJson = False) -> None:
     settings = read_settings()
     with sessions.connect(settings.state(), "quarantine") as connection:
         quarantined = quarantine.find(connection, number)
-        about = quarantine.about(connection, number, read_mapping(settings), settings.source_epoch)
+        about = quarantine.describe(connection, number, read_mapping(settings), settings.source_epoch)
     if as_json:
         published = {**msgspec.to_builtins(quarantined), "about": msgspec.to_builtins(about)}
         typer.echo(msgspec.json.format(msgspec.json.encode(published), indent=2).decode())
@@ -146,7 +146,7 @@ def _print(found: Sequence[QuarantinedMessage]) -> None:
     Console().print(table)
 
 
-def _published(quarantined: QuarantinedMessage, about: About) -> list[tuple[str, object]]:
+def _published(quarantined: QuarantinedMessage, about: Description) -> list[tuple[str, object]]:
     published: list[tuple[str, object]] = [
         ("message", quarantined.number),
         ("place", f"{quarantined.topic}[{quarantined.partition}]@{quarantined.offset}, {about.size} bytes"),

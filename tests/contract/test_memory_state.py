@@ -182,5 +182,5 @@ def link(request: pytest.FixtureRequest, tmp_path: Path) -> Link:
 def test_a_file_is_linked_once_and_never_replaced(link: Link) -> None:
     link("deltas/1.xml", b"one")
     link("deltas/1.xml", b"one")
-    with pytest.raises(FeedError, match="is there with another content"):
+    with pytest.raises(FeedError, match="exists with other content"):
         link("deltas/1.xml", b"two")

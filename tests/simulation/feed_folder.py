@@ -32,7 +32,7 @@ class FeedFolder:
         if name not in self.files:
             self.put(name, content)
         elif self.files[name] != content:
-            raise FeedError(f"{name} is there with another content; it is not touched")
+            raise FeedError(f"{name} exists with other content; it is not touched")
 
     def link_parts(self, name: str, parts: Iterable[str]) -> tuple[str, int]:
         """The same for a file that comes in parts; its digest and size."""

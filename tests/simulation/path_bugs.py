@@ -106,13 +106,13 @@ def truncate_is_passed_over_by_capture(patch: pytest.MonkeyPatch) -> None:
 
 @BUGS.enter
 def truncate_is_passed_over_by_materialize(patch: pytest.MonkeyPatch) -> None:
-    real = batch._Reading._apply
+    real = batch._BatchReader._apply
 
     def apply(self: Any, message: batch.Message, change: Change) -> None:
         if change.op != "t":
             real(self, message, change)
 
-    patch.setattr(batch._Reading, "_apply", apply)
+    patch.setattr(batch._BatchReader, "_apply", apply)
 
 
 @BUGS.enter

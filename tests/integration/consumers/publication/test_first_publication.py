@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from consumers.compact.timing import AT_ONCE
+from consumers.compact.timing import IMMEDIATELY
 from consumers.database.notifications import CHANNEL
 from consumers.facts import facts_reader, suppressions
 from consumers.publication.first_publication import publish_first
@@ -169,7 +169,7 @@ def test_the_snapshot_and_the_manifest_follow_at_once(pipeline: Pipeline, state_
     pipeline.commit(*rows(a_school_owner()))
     with psycopg.connect(state_dsn, autocommit=True) as listening:
         listening.execute(f"listen {CHANNEL}")
-        assert pipeline.compactor.step(NOON) == AT_ONCE
+        assert pipeline.compactor.step(NOON) == IMMEDIATELY
         assert not list(listening.notifies(timeout=0))
         pipeline.compactor.step(NOON)
         assert [notify.channel for notify in listening.notifies(timeout=5, stop_after=1)] == [CHANNEL]

@@ -195,7 +195,7 @@ def test_it_is_the_same_in_parts_of_whatever_size(
 
 def test_it_reads_one_state_of_the_database_and_could_change_nothing(pipeline: Pipeline, state_dsn: str) -> None:
     names = "select name from imsfeed.owner"
-    with sessions.connect(state_dsn, "test") as other, sessions.reading(other):
+    with sessions.connect(state_dsn, "test") as other, sessions.read_only(other):
         before = other.execute(names).fetchall()
         pipeline.commit(an_owner(name="Ny kommune"))
         assert other.execute(names).fetchall() == before

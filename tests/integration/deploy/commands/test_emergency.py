@@ -79,7 +79,7 @@ def test_an_owner_that_does_not_exist_is_an_error(undo: tuple[str, ...]) -> None
 def test_what_is_not_in_force_cannot_be_taken_back(pipeline: Pipeline) -> None:
     error = refused("leave-now", "1", "1", *WHY, "--undo")
     assert not isinstance(error, InvalidSettingsError)
-    assert "person 1 of owner 1 is not told to leave" in str(error)
+    assert "person 1 of owner 1 has no leave-now order" in str(error)
     assert audit(pipeline) == []
 
 

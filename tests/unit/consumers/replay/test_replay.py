@@ -272,7 +272,7 @@ def test_files_of_another_replay_are_not_touched(replayer: Replayer, story: Stor
     replayer.replay(story)
     other = Story()
     other.commit(0, an_owner(), op="r")
-    with pytest.raises(FeedError, match="another content"):
+    with pytest.raises(FeedError, match="other content"):
         replayer.replay(other)
 
 

@@ -1,4 +1,4 @@
-"""Settings that are valid and yet unwise are warned of where they are made and where they are seen."""
+"""Settings that are valid but unwise give a warning when they are changed and when the status is shown."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def unwise(state_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     return file
 
 
-def test_a_snapshot_that_leaves_the_importer_too_little_time_is_warned_of(unwise: Path) -> None:
+def test_a_snapshot_too_close_to_the_importer_deadline_gives_a_warning(unwise: Path) -> None:
     run = CliRunner().invoke
     applied = run(app, ["targets", "apply", str(unwise)])
     assert applied.stdout == "created 1/lms\n"
@@ -30,6 +30,6 @@ def test_a_snapshot_that_leaves_the_importer_too_little_time_is_warned_of(unwise
     kept = run(app, ["targets", "set", "lms", "importer_sync_time=02:45"])
     assert "importer reads at 02:45" in kept.stderr
     assert kept.stdout.startswith("[[target]]")
-    mended = run(app, ["targets", "set", "lms", "snapshot_hour=1"])
-    assert (mended.exit_code, mended.stderr) == (0, "")
+    fixed = run(app, ["targets", "set", "lms", "snapshot_hour=1"])
+    assert (fixed.exit_code, fixed.stderr) == (0, "")
     assert "Warning" not in run(app, ["status"]).output
