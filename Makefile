@@ -34,7 +34,7 @@ test: setup lint ## Lint, then run every test with coverage, WORKERS=2 files at 
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-chaos: setup ## Break everything for DURATION seconds (SEED decides what), and see that nothing is lost or told twice.
+chaos: setup ## Break everything for DURATION seconds (SEED decides what), and see that nothing is lost or published twice.
 	@$(BIN)/python -W ignore -m tests.chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
 simulate: setup ## Run SCHEDULES=3000 simulated schedules from SEED (any without it); a failing one says how to repeat it.
@@ -43,11 +43,12 @@ simulate: setup ## Run SCHEDULES=3000 simulated schedules from SEED (any without
 bench: setup ## Measure imsfeed beside what it stands on (ONLY=names, SIZE="--size persons=100000"); writes bench.json.
 	@$(BIN)/python -W ignore -m tests.benchmarks $(if $(ONLY),--only $(ONLY)) $(SIZE)
 
-lint: setup ## Ruff, mypy --strict, the direction of imports, and known vulnerabilities of the dependencies.
+lint: setup ## Ruff, mypy --strict, the direction of imports, the words, and known vulnerabilities of the dependencies.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.lint.words
 	$(BIN)/python -m deploy.audit
 
 format: setup ## Let ruff put the code in order.
@@ -57,7 +58,7 @@ format: setup ## Let ruff put the code in order.
 docs: setup ## Write docs/settings.md anew from the settings' definitions.
 	$(BIN)/imsfeed settings --markdown > docs/settings.md
 
-kit: setup ## Write the conformance kit in docs/importers/kit anew.
+kit: setup ## Write the conformance kit in docs/importers/kit.
 	$(BIN)/python -m deploy.kit docs/importers/kit
 
 lock: setup ## Choose the exact versions anew.
