@@ -6,6 +6,8 @@ compared is not the same; 130 interrupted.
 
 import os
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import psycopg
 import typer
@@ -66,6 +68,21 @@ app = typer.Typer(
 )
 for module in _MODULES:
     module.add_commands(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"imsfeed {version('imsfeed')}")
+        raise typer.Exit
+
+
+@app.callback()
+def before_every_command(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Declare the options of `imsfeed` itself, which stand before the command."""
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OUR_IMAGE = f"imsfeed:{PROJECT['version']}"
 SETTINGS = {setting.name for setting in described()}
 
-COMPOSE: dict[str, Any] = yaml.safe_load((CONTAINERS / "compose.yaml").read_text())
+COMPOSE_TEXT = (CONTAINERS / "compose.yaml").read_text()
+# As Docker Compose reads it with IMSFEED_VERSION in the environment or in .env.
+COMPOSE: dict[str, Any] = yaml.safe_load(re.sub(r"\$\{IMSFEED_VERSION[^}]*\}", PROJECT["version"], COMPOSE_TEXT))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"] == OUR_IMAGE}
 ENDING = {name for name, service in OURS.items() if service["command"][0] == "setup"}
@@ -163,6 +166,28 @@ def test_the_image_installs_by_digest_only() -> None:
     ]
     assert len(installs) == 3
     assert all("--require-hashes" in step or "--no-index" in step for step in installs)
+
+
+def test_the_files_take_the_version_from_pyproject() -> None:
+    for text, folder, file in (
+        (DOCKERFILE, ROOT, "pyproject.toml"),
+        (COMPOSE_TEXT, CONTAINERS, "../../pyproject.toml"),
+    ):
+        assert not re.search(r"imsfeed:v?\d", text)
+        (command,) = re.findall(rf"\$\((sed .*? {re.escape(file)})\)", text)
+        printed = subprocess.run(shlex.split(command), cwd=folder, capture_output=True, text=True, check=True)
+        assert printed.stdout.strip() == PROJECT["version"]
+
+
+def test_an_image_is_built_and_labelled_with_its_true_version() -> None:
+    assert _instructions("ARG") == ["VERSION", "VERSION"]
+    assert 'org.opencontainers.image.version="$VERSION"' in _instructions("LABEL")[0]
+    assert {service["build"]["args"]["VERSION"] for service in OURS.values()} == {PROJECT["version"]}
+    (check,) = (step for run in _instructions("RUN") for step in run.split("&&") if "--version" in step)
+    check = check.replace("/opt/imsfeed/bin/", f"{Path(sys.executable).parent}/")
+    for version, code in ((PROJECT["version"], 0), ("0.0.0", 1), ("", 1)):
+        built = subprocess.run(["/bin/sh", "-c", check], env={"VERSION": version}, timeout=60, check=False)
+        assert built.returncode == code
 
 
 def test_the_image_runs_without_what_only_the_demo_and_the_tests_need() -> None:

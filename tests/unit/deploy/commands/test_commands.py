@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from deploy.commands.private_file import private
 from ims.errors import FeedError
 from ims.runtime.settings import described, read_settings
 from tests.support.builders import a_birth_number
-from tests.support.paths import DOCS
+from tests.support.paths import DOCS, ROOT
 
 SETTINGS_PAGE = DOCS / "settings.md"
 SECRET = "postgresql://imsfeed:correct-horse@localhost:1/none"
@@ -38,6 +39,12 @@ def test_every_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
     assert result.exit_code == 0
     assert "Example: " in result.output
     assert f"imsfeed {' '.join(path)}" in result.output.partition("Example: ")[2]
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"imsfeed {project['version']}\n")
 
 
 def test_the_page_of_settings_is_up_to_date() -> None:
