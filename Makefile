@@ -39,7 +39,7 @@ test: setup lint ## Lint, then run every test, WORKERS=2 files at a time; fails 
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-chaos: setup ## Break everything for DURATION seconds (SEED decides what), and see that nothing is lost or told twice.
+chaos: setup ## Break everything for DURATION seconds (SEED decides what), and see that nothing is lost or published twice.
 	@$(BIN)/python -W ignore -m tests.chaos --duration $(DURATION) $(if $(SEED),--seed $(SEED))
 
 simulate: setup ## Run SCHEDULES=3000 simulated schedules from SEED (any without it); a failing one says how to repeat it.
@@ -48,11 +48,12 @@ simulate: setup ## Run SCHEDULES=3000 simulated schedules from SEED (any without
 bench: setup ## Measure imsfeed beside what it stands on (ONLY=names, SIZE="--size persons=100000"); writes bench.json.
 	@$(BIN)/python -W ignore -m tests.benchmarks $(if $(ONLY),--only $(ONLY)) $(SIZE)
 
-lint: setup site ## Ruff, mypy --strict, the direction of imports, the docs' links, and known vulnerabilities of the dependencies.
+lint: setup site ## Ruff, mypy --strict, the direction of imports, the words, the docs' links, and known vulnerabilities of the dependencies.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.lint.words
 	$(BIN)/python -m deploy.audit
 
 format: setup ## Let ruff put the code in order.
@@ -67,7 +68,7 @@ docs: setup ## Write docs/settings.md from the settings' definitions, then the s
 site: setup ## Write the site of the docs in site/; a link or an anchor that leads nowhere fails.
 	$(BIN)/sphinx-build --quiet --fresh-env --write-all --fail-on-warning --keep-going --conf-dir docs . site
 
-kit: setup ## Write the conformance kit in docs/importers/kit anew.
+kit: setup ## Write the conformance kit in docs/importers/kit.
 	$(BIN)/python -m deploy.kit docs/importers/kit
 
 wheel: setup ## Build dist/*.whl and the source archive with the versions of the lock.
