@@ -41,7 +41,7 @@ def test_a_suppressed_person_is_gone_and_stays_gone_until_another_takes_it_back(
     until(lambda: len(installation.deltas()) == 2, what=f"the change after it was told; {installation.last_lines()}")
     assert not all_of_1 & installation.published().keys()
 
-    assert "somebody else" in installation.imsfeed(*order, "Kari", "--undo", code=2)
+    assert "another person must take it back" in installation.imsfeed(*order, "Kari", "--undo", code=2)
     assert "has no leave-now order" in installation.imsfeed("leave-now", "1", "1", "--reason", "x", "--undo", code=1)
     installation.imsfeed(*order, "Ola", "--undo")
     until(lambda: all_of_1 <= installation.published().keys(), what=f"the person is back; {installation.last_lines()}")
