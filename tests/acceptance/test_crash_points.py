@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from ims.records.vocabulary import RecStatus
-from ims.runtime.failpoints import CODE, FAILPOINTS
+from ims.runtime.failpoints import EXIT_CODE, FAILPOINTS
 from ims.runtime.settings import Settings
 from producers.source import source_setup
 from tests.chaos.school_owner import SchoolOwner
@@ -90,7 +90,7 @@ LEFT_BEHIND: dict[str, Callable[[SchoolOwner], bool]] = {
 def die_and_come_back(owner: SchoolOwner, name: str, crash_at: str) -> None:
     installation = owner.installation
     installation.start(name, FAILPOINT=crash_at)
-    assert installation.await_end(name) == CODE, installation.last_lines()
+    assert installation.await_end(name) == EXIT_CODE, installation.last_lines()
     point = crash_at.partition(":")[0]
     if point in LEFT_BEHIND:
         assert LEFT_BEHIND[point](owner), f"it died elsewhere: {stands(owner)}"
@@ -193,7 +193,7 @@ def test_a_snapshot_is_broken_off(an_owner_of_its_own: SchoolOwner, crash_at: st
     owner.move(MOVED, 1, 3)
     move_is_told_once(owner)
     target = f"{owner.owner_id}/lms"
-    owner.installation.imsfeed("snapshot", "--now", target, code=CODE, FAILPOINT=crash_at)
+    owner.installation.imsfeed("snapshot", "--now", target, code=EXIT_CODE, FAILPOINT=crash_at)
     assert LEFT_BEHIND[crash_at](owner), f"it died elsewhere: {files(owner)}, {owner.state(SNAPSHOTS)}"
     owner.installation.imsfeed("snapshot", "--now", target)
     manifest = owner.log.manifest()

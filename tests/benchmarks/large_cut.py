@@ -112,7 +112,7 @@ def _publish(read: _Read, root: Path) -> Delta:
     lost, gone = losses(read.published, read.published_ids, roster), gone_groups(read.published, roster)
     limits = Limits(target.settings, [], PublishedCounts(_never_asked, _never_asked), NOW)
     compared = Compared(read.published, read.published_ids, roster)
-    decision = decide(compared, lost, gone, Origin(), Waiting(), limits, NOW)
+    decision = decide(compared, lost, gone, Origin(), Waiting(), limits)
     delta = difference(target.settings, decision.published, read.published_ids, decision.roster)
     directory = feed_directory(root, target)
     for entry, xml in next_deltas(target, delta, who(read.published_ids) | who(roster.person_ids), NOW, None):

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 
 from ims.feed.manifest import decode
-from ims.runtime.failpoints import CODE
+from ims.runtime.failpoints import EXIT_CODE
 from tests.chaos.fleet import Life
 from tests.chaos.plan import Fault, role_of
 from tests.chaos.proxy import Mode
@@ -78,7 +78,7 @@ class Faults:
     def _crash_point(self, fault: Fault) -> bool:
         fleet, role = self._world.fleet, role_of(fault.where)
         if role == "snapshot":
-            return fleet.command("snapshot", "--now", "1/lms", FAILPOINT=fault.where) == CODE
+            return fleet.command("snapshot", "--now", "1/lms", FAILPOINT=fault.where) == EXIT_CODE
         self._prepare(fault.where)
         before = fleet.ended[role, fault.where]
         fleet.restart(role, FAILPOINT=fault.where)

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from ims.runtime.failpoints import CODE
+from ims.runtime.failpoints import EXIT_CODE
 from tests.support.installation import PROCESSES
 from tests.support.waiting import until
 
@@ -145,7 +145,7 @@ class Fleet:
         return Life(command, {**self._environment, **environment}, self._folder / f"{log}.log")
 
     def _has_ended(self, name: str, life: Life, code: int) -> None:
-        how = life.crash_at if code == CODE and life.crash_at else str(code)
+        how = life.crash_at if code == EXIT_CODE and life.crash_at else str(code)
         self.ended[name, how] += 1
-        if code not in {CODE, -signal.SIGKILL}:
+        if code not in {EXIT_CODE, -signal.SIGKILL}:
             self.unexpected.append(f"{name} ended by itself with {code}")

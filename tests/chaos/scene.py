@@ -11,7 +11,7 @@ import psycopg
 
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
-from ims.runtime.failpoints import CODE
+from ims.runtime.failpoints import EXIT_CODE
 from ims.runtime.settings import Settings
 from producers.source import source_setup
 from tests.chaos.feed_log import version_of
@@ -76,7 +76,7 @@ class Scene:
 
     def dies(self, name: str) -> None:
         """Wait until a process has died at its crash point."""
-        assert self.installation.await_end(name) == CODE, self.owner.logs()
+        assert self.installation.await_end(name) == EXIT_CODE, self.owner.logs()
 
     def pauses(self, name: str) -> None:
         """Wait until a process has stopped itself."""

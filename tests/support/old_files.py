@@ -6,7 +6,7 @@ from ims.source.facts import Facts
 from ims.switchover.comparison import Comparison, compare
 from ims.switchover.existing_file import read_old_file
 from ims.switchover.group_templates import likely_templates
-from ims.switchover.matching import OldRoster, collect, recognise
+from ims.switchover.matching import OldRoster, collect, match_records
 from ims.targets.target_settings import TargetSettings
 from tests.support.builders import (
     ORGNR,
@@ -60,7 +60,7 @@ def old_file(*records: str) -> OldRoster:
 def compared(old: OldRoster, facts: Facts, settings: TargetSettings | None = None) -> Comparison:
     """The file against a target of these facts."""
     settings = settings or a_target()
-    recognised = recognise(old, facts, [settings.group_id, *likely_templates(old, facts)])
+    recognised = match_records(old, facts, [settings.group_id, *likely_templates(old, facts)])
     return compare(old, recognised, facts, settings, orgnr=ORGNR, today=TODAY)
 
 

@@ -53,7 +53,9 @@ def test_what_nobody_captured_is_found_and_other_owners_are_left_alone(
 
 def test_others_than_the_command_may_ask_for_it(source: Connection, settings: Settings) -> None:
     with capturing(settings):
-        source.execute("insert into imsfeed.resync (owner_id, requested_at, requested_by) values (2, now(), 'reconciliation')")
+        source.execute(
+            "insert into imsfeed.resync (owner_id, requested_at, requested_by) values (2, now(), 'reconciliation')"
+        )
         until(lambda: resync_requests.oldest_open(source, settings.source_slot) is None, what="it is done")
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ims.holds.losses import Cause, Loss, digest, losses, teachers_among
+from ims.holds.losses import Cause, Loss, count_teachers, digest, losses
 from ims.records.model import RecordKey
 from ims.rules.roster import Roster, roster_of
 from ims.targets.target_settings import TargetSettings
@@ -60,7 +60,7 @@ def test_a_teacher_is_known_by_what_was_told_in_either_dialect() -> None:
         before = so(*facts, dialect=dialect)
         found = lost(before, so(dialect=dialect), dialect=dialect)
         assert {number: loss.teacher for number, loss in found.items()} == {1: True, 2: False}
-        assert teachers_among(texts(before, a_target(dialect=dialect))) == 1
+        assert count_teachers(texts(before, a_target(dialect=dialect))) == 1
 
 
 def test_an_id_that_another_running_number_has_now_is_not_gone() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import IMMEDIATE, Reason
-from ims.rules.overrides import has_left, same_persons
+from ims.rules.overrides import has_left, with_same_national_id
 from ims.rules.roster import Roster, roster_of
 from ims.source.facts import Fact, Facts
 from tests.support.builders import (
@@ -28,9 +28,9 @@ PERSON = (RecordKind.PERSON, 1)
 YESTERDAY, TOMORROW = TODAY - timedelta(days=1), TODAY + timedelta(days=1)
 
 
-def ordered(*facts: Fact, suppressed: tuple[int, ...] = (), told_to_leave: tuple[int, ...] = ()) -> Facts:
+def ordered(*facts: Fact, suppressed: tuple[int, ...] = (), leave_now: tuple[int, ...] = ()) -> Facts:
     known = facts_of(*facts)
-    return msgspec.structs.replace(known, suppressed=frozenset(suppressed), told_to_leave=frozenset(told_to_leave))
+    return msgspec.structs.replace(known, suppressed=frozenset(suppressed), leave_now=frozenset(leave_now))
 
 
 def roster(known: Facts) -> Roster:
@@ -39,7 +39,7 @@ def roster(known: Facts) -> Roster:
 
 @pytest.mark.parametrize(
     ("orders", "reason"),
-    [({"suppressed": (1,)}, Reason.PERSON_SUPPRESSED), ({"told_to_leave": (1,)}, Reason.LEAVE_NOW)],
+    [({"suppressed": (1,)}, Reason.PERSON_SUPPRESSED), ({"leave_now": (1,)}, Reason.LEAVE_NOW)],
 )
 def test_whoever_must_be_gone_has_neither_record_nor_membership_and_the_others_stay(
     orders: dict[str, Any], reason: Reason
@@ -52,7 +52,7 @@ def test_whoever_must_be_gone_has_neither_record_nor_membership_and_the_others_s
 
 
 def test_the_source_knows_of_a_protection_before_anything_else_is_said_of_the_person() -> None:
-    known = ordered(a_person(protected=True), suppressed=(1,), told_to_leave=(1,))
+    known = ordered(a_person(protected=True), suppressed=(1,), leave_now=(1,))
     assert roster(known).excluded == {PERSON: Reason.PERSON_PROTECTED}
     assert Reason.PERSON_PROTECTED in IMMEDIATE
 
@@ -71,10 +71,10 @@ def test_a_suppression_is_the_reason_whatever_else_is_wrong_with_the_person() ->
     ],
 )
 def test_being_told_to_leave_is_the_reason_only_while_nothing_else_is(facts: list[Fact], reason: Reason) -> None:
-    assert roster(ordered(*facts, told_to_leave=(1,))).excluded == {PERSON: reason}
+    assert roster(ordered(*facts, leave_now=(1,))).excluded == {PERSON: reason}
 
 
-@pytest.mark.parametrize("kind", ["suppressed", "told_to_leave"])
+@pytest.mark.parametrize("kind", ["suppressed", "leave_now"])
 def test_who_is_registered_twice_does_not_come_in_under_the_other_number(kind: str) -> None:
     number = a_birth_number(9)
     facts = (a_person(1, national_id=number), a_person(2, national_id=f"{number[:6]} {number[6:]}"), a_group())
@@ -85,11 +85,11 @@ def test_who_is_registered_twice_does_not_come_in_under_the_other_number(kind: s
 
 def test_persons_without_a_national_id_are_not_taken_for_one() -> None:
     facts = facts_of(a_person(1, national_id=None), a_person(2, national_id=None), a_person(3, national_id=" "))
-    assert same_persons(facts, [1, 3]) == {1, 3}
+    assert with_same_national_id(facts, [1, 3]) == {1, 3}
 
 
 def test_a_person_who_has_not_arrived_is_nobody_else() -> None:
-    assert same_persons(facts_of(a_person(1)), [7]) == {7}
+    assert with_same_national_id(facts_of(a_person(1)), [7]) == {7}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from ims.errors import InvalidSettingsError
 from ims.runtime import failpoints
-from ims.runtime.failpoints import CODE, FAILPOINTS, arm, failpoint
+from ims.runtime.failpoints import EXIT_CODE, FAILPOINTS, arm, failpoint
 from tests.support.paths import ROOT
 
 
@@ -58,7 +58,7 @@ def test_the_end_is_at_once_with_the_code_of_a_kill() -> None:
     program += "try: c.failpoint('publication.committed')\n"
     program += "finally: print('cleaned up')"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (CODE, "")
+    assert (done.returncode, done.stdout) == (EXIT_CODE, "")
 
 
 def test_a_command_refuses_a_crash_point_that_does_not_exist() -> None:

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.samples import Sample
 
-from ims.runtime.metrics import CaptureMetrics, CompactMetrics, MaterializeMetrics, ProcessMetrics, described
+from ims.runtime.metrics import CaptureMetrics, CompactMetrics, MaterializeMetrics, ProcessMetrics, descriptions
 
 PROCESSES: list[Callable[[CollectorRegistry], ProcessMetrics]] = [CaptureMetrics, MaterializeMetrics, CompactMetrics]
 
@@ -94,14 +94,14 @@ def test_every_reason_for_leaving_out_is_counted_from_the_start() -> None:
 
 
 def test_every_metric_is_described_once_with_its_labels() -> None:
-    all_described = {metric.name: metric for metric in described()}
-    assert len(list(described())) == len(all_described) >= 38
+    all_described = {metric.name: metric for metric in descriptions()}
+    assert len(list(descriptions())) == len(all_described) >= 38
     assert all_described["imsfeed_events_published_total"].labels == ("table", "op")
     assert all_described["imsfeed_excluded"].labels == ("kind", "reason")
     assert all_described["imsfeed_end_to_end_seconds"][1:3] == ("histogram", ())
 
 
-@pytest.mark.parametrize("metric", list(described()), ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", list(descriptions()), ids=lambda metric: metric.name)
 def test_a_metric_follows_the_rules_of_naming_and_says_what_it_means(
     metric: tuple[str, str, tuple[str, ...], str],
 ) -> None:
@@ -115,7 +115,7 @@ def test_a_metric_follows_the_rules_of_naming_and_says_what_it_means(
         assert "in bytes" in meaning
 
 
-@pytest.mark.parametrize("metric", list(described()), ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", list(descriptions()), ids=lambda metric: metric.name)
 def test_a_metric_is_an_attribute_of_the_same_name(metric: tuple[str, str, tuple[str, ...], str]) -> None:
     attribute = metric[0].removeprefix("imsfeed_").removesuffix("_total")
     assert any(hasattr(process(CollectorRegistry()), attribute) for process in PROCESSES)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from ims.errors import InvalidSettingsError
-from ims.runtime.settings import Settings, described, loose_secrets, read_settings
+from ims.runtime.settings import Settings, descriptions, read_settings, world_readable_secrets
 
 DSN = "postgresql://imsfeed:open-sesame@db/source"
 
@@ -11,7 +11,7 @@ DSN = "postgresql://imsfeed:open-sesame@db/source"
 @pytest.fixture
 def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty directory of secrets, and no setting in the environment."""
-    for setting in described():
+    for setting in descriptions():
         monkeypatch.delenv(setting.name, raising=False)
     monkeypatch.setenv("SECRETS_DIRECTORY", str(tmp_path))
     return tmp_path
@@ -111,7 +111,7 @@ def test_brokers_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_every_setting_is_described_with_its_unit_and_a_sentence() -> None:
-    settings = list(described())
+    settings = list(descriptions())
     assert [setting.name for setting in settings[:2]] == ["SECRETS_DIRECTORY", "SOURCE_DSN"]
     assert len(settings) == len(Settings.model_fields) + 1
     for setting in settings:
@@ -129,7 +129,7 @@ def test_every_secret_is_masked_however_it_is_given_and_shown(secrets: Path, mon
             monkeypatch.setenv(name.upper(), "open-sesame")
     settings = read_settings()
     assert all(getattr(settings, name).get_secret_value() == "open-sesame" for name in names)
-    shown = f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()} {list(described())}"
+    shown = f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()} {list(descriptions())}"
     assert "sesame" not in shown
 
 
@@ -138,4 +138,4 @@ def test_secret_files_that_everybody_may_read_are_named(secrets: Path) -> None:
         (secrets / name).write_text("open-sesame")
         (secrets / name).chmod(mode)
     (secrets / "LOG_LEVEL").write_text("info")
-    assert loose_secrets() == ["SOURCE_DSN", "KAFKA_SASL_PASSWORD"]
+    assert world_readable_secrets() == ["SOURCE_DSN", "KAFKA_SASL_PASSWORD"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ims.source.column_values import plain_reader
+from ims.source.column_values import fast_reader
 from ims.source.events import UNAVAILABLE
 from ims.source.facts import Table
 from ims.source.mapping import COLUMNS, read_value
@@ -26,7 +26,7 @@ def test_what_is_read_fast_is_what_is_read_closely(column: tuple[Table, str], va
     table, name = column
     kind = COLUMNS[table][name]
     try:
-        read = plain_reader(kind.type, name if kind.optional else None)(value)
+        read = fast_reader(kind.type, name if kind.optional else None)(value)
     except ValueError:
         return
     closely = read_value(table, name, value)
@@ -38,7 +38,7 @@ def test_what_is_read_fast_is_what_is_read_closely(column: tuple[Table, str], va
     ("kind", "value"), [(int, 7), (str, "Ada"), (str, "æ"), (bool, True), (bool, False), (date, "2026-10-15")]
 )
 def test_what_capture_writes_is_read_fast(kind: type, value: Any) -> None:
-    plain_reader(kind, None)(value)
+    fast_reader(kind, None)(value)
 
 
 @pytest.mark.parametrize(
@@ -56,4 +56,4 @@ def test_what_capture_writes_is_read_fast(kind: type, value: Any) -> None:
 )
 def test_everything_else_is_looked_at_closely(kind: type, value: Any) -> None:
     with pytest.raises(ValueError, match=r"^$"):
-        plain_reader(kind, None)(value)
+        fast_reader(kind, None)(value)

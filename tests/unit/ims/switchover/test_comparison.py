@@ -5,7 +5,7 @@ from io import BytesIO
 import msgspec
 
 from ims.rules.eligibility import Reason
-from ims.switchover.comparison import Comparison, Unlike, What
+from ims.switchover.comparison import Comparison, DifferenceType, MissingReason
 from ims.switchover.comparison_rows import Row, reasons, row_of, summary
 from ims.switchover.existing_file import read_old_file
 from ims.switchover.matching import collect
@@ -35,7 +35,7 @@ from tests.support.old_files import (
 )
 
 
-def whats(comparison: Comparison) -> list[tuple[str, What, str]]:
+def whats(comparison: Comparison) -> list[tuple[str, DifferenceType, str]]:
     return [(one.kind, one.what, one.reason.value if one.reason else "") for one in comparison.differences]
 
 
@@ -69,17 +69,17 @@ def test_who_is_missing_is_missing_by_its_rule() -> None:
     )
     found = compared(file, facts)
     assert whats(found) == [
-        ("person", What.MISSING, Reason.PERSON_PROTECTED),
-        ("person", What.MISSING, Reason.NATIONAL_ID_MISSING),
-        ("person", What.MISSING, Unlike.NOT_REGISTERED),
-        ("group", What.MISSING, Reason.GROUP_INACTIVE),
-        ("group", What.MISSING, Unlike.NOT_REGISTERED),
-        ("group", What.NEW, ""),
-        ("membership", What.MISSING, Reason.GROUP_INACTIVE),
-        ("membership", What.MISSING, Unlike.NOT_REGISTERED),
+        ("person", DifferenceType.MISSING, Reason.PERSON_PROTECTED),
+        ("person", DifferenceType.MISSING, Reason.NATIONAL_ID_MISSING),
+        ("person", DifferenceType.MISSING, MissingReason.NOT_REGISTERED),
+        ("group", DifferenceType.MISSING, Reason.GROUP_INACTIVE),
+        ("group", DifferenceType.MISSING, MissingReason.NOT_REGISTERED),
+        ("group", DifferenceType.NEW, ""),
+        ("membership", DifferenceType.MISSING, Reason.GROUP_INACTIVE),
+        ("membership", DifferenceType.MISSING, MissingReason.NOT_REGISTERED),
     ]
     assert reasons(found)["group", Reason.GROUP_INACTIVE.value] == 1
-    assert summary(found)["membership"] == {What.MISSING: 2}
+    assert summary(found)["membership"] == {DifferenceType.MISSING: 2}
 
 
 def test_memberships_are_compared_either_way_and_by_role() -> None:
@@ -105,11 +105,11 @@ def test_memberships_are_compared_either_way_and_by_role() -> None:
     )
     found = compared(file, facts)
     assert [(one.kind, one.what, one.number, one.group) for one in found.differences] == [
-        ("membership", What.ROLE, 1, 7),
-        ("membership", What.MISSING, 2, 7),
-        ("membership", What.NEW, 2, 8),
+        ("membership", DifferenceType.ROLE, 1, 7),
+        ("membership", DifferenceType.MISSING, 2, 7),
+        ("membership", DifferenceType.NEW, 2, 8),
     ]
-    assert found.differences[1].reason is Unlike.NOT_ENROLLED
+    assert found.differences[1].reason is MissingReason.NOT_ENROLLED
 
 
 def test_several_membership_elements_of_one_group_are_one_membership_each() -> None:
@@ -140,14 +140,14 @@ def test_a_group_that_holds_others_and_has_members_itself_is_merely_unknown() ->
     parent = f"<relationship>{sourcedid('top')}<label/></relationship></group>"
     top, group = (text.replace("</group>", parent) for text in (old_group("top", "Alle"), GROUP))
     found = compared(old_file(PERSON, top, group, MEMBER, old_member("top", NUMBER)), FACTS)
-    assert whats(found)[0] == ("group", What.MISSING, Unlike.NOT_REGISTERED)
+    assert whats(found)[0] == ("group", DifferenceType.MISSING, MissingReason.NOT_REGISTERED)
 
 
 def test_a_group_that_only_holds_others_stands_for_an_organisation() -> None:
     parent = f"<relationship>{sourcedid('top')}<label/></relationship></group>"
     top, group = (text.replace("</group>", parent) for text in (old_group("top", "Alle"), GROUP))
     found = compared(old_file(PERSON, top, group, MEMBER), FACTS)
-    assert whats(found) == [("group", What.MISSING, Unlike.ORGANISATION)]
+    assert whats(found) == [("group", DifferenceType.MISSING, MissingReason.ORGANISATION)]
 
 
 def test_pifu_and_plain_files_are_told_apart_and_their_schools_found() -> None:
@@ -160,11 +160,11 @@ def test_pifu_and_plain_files_are_told_apart_and_their_schools_found() -> None:
     )
     old = collect(read_old_file(BytesIO(text.encode())))
     file, group = compared(old, FACTS).differences
-    assert (file.kind, file.what) == ("file", What.DIALECT)
-    assert (group.kind, group.reason) == ("group", Unlike.ORGANISATION)
+    assert (file.kind, file.what) == ("file", DifferenceType.DIALECT)
+    assert (group.kind, group.reason) == ("group", MissingReason.ORGANISATION)
     found = compared(old, FACTS, a_target(dialect="pifu"))
     assert [(one.kind, one.what) for one in found.differences] == [
-        ("group", What.ID),
-        ("group", What.NEW),
-        ("membership", What.NEW),
+        ("group", DifferenceType.ID),
+        ("group", DifferenceType.NEW),
+        ("membership", DifferenceType.NEW),
     ]

@@ -7,8 +7,8 @@ import pytest
 from ims.source.facts import Facts
 from ims.switchover.comparison import Comparison, compare
 from ims.switchover.group_templates import likely_templates
-from ims.switchover.matching import OldRoster, recognise
-from ims.switchover.settings_search import Step, Tally, candidates, matching_settings, tally
+from ims.switchover.matching import OldRoster, match_records
+from ims.switchover.settings_search import Step, Tally, candidates, search_settings, tally
 from ims.targets.target_settings import TargetSettings
 from tests.support.builders import (
     ORGNR,
@@ -35,13 +35,13 @@ from tests.support.old_files import (
 
 def steps(old: OldRoster, facts: Facts, settings: TargetSettings) -> list[Step]:
     templates = [settings.group_id, *likely_templates(old, facts)]
-    recognised = recognise(old, facts, templates)
+    recognised = match_records(old, facts, templates)
 
     def differences(tried: TargetSettings) -> Comparison:
         return compare(old, recognised, facts, tried, orgnr=ORGNR, today=TODAY)
 
     values = candidates(old, facts, differences(settings), settings, templates)
-    return matching_settings(settings, values, lambda tried: tally(differences(tried)))
+    return search_settings(settings, values, lambda tried: tally(differences(tried)))
 
 
 def test_only_settings_that_make_a_difference_are_named_each_with_its_effect() -> None:
@@ -71,7 +71,7 @@ def test_a_change_that_is_not_needed_in_the_end_is_taken_back() -> None:
         return Tally(0 if settings.person_id == "running" else 4 if settings.login == "none" else 5, 0)
 
     values = {"login": ["none"], "person_id": ["running"]}
-    assert matching_settings(a_target(), values, differences) == [Step("person_id", "running", 5, 0)]
+    assert search_settings(a_target(), values, differences) == [Step("person_id", "running", 5, 0)]
 
 
 @pytest.mark.parametrize(
@@ -101,6 +101,4 @@ def test_what_would_only_fit_by_taking_test_numbers_is_not_proposed() -> None:
 
 def test_a_template_that_cannot_be_a_setting_is_passed_over() -> None:
     settings = a_target()
-    assert (
-        matching_settings(settings, {"group_id": ["same", "{id} "], "source": ["x" * 33]}, lambda _: Tally(1, 0)) == []
-    )
+    assert search_settings(settings, {"group_id": ["same", "{id} "], "source": ["x" * 33]}, lambda _: Tally(1, 0)) == []
