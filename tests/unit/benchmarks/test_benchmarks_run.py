@@ -36,9 +36,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: str) -
     return code, msgspec.json.decode(output.read_bytes(), type=Written)
 
 
-def test_each_figure_is_one_object_with_its_ratio_and_the_command_that_measures_it_again(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_figure_is_written_with_its_ratio_and_its_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     code, written = measured(monkeypatch, tmp_path, "--only", "delta_100k_vs_lxml", "--size", "changes=7")
     assert code == 0
     assert written == [
@@ -56,7 +54,7 @@ def test_each_figure_is_one_object_with_its_ratio_and_the_command_that_measures_
     ]
 
 
-def test_a_benchmark_that_fails_keeps_no_other_from_being_measured_and_the_run_says_so(
+def test_a_failing_benchmark_is_reported_and_does_not_stop_the_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, written = measured(monkeypatch, tmp_path)
@@ -84,7 +82,7 @@ def test_no_benchmark_begins_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch
         (["--size", "changes=0"], "--size changes=0: write changes=NUMBER"),
     ],
 )
-def test_an_argument_that_means_nothing_is_refused_by_name(
+def test_a_meaningless_argument_is_refused_by_name(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

@@ -44,7 +44,7 @@ def arrived(process: Any, *looks: dict[int, int]) -> Arrivals:
     return await_backlog(topic, {0: 4, 1: 2}, process, time.monotonic())
 
 
-def test_what_comes_after_the_backlog_in_one_partition_does_not_stand_for_what_another_one_lacks(
+def test_extra_messages_in_one_partition_do_not_complete_another(
     waiting_process: Any,
 ) -> None:
     arrivals = arrived(waiting_process, {0: 0, 1: 0}, {0: 9, 1: 0}, {0: 9, 1: 1}, {0: 9, 1: 2})
@@ -52,25 +52,23 @@ def test_what_comes_after_the_backlog_in_one_partition_does_not_stand_for_what_a
     assert 0 < arrivals.first_at == arrivals.half_at < arrivals.last_at
 
 
-def test_a_process_that_ends_before_everything_has_arrived_is_not_waited_for() -> None:
+def test_a_process_that_ends_too_early_is_an_error() -> None:
     with a_process("raise SystemExit(3)") as process, pytest.raises(ChildProcessError, match="code 3 after 1 of 6"):
         arrived(process, {0: 1, 1: 0})
 
 
-def test_nobody_waits_for_a_process_that_brings_nothing(waiting_process: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_brings_nothing_times_out(waiting_process: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topic_arrivals, "_STANDSTILL_SECONDS", 0.1)
     with pytest.raises(TimeoutError, match="after 1 of 6"):
         arrived(waiting_process, {0: 1, 1: 0})
 
 
-def test_the_warm_speed_is_that_of_the_second_half_and_the_cold_one_counts_from_the_start() -> None:
+def test_the_warm_rate_counts_only_the_second_half() -> None:
     arrivals = Arrivals(rows=1_000, first_at=2, half_at=6, half_rows=600, last_at=8)
     assert (arrivals.cold, arrivals.warm) == (125, 200)
 
 
-def test_without_java_or_without_its_jars_each_figure_says_why_it_is_not_measured(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_without_java_or_its_jars_each_figure_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def offline(_pom: Path) -> Path:
         raise LocalStackError("mvn failed: unknown host")
 

@@ -24,17 +24,17 @@ def wrong(*entries: tuple[RecStatus, Record], first: tuple[Record, ...] = ()) ->
     return _wrong_entries({record.key: record for record in first}, deltas)
 
 
-def test_a_log_that_tells_everything_once_and_in_order_is_right() -> None:
+def test_a_log_with_every_change_once_and_in_order_is_right() -> None:
     person, renamed = a_person_named(1), a_person_named(2)
     assert wrong((NEW, person), (NEW, A_MEMBER), (CHANGED, renamed), (GONE, A_MEMBER), (GONE, renamed)) == []
 
 
-def test_a_school_may_be_joined_again() -> None:
+def test_a_membership_in_a_school_may_come_back() -> None:
     assert wrong((NEW, A_MEMBER_OF_A_SCHOOL), (GONE, A_MEMBER_OF_A_SCHOOL), (NEW, A_MEMBER_OF_A_SCHOOL)) == []
 
 
 @pytest.mark.parametrize("first", [(), (A_MEMBER,)], ids=["in a delta", "in the first snapshot"])
-def test_who_comes_twice_is_found(first: tuple[Record, ...]) -> None:
+def test_a_member_who_is_new_twice_is_found(first: tuple[Record, ...]) -> None:
     came = () if first else ((NEW, A_MEMBER),)
     found = wrong(*came, (GONE, A_MEMBER), (NEW, A_MEMBER), first=first)
     assert found == ["2 entries say that a member is new in group-1"]

@@ -44,7 +44,7 @@ def client(proxy: Proxy) -> Iterator[socket.socket]:
         yield client
 
 
-def test_what_is_sent_arrives_however_long(client: socket.socket) -> None:
+def test_sent_data_of_any_length_arrives(client: socket.socket) -> None:
     text = b"x" * 300_000
     threading.Thread(target=client.sendall, args=(text,), daemon=True).start()
     received = b""
@@ -53,7 +53,7 @@ def test_what_is_sent_arrives_however_long(client: socket.socket) -> None:
     assert received == text
 
 
-def test_a_cut_resets_the_connection_and_the_next_one_works(proxy: Proxy, client: socket.socket) -> None:
+def test_a_reset_ends_the_connection_and_the_next_one_works(proxy: Proxy, client: socket.socket) -> None:
     assert proxy.publication() == 1
     with pytest.raises(ConnectionResetError):
         client.recv(100)
@@ -62,7 +62,7 @@ def test_a_cut_resets_the_connection_and_the_next_one_works(proxy: Proxy, client
         assert another.recv(100) == b"hello"
 
 
-def test_silence_swallows_what_is_sent_and_ends_with_a_reset(proxy: Proxy, client: socket.socket) -> None:
+def test_silence_swallows_sent_data_and_ends_with_a_reset(proxy: Proxy, client: socket.socket) -> None:
     proxy.set(Mode.SILENT)
     client.sendall(b"anybody there")
     until(lambda: proxy.pieces[Mode.SILENT] == 1, what="it is swallowed")
@@ -75,14 +75,14 @@ def test_silence_swallows_what_is_sent_and_ends_with_a_reset(proxy: Proxy, clien
         client.recv(100)
 
 
-def test_whoever_said_nothing_in_the_silence_goes_on(proxy: Proxy, client: socket.socket) -> None:
+def test_a_client_that_sent_nothing_during_the_silence_goes_on(proxy: Proxy, client: socket.socket) -> None:
     proxy.set(Mode.SILENT)
     assert proxy.set(Mode.THROUGH) == 0
     client.sendall(b"hello")
     assert client.recv(100) == b"hello"
 
 
-def test_who_connects_in_the_silence_is_not_answered_and_reset_in_the_end(proxy: Proxy) -> None:
+def test_a_client_that_connects_during_the_silence_is_reset(proxy: Proxy) -> None:
     proxy.set(Mode.SILENT)
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
         client.sendall(b"hello")
@@ -92,7 +92,7 @@ def test_who_connects_in_the_silence_is_not_answered_and_reset_in_the_end(proxy:
             client.recv(100)
 
 
-def test_slow_takes_longer(proxy: Proxy, client: socket.socket) -> None:
+def test_a_slow_proxy_delays_data(proxy: Proxy, client: socket.socket) -> None:
     proxy.set(Mode.SLOW, delay=0.05)
     begun = time.monotonic()
     client.sendall(b"hello")
@@ -100,7 +100,7 @@ def test_slow_takes_longer(proxy: Proxy, client: socket.socket) -> None:
     assert time.monotonic() - begun >= 0.1, "there and back"
 
 
-def test_refusing_ends_what_is_open_and_lets_nobody_in_until_it_is_over(proxy: Proxy, client: socket.socket) -> None:
+def test_refusing_resets_open_connections_and_accepts_no_new_ones(proxy: Proxy, client: socket.socket) -> None:
     assert proxy.set(Mode.REFUSE) == 1
     with pytest.raises(ConnectionResetError):
         client.recv(100)

@@ -1,3 +1,5 @@
+"""Records written in plain IMS Enterprise."""
+
 from datetime import UTC, datetime, timedelta, timezone
 
 import msgspec
@@ -104,7 +106,7 @@ def test_a_record_is_written_with_one_element_per_line(record: Record, xml: str)
     assert fragment(record) == xml
 
 
-def test_a_person_who_is_gone_is_written_with_ids_login_and_name_only() -> None:
+def test_a_removed_person_has_ids_login_and_name_only() -> None:
     assert (
         fragment(ANNA, RecStatus.GONE)
         == """\
@@ -126,7 +128,7 @@ def test_a_person_who_is_gone_is_written_with_ids_login_and_name_only() -> None:
     )
 
 
-def test_a_group_that_is_gone_is_written_with_id_and_description_only() -> None:
+def test_a_removed_group_has_id_and_description_only() -> None:
     assert (
         fragment(NORWEGIAN, RecStatus.GONE)
         == """\
@@ -158,7 +160,7 @@ def test_a_role_has_roletype_first_and_always_a_status(recstatus: RecStatus | No
 
 
 @pytest.mark.parametrize("recstatus", [RecStatus.NEW, RecStatus.CHANGED])
-def test_a_delta_carries_the_whole_record(recstatus: RecStatus) -> None:
+def test_a_delta_has_the_whole_record(recstatus: RecStatus) -> None:
     assert fragment(ANNA, recstatus) == ANNA_XML.replace("<person>", f'<person recstatus="{recstatus.value}">')
     assert fragment(NORWEGIAN, recstatus) == NORWEGIAN_XML.replace("<group>", f'<group recstatus="{recstatus.value}">')
 
@@ -170,7 +172,7 @@ def test_only_the_first_role_of_a_person_is_the_primary_one() -> None:
     ) in fragment(TOR)
 
 
-def test_what_a_person_lacks_is_left_out() -> None:
+def test_an_empty_field_of_a_person_is_omitted() -> None:
     bare = PersonRecord(SOURCE, "1", None, "", "Li", " ", ())
     text = fragment(bare)
     assert "userid" not in text
@@ -183,13 +185,13 @@ def test_the_full_name_has_one_space_in_the_middle() -> None:
     assert "<fn>Anna Bø</fn>" in fragment(msgspec.structs.replace(ANNA, given_name="Anna\n", family_name=" Bø"))
 
 
-def test_a_nameless_person_still_has_the_name_that_the_schema_demands() -> None:
+def test_a_person_without_name_has_the_required_element() -> None:
     text = fragment(PersonRecord(SOURCE, "1", None, "\x00", " ", None, ()))
     assert "      <fn></fn>\n" in text
     assert "<n>" not in text
 
 
-def test_what_a_group_lacks_is_left_out() -> None:
+def test_an_empty_field_of_a_group_is_omitted() -> None:
     text = fragment(GroupRecord(SOURCE, "g", "", "8A", "", "", "", None, "2026-12-18"))
     assert not any(tag in text for tag in ("grouptype", "long", "full", "org", "begin"))
     assert '<end restrict="0">2026-12-18</end>' in text
@@ -214,12 +216,12 @@ def test_a_group_without_days_has_no_timeframe() -> None:
         ("<&>", "<&>"),
     ],
 )
-def test_text_is_made_writable_and_normal(raw: str, clean: str) -> None:
+def test_a_text_is_cleaned_and_normalised(raw: str, clean: str) -> None:
     assert clean_text(raw) == clean
 
 
 @given(st.text())
-def test_clean_text_stays_as_it_is(text: str) -> None:
+def test_a_clean_text_does_not_change(text: str) -> None:
     assert clean_text(clean_text(text)) == clean_text(text)
 
 
@@ -241,7 +243,7 @@ def test_other_characters_than_markup_are_written_as_themselves() -> None:
     assert "<given>Čáŋŋá 🙂 \"'</given>" in fragment(msgspec.structs.replace(ANNA, given_name="Čáŋŋá 🙂 \"'"))
 
 
-def test_a_file_begins_with_what_it_is() -> None:
+def test_a_file_begins_with_its_properties() -> None:
     assert document_head(FULL) == HEAD_XML
 
 
@@ -250,7 +252,7 @@ def test_the_time_of_a_file_is_written_in_utc() -> None:
     assert document_head(msgspec.structs.replace(FULL, at=at)) == HEAD_XML
 
 
-def test_a_group_tells_what_is_above_it_if_anything_is() -> None:
+def test_a_group_names_the_group_above_it() -> None:
     text = fragment(msgspec.structs.replace(NORWEGIAN, parent="school-90001"))
     assert text.endswith(
         """    <relationship relation="1">
