@@ -9,7 +9,7 @@ from ims.records.vocabulary import RecStatus
 from ims.runtime.failpoints import EXIT_CODE, FAILPOINTS
 from ims.runtime.settings import Settings
 from producers.source import source_setup
-from tests.chaos.school_owner import SchoolOwner
+from tests.chaos.workload.school_owner import SchoolOwner
 from tests.support.waiting import until
 
 HEAD = "select head_seq from imsfeed.target where owner_id = %s"
@@ -99,7 +99,7 @@ def die_and_come_back(owner: SchoolOwner, name: str, crash_at: str) -> None:
 
 def move_is_told_once(owner: SchoolOwner) -> None:
     """Wait until the move is told, and see that the log says it exactly once, in one delta, and nothing else."""
-    owner.await_told(lambda: owner.is_member(MOVED, 3), "the move is told")
+    owner.await_feed(lambda: owner.is_member(MOVED, 3), "the move is told")
     entries = [owner.log.entries(owner.membership(MOVED, group)) for group in (1, 3)]
     assert entries == [[(1, RecStatus.GONE)], [(1, RecStatus.NEW)]]
     assert owner.log.problems() == []

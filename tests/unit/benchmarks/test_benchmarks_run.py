@@ -1,4 +1,4 @@
-"""How a run of the benchmarks tells what it has measured, and what it could not measure."""
+"""How a run of the benchmarks reports what it has measured, and what it could not measure."""
 
 import sys
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tests.benchmarks.sizes import Sizes
 Written = list[dict[str, Any]]
 
 
-def a_cut(_sizes: Sizes, _servers: Servers, _wanted: frozenset[str]) -> Iterator[Figure | NotMeasured]:
+def a_delta(_sizes: Sizes, _servers: Servers, _wanted: frozenset[str]) -> Iterator[Figure | NotMeasured]:
     yield Figure("delta_100k_vs_lxml", 60, 100, "changes/s")
     yield Figure("two_vs_one", 120, 100, "events/s")
 
@@ -27,10 +27,10 @@ def one_that_fails(_sizes: Sizes, _servers: Servers, _wanted: frozenset[str]) ->
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: str) -> tuple[int, Written]:
-    """Run with these arguments; the exit code and what was written."""
+    """Run with these arguments; return the exit code and what was written."""
     output = tmp_path / "bench.json"
     monkeypatch.setattr(sys, "argv", ["bench", "--output", str(output), *arguments])
-    registered = ((("idle_cpu_percent", "idle_memory_mb"), one_that_fails), (("delta_100k_vs_lxml",), a_cut))
+    registered = ((("idle_cpu_percent", "idle_memory_mb"), one_that_fails), (("delta_100k_vs_lxml",), a_delta))
     monkeypatch.setattr(benchmarks, "BENCHMARKS", registered)
     code = benchmarks.main()
     return code, msgspec.json.decode(output.read_bytes(), type=Written)
@@ -75,10 +75,10 @@ def test_no_benchmark_begins_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        (["--only", "cut,two_vs_one"], "no figure is called cut;"),
-        (["--size", "cuts=7"], "--size cuts=7: the sizes are"),
+        (["--only", "delta,two_vs_one"], "no figure is called delta;"),
+        (["--size", "deltas=7"], "--size deltas=7: the sizes are"),
         (["--size", "changes=0"], "--size changes=0: write changes=NUMBER"),
     ],
 )
@@ -87,8 +87,8 @@ def test_a_meaningless_argument_is_refused_by_name(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
-    said: str,
+    message: str,
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         measured(monkeypatch, tmp_path, *arguments)
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err

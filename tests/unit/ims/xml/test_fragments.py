@@ -13,8 +13,8 @@ from ims.xml.dialect import Dialect
 from ims.xml.fragments import read_as_written
 from ims.xml.reader import parse_fragment
 from ims.xml.writer import fragment
+from tests.unit.ims.xml.plain_records import ANNA, ANNA_LEARNS, TOR, TOR_TEACHES
 from tests.unit.ims.xml.test_reader import MEMBERS, PERSONS
-from tests.unit.ims.xml.test_writer import ANNA, ANNA_LEARNS, TOR, TOR_TEACHES
 
 DIALECTS: st.SearchStrategy[Dialect] = st.sampled_from(["ims", "pifu"])
 

@@ -12,7 +12,7 @@ from ims.records.text import clean_text
 from ims.records.vocabulary import GroupLevel, RecStatus
 from ims.xml.reader import ReadRecord, read, read_fragment
 from ims.xml.writer import document_parts, fragment, snapshot_parts
-from tests.unit.ims.xml.test_pifu import (
+from tests.unit.ims.xml.pifu_records import (
     ANNA,
     ANNA_LEARNS,
     EVERYTHING,

@@ -13,7 +13,7 @@ from ims.records.vocabulary import RecStatus
 from ims.xml.dialect import PIFU_NAMESPACE
 from ims.xml.schema import problems
 from ims.xml.writer import document_parts, fragment, snapshot_parts
-from tests.unit.ims.xml.test_pifu import (
+from tests.unit.ims.xml.pifu_records import (
     ANNA,
     ANNA_LEARNS,
     EVERYTHING,

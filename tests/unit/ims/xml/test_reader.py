@@ -16,7 +16,7 @@ from ims.records.vocabulary import GroupLevel, InstitutionRole, RecordKind, RecS
 from ims.xml.dialect import Dialect
 from ims.xml.reader import ReadRecord, read, read_fragment
 from ims.xml.writer import Properties, document_parts, fragment, snapshot_parts
-from tests.unit.ims.xml.test_writer import (
+from tests.unit.ims.xml.plain_records import (
     ANNA,
     ANNA_LEARNS,
     DELTA,

@@ -10,7 +10,7 @@ import ims
 from ims.records.vocabulary import RecStatus
 from ims.xml.schema import problems
 from ims.xml.writer import document_parts, fragment, membership_open, snapshot_parts
-from tests.unit.ims.xml.test_writer import (
+from tests.unit.ims.xml.plain_records import (
     ANNA,
     ANNA_LEARNS,
     DELTA,

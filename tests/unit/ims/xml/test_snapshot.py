@@ -9,7 +9,7 @@ from ims.errors import FeedError
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
 from ims.xml.writer import Run, fragment, membership_open, rows_of_runs, snapshot_parts
-from tests.unit.ims.xml.test_writer import (
+from tests.unit.ims.xml.plain_records import (
     ANNA,
     ANNA_LEARNS,
     EVERYTHING,
