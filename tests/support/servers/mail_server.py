@@ -1,4 +1,4 @@
-"""A real mail server on this machine, with a certificate of its own, TLS and a login, that keeps what it is sent."""
+"""A real mail server on this machine, with a certificate of its own, TLS and a login, that keeps the mails it gets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,14 +17,14 @@ USER, PASSWORD = "imsfeed", "correct-horse-battery"
 
 
 class Arrived(EmailMessage):
-    """A message as it arrived, and how."""
+    """A message as it arrived, with its transport and recipients."""
 
     over_tls: bool
     recipients: list[str]
 
 
 class MailServer:
-    """What has arrived is in ``arrived``; ``refuse`` is the answer to every recipient, or to those of one domain."""
+    """Keeps the mails it gets in ``arrived``; ``refuse`` has the answer to the recipients of a domain."""
 
     def __init__(self, folder: Path, *, implicit_tls: bool = False) -> None:
         authority = trustme.CA()
@@ -43,7 +43,7 @@ class MailServer:
             ssl_context=context if implicit_tls else None,
             tls_context=None if implicit_tls else context,
             require_starttls=not implicit_tls,
-            # Over implicit TLS aiosmtpd sees no TLS and would not let anybody log in.
+            # With implicit TLS aiosmtpd does not see the TLS and would refuse every login.
             auth_required=not implicit_tls,
             auth_require_tls=not implicit_tls,
             authenticator=self._login,
@@ -79,7 +79,7 @@ class MailServer:
 
 @contextmanager
 def running_mail_server(folder: Path, *, implicit_tls: bool = False) -> Iterator[MailServer]:
-    """A mail server that takes mails until the block is left."""
+    """Yield a running mail server; it stops with the block."""
     server = MailServer(folder, implicit_tls=implicit_tls)
     server.controller.start()
     try:

@@ -35,7 +35,7 @@ def test_a_group_comes_seven_days_early_with_those_enrolled_from_its_first_day(p
     for _ in range(7):
         assert next_delta(pipeline, days=1) == set()
     assert next_delta(pipeline, days=1) == {(person(2), NEW), (member("group-1", 2), NEW)}
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def test_a_group_stays_three_days_with_those_enrolled_to_its_last_day(pipeline: Pipeline) -> None:

@@ -300,7 +300,7 @@ def test_a_very_large_difference_is_told_in_several_deltas(
     assert [delta.seq for delta in manifest.deltas] == [1, 2, 3, 4]
     assert sum(len(published.delta(delta.seq)) for delta in manifest.deltas) == 12
     published.compact(days=1)
-    assert published.reconciliation().problems == []
+    assert published.verification().problems == []
 
 
 def test_snapshot_and_deltas_are_the_next_snapshot(published: Pipeline) -> None:
@@ -309,7 +309,7 @@ def test_snapshot_and_deltas_are_the_next_snapshot(published: Pipeline) -> None:
     published.commit(an_enrolment(7, person=2, group=1), a_person(1, given_name="Ida"))
     published.compact(seconds=1)
     published.compact(days=1)
-    reconciliation = published.reconciliation()
+    reconciliation = published.verification()
     assert (reconciliation.problems, reconciliation.snapshots, reconciliation.deltas) == ([], 2, 2)
     assert published.manifest().snapshot.seq == 2
 
@@ -344,7 +344,7 @@ def test_old_files_go_but_never_a_delta_newer_than_the_oldest_snapshot(published
     published.compact(seconds=1)
     manifest = published.manifest()
     assert [delta.seq for delta in manifest.deltas] == [2]
-    assert published.reconciliation().problems == []
+    assert published.verification().problems == []
     rows = published.connection.execute("select count(*) from imsfeed.snapshot").fetchone()
     assert rows == (14,)
 

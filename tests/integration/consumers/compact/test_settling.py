@@ -52,7 +52,7 @@ def test_who_gets_another_running_number_is_not_taken_out_while_that_one_rests(p
     publication(pipeline)
     pipeline.compact(minutes=2)
     assert {(record.key, recstatus) for record, recstatus in pipeline.delta(1)} == {(person(1), RecStatus.CHANGED)}
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def test_who_takes_over_an_id_is_not_new_while_the_one_who_had_it_rests(pipeline: Pipeline) -> None:
@@ -71,7 +71,7 @@ def test_who_takes_over_an_id_is_not_new_while_the_one_who_had_it_rests(pipeline
         (member("group-1", 1), RecStatus.GONE),
         (member("group-2", 1), RecStatus.NEW),
     }
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def test_nobody_becomes_a_member_of_a_group_that_the_importer_has_not_heard_of(pipeline: Pipeline) -> None:
@@ -91,7 +91,7 @@ def test_nobody_becomes_a_member_of_a_group_that_the_importer_has_not_heard_of(p
         (member("group-2", 1), RecStatus.NEW),
         (member("group-2", 2), RecStatus.NEW),
     }
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def a_patient_compactor(pipeline: Pipeline) -> Compactor:

@@ -113,12 +113,12 @@ def test_a_materialize_that_was_paused_loses_its_lease_and_writes_nothing(
 
 def test_a_cut_that_was_paused_gives_no_number_a_second_time(pipeline: Pipeline) -> None:
     pipeline.commit(an_enrolment(1, person=1, group=1))
-    with zombie(pipeline, "inside cut") as process:
+    with zombie(pipeline, "inside publication") as process:
         until(lambda: published(pipeline) == 1, what="another has made the delta")
         assert woken(process) in ENDED
     pipeline.compact(minutes=1)
     assert published(pipeline) == 1
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def published(pipeline: Pipeline) -> int:
@@ -145,7 +145,7 @@ def test_a_process_that_is_paused_before_the_very_renaming_sets_its_older_manife
         process.send_signal(signal.SIGCONT)
         until(lambda: pipeline.manifest() != newer, what="it writes")
         until(lambda: pipeline.manifest().head_seq == 1, what="the newest state is in the manifest again")
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def test_the_dsns_own_options_win(pipeline: Pipeline) -> None:

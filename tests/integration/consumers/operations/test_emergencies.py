@@ -13,11 +13,11 @@ from ims.records.vocabulary import RecordKind, RecStatus
 from ims.source.facts import Fact
 from tests.support.builders import a_birth_number, a_group, a_person, a_school, an_employee, an_enrolment, an_owner
 from tests.support.emergencies import WHY, a_small_school, audit, done, refused
-from tests.support.feed_words import Said, group, member, next_delta, person
+from tests.support.feed_words import Entries, group, member, next_delta, person
 from tests.support.pipeline import Immediately, Pipeline
 
 GONE, NEW = RecStatus.GONE, RecStatus.NEW
-ALL_OF_1: Said = {(person(1), GONE), (member("group-1", 1), GONE), (member("group-2", 1), GONE)}
+ALL_OF_1: Entries = {(person(1), GONE), (member("group-1", 1), GONE), (member("group-2", 1), GONE)}
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_person_is_gone_from_every_group_in_the_next_delta_and_nobody_else_is(
     assert '<role roletype="01" recstatus="3">' in (pipeline.folder() / "deltas/1.xml").read_text()
     assert excluded(pipeline) == ("person_suppressed" if command == "suppress" else "leave_now")
     assert next_delta(pipeline) == set()
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def test_an_order_does_not_wait_for_what_rests(pipeline: Pipeline) -> None:
@@ -79,7 +79,7 @@ def test_an_order_is_told_alone_and_in_the_words_in_which_the_person_was_told(pi
     pipeline.approve(seconds=1)
     last = pipeline.manifest().head_seq
     assert (group("group-2"), GONE) in {(record.key, status) for record, status in pipeline.delta(last)}
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def test_a_leaver_in_an_emergency_stays_as_gone_in_a_file_of_tombstones(pipeline: Pipeline) -> None:

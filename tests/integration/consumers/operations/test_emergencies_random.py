@@ -102,6 +102,6 @@ def test_orders_lead_to_what_the_rules_say(
         assert in_force(pipeline, "suppressed") == early | late
         assert in_force(pipeline, "leave_now") <= leaving
         agrees_with_the_rules(pipeline, after, target)
-        assert pipeline.reconciliation().problems == []
+        assert pipeline.verification().problems == []
     finally:
         pipeline.close()

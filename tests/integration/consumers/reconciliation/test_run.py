@@ -139,7 +139,7 @@ def test_a_feed_in_order_is_proved_after_every_scheduled_snapshot(pipeline: Prov
         pipeline.metrics.reconciliation_last_success_timestamp_seconds._value.get()
         >= pipeline.now.timestamp() - 3 * 3600
     )
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def test_a_published_record_changed_by_hand_is_told_right_by_the_next_cut(pipeline: Proved) -> None:
