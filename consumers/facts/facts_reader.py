@@ -124,7 +124,7 @@ def read_person_facts(connection: Connection, target: TargetRow, persons: Collec
         groups={},
         enrolments={e.id: e for e in _read(connection, Enrolment, Table.ENROLMENT, owner_id, "person_id", ids)},
         suppressed=suppressions.in_force(connection, owner_id, "suppressed", ids),
-        told_to_leave=suppressions.in_force(connection, owner_id, "leave_now", ids),
+        leave_now=suppressions.in_force(connection, owner_id, "leave_now", ids),
     )
 
 

@@ -109,7 +109,7 @@ def hold_back(
     )
     departures = holds_store.departures(connection, target_id, now)
     limits = Limits(target.settings, departures, holds_store.published(connection, target_id), now)
-    decision = decide(compared, lost, gone, origin, waiting, limits, now)
+    decision = decide(compared, lost, gone, origin, waiting, limits)
     holds_store.keep(connection, target_id, waiting, decision.waiting, now)
     holds_store.note_departures(connection, target_id, decision.departures)
     return decision
@@ -121,4 +121,4 @@ def republished(connection: Connection, target: TargetRow, compared: Compared, d
     if not frozen:
         return decision
     subjects = record_subjects.subjects(connection, target.target_id, frozen)
-    return decision.with_all_published(compared.published, subjects, source_of(target))
+    return decision.with_held(compared.published, subjects, source_of(target))

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from consumers.database.sessions import Connection
 from ims.holds.decision import Waiting
 from ims.holds.limits import DAY, Departure, PublishedCounts
-from ims.holds.losses import Cause, Loss, Waits, digest
+from ims.holds.losses import Cause, HoldEntry, Loss, digest
 from ims.records.vocabulary import RecordKind
 
 _Key = tuple[RecordKind, str]
@@ -25,7 +25,7 @@ def waiting(connection: Connection, target_id: int) -> Waiting:
         (target_id,),
     ).fetchall()
     found = {
-        (RecordKind(kind), id_): Waits(Cause(cause), msgspec.convert(loss, Loss), own, approved)
+        (RecordKind(kind), id_): HoldEntry(Cause(cause), msgspec.convert(loss, Loss), own, approved)
         for kind, id_, cause, loss, own, approved in rows
     }
     return Waiting(
@@ -121,8 +121,8 @@ def entries_of(connection: Connection, hold_id: int) -> dict[_Key, Loss]:
     return {(RecordKind(kind), id_): msgspec.convert(loss, Loss) for kind, id_, loss in rows}
 
 
-def _by_cause(who: Waiting) -> dict[Cause, dict[_Key, Waits]]:
-    found: dict[Cause, dict[_Key, Waits]] = {}
+def _by_cause(who: Waiting) -> dict[Cause, dict[_Key, HoldEntry]]:
+    found: dict[Cause, dict[_Key, HoldEntry]] = {}
     for number, waits in who.persons.items():
         found.setdefault(waits.cause, {})[RecordKind.PERSON, str(number)] = waits
     for id_, waits in who.groups.items():
@@ -145,7 +145,7 @@ def _open(connection: Connection, target_id: int, cause: Cause, now: datetime) -
 
 
 def _keep_one(
-    connection: Connection, hold_id: int, cause: Cause, entries: Mapping[_Key, Waits], *, whole: bool, now: datetime
+    connection: Connection, hold_id: int, cause: Cause, entries: Mapping[_Key, HoldEntry], *, whole: bool, now: datetime
 ) -> None:
     known = entries_of(connection, hold_id)
     kept = ({} if whole else known) | {key: waits.loss for key, waits in entries.items()}

@@ -6,7 +6,7 @@ from datetime import datetime
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, all_targets
 from consumers.facts import facts_reader, suppressions
-from ims.rules.overrides import has_left, same_persons
+from ims.rules.overrides import has_left, with_same_national_id
 from ims.source.facts import Facts
 from ims.targets.schedule import local_day
 from ims.targets.target_settings import TargetSettings
@@ -41,6 +41,6 @@ def end_agreed_leave_now(
 def _all_have_left(facts: Facts, person: int, views: list[TargetSettings], now: datetime) -> bool:
     return all(
         has_left(facts, same, settings, local_day(now, settings.zone))
-        for same in same_persons(facts, [person])
+        for same in with_same_national_id(facts, [person])
         for settings in views
     )

@@ -18,7 +18,7 @@ from consumers.published import exclusions_store, published_store, tombstones
 from ims.feed.delta import between
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import Reason
-from ims.rules.overrides import same_persons
+from ims.rules.overrides import with_same_national_id
 from ims.rules.roster import Roster
 
 
@@ -54,8 +54,8 @@ def _reasons(connection: Connection, target: TargetRow) -> dict[int, Reason]:
     """Who must be gone of those at whom the target has to look, and why."""
     persons = facts_reader.with_same_id(connection, target, suppressions.urgent(connection, target.target_id))
     facts = facts_reader.read_facts(connection, target, persons, [])
-    leaving = dict.fromkeys(same_persons(facts, facts.told_to_leave), Reason.LEAVE_NOW)
-    return leaving | dict.fromkeys(same_persons(facts, facts.suppressed), Reason.PERSON_SUPPRESSED)
+    leaving = dict.fromkeys(with_same_national_id(facts, facts.leave_now), Reason.LEAVE_NOW)
+    return leaving | dict.fromkeys(with_same_national_id(facts, facts.suppressed), Reason.PERSON_SUPPRESSED)
 
 
 def _as_published(target: TargetRow) -> TargetRow:

@@ -150,7 +150,7 @@ class ReplayedFeed:
         groups = group_numbers(self._owners)
         decision = self._holds.hold_back(settings, compared, cause, explained, facts, groups, now)
         if (self.row.source, self.row.dialect) != (source, settings.dialect):
-            decision = decision.with_all_published(self._published, self._owners, source)
+            decision = decision.with_held(self._published, self._owners, source)
         roster = decision.roster
         delta = difference(
             settings, decision.published, compared.published_ids, roster, self._logins_of_others(decision.published)

@@ -16,7 +16,7 @@ from ims.holds.decision import (
     teachers_without_school_number,
 )
 from ims.holds.limits import DAY, Departure, Limits, PublishedCounts
-from ims.holds.losses import Cause, gone_groups, losses, teachers_among
+from ims.holds.losses import Cause, count_teachers, gone_groups, losses
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
 from ims.source.facts import Facts
@@ -77,11 +77,10 @@ class ReplayedHolds:
             teachers_without_school_number(facts),
         )
         kinds = Counter(key.kind for key in compared.published)
-        published = PublishedCounts(lambda _: kinds[RecordKind.PERSON], lambda _: teachers_among(compared.published))
+        published = PublishedCounts(lambda _: kinds[RecordKind.PERSON], lambda _: count_teachers(compared.published))
         self._departures = [one for one in self._departures if one.at > now - DAY]
-        decision = decide(
-            compared, lost, gone, origin, self.waiting, Limits(settings, self._departures, published, now), now
-        )
+        limits = Limits(settings, self._departures, published, now)
+        decision = decide(compared, lost, gone, origin, self.waiting, limits)
         self.waiting = decision.waiting
         self._departures += decision.departures
         return decision

@@ -18,12 +18,12 @@ from consumers.facts import facts_reader
 from deploy.commands.private_file import private
 from ims.runtime.settings import read_settings
 from ims.source.facts import Facts
-from ims.switchover.comparison import KINDS, Comparison, What, compare
+from ims.switchover.comparison import KINDS, Comparison, DifferenceType, compare
 from ims.switchover.comparison_rows import Row, reasons, row_of, summary
 from ims.switchover.existing_file import read_old_file
 from ims.switchover.group_templates import likely_templates
-from ims.switchover.matching import OldRoster, collect, recognise
-from ims.switchover.settings_search import Step, candidates, matching_settings, tally
+from ims.switchover.matching import OldRoster, collect, match_records
+from ims.switchover.settings_search import Step, candidates, search_settings, tally
 from ims.targets.schedule import local_day
 from ims.targets.target_settings import TargetSettings
 
@@ -56,10 +56,10 @@ def compare_(
     settings = row.settings
     orgnr, today = row.orgnr or row.owner_orgnr or "", local_day(datetime.now(UTC), settings.zone)
     templates = list(dict.fromkeys((settings.group_id, *likely_templates(file, facts))))
-    recognised = recognise(file, facts, templates)
+    matches = match_records(file, facts, templates)
 
     def compared(tried: TargetSettings) -> Comparison:
-        return compare(file, recognised, facts, tried, orgnr=orgnr, today=today)
+        return compare(file, matches, facts, tried, orgnr=orgnr, today=today)
 
     found = compared(settings)
     _print(found, settings)
@@ -68,7 +68,7 @@ def compare_(
     if found.differences and try_:
         values = candidates(file, facts, found, settings, templates)
         with Console(stderr=True).status("trying settings"):
-            steps = matching_settings(settings, values, lambda tried: tally(compared(tried)))
+            steps = search_settings(settings, values, lambda tried: tally(compared(tried)))
         _print_steps(steps, target)
     if found.differences:
         raise typer.Exit(CHANGES)
@@ -95,7 +95,7 @@ def _facts(target: str) -> tuple[Facts, TargetRow]:
 def _print(found: Comparison, settings: TargetSettings) -> None:
     console = Console()
     counts = summary(found)
-    shown = [what for what in What if any(counts[kind][what] for kind in KINDS)]
+    shown = [what for what in DifferenceType if any(counts[kind][what] for kind in KINDS)]
     table = Table("", "In the file", "Here", *(what.value.replace("_", " ") for what in shown))
     for kind in KINDS:
         sides = (str(side.get(kind, "")) for side in (found.old, found.new))

@@ -16,7 +16,7 @@ from ims.runtime.lifecycle import Stop, stop_on_signals
 from ims.runtime.logs import configure, get_logger
 from ims.runtime.metrics import CaptureMetrics, CompactMetrics, MaterializeMetrics, ProcessMetrics
 from ims.runtime.monitoring import Health, serve
-from ims.runtime.settings import Settings, loose_secrets, read_settings
+from ims.runtime.settings import Settings, read_settings, world_readable_secrets
 from ims.runtime.supervisor import supervise
 from producers.capture import process as capture_process
 
@@ -109,7 +109,7 @@ def _live(name: str, registry: CollectorRegistry, metrics: ProcessMetrics, proce
 
     with stop_on_signals() as stop, serve(settings.metrics_host, settings.metrics_port, registry, health) as port:
         log.info("started", metrics_port=port)
-        if loose := loose_secrets():
+        if loose := world_readable_secrets():
             log.warning("secret files that everybody may read", settings=loose)
         try:
             process(settings, stop, ready)

@@ -15,7 +15,7 @@ from deploy.commands.private_file import private
 from ims.identifiers.national_id import without_national_ids
 from ims.reports.exclusion_page import as_html
 from ims.reports.exclusion_report import as_csv
-from ims.reports.person_status import explained
+from ims.reports.person_status import explain
 from ims.reports.reason_texts import Language
 from ims.runtime.settings import read_settings
 
@@ -81,4 +81,4 @@ def why(
     """
     with sessions.connect(read_settings().state(), "why") as connection:
         status = read_status(connection, find_target(connection, target), person)
-    typer.echo(explained(status, language))
+    typer.echo(explain(status, language))

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ims.runtime.settings import described
+from ims.runtime.settings import descriptions
 
 INTRODUCTION = """\
 # Settings
@@ -33,11 +33,11 @@ def settings(
     """
     if markdown:
         rows = (
-            f"| `{s.name}` | {f'`{s.default}`' if s.default else ''} | {s.unit} | {s.meaning} |" for s in described()
+            f"| `{s.name}` | {f'`{s.default}`' if s.default else ''} | {s.unit} | {s.meaning} |" for s in descriptions()
         )
         typer.echo(INTRODUCTION + "\n".join(rows))
         return
     table = Table("Setting", "Default", "Unit", "Meaning", box=None, padding=(0, 2, 0, 0))
-    for setting in described():
+    for setting in descriptions():
         table.add_row(*setting)
     Console().print(table)

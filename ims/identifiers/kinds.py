@@ -1,6 +1,6 @@
-"""Which kind of national id a registered number is, if any.
+"""The kinds of national id, and which of them a registered number is.
 
-The export takes three: fødselsnummer, D-number and DUF number (Visma Voksenopplæring, "Eksport IMS", changes of
+The export accepts three: fødselsnummer, D-number and DUF number (Visma Voksenopplæring, "Eksport IMS", changes of
 version 8.16.3).
 
 >>> kind_of(NationalId("418140 61033"), allow_test_numbers=True)
@@ -10,7 +10,7 @@ True
 >>> kind_of(NationalId("2010 172382 03"), allow_test_numbers=False)
 <NationalIdKind.DUF_NUMBER: 'duf_number'>
 
-A DUF number whose control digits are wrong is one only for those who do not insist on them.
+A DUF number whose control digits are wrong is accepted only if they are not checked.
 
 >>> kind_of(NationalId("201012345678"), allow_test_numbers=False) is None
 True
@@ -25,7 +25,7 @@ from ims.identifiers.national_id import NationalId
 
 
 class NationalIdKind(StrEnum):
-    """The kinds of national id; most refugees have first a DUF number, then a D-number, then a fødselsnummer."""
+    """The kinds of national id; most refugees get first a DUF number, then a D-number, then a fødselsnummer."""
 
     BIRTH_NUMBER = "birth_number"
     D_NUMBER = "d_number"
@@ -33,12 +33,12 @@ class NationalIdKind(StrEnum):
 
 
 def kind_of(national_id: NationalId, *, allow_test_numbers: bool, duf_check: bool = True) -> NationalIdKind | None:
-    """The kind of a national id as registered, or ``None`` if it is not valid.
+    """Return the kind of a national id, or ``None`` if it is not valid.
 
     Args:
         national_id: the number as registered, perhaps with spaces or hyphens.
         allow_test_numbers: accept the synthetic series too.
-        duf_check: insist on the control digits of a DUF number.
+        duf_check: refuse a DUF number whose control digits are wrong.
     """
     number = compact(national_id.reveal())
     if birth_number.is_valid(number, allow_test_numbers=allow_test_numbers):

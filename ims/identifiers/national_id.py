@@ -1,8 +1,8 @@
-"""A national id that cannot be printed by accident.
+"""A national id that cannot be printed by accident, and the masking of national ids in free text.
 
 It is a type of its own so that no log line, error text or traceback shows the number: every way to print it is
-masked, and only :meth:`NationalId.reveal` gives the digits, to the few places that must write them (the feed's XML
-and the state database). Personopplysningsloven § 12 allows national ids only where certain identification is needed.
+masked. Only :meth:`NationalId.reveal` returns the digits, for the few places that must write them (the feed's XML and
+the state database). Personopplysningsloven § 12 allows national ids only where certain identification is needed.
 
 >>> national_id = NationalId("01810012345")
 >>> f"{national_id} {national_id!r}"
@@ -15,13 +15,14 @@ import re
 from typing import Final
 
 _MASK: Final = "*" * 11
+# Not part of a longer run of digits; grouped as people group them: 010180 12345, 01.01.80-12345, 2010 172382 03.
 _IN_TEXT: Final = re.compile(
     r"(?<!\d)(?:\d{2}[\s.]?\d{2}[\s.]?\d{2}[\s.-]?\d{3}[\s.]?\d{2}|\d{4}[\s.-]?\d{6}[\s.-]?\d{2})(?!\d)", re.ASCII
 )
 
 
 class NationalId:
-    """A person's national id as registered, valid or not; compares and hashes by its digits."""
+    """A person's national id as registered, valid or not; compared and hashed by its digits."""
 
     __slots__ = ("_digits",)
 
@@ -29,7 +30,7 @@ class NationalId:
         self._digits = digits
 
     def reveal(self) -> str:
-        """The digits themselves; call it only where the number must be written."""
+        """Return the digits themselves; call it only where the number must be written."""
         return self._digits
 
     def __repr__(self) -> str:
@@ -46,9 +47,9 @@ class NationalId:
 
 
 def without_national_ids(text: str) -> str:
-    """A free text with everything masked that has the shape of a fødselsnummer, D-number or DUF number.
+    """Return a free text with everything masked that has the form of a fødselsnummer, D-number or DUF number.
 
-    Somebody types one into a name or a comment sooner or later. Dates and telephone numbers stay.
+    Sooner or later a user types one into a name or a comment. Dates and telephone numbers stay readable.
 
     >>> without_national_ids("Kari 018100 12345, tlf. 22 33 44 55, fra 15.10.2026")
     'Kari ***********, tlf. 22 33 44 55, fra 15.10.2026'

@@ -1,8 +1,8 @@
-"""XML to records: the files and texts that :mod:`ims.xml.writer` writes, in either dialect, and nothing else.
+"""Reads XML into records: the files and texts that :mod:`ims.xml.writer` writes, in either dialect, and nothing else.
 
-For proving a feed (:mod:`ims.feed.verification`), for tests, and for saying what an importer was told about a record
-that is gone. A file is read record by record in constant memory, with entities, document types and network access off:
-a file that has a document type is refused (billion laughs, CWE-776; external entities, CWE-611).
+For the verification of a feed (:mod:`ims.feed.verification`), for tests, and for what has been published of a record
+that is removed. A file is read record by record in constant memory, with entities, document types and network access
+off: a file with a document type is refused (billion laughs, CWE-776; external entities, CWE-611).
 
 Elements, attributes and values that imsfeed does not write are refused with their line (:mod:`ims.xml.shapes`).
 """
@@ -37,7 +37,7 @@ _PARENTS: Final = {
     "membership": "enterprise",
     "member": "membership",
 }
-"""The elements that are read one at a time, and where each must stand."""
+"""The elements that are read one at a time, and the parent that each must have."""
 _PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
 _TAGS: Final = {RecordKind.PERSON: "person", RecordKind.GROUP: "group", RecordKind.MEMBERSHIP: "member"}
 
@@ -48,7 +48,8 @@ def read(source: bytes | Path | BinaryIO) -> Iterator[Properties | ReadRecord]:
     A membership element gives one record per member.
 
     Raises:
-        FeedError: the file is no XML, has a document type, or holds what imsfeed does not write; says in which line.
+        FeedError: the file is not XML, has a document type, or has something that imsfeed does not write; names the
+            line.
     """
     with source.open("rb") if isinstance(source, Path) else nullcontext(_stream(source)) as stream:
         properties: Properties | None = None
@@ -62,7 +63,7 @@ def read(source: bytes | Path | BinaryIO) -> Iterator[Properties | ReadRecord]:
                     raise error_at(element, f"recstatus does not go with type {properties.type}")
                 yield found
             elif element.tag == "properties":
-                raise error_at(element, "a second one")
+                raise error_at(element, "occurs twice")
             else:
                 sourcedid_of(element)
         if properties is None:
@@ -70,7 +71,7 @@ def read(source: bytes | Path | BinaryIO) -> Iterator[Properties | ReadRecord]:
 
 
 def read_fragment(key: RecordKey, xml: str) -> Record:
-    """The record that was told under a key, from the text it was told in (:func:`ims.xml.writer.fragment`).
+    """Return the record that was published under a key, from its text (:func:`ims.xml.writer.fragment`).
 
     The text may be in either dialect, so that a target can change from one to the other.
 
@@ -82,13 +83,13 @@ def read_fragment(key: RecordKey, xml: str) -> Record:
         The record, with exactly this key.
 
     Raises:
-        FeedError: the text is no such record, or that of another key.
+        FeedError: the text is not such a record, or has another key.
     """
     return read_as_written(key, xml) or parse_fragment(key, xml)
 
 
 def parse_fragment(key: RecordKey, xml: str) -> Record:
-    """As :func:`read_fragment`, of whatever text, by the parser."""
+    """Return the same as :func:`read_fragment`, always by the parser."""
     try:
         element = etree.fromstring(xml, _PARSER)
     except etree.XMLSyntaxError as error:
@@ -109,7 +110,7 @@ def _stream(source: bytes | BinaryIO) -> BinaryIO:
 
 
 def _dialect_of_fragment(element: etree._Element) -> Dialect:
-    """The dialect by what only PIFU-IMS has; a text that would be the same in both is taken for the plain one."""
+    """Return the dialect of a text, known by what only PIFU-IMS has; a text that is the same in both is plain."""
     if element.findtext("grouptype/scheme", SCHEME) != SCHEME:
         return "pifu"
     pifu_only = "sourcedid[@sourcedidtype]", "role/subrole"
@@ -118,7 +119,7 @@ def _dialect_of_fragment(element: etree._Element) -> Dialect:
 
 
 def _elements(stream: BinaryIO) -> Iterator[tuple[Dialect, etree._Element]]:
-    """The elements of :data:`_PARENTS`, checked, without namespace, each freed when the next one is asked for."""
+    """Yield the elements of :data:`_PARENTS`, checked and without namespace; each is freed before the next."""
     done: etree._Element | None = None
     dialect: Dialect = "ims"
     parsing = etree.iterparse(stream, events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False)
@@ -134,7 +135,7 @@ def _elements(stream: BinaryIO) -> Iterator[tuple[Dialect, etree._Element]]:
                 if dialect == "pifu":
                     _leave_namespace(element, PIFU_NAMESPACE)
                 elif element.tag != name:
-                    raise error_at(element, "of another namespace than the file")
+                    raise error_at(element, "is in another namespace than the file")
                 check(element, SHAPES[dialect])
             if name in _PARENTS:
                 _check_place(element)
@@ -142,18 +143,18 @@ def _elements(stream: BinaryIO) -> Iterator[tuple[Dialect, etree._Element]]:
                 done = element
     except etree.XMLSyntaxError as error:
         raise FeedError(f"line {error.lineno}: not well-formed XML") from None
-    # Not known before the end.
+    # The parser knows the encoding only after the end.
     encoding = None if parsing.root is None else parsing.root.getroottree().docinfo.encoding
     if encoding not in {"UTF-8", None}:
         raise FeedError(f"line 1: the file is in {encoding}; imsfeed writes UTF-8")
 
 
 def _leave_namespace(element: etree._Element, namespace: str) -> None:
-    """Take an element and all in it out of the file's namespace, so that both dialects are read by the same names."""
+    """Remove the file's namespace from an element and its content, so that both dialects have the same tags."""
     for part in element.iter(etree.Element):
         name = etree.QName(part)
         if name.namespace != namespace or part.prefix is not None:
-            raise error_at(part, "has a prefix, or is of another namespace than the file")
+            raise error_at(part, "has a prefix, or is in another namespace than the file")
         part.tag = name.localname
 
 
@@ -170,19 +171,19 @@ def _dialect(root: etree._Element) -> Dialect:
         raise FeedError("a file with a document type (<!DOCTYPE>), which imsfeed never writes; it is not read")
     dialect = dialect_of(tag_of(root))
     if dialect is None:
-        raise error_at(root, "of a namespace in which imsfeed does not write")
+        raise error_at(root, "is in a namespace in which imsfeed does not write")
     return dialect
 
 
 def _check_place(element: etree._Element) -> None:
     parent = element.getparent()
     if parent is None or etree.QName(parent).localname != _PARENTS[tag_of(element)]:
-        raise error_at(element, f"outside <{_PARENTS[tag_of(element)]}>")
+        raise error_at(element, f"is outside <{_PARENTS[tag_of(element)]}>")
 
 
 def _properties(element: etree._Element, dialect: Dialect) -> Properties:
     if element.tag != "properties":
-        raise error_at(element, "stands before <properties>")
+        raise error_at(element, "comes before <properties>")
     kind = text_at(element, "type")
     if kind not in {"full", "delta"}:
         raise error_at(element, "its type is neither full nor delta")

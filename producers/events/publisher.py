@@ -20,7 +20,7 @@ from kafka.record import util as record_util
 from ims.errors import InvalidSettingsError
 from ims.runtime.bearer_token import EndpointToken, FileToken
 from ims.runtime.failpoints import failpoint
-from ims.runtime.kafka_connection import kafka_options, unreachable
+from ims.runtime.kafka_connection import kafka_options, unreachable_error
 from ims.runtime.lifecycle import Stop
 from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.settings import Settings
@@ -67,7 +67,7 @@ def ensure_topic(settings: Settings) -> None:
     try:
         admin = KafkaAdminClient(**options, client_id="imsfeed-capture", bootstrap_timeout_ms=_BOOTSTRAP_MS)
     except KafkaTimeoutError:
-        raise unreachable(settings) from None
+        raise unreachable_error(settings) from None
     try:
         if settings.kafka_topic not in admin.list_topics():
             _create_topic(admin, settings)

@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from deploy.local.postgres import LocalPostgres
-from tests.chaos.school_owner import SchoolOwner
+from tests.chaos.workload.school_owner import SchoolOwner
 from tests.support.fixtures.postgres import temporary_database
 from tests.support.installation import Installation, installed
 

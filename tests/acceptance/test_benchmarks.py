@@ -12,15 +12,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.benchmarks import capture_beside_debezium, two_vs_one
+from tests.benchmarks.debezium import beside_debezium
 from tests.benchmarks.figure import WANTED
-from tests.support.fixtures.kafka import kafka_is_a_must
+from tests.benchmarks.whole import two_vs_one
+from tests.support.fixtures.kafka import kafka_is_required
 from tests.support.servers import java
 
 
-@pytest.mark.skipif(bool(java.lacking()) and not kafka_is_a_must(), reason="the benchmarks run on Apache Kafka")
+@pytest.mark.skipif(bool(java.lacking()) and not kafka_is_required(), reason="the benchmarks run on Apache Kafka")
 def test_the_figures_can_be_measured(tmp_path: Path) -> None:
-    output, names = tmp_path / "bench.json", WANTED.keys() - {*capture_beside_debezium.FIGURES, *two_vs_one.FIGURES}
+    output, names = tmp_path / "bench.json", WANTED.keys() - {*beside_debezium.FIGURES, *two_vs_one.FIGURES}
     command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks", "--tiny", "--only", ",".join(names)]
     command += ["--output", str(output)]
     # What is measured runs as in production, without anybody counting the lines.

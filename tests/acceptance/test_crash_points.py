@@ -6,10 +6,10 @@ import psycopg
 import pytest
 
 from ims.records.vocabulary import RecStatus
-from ims.runtime.failpoints import CODE, FAILPOINTS
+from ims.runtime.failpoints import EXIT_CODE, FAILPOINTS
 from ims.runtime.settings import Settings
 from producers.source import source_setup
-from tests.chaos.school_owner import SchoolOwner
+from tests.chaos.workload.school_owner import SchoolOwner
 from tests.support.waiting import until
 
 HEAD = "select head_seq from imsfeed.target where owner_id = %s"
@@ -90,7 +90,7 @@ LEFT_BEHIND: dict[str, Callable[[SchoolOwner], bool]] = {
 def die_and_come_back(owner: SchoolOwner, name: str, crash_at: str) -> None:
     installation = owner.installation
     installation.start(name, FAILPOINT=crash_at)
-    assert installation.await_end(name) == CODE, installation.last_lines()
+    assert installation.await_end(name) == EXIT_CODE, installation.last_lines()
     point = crash_at.partition(":")[0]
     if point in LEFT_BEHIND:
         assert LEFT_BEHIND[point](owner), f"it died elsewhere: {stands(owner)}"
@@ -99,7 +99,7 @@ def die_and_come_back(owner: SchoolOwner, name: str, crash_at: str) -> None:
 
 def move_is_told_once(owner: SchoolOwner) -> None:
     """Wait until the move is told, and see that the log says it exactly once, in one delta, and nothing else."""
-    owner.await_told(lambda: owner.is_member(MOVED, 3), "the move is told")
+    owner.await_feed(lambda: owner.is_member(MOVED, 3), "the move is told")
     entries = [owner.log.entries(owner.membership(MOVED, group)) for group in (1, 3)]
     assert entries == [[(1, RecStatus.GONE)], [(1, RecStatus.NEW)]]
     assert owner.log.problems() == []
@@ -193,7 +193,7 @@ def test_a_snapshot_is_broken_off(an_owner_of_its_own: SchoolOwner, crash_at: st
     owner.move(MOVED, 1, 3)
     move_is_told_once(owner)
     target = f"{owner.owner_id}/lms"
-    owner.installation.imsfeed("snapshot", "--now", target, code=CODE, FAILPOINT=crash_at)
+    owner.installation.imsfeed("snapshot", "--now", target, code=EXIT_CODE, FAILPOINT=crash_at)
     assert LEFT_BEHIND[crash_at](owner), f"it died elsewhere: {files(owner)}, {owner.state(SNAPSHOTS)}"
     owner.installation.imsfeed("snapshot", "--now", target)
     manifest = owner.log.manifest()

@@ -189,7 +189,7 @@ def let_everything_happen(installation: Installation, state_dsn: str, kafka: str
     with psycopg.connect(state_dsn, autocommit=True) as state:
         state.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'imsfeed %'")
     installation.write(a_person(5, given_name="Etter", national_id=BORN[12]))
-    until(lambda: len(installation.deltas()) > 1, what=f"life goes on; {installation.last_lines()}")
+    until(lambda: len(installation.deltas()) > 1, what=f"run goes on; {installation.last_lines()}")
     producer = KafkaProducer(bootstrap_servers=kafka, acks="all")
     for key, value in broken_messages():
         producer.send(topic, value, key=key, partition=1).get(timeout=30)

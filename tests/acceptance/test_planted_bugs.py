@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.chaos.planted import BUGS
-from tests.chaos.scenarios import SCENARIOS, Scenario
-from tests.chaos.scene import Scene
-from tests.chaos.school_owner import SchoolOwner
+from tests.chaos.planted_bugs.bugs import BUGS
+from tests.chaos.planted_bugs.scenarios import SCENARIOS, Scenario
+from tests.chaos.planted_bugs.scene import Scene
+from tests.chaos.workload.school_owner import SchoolOwner
 from tests.support.installation import PROCESSES
 
 

@@ -6,7 +6,8 @@ from ims.xml.reader import ReadRecord
 from tests.support.builders import a_person
 from tests.support.pipeline import Pipeline
 
-Said = set[tuple[RecordKey, RecStatus | None]]
+Entries = set[tuple[RecordKey, RecStatus | None]]
+"""The entries of a delta: key and recstatus of each record."""
 
 
 def id_of(number: int) -> str:
@@ -31,12 +32,12 @@ def member(group_id: str, number: int) -> RecordKey:
     return RecordKey(RecordKind.MEMBERSHIP, group_id, id_of(number))
 
 
-def changes(records: list[ReadRecord]) -> Said:
+def changes(records: list[ReadRecord]) -> Entries:
     """Return what a delta's records say: which key is new, changed or deleted."""
     return {(record.key, recstatus) for record, recstatus in records}
 
 
-def approved(pipeline: Pipeline) -> Said:
+def approved(pipeline: Pipeline) -> Entries:
     """Approve everything on hold, and return the changes of the one delta that follows; before it there is none."""
     assert next_delta(pipeline) == set()
     before = pipeline.manifest().head_seq
@@ -45,7 +46,7 @@ def approved(pipeline: Pipeline) -> Said:
     return {(record.key, recstatus) for record, recstatus in pipeline.delta(before + 1)}
 
 
-def next_delta(pipeline: Pipeline, **later: float) -> Said:
+def next_delta(pipeline: Pipeline, **later: float) -> Entries:
     """Let time pass, and return the changes of the one delta that follows, or none if there is no delta."""
     before = pipeline.manifest().head_seq
     pipeline.compact(**later or {"seconds": 1})

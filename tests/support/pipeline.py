@@ -33,7 +33,7 @@ from ims.xml.reader import ReadRecord, read
 from tests.support.builders import ORGNR, a_target
 
 NOON = datetime(2026, 10, 15, 10, tzinfo=UTC)
-"""The moment at which a pipeline starts."""
+"""The time at which a pipeline starts."""
 
 T = TypeVar("T")
 
@@ -90,12 +90,12 @@ class Pipeline:
         self.now = NOON
         self.epoch = 1
         self.key: bytes | None = None
-        """Kafka's key of the messages that arrive."""
+        """The Kafka key of the messages that arrive."""
         self._lsn = count(100)
         self._offset = count()
 
     def close(self) -> None:
-        """End the session."""
+        """Close the connection."""
         self.connection.close()
 
     def target(self, **changes: Any) -> TargetSettings:
@@ -115,6 +115,7 @@ class Pipeline:
         """Apply one transaction of the source that writes these rows, or deletes them.
 
         Args:
+            gone: the rows are deleted.
             whole: the transaction's last event is among them.
             op: ``c``, or ``r`` for rows of a load.
         """
@@ -141,7 +142,7 @@ class Pipeline:
     def compact(self, **later: float) -> None:
         """Let time pass, and bring every feed up to date."""
         self.now += timedelta(**later)
-        for _ in range(3):  # the first publication, its snapshot, its manifest
+        for _ in range(3):  # a first publication takes three steps: the records, the snapshot, the manifest
             self.compactor.step(self.now)
 
     def approve(self, **later: float) -> None:
@@ -168,7 +169,7 @@ class Pipeline:
         items = read(self.folder(name) / self.manifest(name).snapshot.path)
         return {item.record.key: item.record for item in items if isinstance(item, ReadRecord)}
 
-    def reconciliation(self, name: str = "lms") -> Verification:
+    def verification(self, name: str = "lms") -> Verification:
         """Verify a target's feed."""
         folder = self.folder(name)
         return verify_folder(folder)

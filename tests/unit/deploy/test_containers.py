@@ -15,13 +15,13 @@ from prometheus_client import CollectorRegistry
 
 from deploy.cli import app
 from ims.runtime.monitoring import Health, serve
-from ims.runtime.settings import described
+from ims.runtime.settings import descriptions
 from tests.support.paths import ROOT
 
 CONTAINERS = ROOT / "deploy" / "containers"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OUR_IMAGE = f"imsfeed:{PROJECT['version']}"
-SETTINGS = {setting.name for setting in described()}
+SETTINGS = {setting.name for setting in descriptions()}
 
 COMPOSE_TEXT = (CONTAINERS / "compose.yaml").read_text()
 # As Docker Compose reads it with IMSFEED_VERSION in the environment or in .env.
@@ -156,7 +156,7 @@ def test_the_image_runs_the_console_script_as_nobody_in_particular() -> None:
 
 
 def test_the_image_exposes_the_port_that_is_listened_on() -> None:
-    (port,) = (setting.default for setting in described() if setting.name == "METRICS_PORT")
+    (port,) = (setting.default for setting in descriptions() if setting.name == "METRICS_PORT")
     assert _instructions("EXPOSE") == [port]
 
 

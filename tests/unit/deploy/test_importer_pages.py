@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ims.runtime.settings import described
+from ims.runtime.settings import descriptions
 from ims.targets.target_settings import TargetSettings, parse_toml
 from tests.support.paths import DOCS
 
@@ -32,7 +32,7 @@ def test_a_page_links_to_files_that_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_names_process_settings_that_exist(page: Path) -> None:
     named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", page.read_text(encoding="utf-8")))
-    assert named <= {setting.name for setting in described()}
+    assert named <= {setting.name for setting in descriptions()}
 
 
 @pytest.mark.parametrize("page", IMPORTERS)

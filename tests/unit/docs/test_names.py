@@ -8,7 +8,7 @@ import typer
 import yaml
 
 from deploy.cli import app
-from ims.runtime.metrics import described
+from ims.runtime.metrics import descriptions
 from tests.support.paths import DEPLOY, DOCS, ROOT
 
 HISTORY = {"decisions.md", "CHANGELOG.md"}
@@ -36,7 +36,7 @@ def unknown_in(line: str) -> str | None:
 
 
 def test_every_metric_that_a_page_names_exists() -> None:
-    metrics = {metric.name for metric in described()}
+    metrics = {metric.name for metric in descriptions()}
     names = list(named(r"\bimsfeed_[a-z]+_[a-z_]+\b"))  # with one underscore only it is a role
     assert len(names) > 5
     assert [name for name in names if name[1] not in metrics] == []

@@ -26,7 +26,7 @@ def test_a_group_is_published_lead_days_before_it_starts(pipeline: Pipeline) -> 
     for _ in range(7):
         assert next_delta(pipeline, days=1) == set()
     assert next_delta(pipeline, days=1) == {(person(2), NEW), (member("group-1", 2), NEW)}
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def test_a_group_is_removed_grace_days_after_it_ends(pipeline: Pipeline) -> None:

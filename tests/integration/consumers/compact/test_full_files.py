@@ -13,7 +13,7 @@ def test_a_snapshot_and_its_deltas_give_the_next_snapshot(published: Pipeline) -
     published.commit(an_enrolment(7, person=2, group=1), a_person(1, given_name="Ida"))
     published.compact(seconds=1)
     published.compact(days=1)
-    reconciliation = published.reconciliation()
+    reconciliation = published.verification()
     assert (reconciliation.problems, reconciliation.snapshots, reconciliation.deltas) == ([], 2, 2)
     assert published.manifest().snapshot.seq == 2
 
@@ -48,7 +48,7 @@ def test_no_delta_newer_than_the_oldest_snapshot_is_deleted(published: Pipeline)
     published.compact(seconds=1)
     manifest = published.manifest()
     assert [delta.seq for delta in manifest.deltas] == [2]
-    assert published.reconciliation().problems == []
+    assert published.verification().problems == []
     rows = published.connection.execute("select count(*) from imsfeed.snapshot").fetchone()
     assert rows == (14,)
 

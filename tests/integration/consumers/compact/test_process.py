@@ -114,4 +114,4 @@ def test_a_very_large_difference_is_split_into_several_deltas(
     assert [delta.seq for delta in manifest.deltas] == [1, 2, 3, 4]
     assert sum(len(published.delta(delta.seq)) for delta in manifest.deltas) == 12
     published.compact(days=1)
-    assert published.reconciliation().problems == []
+    assert published.verification().problems == []

@@ -52,7 +52,7 @@ def test_a_renumbered_person_is_not_removed_while_the_change_settles(pipeline: P
     publish(pipeline)
     pipeline.compact(minutes=2)
     assert {(record.key, recstatus) for record, recstatus in pipeline.delta(1)} == {(person(1), RecStatus.CHANGED)}
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def test_a_person_who_takes_over_an_id_is_not_new(pipeline: Pipeline) -> None:
@@ -71,7 +71,7 @@ def test_a_person_who_takes_over_an_id_is_not_new(pipeline: Pipeline) -> None:
         (member("group-1", 1), RecStatus.GONE),
         (member("group-2", 1), RecStatus.NEW),
     }
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def test_a_membership_is_never_published_before_its_group(pipeline: Pipeline) -> None:
@@ -91,7 +91,7 @@ def test_a_membership_is_never_published_before_its_group(pipeline: Pipeline) ->
         (member("group-2", 1), RecStatus.NEW),
         (member("group-2", 2), RecStatus.NEW),
     }
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def a_slow_compactor(pipeline: Pipeline) -> Compactor:

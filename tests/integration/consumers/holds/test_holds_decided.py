@@ -26,7 +26,7 @@ GONE = RecStatus.GONE
 def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
     pipeline = Pipeline(state_dsn, tmp_path / "feed")
     yield pipeline
-    assert not pipeline.folder().exists() or pipeline.reconciliation().problems == []
+    assert not pipeline.folder().exists() or pipeline.verification().problems == []
     pipeline.close()
 
 

@@ -118,7 +118,7 @@ def test_a_paused_publication_gives_no_number_twice(pipeline: Pipeline) -> None:
         assert woken(process) in ENDED
     pipeline.compact(minutes=1)
     assert published(pipeline) == 1
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def published(pipeline: Pipeline) -> int:
@@ -145,7 +145,7 @@ def test_a_process_paused_before_the_rename_corrects_its_older_manifest(
         process.send_signal(signal.SIGCONT)
         until(lambda: pipeline.manifest() != newer, what="the process writes its manifest")
         until(lambda: pipeline.manifest().head_seq == 1, what="the newest state is in the manifest again")
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def test_the_dsns_own_options_take_precedence(pipeline: Pipeline) -> None:

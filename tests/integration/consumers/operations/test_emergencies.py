@@ -13,11 +13,11 @@ from ims.records.vocabulary import RecordKind, RecStatus
 from ims.source.facts import Fact
 from tests.support.builders import a_birth_number, a_group, a_person, a_school, an_employee, an_enrolment, an_owner
 from tests.support.emergencies import WHY, a_small_school, audit, done, refused
-from tests.support.feed_words import Said, group, member, next_delta, person
+from tests.support.feed_words import Entries, group, member, next_delta, person
 from tests.support.pipeline import Immediately, Pipeline
 
 GONE, NEW = RecStatus.GONE, RecStatus.NEW
-ALL_OF_1: Said = {(person(1), GONE), (member("group-1", 1), GONE), (member("group-2", 1), GONE)}
+ALL_OF_1: Entries = {(person(1), GONE), (member("group-1", 1), GONE), (member("group-2", 1), GONE)}
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_an_order_removes_only_that_person_from_every_group(pipeline: Pipeline, 
     assert '<role roletype="01" recstatus="3">' in (pipeline.folder() / "deltas/1.xml").read_text()
     assert excluded(pipeline) == ("person_suppressed" if command == "suppress" else "leave_now")
     assert next_delta(pipeline) == set()
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def test_an_order_does_not_wait_for_settling_changes(pipeline: Pipeline) -> None:
@@ -77,7 +77,7 @@ def test_an_order_is_published_alone_in_the_published_dialect(pipeline: Pipeline
     pipeline.approve(seconds=1)
     last = pipeline.manifest().head_seq
     assert (group("group-2"), GONE) in {(record.key, status) for record, status in pipeline.delta(last)}
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def test_an_emergency_leaver_stays_in_the_file_as_a_tombstone(pipeline: Pipeline) -> None:

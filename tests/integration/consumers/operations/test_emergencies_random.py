@@ -13,7 +13,7 @@ from consumers.database import targets_table
 from consumers.facts import suppressions
 from consumers.operations.emergencies import order
 from ims.records.vocabulary import RecordKind
-from ims.rules.overrides import same_persons
+from ims.rules.overrides import with_same_national_id
 from ims.rules.roster import roster_of
 from ims.source.facts import Facts
 from ims.targets.target_settings import TargetSettings
@@ -71,13 +71,13 @@ def agrees_with_the_rules(pipeline: Pipeline, known: Facts, target: TargetSettin
         known,
         owner=an_owner(),
         suppressed=in_force(pipeline, "suppressed"),
-        told_to_leave=in_force(pipeline, "leave_now"),
+        leave_now=in_force(pipeline, "leave_now"),
     )
     today = pipeline.now.date()
     now = roster_of(facts, target, orgnr=ORGNR, today=today, persons=facts.persons, groups=facts.groups)
     rows = pipeline.connection.execute("select kind, id, member, person_id from imsfeed.published").fetchall()
     assert {row[:3] for row in rows} == {(int(key.kind), key.id, key.member) for key in now.records}
-    assert not same_persons(facts, facts.suppressed | facts.told_to_leave) & {row[3] for row in rows}
+    assert not with_same_national_id(facts, facts.suppressed | facts.leave_now) & {row[3] for row in rows}
     reasons = pipeline.connection.execute("select id, reason from imsfeed.exclusion where kind = 1").fetchall()
     assert dict(reasons) == {id_: reason for (kind, id_), reason in now.excluded.items() if kind is RecordKind.PERSON}
 
@@ -107,6 +107,6 @@ def test_emergency_orders_give_what_the_rules_say(
         assert in_force(pipeline, "suppressed") == orders.suppressed_early | orders.suppressed_late
         assert in_force(pipeline, "leave_now") <= orders.leaving
         agrees_with_the_rules(pipeline, after, target)
-        assert pipeline.reconciliation().problems == []
+        assert pipeline.verification().problems == []
     finally:
         pipeline.close()

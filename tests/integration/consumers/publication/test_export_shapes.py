@@ -68,7 +68,7 @@ def test_the_snapshots_never_hold_a_leaver(pipeline: Pipeline) -> None:
     pipeline.compact(days=1)
     snapshot = (pipeline.folder() / pipeline.manifest().snapshot.path).read_text(encoding="utf-8")
     assert id_of(2) not in snapshot
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def test_nothing_is_kept_for_a_target_that_does_not_ask_for_it(pipeline: Pipeline) -> None:

@@ -120,7 +120,7 @@ def test_it_is_the_same_in_parts_and_at_once(pipeline: Pipeline, wanted: str) ->
     see_that_it_is_the_same(pipeline, facts, target)
     manifest = pipeline.manifest()
     assert manifest.snapshot.counts.person == sum(kind == 1 for kind, *_ in is_told(pipeline)) > 3
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -129,7 +129,7 @@ class TestRestoredDatabase:
         assert [delta.seq for delta in manifest.deltas] == [6], "what was caught up with is told at once"
         enrol(restored, 6)
         assert (restored.manifest().head_seq, target(restored).state) == (7, "ok")
-        reconciliation = restored.reconciliation()
+        reconciliation = restored.verification()
         assert (reconciliation.problems, reconciliation.snapshots, reconciliation.deltas) == ([], 1, 2), (
             "the former epoch's files do not count"
         )
@@ -142,7 +142,7 @@ class TestRestoredDatabase:
             os.utime(path, (1_000, 1_000))
         restored.compact(minutes=30)
         assert {name for name in files(restored.folder()) if "deltas/" in name} == set()
-        assert restored.reconciliation().problems == []
+        assert restored.verification().problems == []
 
     def test_a_database_made_anew_does_not_know_the_epoch(
         self, pipeline: Pipeline, state_server: LocalPostgres, state_template: str, tmp_path: Path
@@ -156,7 +156,7 @@ class TestRestoredDatabase:
             stands_still(anew, HaltReason.UNKNOWN_EPOCH)
             assert anew.manifest() == former
             assert written_anew(anew, begin_epoch).epoch_seq == 3
-            assert anew.reconciliation().problems == []
+            assert anew.verification().problems == []
         finally:
             anew.close()
             state_server.drop_database(name)
@@ -182,7 +182,7 @@ class TestLostVolume:
         away.rename(pipeline.folder())
         pipeline.compact(minutes=1)
         assert (pipeline.manifest().head_seq, target(pipeline).state) == (3, "ok")
-        assert pipeline.reconciliation().problems == []
+        assert pipeline.verification().problems == []
 
     @pytest.mark.parametrize("lost", ["manifest.json", "deltas/2.xml", "snapshots"])
     def test_a_part_of_it_that_is_missing_is_noticed(self, pipeline: Pipeline, lost: str) -> None:
@@ -211,7 +211,7 @@ class TestLostVolume:
         assert manifest.snapshot.seq == 2, "the snapshot with number 0 cannot be written again"
         enrol(pipeline, 3)
         assert pipeline.manifest().head_seq == 3
-        assert pipeline.reconciliation().problems == []
+        assert pipeline.verification().problems == []
 
     def test_a_target_without_any_delta_is_written_anew_and_its_chain_begins_there(self, pipeline: Pipeline) -> None:
         pipeline.target(name="other")
@@ -220,14 +220,14 @@ class TestLostVolume:
         other = find_target(pipeline.connection, "other")
         republish(pipeline.connection, pipeline.settings.feed_directory, other.target_id, pipeline.now, "Ada")
         enrol(pipeline, 3)
-        reconciliation = pipeline.reconciliation("other")
+        reconciliation = pipeline.verification("other")
         assert (reconciliation.problems, reconciliation.deltas) == ([], 1)
 
     def test_a_manifest_that_cannot_be_read_is_written_anew(self, pipeline: Pipeline) -> None:
         (pipeline.folder() / "manifest.json").write_bytes(b"{")
         stands_still(pipeline, HaltReason.UNREADABLE)
         written_anew(pipeline)
-        assert pipeline.reconciliation().problems == []
+        assert pipeline.verification().problems == []
 
     def test_what_is_in_order_stays_as_it_is(self, pipeline: Pipeline) -> None:
         before = files(pipeline.folder())
@@ -282,7 +282,7 @@ class TestCommand:
         code, said = self.run(pipeline, "all")
         assert code == 1
         assert "1/lms: target lms: the manifest names what the state database does not know" in said
-        assert pipeline.reconciliation("other").problems == []
+        assert pipeline.verification("other").problems == []
 
     def test_a_target_that_was_never_published_is_refused(self, pipeline: Pipeline) -> None:
         pipeline.target(name="new")

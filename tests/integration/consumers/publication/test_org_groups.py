@@ -55,7 +55,7 @@ def test_groups_for_owner_and_schools_are_switched_on_and_off_as_one_difference(
     pipeline.target()
     assert (group("group-1"), CHANGED) in next_delta(pipeline)
     assert {(key, GONE) for key in orgs} <= approved(pipeline)
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def test_the_last_member_who_leaves_does_not_take_the_school_along(with_schools: Pipeline) -> None:
@@ -115,7 +115,7 @@ def test_a_learner_who_becomes_a_teacher_changes_role_at_the_school(with_schools
     record = with_schools.snapshot()[member("school-NO1", 1)]
     assert isinstance(record, MemberRecord)
     assert record.role is RoleType.INSTRUCTOR
-    assert with_schools.reconciliation().problems == []
+    assert with_schools.verification().problems == []
 
 
 def test_members_of_a_school_that_goes_are_looked_at_even_if_nothing_leads_to_them_any_more(
@@ -142,7 +142,7 @@ def test_a_school_that_takes_a_groups_id_takes_the_group_out_and_gives_it_back(p
     pipeline.commit(a_school(2))
     said = next_delta(pipeline)
     assert {(group("school-7"), CHANGED), (member("school-7", 1), NEW), (person(1), NEW)} <= said
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def test_a_school_that_moves_to_another_owner_leaves_one_feed_and_joins_the_other(pipeline: Pipeline) -> None:

@@ -26,7 +26,7 @@ def test_a_correct_feed_is_reconciled_after_every_scheduled_snapshot(pipeline: R
         pipeline.metrics.reconciliation_last_success_timestamp_seconds._value.get()
         >= pipeline.now.timestamp() - 3 * 3600
     )
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def test_a_wrong_published_record_is_corrected_by_the_next_delta(pipeline: ReconciledPipeline) -> None:

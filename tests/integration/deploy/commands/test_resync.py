@@ -14,7 +14,7 @@ from ims.runtime.lifecycle import Stop
 from ims.runtime.settings import Settings
 from producers.loads import resync_requests
 from producers.source.catalog import Connection
-from tests.support.capturing import Topic, add_persons, capturing, persons_of, persons_told
+from tests.support.capturing import Topic, add_persons, capturing, persons_in, persons_of
 from tests.support.waiting import until
 
 
@@ -44,7 +44,7 @@ def test_everything_is_asked_for_and_waited_for(source: Connection, settings: Se
         result = typed(settings, "all")
         assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "every table: 6 rows told anew")
         until(lambda: len(published.persons()) == 2, what="the person is told anew")
-    assert persons_told(published.facts()) == persons_of(source)
+    assert persons_in(published.facts()) == persons_of(source)
 
 
 def test_a_request_that_is_not_waited_for_stands(source: Connection, settings: Settings) -> None:

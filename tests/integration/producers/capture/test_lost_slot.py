@@ -3,12 +3,12 @@
 from ims.runtime.settings import Settings
 from producers.source import source_setup
 from producers.source.catalog import Connection
-from tests.support.capturing import Topic, add_persons, capturing, persons_of, persons_told
+from tests.support.capturing import Topic, add_persons, capturing, persons_in, persons_of
 from tests.support.waiting import until
 
 
 def same_as_the_source(source: Connection, published: Topic) -> None:
-    until(lambda: persons_told(published.facts()) == persons_of(source), what="the facts are what the source has")
+    until(lambda: persons_in(published.facts()) == persons_of(source), what="the facts are what the source has")
 
 
 def test_a_slot_that_is_lost_is_recovered_from_by_a_resync_of_all(

@@ -11,7 +11,7 @@ from ims.source.mapping import parse_mapping
 from producers.capture import heartbeat
 from producers.source import source_setup
 from producers.source.catalog import Connection
-from tests.support.capturing import Captured, Topic, add_persons, capturing, persons_of, persons_told
+from tests.support.capturing import Captured, Topic, add_persons, capturing, persons_in, persons_of
 from tests.support.waiting import until
 
 
@@ -49,7 +49,7 @@ def test_a_column_that_is_added_is_logged_once_and_nothing_stops(
         source.execute("alter table person add column hat_size integer")
         add_persons(source, 3)
         until(lambda: len(published.rows()) == 3, what="all are told")
-    assert persons_told(published.facts()).keys() == {(1, 1), (1, 2), (1, 3)}
+    assert persons_in(published.facts()).keys() == {(1, 1), (1, 2), (1, 3)}
     said = [line for line in capsys.readouterr().out.splitlines() if "not mapped was added" in line]
     assert [name in line for name, line in zip(("shoe_size", "hat_size"), said, strict=True)] == [True, True]
 
@@ -72,10 +72,8 @@ def test_a_renamed_column_stops_capture_before_any_change_with_the_new_name(
     source_setup.apply(source, mended, reload=True)
     ours = parse_mapping(mapping)
     with capturing(mended):
-        until(
-            lambda: persons_told(published.facts(ours)) == persons_of(source, ours), what="the facts are the source's"
-        )
-    assert persons_told(published.facts(ours)) == {(1, 1): "Ny"}
+        until(lambda: persons_in(published.facts(ours)) == persons_of(source, ours), what="the facts are the source's")
+    assert persons_in(published.facts(ours)) == {(1, 1): "Ny"}
 
 
 def test_a_renamed_column_of_an_idle_table_is_noticed_with_the_next_heartbeat(
@@ -156,7 +154,7 @@ def test_a_table_that_comes_back_makes_capture_load_again(
     add_persons(source, 2)
     source_setup.apply(source, settings)
     with capturing(settings):
-        until(lambda: persons_told(published.facts()) == persons_of(source), what="the facts are the source's")
+        until(lambda: persons_in(published.facts()) == persons_of(source), what="the facts are the source's")
 
 
 def test_a_slot_that_is_moved_while_capture_is_away_stops_it(source: Connection, settings: Settings) -> None:

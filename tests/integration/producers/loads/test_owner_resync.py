@@ -16,7 +16,7 @@ from producers.loads import owner_resync, resync_requests
 from producers.source import sessions, table_rows
 from producers.source.captured_table import CapturedTable
 from producers.source.catalog import Connection
-from tests.support.capturing import Topic, add_persons, apply, capturing, persons_of, persons_told
+from tests.support.capturing import Topic, add_persons, apply, capturing, persons_in, persons_of
 from tests.support.memory.capture import MemoryFacts
 from tests.support.waiting import until
 
@@ -30,7 +30,7 @@ def done(source: Connection, request: int) -> None:
 
 
 def same_as_the_source(source: Connection, published: Topic) -> None:
-    until(lambda: persons_told(published.facts()) == persons_of(source), what="the facts are what the source has")
+    until(lambda: persons_in(published.facts()) == persons_of(source), what="the facts are what the source has")
 
 
 def test_what_nobody_captured_is_found_and_other_owners_are_left_alone(
@@ -45,7 +45,7 @@ def test_what_nobody_captured_is_found_and_other_owners_are_left_alone(
         request = ask(source, settings)
         done(source, request)
         assert resync_requests.standing(source, request).rows == 3, "the owner, the person, and the end mark"
-        until(lambda: persons_told(published.facts()).keys() == {(1, 2), (2, 3)}, what="the person of owner 1 is gone")
+        until(lambda: persons_in(published.facts()).keys() == {(1, 2), (2, 3)}, what="the person of owner 1 is gone")
         assert published.facts().quarantine_size() == 3, "one in each partition"
         done(source, ask(source, settings, owner=2))
         same_as_the_source(source, published)
@@ -72,7 +72,7 @@ def test_an_owner_of_which_no_row_is_left_is_gone(source: Connection, settings: 
         source.execute("truncate owner, person")
         done(source, ask(source, settings))
         until(lambda: not published.facts().rows(Table.OWNER).keys() & {(1, 1)}, what="the owner is gone")
-        assert persons_told(published.facts()) == {}
+        assert persons_in(published.facts()) == {}
 
 
 def test_all_of_it_is_one_transaction_of_one_owner(source: Connection, settings: Settings, published: Topic) -> None:
@@ -141,10 +141,10 @@ def test_the_rows_come_exactly_where_their_snapshot_stands(
     before: dict[tuple[int, int], str] | None = None
     for (partition, message), (_, change) in zip(published.messages, published.changes, strict=True):
         if change.resync_owner is not None and before is None:
-            before = persons_told(facts)
+            before = persons_in(facts)
         apply(facts, partition, message)
         if change.resync_owner is not None and change.ends_transaction:
-            assert persons_told(facts) == before
+            assert persons_in(facts) == before
             before = None
 
 

@@ -17,7 +17,7 @@ from consumers.replay.replay import Replay
 from ims.errors import FeedError, ImsfeedError
 from ims.feed.manifest import MANIFEST, decode, encode
 from tests.support.builders import ORGNR, a_group, a_person, a_school, a_target, an_employee, an_enrolment, an_owner
-from tests.support.events import Story
+from tests.support.events import Scenario
 
 HOSTILE: Final = (
     "..",
@@ -112,7 +112,7 @@ def test_no_value_in_the_data_makes_another_file(text: str) -> None:
     """The value is in all names, codes, kinds, numbers and ids, and in the owner's organisation number."""
 
     def act(root: Path) -> None:
-        story = Story()
+        story = Scenario()
         story.commit(
             0,
             an_owner(name=text),
@@ -144,7 +144,7 @@ def test_no_value_in_the_data_makes_another_file(text: str) -> None:
 
 @pytest.mark.parametrize("path", ["../../../secret", "/etc/hostname", "deltas/link", "x\0y"])
 def test_a_foreign_manifest_leads_to_no_file_outside_the_feed(tmp_path: Path, path: str) -> None:
-    root, story = tmp_path / "a" / "b" / "feed", Story()
+    root, story = tmp_path / "a" / "b" / "feed", Scenario()
     story.commit(0, an_owner(), a_school(1), a_group(1), a_person(1), an_enrolment(1, person=1))
     Replay([a_target()], root).run(events_file.read(story.text, "story"))
     folder = root / ORGNR / "lms"

@@ -17,7 +17,7 @@ from deploy import cli
 from deploy.cli import app, main
 from deploy.commands.private_file import private
 from ims.errors import FeedError
-from ims.runtime.settings import described, read_settings
+from ims.runtime.settings import descriptions, read_settings
 from tests.support.builders import a_birth_number
 from tests.support.paths import DOCS, ROOT
 
@@ -55,7 +55,7 @@ def test_the_page_of_settings_is_up_to_date() -> None:
 def test_every_setting_is_listed_with_unit_and_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATE_DSN", SECRET)
     result = CliRunner().invoke(app, ["settings"], env={"COLUMNS": "240"})
-    for setting in described():
+    for setting in descriptions():
         assert setting.name in result.output
         assert setting.unit
         assert setting.meaning.endswith(".")

@@ -8,13 +8,13 @@ import pytest
 from deploy.cli import main
 from ims.targets.target_settings import to_toml
 from tests.support.builders import ORGNR, a_group, a_person, a_school, a_target, an_enrolment, an_owner
-from tests.support.events import Story
+from tests.support.events import Scenario
 
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with events.jsonl and targets.toml; the working directory."""
-    story = Story()
+    story = Scenario()
     story.commit(0, an_owner(), a_school(1), a_group(1), a_person(1), a_person(2, protected=True), op="r", whole=False)
     story.commit(0, an_enrolment(1), op="r")
     story.commit(60, an_enrolment(1), op="d")
