@@ -13,7 +13,7 @@ from producers.loads import initial_load
 from producers.loads.initial_load import InitialLoad
 from producers.source import preflight, sessions, source_setup, table_rows
 from producers.source.catalog import Connection
-from producers.source.preflight import Checked
+from producers.source.preflight import CheckedSource
 from producers.source.replication import ExportedSnapshot, Walsender
 from tests.support.capturing import Captured, SilentKafka, Topic, add_persons, capturing
 from tests.support.waiting import until
@@ -90,7 +90,7 @@ def test_a_load_is_complete_only_when_kafka_has_acknowledged_every_row(
         running.end()
 
 
-def a_load(settings: Settings, checked: Checked) -> int:
+def a_load(settings: Settings, checked: CheckedSource) -> int:
     publisher: Any = None
     walsender: Any = None
     metrics = CaptureMetrics(CollectorRegistry())
@@ -118,7 +118,7 @@ def test_a_load_by_another_capture_just_before_the_start_is_noticed(
         pass
     check = preflight.check
 
-    def then_overtaken(connection: Connection, of: Settings) -> Checked:
+    def then_overtaken(connection: Connection, of: Settings) -> CheckedSource:
         monkeypatch.setattr(preflight, "check", check)
         checked = check(connection, of)
         with sessions.connect(of.source(), "test") as another:

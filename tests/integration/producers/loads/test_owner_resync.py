@@ -22,11 +22,11 @@ from tests.support.waiting import until
 
 
 def ask(source: Connection, settings: Settings, owner: int = 1) -> int:
-    return resync_requests.ask(source, settings.source_slot, owner)
+    return resync_requests.add(source, settings.source_slot, owner)
 
 
 def done(source: Connection, request: int) -> None:
-    until(lambda: resync_requests.standing(source, request).done_at, within=60, what=f"resync {request} is done")
+    until(lambda: resync_requests.read_status(source, request).done_at, within=60, what=f"resync {request} is done")
 
 
 def same_as_the_source(source: Connection, published: Topic) -> None:
@@ -44,7 +44,7 @@ def test_what_nobody_captured_is_found_and_other_owners_are_left_alone(
         add_persons(source, 2)
         request = ask(source, settings)
         done(source, request)
-        assert resync_requests.standing(source, request).rows == 3, "the owner, the person, and the end mark"
+        assert resync_requests.read_status(source, request).rows == 3, "the owner, the person, and the end mark"
         until(lambda: persons_told(published.facts()).keys() == {(1, 2), (2, 3)}, what="the person of owner 1 is gone")
         assert published.facts().quarantine_size() == 3, "one in each partition"
         done(source, ask(source, settings, owner=2))
@@ -58,10 +58,10 @@ def test_others_than_the_command_may_ask_for_it(source: Connection, settings: Se
 
 
 def test_a_request_to_another_slot_is_left_to_its_capture(source: Connection, settings: Settings) -> None:
-    other = resync_requests.ask(source, "another", 1)
+    other = resync_requests.add(source, "another", 1)
     with capturing(settings):
         done(source, ask(source, settings))
-    assert resync_requests.standing(source, other).began_at is None
+    assert resync_requests.read_status(source, other).began_at is None
 
 
 def test_an_owner_of_which_no_row_is_left_is_gone(source: Connection, settings: Settings, published: Topic) -> None:
@@ -187,10 +187,10 @@ def test_a_table_that_may_not_be_read_does_not_stop_the_stream(
         with monkeypatch.context() as context:
             context.setattr(owner_resync, "rows_of", forbidden)
             request = ask(source, settings)
-            until(lambda: resync_requests.standing(source, request).began_at, what="it is tried")
+            until(lambda: resync_requests.read_status(source, request).began_at, what="it is tried")
             add_persons(source, 1)
             until(lambda: published.rows() == [(1, "c", 1)], what="changes are told all the same")
-            assert resync_requests.standing(source, request).done_at is None
+            assert resync_requests.read_status(source, request).done_at is None
         done(source, request)
         assert running.value("replication_reconnects_total") == 0
 
@@ -227,7 +227,7 @@ def test_the_stream_does_not_wait_for_a_transaction_that_runs_long(
         request = ask(source, settings)
         add_persons(source, 2)
         until(lambda: (1, "c", 2) in published.rows(), what="others are told meanwhile")
-        assert resync_requests.standing(source, request).began_at is None
+        assert resync_requests.read_status(source, request).began_at is None
         long.commit()
         done(source, request)
     same_as_the_source(source, published)
@@ -236,15 +236,15 @@ def test_the_stream_does_not_wait_for_a_transaction_that_runs_long(
 def test_a_snapshot_that_comes_late_is_given_up_and_leaves_nothing_behind(
     source: Connection, settings: Settings, published: Topic, source_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(owner_resync, "_HOLD_SECONDS", 0.1)
+    monkeypatch.setattr(owner_resync, "_SNAPSHOT_SECONDS", 0.1)
     monkeypatch.setattr(heartbeat, "_TRANSACTIONS", "select 1, 1")  # as if none ran long
     with capturing(settings), sessions.connect(source_dsn, "long", autocommit=False) as long:
         long.execute("insert into person (owner_id, id, given_name, family_name) values (1, 1, 'Ada', 'Testesen')")
         request = ask(source, settings)
-        until(lambda: resync_requests.standing(source, request).began_at, what="it is tried")
+        until(lambda: resync_requests.read_status(source, request).began_at, what="it is tried")
         add_persons(source, 2)
         until(lambda: (1, "c", 2) in published.rows(), what="others are told all the same")
-        assert resync_requests.standing(source, request).done_at is None
+        assert resync_requests.read_status(source, request).done_at is None
         monkeypatch.undo()  # nothing is tried any more
         slots = "select count(*) from pg_replication_slots where database = current_database()"
         until(lambda: source.execute(slots).fetchone() == (1,), what="the temporary slots are gone")

@@ -12,7 +12,7 @@ from ims.errors import InvalidSettingsError
 from ims.runtime.settings import Settings
 from producers.source import catalog, preflight, sessions, source_setup
 from producers.source.captured_table import HEARTBEAT, TableName
-from producers.source.catalog import Connection, Loaded
+from producers.source.catalog import Connection, LoadState
 
 TABLES = ("owner", "school", "person", "employee", "course_group", "enrolment")
 
@@ -142,9 +142,9 @@ def test_a_slot_of_another_plugin_is_left_alone(source: Connection, settings: Se
 @pytest.mark.parametrize("slot", [{"wal_status": "lost"}, {"wal_status": "reserved", "invalidation_reason": "idle"}])
 def test_an_invalid_slot_is_an_error_once_changes_depend_on_it(slot: dict[str, str]) -> None:
     ours = {"plugin": "pgoutput", "database": "adm", **slot}
-    preflight.check_slot(ours, "imsfeed", "adm", Loaded(1, None))
+    preflight.check_slot(ours, "imsfeed", "adm", LoadState(1, None))
     with pytest.raises(InvalidSettingsError, match="imsfeed resync all"):
-        preflight.check_slot(ours, "imsfeed", "adm", Loaded(1, datetime.now(UTC)))
+        preflight.check_slot(ours, "imsfeed", "adm", LoadState(1, datetime.now(UTC)))
 
 
 @pytest.mark.parametrize(
@@ -179,15 +179,15 @@ def test_what_would_lose_changes_in_silence_is_refused(
         ("alter table person alter birth_date type text", r"column birth_date .* of type text, .* a date;"),
         (
             "alter table enrolment alter starts_on type integer using 1",
-            r"column starts_on of table public\.enrolment is of type int4, and enrolment\.starts_on is a date;",
+            r"column starts_on of table public\.enrolment is of type int4, but enrolment\.starts_on must be a date;",
         ),
         (
             "alter table person alter protected drop default, alter protected type text",
-            r"column protected .* is of type text, and person\.protected is a boolean;",
+            r"column protected .* is of type text, but person\.protected must be a boolean;",
         ),
         (
             "alter table person alter national_id type bigint using 1",
-            r"column national_id .* is of type int8, and person\.national_id is a text;",
+            r"column national_id .* is of type int8, but person\.national_id must be a text;",
         ),
     ],
 )
@@ -242,7 +242,7 @@ def test_a_slot_that_somebody_else_has_moved_is_refused(source: Connection, sett
         source.execute("select pg_drop_replication_slot(%s)", [settings.source_slot])
         source.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", [settings.source_slot])
     for look in (preflight.check, source_setup.plan):
-        with pytest.raises(InvalidSettingsError, match=r"made anew or advanced by somebody else.*imsfeed resync all"):
+        with pytest.raises(InvalidSettingsError, match=r"recreated or advanced by another program.*imsfeed resync all"):
             look(source, settings)
     source_setup.apply(source, settings, reload=True)
     assert preflight.check(source, settings).needs_load

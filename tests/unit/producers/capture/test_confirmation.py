@@ -29,22 +29,22 @@ def a_confirmation(stored: int = 0) -> Confirmation:
 
 def test_only_what_is_written_down_may_be_confirmed() -> None:
     confirmation, table = a_confirmation(), Table(1)
-    assert confirmation.limited(32) == 0
+    assert confirmation.confirmable(32) == 0
     confirmation.store(table)  # type: ignore[arg-type]
-    assert (confirmation.limited(48), table.written) == (32, ["0/20"])
+    assert (confirmation.confirmable(48), table.written) == (32, ["0/20"])
     confirmation.store(table)  # type: ignore[arg-type]
-    assert (confirmation.limited(40), table.written) == (40, ["0/20", "0/30"])
+    assert (confirmation.confirmable(40), table.written) == (40, ["0/20", "0/30"])
 
 
 def test_what_was_written_down_before_may_be_confirmed_at_once() -> None:
     confirmation, table = a_confirmation(64), Table(1)
-    assert confirmation.limited(48) == 48
+    assert confirmation.confirmable(48) == 48
     confirmation.store(table)  # type: ignore[arg-type]
     assert table.written == []
 
 
 def test_nothing_is_written_for_an_epoch_that_is_over() -> None:
     confirmation, table = a_confirmation(), Table(2)
-    confirmation.limited(32)
+    confirmation.confirmable(32)
     confirmation.store(table)  # type: ignore[arg-type]
-    assert (confirmation.limited(32), table.written) == (0, [])
+    assert (confirmation.confirmable(32), table.written) == (0, [])

@@ -76,7 +76,7 @@ class Confirmation:
     def __init__(self) -> None:
         self.stored: int | None = None
 
-    def limited(self, lsn: int) -> int:
+    def confirmable(self, lsn: int) -> int:
         return lsn if self.stored is None else min(lsn, self.stored)
 
 

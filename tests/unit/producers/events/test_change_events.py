@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from ims.source.events import UNAVAILABLE, Change, Position, decode
-from producers.events.change_events import ChangeStream, loaded, partition_of
+from producers.events.change_events import ChangeStream, load_event, partition_of
 from producers.events.ordered_events import KafkaMessage, OrderedEvents, Origin, TransactionContext
 from producers.source.captured_table import CapturedTable, TableName
 from producers.source.pgoutput import Commit, ProtocolError
@@ -205,7 +205,7 @@ def test_a_transaction_inside_another_one_is_an_error() -> None:
 def test_loaded_rows_are_one_transaction_whose_end_every_partition_is_told() -> None:
     events = OrderedEvents(ORIGIN, TransactionContext("load", 500, 0, None, loading=True))
     rows = [{"owner_id": owner, "id": 1} for owner in (1, 2, 1)]
-    early = [events.add(loaded(TABLE, row, PARTITIONS), 501) for row in rows]
+    early = [events.add(load_event(TABLE, row, PARTITIONS), 501) for row in rows]
     messages = [message for message in [*early, *events.finish()] if message is not None]
     assert [(read(m).op, read(m).loading, read(m).ends_transaction) for m in messages] == [
         ("r", True, False),
