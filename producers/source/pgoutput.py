@@ -204,7 +204,7 @@ def _commit(data: bytes) -> tuple[Commit, int]:
 
 
 def _old_row(data: bytes, at: int, relation: Relation) -> tuple[Row, int]:
-    """Read the old row, or its key columns alone: the protocol sends null for every other column, even if it has a value."""
+    """Read the old row, or its key columns alone: the protocol sends null for every other column."""
     row, end = _row(data, at + 1, relation.readers)
     if data[at] == _OLD_KEY:
         row = {column.name: row[column.name] for column in relation.columns if column.is_key}

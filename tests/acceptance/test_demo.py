@@ -37,7 +37,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     return folder, done.stdout.splitlines()
 
 
-def test_its_last_line_names_the_leavers_delta(demo: tuple[Path, list[str]]) -> None:
+def test_the_demos_last_line_names_the_leavers_delta(demo: tuple[Path, list[str]]) -> None:
     folder, lines = demo
     match = re.fullmatch(r"leaver: (\S+) (\d+) ms after commit", lines[-1])
     assert match is not None
@@ -56,7 +56,7 @@ def test_each_change_is_shown_with_its_delta_and_its_time(demo: tuple[Path, list
     assert sum(bool(re.match(r" +\d+ ms  \.imsfeed-demo/\S+\.xml: ", line)) for line in lines) == 4
 
 
-def test_the_manifest_it_leaves_is_true(demo: tuple[Path, list[str]]) -> None:
+def test_the_demos_feed_verifies(demo: tuple[Path, list[str]]) -> None:
     folder, _ = demo
     (manifest,) = (folder / ".imsfeed-demo" / "feed").rglob("manifest.json")
     target = manifest.parent
@@ -68,7 +68,7 @@ def test_the_manifest_it_leaves_is_true(demo: tuple[Path, list[str]]) -> None:
     assert sum(delta.counts.person.gone for delta in published.deltas) == 2
 
 
-def test_it_leaves_nothing_running_and_no_national_id_in_its_logs(demo: tuple[Path, list[str]]) -> None:
+def test_the_demo_leaves_no_process_and_logs_no_national_id(demo: tuple[Path, list[str]]) -> None:
     folder, lines = demo
     (target,) = (path.parent for path in (folder / ".imsfeed-demo" / "feed").rglob("manifest.json"))
     keys = {item.record.key for path in target.rglob("*.xml") for item in read(path) if isinstance(item, ReadRecord)}

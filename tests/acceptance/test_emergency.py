@@ -22,7 +22,7 @@ def installation(source_dsn: str, state_dsn: str, kafka: str, topic: str, tmp_pa
         yield installation
 
 
-def test_a_suppressed_person_is_gone_and_stays_gone_until_another_takes_it_back(installation: Installation) -> None:
+def test_a_suppressed_person_stays_removed_until_another_person_undoes_it(installation: Installation) -> None:
     installation.write(an_owner(), a_school(1), a_group(1), a_group(2), a_person(1), a_person(2))
     places = [an_enrolment(n, person=1, group=n, starts_on=STARTED) for n in (1, 2)]
     installation.write(*places, an_enrolment(3, person=2, group=1, starts_on=STARTED))

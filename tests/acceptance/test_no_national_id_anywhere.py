@@ -199,7 +199,7 @@ def let_everything_happen(installation: Installation, state_dsn: str, kafka: str
         until(lambda: (state.execute(query).fetchone() or (0,))[0] >= len(broken_messages()), what="all are put aside")
 
 
-def test_nobody_is_shown_a_national_id(
+def test_no_output_contains_a_national_id(
     installation: Installation, state_dsn: str, kafka: str, topic: str, mails: MailServer, tmp_path: Path
 ) -> None:
     let_everything_happen(installation, state_dsn, kafka, topic)

@@ -48,7 +48,7 @@ def membership(group: int, person: int) -> RecordKey:
     return RecordKey(RecordKind.MEMBERSHIP, f"group-{group}", id_of(person))
 
 
-def test_a_student_leaves_and_the_file_is_there(installation: Installation) -> None:
+def test_a_student_leaves_and_the_delta_is_written(installation: Installation) -> None:
     installation.write(*a_school_owner())
     installation.set_up(export_path="Eksport.xml")
     installation.start()
@@ -172,7 +172,7 @@ def test_bad_input_stops_nothing_and_is_counted_and_listed(installation: Install
     until(lambda: installation.metric("materialize", "imsfeed_quarantine_size") == 4, what="the quarantine is counted")
 
 
-def test_every_process_tells_how_it_is_and_nobodys_national_id(installation: Installation) -> None:
+def test_every_process_reports_its_health_without_national_ids(installation: Installation) -> None:
     installation.write(*a_school_owner())
     installation.set_up()
     installation.start()
@@ -193,7 +193,7 @@ def test_every_process_tells_how_it_is_and_nobodys_national_id(installation: Ins
         assert not any(id_of(number) in text for text in said)
 
 
-def test_setting_up_twice_changes_nothing_and_a_dry_run_does_nothing(installation: Installation) -> None:
+def test_setup_is_idempotent_and_a_dry_run_changes_nothing(installation: Installation) -> None:
     planned = installation.imsfeed("setup", "source", "--dry-run")
     assert "create publication" in planned.lower()
     assert (
@@ -215,7 +215,7 @@ def test_one_container_runs_all_three(installation: Installation) -> None:
     assert installation.stop("run") == {"run": 0}
 
 
-def test_a_load_that_is_ordered_anew_finds_what_was_missed(installation: Installation) -> None:
+def test_a_new_load_finds_a_missed_leave(installation: Installation) -> None:
     """The slot is gone, and with it a leave that nobody captured: a new load finds it, and somebody approves."""
     installation.write(*a_school_owner())
     installation.set_up()

@@ -19,7 +19,7 @@ FOUND = {"name": "rich", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_vers
         ([CLEAN, SKIPPED, FOUND], 1, "rich 1.0: PYSEC-1, mended in 1.1"),
     ],
 )
-def test_only_a_finding_fails_and_what_was_not_looked_at_is_told(
+def test_only_a_known_vulnerability_fails_the_audit(
     dependencies: list[object], code: int, text: str
 ) -> None:
     found, said = verdict(json.dumps({"dependencies": dependencies, "fixes": []}).encode())
@@ -28,7 +28,7 @@ def test_only_a_finding_fails_and_what_was_not_looked_at_is_told(
 
 
 @pytest.mark.parametrize("output", [b"", b"Traceback (most recent call last):"])
-def test_a_service_that_cannot_be_reached_is_said_in_one_line_and_is_no_failure(output: bytes) -> None:
+def test_an_unreachable_advisory_service_is_no_failure(output: bytes) -> None:
     assert verdict(output, "ConnectionError: no such host") == (
         0,
         "dependencies not audited: no answer of the advisory service (ConnectionError: no such host)",

@@ -65,7 +65,7 @@ def compare(*arguments: object) -> tuple[int, str]:
         {"spell_out_markup": True, "excluded_groups": (11,), "login": "email", "source": "older@fjordvik"},
     ],
 )
-def test_a_target_s_own_snapshot_has_no_difference_from_it(pipeline: Pipeline, settings: dict[str, Any]) -> None:
+def test_a_targets_own_snapshot_has_no_difference(pipeline: Pipeline, settings: dict[str, Any]) -> None:
     snapshot = a_snapshot(pipeline, **settings)
     code, output = compare(snapshot, "other")
     assert (code, output.splitlines()[-1]) == (0, "0 differences")
@@ -80,7 +80,7 @@ def test_a_target_s_own_snapshot_has_no_difference_from_it(pipeline: Pipeline, s
         {"org_groups": True, "scope": "grunnskole"},
     ],
 )
-def test_the_settings_of_an_existing_file_are_found_by_trying(pipeline: Pipeline, settings: dict[str, Any]) -> None:
+def test_the_settings_of_an_existing_file_are_found(pipeline: Pipeline, settings: dict[str, Any]) -> None:
     snapshot = a_snapshot(pipeline, **settings)
     pipeline.target(enabled=False)
     code, output = compare(snapshot, "lms")
@@ -121,7 +121,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
     return caught.value.code
 
 
-def test_a_file_that_is_cut_short_compares_nothing_and_exits_with_1(
+def test_a_truncated_file_is_not_compared_and_exits_with_1(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = a_snapshot(pipeline).read_bytes()

@@ -24,7 +24,7 @@ def pipeline(state_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     pipeline.close()
 
 
-def test_a_suppression_ordered_again_by_another_is_still_the_first_ones(pipeline: Pipeline) -> None:
+def test_a_repeated_suppression_still_belongs_to_its_first_orderer(pipeline: Pipeline) -> None:
     done("suppress", "1", "1", *WHY, "--name", "Kari")
     assert "already, since" in done("suppress", "1", "1", *WHY, "--name", "Ola")
     refused("suppress", "1", "1", *WHY, "--undo", "--name", "Kari")
@@ -32,11 +32,11 @@ def test_a_suppression_ordered_again_by_another_is_still_the_first_ones(pipeline
     assert len(audit(pipeline)) == 3
 
 
-def test_a_suppression_is_not_taken_back_without_a_name() -> None:
+def test_undoing_a_suppression_needs_a_name() -> None:
     assert isinstance(refused("suppress", "1", "1", *WHY, "--undo"), InvalidSettingsError)
 
 
-def test_the_command_says_which_targets_tell_it_and_which_do_not(pipeline: Pipeline) -> None:
+def test_the_command_says_what_each_target_will_publish(pipeline: Pipeline) -> None:
     pipeline.target(name="idm")
     pipeline.target(name="narrow", excluded_groups=(1, 2))
     pipeline.compact(seconds=1)
@@ -51,7 +51,7 @@ def test_the_command_says_which_targets_tell_it_and_which_do_not(pipeline: Pipel
     assert "  first: waiting: nothing is published yet, and nothing of this person will be" in said
 
 
-def test_status_counts_and_lists_who_is_suppressed(pipeline: Pipeline) -> None:
+def test_status_counts_and_lists_suppressed_persons(pipeline: Pipeline) -> None:
     done("suppress", "1", "1", *WHY)
     done("leave-now", "1", "2", *WHY)
     assert "Suppressed: 1; told to leave ahead of the source: 1" in done("status")
@@ -62,7 +62,7 @@ def test_status_counts_and_lists_who_is_suppressed(pipeline: Pipeline) -> None:
     assert pipeline.manifest().head_seq == 0
 
 
-def test_the_report_says_no_more_of_a_suppressed_person_than_the_running_number(pipeline: Pipeline) -> None:
+def test_the_report_shows_only_a_suppressed_persons_running_number(pipeline: Pipeline) -> None:
     done("suppress", "1", "1", *WHY)
     pipeline.compact(seconds=1)
     said = done("report", "lms", "--format", "csv")
@@ -76,7 +76,7 @@ def test_an_owner_that_does_not_exist_is_an_error(undo: tuple[str, ...]) -> None
     assert isinstance(refused("suppress", "9", "1", *WHY, *undo), InvalidSettingsError)
 
 
-def test_what_is_not_in_force_cannot_be_taken_back(pipeline: Pipeline) -> None:
+def test_an_order_not_in_force_cannot_be_undone(pipeline: Pipeline) -> None:
     error = refused("leave-now", "1", "1", *WHY, "--undo")
     assert not isinstance(error, InvalidSettingsError)
     assert "person 1 of owner 1 is not told to leave" in str(error)
@@ -90,7 +90,7 @@ def test_a_blank_reason_or_name_orders_nothing(pipeline: Pipeline, blank: tuple[
     assert next_delta(pipeline) == set()
 
 
-def test_a_national_id_is_no_running_number_and_is_not_kept_in_a_reason(pipeline: Pipeline) -> None:
+def test_a_national_id_is_refused_and_masked_in_a_reason(pipeline: Pipeline) -> None:
     number = a_birth_number(1)
     error = refused("suppress", "1", number, *WHY)
     assert isinstance(error, InvalidSettingsError)

@@ -27,7 +27,7 @@ def typed(settings: Settings, *arguments: str) -> Result:
     return CliRunner().invoke(app, ["resync", *arguments], env=environment)
 
 
-def test_an_owner_is_asked_for_and_waited_for(source: Connection, settings: Settings, published: Topic) -> None:
+def test_the_command_waits_until_an_owner_is_resynced(source: Connection, settings: Settings, published: Topic) -> None:
     add_persons(source, 1, 2)
     with capturing(settings):
         result = typed(settings, "1")
@@ -37,7 +37,7 @@ def test_an_owner_is_asked_for_and_waited_for(source: Connection, settings: Sett
     )
 
 
-def test_everything_is_asked_for_and_waited_for(source: Connection, settings: Settings, published: Topic) -> None:
+def test_the_command_waits_until_every_table_is_loaded(source: Connection, settings: Settings, published: Topic) -> None:
     add_persons(source, 1)
     with capturing(settings):
         until(published.persons, what="the person is told")
@@ -47,7 +47,7 @@ def test_everything_is_asked_for_and_waited_for(source: Connection, settings: Se
     assert persons_told(published.facts()) == persons_of(source)
 
 
-def test_a_request_that_is_not_waited_for_stands(source: Connection, settings: Settings) -> None:
+def test_a_request_without_waiting_stays_open(source: Connection, settings: Settings) -> None:
     result = typed(settings, "7", "--no-wait")
     assert (result.exit_code, result.stdout.startswith("asked for")) == (0, True)
     request = resync_requests.oldest_open(source, settings.source_slot)
@@ -69,7 +69,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_capture_that_does_not_answer_is_told_and_ctrl_c_leaves_the_request(
+def test_ctrl_c_leaves_the_request_to_a_silent_capture(
     source: Connection, settings: Settings
 ) -> None:
     source.execute("update imsfeed.heartbeat set beat_at = now() - interval '1 minute'")
@@ -81,18 +81,18 @@ def test_a_capture_that_does_not_answer_is_told_and_ctrl_c_leaves_the_request(
 
 
 @pytest.mark.usefixtures("impatient", "source")
-def test_a_capture_that_beats_is_not_said_to_be_silent(settings: Settings) -> None:
+def test_a_capture_with_a_heartbeat_is_not_called_silent(settings: Settings) -> None:
     assert "does not answer" not in typed(settings, "all").stderr
 
 
-def test_a_source_that_is_not_set_up_is_an_error_with_the_remedy(settings: Settings) -> None:
+def test_a_source_without_setup_is_refused_with_the_remedy(settings: Settings) -> None:
     result: Any = typed(settings, "1")
     assert isinstance(result.exception, InvalidSettingsError)
     assert "imsfeed setup source" in str(result.exception)
 
 
 @pytest.mark.parametrize("owner", ["alle", "1.5", "99999999999999999999"])
-def test_what_is_no_owner_is_refused(owner: str) -> None:
+def test_an_invalid_owner_is_refused(owner: str) -> None:
     result = CliRunner().invoke(app, ["resync", owner])
     assert result.exit_code == 2
     assert "the number of an owner" in result.output

@@ -74,19 +74,19 @@ def a_token(subject: str = "imsfeed", lasts: float = 3600) -> str:
 
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
-def test_a_password_over_tls_lets_us_in_without_being_sent(secure_kafka: SecureKafka, mechanism: str) -> None:
+def test_a_scram_password_over_tls_is_accepted(secure_kafka: SecureKafka, mechanism: str) -> None:
     assert there_and_back(secure_kafka.settings("SCRAM", KAFKA_SASL_MECHANISM=mechanism)) == b"value"
 
 
-def test_a_plain_password_over_tls_lets_us_in(secure_kafka: SecureKafka) -> None:
+def test_a_plain_password_over_tls_is_accepted(secure_kafka: SecureKafka) -> None:
     assert there_and_back(secure_kafka.settings("PLAIN")) == b"value"
 
 
-def test_our_certificate_lets_us_in(secure_kafka: SecureKafka) -> None:
+def test_a_client_certificate_is_accepted(secure_kafka: SecureKafka) -> None:
     assert there_and_back(secure_kafka.settings("CERTIFICATE")) == b"value"
 
 
-def test_a_token_of_a_file_lets_us_in_and_is_read_anew_when_the_broker_asks_again(
+def test_a_token_file_is_read_again_when_the_broker_asks(
     secure_kafka: SecureKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, read = tmp_path / "token", FileToken.token
@@ -109,13 +109,13 @@ def test_a_token_of_a_file_lets_us_in_and_is_read_anew_when_the_broker_asks_agai
         producer.close(timeout=0)
 
 
-def test_a_token_endpoint_lets_us_in(secure_kafka: SecureKafka, endpoint: TokenEndpoint) -> None:
+def test_a_token_from_an_endpoint_is_accepted(secure_kafka: SecureKafka, endpoint: TokenEndpoint) -> None:
     settings = secure_kafka.settings("OAUTH", **endpoint.settings)
     assert there_and_back(settings) == b"value"
     assert set(endpoint.asked) == {f"Basic {base64.b64encode(b'imsfeed:open%2Fsesame').decode()}"}
 
 
-def test_an_endpoint_that_gives_no_token_is_named_in_the_log(
+def test_an_endpoint_without_a_token_is_named_in_the_log(
     secure_kafka: SecureKafka, endpoint: TokenEndpoint, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kafka_source, "_BOOTSTRAP_MS", 500)
@@ -142,7 +142,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("listener", "changes", "said"), WRONG.values(), ids=list(WRONG))
-def test_whoever_is_refused_keeps_trying_and_says_why_without_the_secret(
+def test_a_refused_login_is_retried_and_explained_without_the_secret(
     secure_kafka: SecureKafka,
     tmp_path: Path,
     lines: Lines,

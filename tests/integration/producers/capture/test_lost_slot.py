@@ -11,7 +11,7 @@ def same_as_the_source(source: Connection, published: Topic) -> None:
     until(lambda: persons_told(published.facts()) == persons_of(source), what="the facts are what the source has")
 
 
-def test_a_slot_that_is_lost_is_recovered_from_by_a_resync_of_all(
+def test_a_resync_of_all_recovers_from_a_dropped_slot(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     add_persons(source, 1, 2)
@@ -24,7 +24,7 @@ def test_a_slot_that_is_lost_is_recovered_from_by_a_resync_of_all(
         same_as_the_source(source, published)
 
 
-def test_a_slot_that_the_source_has_given_up_is_recovered_from_by_a_resync_of_all(
+def test_a_resync_of_all_recovers_from_an_invalidated_slot(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     add_persons(source, 1, 2)
@@ -49,7 +49,7 @@ def test_a_slot_that_the_source_has_given_up_is_recovered_from_by_a_resync_of_al
         same_as_the_source(source, published)
 
 
-def test_a_heartbeat_that_loses_its_session_ends_the_stream_for_a_moment(
+def test_losing_the_heartbeats_session_restarts_the_stream(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     """A source that shuts down would wait for confirmations that cannot come any more."""

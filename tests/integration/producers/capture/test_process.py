@@ -18,7 +18,7 @@ from tests.support.capturing import PARTITIONS, Captured, Topic, add_persons, ca
 from tests.support.waiting import until
 
 
-def test_rows_that_were_there_are_loaded_and_what_comes_after_is_streamed(
+def test_existing_rows_are_loaded_and_later_changes_streamed(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     add_persons(source, 1, 2)
@@ -51,7 +51,7 @@ def test_a_loaded_row_looks_like_a_streamed_one(source: Connection, settings: Se
     assert list(loaded.after) == list(streamed.after or ())
 
 
-def test_a_row_of_several_megabytes_holds_nothing_up(source: Connection, settings: Settings, published: Topic) -> None:
+def test_a_row_of_several_megabytes_is_published(source: Connection, settings: Settings, published: Topic) -> None:
     with capturing(settings):
         name = os.urandom(2_000_000).hex()
         source.execute("insert into school (owner_id, id, name) values (1, 7, %s)", (name,))
@@ -63,7 +63,7 @@ def test_a_row_of_several_megabytes_holds_nothing_up(source: Connection, setting
     assert (change.after or {})["name"] == name
 
 
-def test_a_person_who_moves_to_another_owner_leaves_one_partition_and_joins_the_other(
+def test_a_person_moved_to_another_owner_changes_partition(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     add_persons(source, 7)
@@ -88,7 +88,7 @@ def test_a_transaction_over_two_owners_ends_in_both_partitions(
     }
 
 
-def test_nothing_is_lost_over_a_stop_and_what_comes_twice_is_no_news(
+def test_a_stop_loses_nothing_and_duplicates_are_recognised(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     with capturing(settings):
@@ -106,7 +106,7 @@ def test_nothing_is_lost_over_a_stop_and_what_comes_twice_is_no_news(
     assert [row["id"] for row in news if "id" in row] == list(range(300))
 
 
-def test_a_cut_connection_loses_nothing(source: Connection, settings: Settings, published: Topic) -> None:
+def test_a_broken_connection_loses_nothing(source: Connection, settings: Settings, published: Topic) -> None:
     with capturing(settings) as running:
         for start in range(0, 100, 20):
             add_persons(source, *range(start, start + 20))
@@ -142,7 +142,7 @@ def test_a_lost_slot_ends_capture_with_the_remedy(source: Connection, settings: 
         capture.run(settings, Stop(), CaptureMetrics(CollectorRegistry()), lambda _ready: None)
 
 
-def test_another_number_of_partitions_than_the_topics_is_refused(settings: Settings) -> None:
+def test_a_wrong_number_of_partitions_is_refused(settings: Settings) -> None:
     publisher.ensure_topic(settings)
     publisher.ensure_topic(settings)
     more = settings.model_copy(update={"kafka_partitions": PARTITIONS + 1})
@@ -151,7 +151,7 @@ def test_another_number_of_partitions_than_the_topics_is_refused(settings: Setti
 
 
 @pytest.mark.usefixtures("source")
-def test_the_heartbeat_goes_through_to_every_partition(settings: Settings, published: Topic) -> None:
+def test_the_heartbeat_reaches_every_partition(settings: Settings, published: Topic) -> None:
     started = time.time()
     with capturing(settings) as running:
 

@@ -39,7 +39,7 @@ def settings_with(settings: Settings, folder: Path, mapping: str) -> Settings:
     return settings.model_copy(update={"mapping_file": path})
 
 
-def test_a_column_that_is_added_is_logged_once_and_nothing_stops(
+def test_an_added_column_is_logged_once_and_capture_continues(
     source: Connection, settings: Settings, published: Topic, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with capturing(settings):
@@ -54,7 +54,7 @@ def test_a_column_that_is_added_is_logged_once_and_nothing_stops(
     assert [name in line for name, line in zip(("shoe_size", "hat_size"), said, strict=True)] == [True, True]
 
 
-def test_a_renamed_column_stops_capture_before_any_change_with_the_new_name(
+def test_a_renamed_column_stops_capture_before_its_first_change(
     source: Connection, settings: Settings, published: Topic, tmp_path: Path
 ) -> None:
     add_persons(source, 1, 2)
@@ -78,7 +78,7 @@ def test_a_renamed_column_stops_capture_before_any_change_with_the_new_name(
     assert persons_told(published.facts(ours)) == {(1, 1): "Ny"}
 
 
-def test_a_renamed_column_of_an_idle_table_is_noticed_with_the_next_heartbeat(
+def test_a_heartbeat_notices_a_renamed_column_of_an_idle_table(
     source: Connection, settings: Settings
 ) -> None:
     with capturing(settings) as running:
@@ -94,7 +94,7 @@ def test_a_renamed_column_of_an_idle_table_is_noticed_with_the_next_heartbeat(
         ("alter table person alter national_id type bigint using 1", r"column national_id .* is of type int8"),
     ],
 )
-def test_a_column_that_is_dropped_or_of_another_type_stops_capture_at_its_first_change(
+def test_a_dropped_or_retyped_column_stops_capture(
     source: Connection, settings: Settings, published: Topic, change: str, told_as: str
 ) -> None:
     with capturing(settings.model_copy(update={"heartbeat_seconds": 1000})) as running:
@@ -105,7 +105,7 @@ def test_a_column_that_is_dropped_or_of_another_type_stops_capture_at_its_first_
 
 
 @pytest.mark.usefixtures("source")
-def test_what_nobody_has_foreseen_in_the_heartbeat_ends_capture_too(
+def test_an_unexpected_error_in_the_heartbeat_ends_capture(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with capturing(settings) as running:
@@ -116,7 +116,7 @@ def test_what_nobody_has_foreseen_in_the_heartbeat_ends_capture_too(
         running.error = None
 
 
-def test_a_change_that_was_taken_back_is_noticed_all_the_same(source: Connection, settings: Settings) -> None:
+def test_a_reverted_schema_change_is_noticed_too(source: Connection, settings: Settings) -> None:
     """The catalog looks as it should; what was written in between had another column."""
     with capturing(settings):
         pass
@@ -137,7 +137,7 @@ def test_a_change_that_was_taken_back_is_noticed_all_the_same(source: Connection
         ("alter table enrolment replica identity nothing", r"replica identity of public\.enrolment"),
     ],
 )
-def test_a_table_that_is_not_captured_any_more_stops_capture_with_the_next_heartbeat(
+def test_a_table_no_longer_captured_stops_capture(
     source: Connection, settings: Settings, change: str, told_as: str
 ) -> None:
     with capturing(settings) as running:
@@ -145,7 +145,7 @@ def test_a_table_that_is_not_captured_any_more_stops_capture_with_the_next_heart
         refused(running, told_as)
 
 
-def test_a_table_that_comes_back_makes_capture_load_again(
+def test_a_table_that_returns_makes_capture_load_again(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     with capturing(settings) as running:
@@ -159,7 +159,7 @@ def test_a_table_that_comes_back_makes_capture_load_again(
         until(lambda: persons_told(published.facts()) == persons_of(source), what="the facts are the source's")
 
 
-def test_a_slot_that_is_moved_while_capture_is_away_stops_it(source: Connection, settings: Settings) -> None:
+def test_a_slot_moved_while_capture_is_stopped_is_refused(source: Connection, settings: Settings) -> None:
     with capturing(settings):
         add_persons(source, 1)
     add_persons(source, 2)

@@ -11,7 +11,7 @@ from tests.support.fixtures.postgres import SOURCE_SCHEMA
 from tests.support.waiting import until
 
 
-def test_a_source_that_shuts_down_does_not_wait_for_confirmations_that_cannot_come(
+def test_a_shutdown_of_the_source_does_not_hang(
     kafka: str, topic: str, tmp_path: Path
 ) -> None:
     """A walsender ends only when everything is confirmed, and only an ordinary session can note what may be."""

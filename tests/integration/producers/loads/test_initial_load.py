@@ -19,7 +19,7 @@ from tests.support.capturing import Captured, SilentKafka, Topic, add_persons, c
 from tests.support.waiting import until
 
 
-def test_an_interrupted_load_begins_anew_with_a_higher_epoch(
+def test_an_interrupted_load_starts_over_with_a_higher_epoch(
     source: Connection, settings: Settings, published: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_persons(source, *range(50))
@@ -58,7 +58,7 @@ def test_a_source_restored_from_an_older_backup_repeats_no_epoch(source: Connect
     assert epoch_of(source) >= before > 1
 
 
-def test_a_clock_that_is_set_back_repeats_no_epoch_either(source: Connection, settings: Settings) -> None:
+def test_a_clock_set_back_repeats_no_epoch(source: Connection, settings: Settings) -> None:
     source.execute("update imsfeed.capture set epoch = 90000000000")
     with capturing(settings):
         pass
@@ -74,7 +74,7 @@ def is_loaded(source: Connection) -> bool:
     return source.execute("select loaded_at is not null from imsfeed.capture").fetchone() == (True,)
 
 
-def test_a_load_is_complete_only_when_kafka_has_acknowledged_every_row(
+def test_a_load_is_complete_when_kafka_has_every_row(
     source: Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silent = SilentKafka(monkeypatch)
@@ -97,7 +97,7 @@ def a_load(settings: Settings, checked: CheckedSource) -> int:
     return InitialLoad(settings, publisher, metrics, Stop()).run(checked, walsender)
 
 
-def test_a_load_waits_for_that_of_another_capture(source: Connection, settings: Settings) -> None:
+def test_a_load_is_refused_while_another_capture_loads(source: Connection, settings: Settings) -> None:
     checked = preflight.check(source, settings)
     initial_load._lock(source, settings.source_slot)
     with pytest.raises(psycopg.errors.ObjectInUse):
@@ -105,13 +105,13 @@ def test_a_load_waits_for_that_of_another_capture(source: Connection, settings: 
     assert preflight.check(source, settings).epoch == 0
 
 
-def test_what_another_capture_has_loaded_is_not_loaded_again(source: Connection, settings: Settings) -> None:
+def test_a_load_done_by_another_capture_is_not_repeated(source: Connection, settings: Settings) -> None:
     checked = preflight.check(source, settings)
     source.execute("update imsfeed.capture set epoch = 4, loaded_at = now()")
     assert a_load(settings, checked) == 4
 
 
-def test_a_load_by_another_capture_just_before_the_start_is_noticed(
+def test_a_load_by_another_capture_is_noticed_at_start(
     source: Connection, settings: Settings, published: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with capturing(settings):
@@ -132,7 +132,7 @@ def test_a_load_by_another_capture_just_before_the_start_is_noticed(
     assert [change.position.epoch for change in published.persons()] == [epoch_of(source)]
 
 
-def test_a_row_that_comes_during_the_load_is_streamed_and_not_loaded(
+def test_a_row_inserted_during_the_load_is_only_streamed(
     source: Connection, settings: Settings, published: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_slot = Walsender.create_slot

@@ -33,7 +33,7 @@ def same_as_the_source(source: Connection, published: Topic) -> None:
     until(lambda: persons_told(published.facts()) == persons_of(source), what="the facts are what the source has")
 
 
-def test_what_nobody_captured_is_found_and_other_owners_are_left_alone(
+def test_a_resync_finds_missed_deletions_of_its_owner_only(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     """A TRUNCATE is told and not applied: its rows stay as facts until a resync finds that they are gone."""
@@ -51,20 +51,20 @@ def test_what_nobody_captured_is_found_and_other_owners_are_left_alone(
         same_as_the_source(source, published)
 
 
-def test_others_than_the_command_may_ask_for_it(source: Connection, settings: Settings) -> None:
+def test_another_program_may_request_a_resync(source: Connection, settings: Settings) -> None:
     with capturing(settings):
         source.execute("insert into imsfeed.resync (owner_id, requested_at, requested_by) values (2, now(), 'reconciliation')")
         until(lambda: resync_requests.oldest_open(source, settings.source_slot) is None, what="it is done")
 
 
-def test_a_request_to_another_slot_is_left_to_its_capture(source: Connection, settings: Settings) -> None:
+def test_a_request_for_another_slot_is_ignored(source: Connection, settings: Settings) -> None:
     other = resync_requests.add(source, "another", 1)
     with capturing(settings):
         done(source, ask(source, settings))
     assert resync_requests.read_status(source, other).began_at is None
 
 
-def test_an_owner_of_which_no_row_is_left_is_gone(source: Connection, settings: Settings, published: Topic) -> None:
+def test_an_owner_without_any_row_is_removed(source: Connection, settings: Settings, published: Topic) -> None:
     add_persons(source, 1)
     with capturing(settings):
         source.execute("truncate owner, person")
@@ -73,7 +73,7 @@ def test_an_owner_of_which_no_row_is_left_is_gone(source: Connection, settings: 
         assert persons_told(published.facts()) == {}
 
 
-def test_all_of_it_is_one_transaction_of_one_owner(source: Connection, settings: Settings, published: Topic) -> None:
+def test_a_resync_is_one_transaction_of_one_owner(source: Connection, settings: Settings, published: Topic) -> None:
     add_persons(source, 1, 2)
     add_persons(source, 3, owner=2)
     with capturing(settings):
@@ -122,7 +122,7 @@ def end_of_writing(source_dsn: str) -> Iterator[Callable[[], None]]:
 
 
 @pytest.mark.usefixtures("end_of_writing")
-def test_the_rows_come_exactly_where_their_snapshot_stands(
+def test_resynced_rows_come_exactly_at_their_snapshots_position(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     """While nothing was lost, a resync in the right place changes nothing, and in a wrong place it would set back."""
@@ -146,7 +146,7 @@ def test_the_rows_come_exactly_where_their_snapshot_stands(
             before = None
 
 
-def test_one_that_broke_in_the_middle_is_done_anew_at_a_later_point(
+def test_an_interrupted_resync_is_repeated_at_a_later_point(
     source: Connection,
     settings: Settings,
     published: Topic,
@@ -177,7 +177,7 @@ def test_one_that_broke_in_the_middle_is_done_anew_at_a_later_point(
     assert published.facts().open_owners() == frozenset()
 
 
-def test_a_table_that_may_not_be_read_does_not_stop_the_stream(
+def test_an_unreadable_table_does_not_stop_the_stream(
     source: Connection, settings: Settings, published: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def forbidden(_reader: Connection, _table: CapturedTable, _owner: int | None = None) -> Iterator[list[Row]]:
@@ -195,7 +195,7 @@ def test_a_table_that_may_not_be_read_does_not_stop_the_stream(
         assert running.value("replication_reconnects_total") == 0
 
 
-def test_what_was_asked_for_while_capture_was_away_is_done_when_it_comes(
+def test_a_request_made_while_capture_is_stopped_is_kept(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     with capturing(settings):
@@ -206,7 +206,7 @@ def test_what_was_asked_for_while_capture_was_away_is_done_when_it_comes(
     until(lambda: any(change.resync_owner == 1 for _, change in published.read()), what="the owner is told anew")
 
 
-def test_a_load_of_everything_does_what_was_asked_for_before_it(
+def test_an_initial_load_completes_earlier_requests(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     request = ask(source, settings)
@@ -215,7 +215,7 @@ def test_a_load_of_everything_does_what_was_asked_for_before_it(
     assert all(change.resync_owner is None for _, change in published.read())
 
 
-def test_the_stream_does_not_wait_for_a_transaction_that_runs_long(
+def test_the_stream_does_not_wait_for_a_long_transaction(
     source: Connection, settings: Settings, published: Topic, source_dsn: str
 ) -> None:
     with capturing(settings), sessions.connect(source_dsn, "long", autocommit=False) as long:
@@ -233,7 +233,7 @@ def test_the_stream_does_not_wait_for_a_transaction_that_runs_long(
     same_as_the_source(source, published)
 
 
-def test_a_snapshot_that_comes_late_is_given_up_and_leaves_nothing_behind(
+def test_a_late_snapshot_is_abandoned_without_a_trace(
     source: Connection, settings: Settings, published: Topic, source_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(owner_resync, "_SNAPSHOT_SECONDS", 0.1)

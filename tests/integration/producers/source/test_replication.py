@@ -71,7 +71,7 @@ def test_the_source_does_not_hang_up_while_kafka_is_silent(
         assert running.is_ready()
 
 
-def test_rows_that_share_a_position_in_the_log_are_told_apart(
+def test_rows_with_the_same_log_position_are_distinguished(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     with capturing(settings):
@@ -84,7 +84,7 @@ def test_rows_that_share_a_position_in_the_log_are_told_apart(
     assert len({change.position.lsn for change in persons}) == 1
 
 
-def test_a_row_that_leaves_the_publications_filter_is_told_as_deleted(
+def test_a_row_leaving_the_publications_filter_is_published_as_deleted(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     source.execute(
@@ -100,7 +100,7 @@ def test_a_row_that_leaves_the_publications_filter_is_told_as_deleted(
     assert [change.op for change in published.persons()] == ["c", "d", "c"]
 
 
-def test_a_column_list_that_would_make_the_sources_own_updates_fail_is_refused(
+def test_a_column_list_without_identity_columns_is_refused(
     source: Connection, settings: Settings
 ) -> None:
     source.execute("alter table person add column note text, replica identity full")

@@ -37,7 +37,7 @@ def replay(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return run(monkeypatch, "replay", "events.jsonl", "--targets", "targets.toml", "--out", "feed", *arguments)
 
 
-def test_a_replay_writes_the_feed_and_says_what_it_did(
+def test_a_replay_writes_the_feed_and_prints_a_summary(
     files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STATE_DSN", "postgresql://localhost:1/none")
@@ -52,7 +52,7 @@ def test_a_replay_writes_the_feed_and_says_what_it_did(
     assert "not_json 1" in said
 
 
-def test_it_ends_where_it_is_told_to(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_ends_at_the_given_time(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert replay(monkeypatch, "--until", "2026-10-15T12:00:30+02:00") == 0
     assert list((files / "feed" / ORGNR / "lms" / "deltas").iterdir()) == []
 
@@ -66,7 +66,7 @@ def test_a_time_without_its_zone_is_refused(
     assert not (files / "feed").exists()
 
 
-def test_a_broken_line_exits_with_2_and_says_where(
+def test_a_broken_line_is_named_and_exits_with_2(
     files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with (files / "events.jsonl").open("ab") as events:

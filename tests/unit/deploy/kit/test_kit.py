@@ -29,13 +29,13 @@ def proof_of(folder: Path) -> Verification:
     return verify_folder(folder)
 
 
-def test_written_anew_it_has_the_same_bytes(written: Path) -> None:
+def test_writing_the_kit_again_gives_the_same_bytes(written: Path) -> None:
     now, kept = files(written), files(KIT)
     assert now.keys() == kept.keys(), "run `make kit`"
     assert [name for name in now if now[name] != kept[name]] == [], "run `make kit`"
 
 
-def test_every_feed_holds_together(written: Path) -> None:
+def test_every_feed_of_the_kit_verifies(written: Path) -> None:
     folders = [path.parent for path in (written / kit.FEED).rglob(MANIFEST)]
     assert len(folders) == 4
     for reconciliation in map(proof_of, folders):
@@ -43,7 +43,7 @@ def test_every_feed_holds_together(written: Path) -> None:
         assert reconciliation.records > 0
 
 
-def test_every_case_but_those_that_say_so_is_told_to_somebody(written: Path) -> None:
+def test_all_cases_but_five_publish_a_delta(written: Path) -> None:
     rows = (written / kit.PAGE).read_text(encoding="utf-8").split("|---|")[-1].splitlines()[1:]
     silent = [cells[2] for cells in (row.split("|") for row in rows) if {cell.strip() for cell in cells[3:-1]} == {"-"}]
     assert [title.strip() for title in silent] == [

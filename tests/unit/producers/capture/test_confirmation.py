@@ -27,7 +27,7 @@ def a_confirmation(stored: int = 0) -> Confirmation:
     return confirmation
 
 
-def test_only_what_is_written_down_may_be_confirmed() -> None:
+def test_only_a_stored_position_is_confirmable() -> None:
     confirmation, table = a_confirmation(), Table(1)
     assert confirmation.confirmable(32) == 0
     confirmation.store(table)  # type: ignore[arg-type]
@@ -36,14 +36,14 @@ def test_only_what_is_written_down_may_be_confirmed() -> None:
     assert (confirmation.confirmable(40), table.written) == (40, ["0/20", "0/30"])
 
 
-def test_what_was_written_down_before_may_be_confirmed_at_once() -> None:
+def test_a_position_stored_earlier_is_confirmable_immediately() -> None:
     confirmation, table = a_confirmation(64), Table(1)
     assert confirmation.confirmable(48) == 48
     confirmation.store(table)  # type: ignore[arg-type]
     assert table.written == []
 
 
-def test_nothing_is_written_for_an_epoch_that_is_over() -> None:
+def test_nothing_is_stored_for_an_epoch_that_has_ended() -> None:
     confirmation, table = a_confirmation(), Table(2)
     confirmation.confirmable(32)
     confirmation.store(table)  # type: ignore[arg-type]

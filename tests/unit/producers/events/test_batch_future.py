@@ -33,14 +33,14 @@ def divided(future: BatchFuture, *parts: int) -> list[FutureProduceResult]:
     return batches
 
 
-def test_it_is_done_when_its_batch_is() -> None:
+def test_a_shared_future_is_done_when_its_batch_is() -> None:
     future, batch = shared_by(7)
     assert not future.is_done
     batch.success(DONE)
     assert future.succeeded()
 
 
-def test_it_fails_with_its_batch_and_tells_so_at_once() -> None:
+def test_a_shared_future_fails_immediately_with_its_batch() -> None:
     future, batch = shared_by(7)
     published: list[BaseException] = []
     future.add_errback(published.append)
@@ -50,7 +50,7 @@ def test_it_fails_with_its_batch_and_tells_so_at_once() -> None:
     assert published == [error]
 
 
-def test_it_tells_of_a_failure_that_came_before_it_was_asked_to() -> None:
+def test_an_errback_added_after_the_failure_is_called() -> None:
     future, batch = shared_by(1)
     error = KafkaError("refused")
     batch.success(failed(error))
@@ -59,7 +59,7 @@ def test_it_tells_of_a_failure_that_came_before_it_was_asked_to() -> None:
     assert published == [error]
 
 
-def test_a_divided_batch_is_done_when_every_part_is() -> None:
+def test_a_split_batch_is_done_when_every_part_is() -> None:
     future, _ = shared_by(5)
     first, second = divided(future, 2, 3)
     first.success(DONE)
@@ -68,7 +68,7 @@ def test_a_divided_batch_is_done_when_every_part_is() -> None:
     assert future.succeeded()
 
 
-def test_a_part_may_be_divided_again() -> None:
+def test_a_part_of_a_batch_may_be_split_again() -> None:
     future, _ = shared_by(5)
     _, second = divided(future, 2, 3)
     third, fourth = divided(future, 1, 1)
@@ -79,7 +79,7 @@ def test_a_part_may_be_divided_again() -> None:
     assert future.succeeded()
 
 
-def test_one_part_that_fails_is_enough_and_tells_once() -> None:
+def test_one_failed_part_fails_the_future_once() -> None:
     future, _ = shared_by(4)
     published: list[BaseException] = []
     future.add_errback(published.append)
@@ -91,7 +91,7 @@ def test_one_part_that_fails_is_enough_and_tells_once() -> None:
     assert published == errors[:1]
 
 
-def test_a_part_that_arrives_after_another_failed_changes_nothing() -> None:
+def test_a_part_that_succeeds_after_a_failure_changes_nothing() -> None:
     future, _ = shared_by(2)
     first, second = divided(future, 1, 1)
     error = KafkaError("refused")

@@ -85,7 +85,7 @@ def alone(origin: Origin, context: TransactionContext, tables: list[CapturedTabl
 @given(
     st.builds(Origin, TEXTS, COUNTS), CONTEXTS, st.lists(TABLES, min_size=2, max_size=2), st.lists(ADDED, max_size=8)
 )
-def test_the_bytes_of_an_event_are_those_of_its_envelope_encoded_alone(
+def test_an_event_has_the_bytes_of_its_envelope_encoded_alone(
     origin: Origin, context: TransactionContext, tables: list[CapturedTable], added: list[Added]
 ) -> None:
     events = OrderedEvents(origin, context)
@@ -99,7 +99,7 @@ def test_the_bytes_of_an_event_are_those_of_its_envelope_encoded_alone(
         assert found == [one for one in expected if one[0] == partition]
 
 
-def test_what_is_encoded_together_is_read_as_it_was_meant() -> None:
+def test_an_event_with_quoted_names_is_decoded_unchanged() -> None:
     table = CapturedTable(TableName("public", 'a "quoted" % name'), "owner_id", ("id",), ())
     events = OrderedEvents(Origin('ad"m%d', 3), TransactionContext("7", 1000, 5, 7))
     assert events.add(RowEvent(table, "u", {"id": 1}, {"id": 1}, {"id": 1, "name": "Åse"}, 0), 901) is None

@@ -187,7 +187,7 @@ def test_compact_dies_at_a_first_publication(an_owner_of_its_own: SchoolOwner, c
 
 
 @pytest.mark.parametrize("crash_at", ["snapshot.before_link", "snapshot.linked", "snapshot.recorded"])
-def test_a_snapshot_is_broken_off(an_owner_of_its_own: SchoolOwner, crash_at: str) -> None:
+def test_the_snapshot_command_dies_and_is_repeated(an_owner_of_its_own: SchoolOwner, crash_at: str) -> None:
     owner = an_owner_of_its_own
     owner.publish()
     owner.move(MOVED, 1, 3)
@@ -203,7 +203,7 @@ def test_a_snapshot_is_broken_off(an_owner_of_its_own: SchoolOwner, crash_at: st
     assert files(owner) == (1, 2)
 
 
-def test_a_process_dies_at_every_crash_point_there_is() -> None:
+def test_a_process_dies_at_every_failpoint() -> None:
     tests = [value for name, value in globals().items() if name.startswith("test_") and hasattr(value, "pytestmark")]
     tried = {value.partition(":")[0] for test in tests for value in test.pytestmark[0].args[1]}
     assert tried == set(FAILPOINTS)

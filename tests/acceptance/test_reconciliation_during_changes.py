@@ -13,7 +13,7 @@ from tests.support.waiting import until
 STARTED = date(2020, 1, 1)
 
 
-def test_a_proof_while_everything_changes_is_no_false_alarm(
+def test_a_reconciliation_during_changes_reports_no_difference(
     source_dsn: str, state_dsn: str, kafka: str, topic: str, tmp_path: Path
 ) -> None:
     with installed(source_dsn, state_dsn, kafka, topic, tmp_path) as installation:
