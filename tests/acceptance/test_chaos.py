@@ -1,4 +1,4 @@
-"""Everything goes wrong at once, for a bounded time: `make chaos` does the same for as long as one likes."""
+"""Many faults at the same time, for a fixed time; `make chaos` does the same for any time."""
 
 import os
 import subprocess

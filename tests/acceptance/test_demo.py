@@ -1,4 +1,4 @@
-"""`make demo` as a newcomer sees it: the real command, on embedded servers, in a folder of its own."""
+"""`make demo` as a new user runs it: the real command, on embedded servers, in a folder of its own."""
 
 import os
 import re
@@ -20,7 +20,7 @@ SERVERS = ("SOURCE_DSN", "STATE_DSN", "KAFKA_BOOTSTRAP_SERVERS")
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """The folder in which the demo ran, and the lines it printed."""
+    """The folder in which the demo ran, and the lines that it printed."""
     folder = tmp_path_factory.mktemp("demo")
     environment = {name: value for name, value in os.environ.items() if name not in SERVERS}
     environment["PYTHONPATH"] = str(ROOT)
@@ -60,12 +60,11 @@ def test_the_demos_feed_verifies(demo: tuple[Path, list[str]]) -> None:
     folder, _ = demo
     (manifest,) = (folder / ".imsfeed-demo" / "feed").rglob("manifest.json")
     target = manifest.parent
-    reconciliation = verify_folder(target)
-    assert reconciliation.problems == []
-    published = decode(manifest.read_bytes())
-    assert [delta.seq for delta in published.deltas] == [1, 2, 3, 4]
-    assert published.snapshot.counts.person > 1500
-    assert sum(delta.counts.person.gone for delta in published.deltas) == 2
+    assert verify_folder(target).problems == []
+    decoded = decode(manifest.read_bytes())
+    assert [delta.seq for delta in decoded.deltas] == [1, 2, 3, 4]
+    assert decoded.snapshot.counts.person > 1500
+    assert sum(delta.counts.person.gone for delta in decoded.deltas) == 2
 
 
 def test_the_demo_leaves_no_process_and_logs_no_national_id(demo: tuple[Path, list[str]]) -> None:
@@ -83,5 +82,5 @@ def test_the_demo_leaves_no_process_and_logs_no_national_id(demo: tuple[Path, li
 def _environment(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError:  # ended meanwhile, or not ours
+    except OSError:  # the process has ended, or belongs to another user
         return b""

@@ -31,13 +31,13 @@ DOCKERFILE = (CONTAINERS / "Dockerfile").read_text()
 
 
 def _instructions(name: str) -> list[str]:
-    """The arguments of every instruction of that name, in order, with continued lines joined."""
+    """Return the arguments of every instruction of that name, in order, with continued lines joined."""
     lines = DOCKERFILE.replace("\\\n", " ").splitlines()
     return [line.split(maxsplit=1)[1].strip() for line in lines if line.startswith(f"{name} ")]
 
 
 def _paths_of(command: Any, prefix: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
-    """The words of every command there is, as one would type them."""
+    """Return the words of every command, as an operator types them."""
     below = getattr(command, "commands", {})
     return {prefix}.union(*(_paths_of(inner, (*prefix, name)) for name, inner in below.items()))
 

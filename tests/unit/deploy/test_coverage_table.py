@@ -1,4 +1,4 @@
-"""The tables of what the user guide asks for, and of known traps, name tests and files that exist."""
+"""The pages on the user guide's requirements and on known traps name tests and files that exist."""
 
 import re
 
@@ -22,8 +22,8 @@ def test_no_line_of_the_guide_is_missing() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=range(len(ROWS)))
 def test_every_row_names_code_and_a_test(row: str) -> None:
-    _, does_it, tests = row.strip("| ").split(" | ")
-    assert does_it
+    _, code, tests = row.strip("| ").split(" | ")
+    assert code
     named = re.findall(r"`([^`]+)`", tests)
     assert named
     assert [name for name in named if not is_a_test(name)] == []

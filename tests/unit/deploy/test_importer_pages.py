@@ -1,4 +1,4 @@
-"""The importers' pages: their settings can be applied, their links lead somewhere, the settings they name exist."""
+"""The importers' pages: their settings can be applied, and their links and the settings that they name exist."""
 
 import re
 from pathlib import Path

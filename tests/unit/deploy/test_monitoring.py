@@ -23,7 +23,7 @@ _SELECTOR = re.compile(r"(imsfeed_[a-z_]+)\{([^}]*)\}")
 
 
 def _scraped() -> dict[str, list[dict[str, str]]]:
-    """The labels of every series that our processes show, by the name that Prometheus stores."""
+    """Return the labels of every series that the processes expose, by the name under which Prometheus stores it."""
     series: dict[str, list[dict[str, str]]] = {}
     for process in (CaptureMetrics, MaterializeMetrics, lambda own: CompactMetrics(own, [("person", "protected")])):
         registry = CollectorRegistry()

@@ -224,7 +224,7 @@ def test_the_first_publication_is_without_a_suppressed_person(pipeline: Pipeline
 def test_a_target_that_stands_still_tells_it_once_it_goes_on(pipeline: Pipeline) -> None:
     pipeline.commit(an_owner(orgnr=None))
     pipeline.compact(seconds=1)
-    assert "  lms: stale: its feed stands still WITH the person" in done("suppress", "1", "1", *WHY)
+    assert "  lms: stale: nothing is published, and the feed still HAS the person" in done("suppress", "1", "1", *WHY)
     assert next_delta(pipeline) == set()
     pipeline.commit(an_owner())
     assert next_delta(pipeline) == ALL_OF_1

@@ -418,4 +418,4 @@ def test_the_command_proves_at_once_and_exits_with_1_if_anything_differs(
     assert result.exit_code == 1
     assert "  person 3\n  repair: the next cut compares everything anew\n" in result.stdout
     status = CliRunner().invoke(app, ["status"], env={"COLUMNS": "200"})
-    assert "Proof of 1/lms, rules: differs (1)" in status.stdout
+    assert "Reconciliation of 1/lms, rules: differs (1)" in status.stdout

@@ -1,4 +1,4 @@
-"""`imsfeed compare` on a real state database: our own snapshots are the existing files."""
+"""`imsfeed compare` on a real state database, with imsfeed's own snapshots as the existing files."""
 
 import csv
 import shlex
@@ -42,7 +42,7 @@ def pipeline(state_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def a_snapshot(pipeline: Pipeline, **settings: Any) -> Path:
-    """The first snapshot of a target with these settings."""
+    """Return the first snapshot of a target with these settings."""
     pipeline.target(name="other", **settings)
     pipeline.compact(seconds=1)
     return pipeline.folder("other") / pipeline.manifest("other").snapshot.path
@@ -100,7 +100,7 @@ def test_each_difference_is_a_row_of_the_table(pipeline: Pipeline, tmp_path: Pat
     pipeline.commit(an_enrolment(38, person=8, group=11, starts_on=LONG_AGO))
     snapshot = a_snapshot(pipeline)
     pipeline.commit(a_person(8, given_name="=1+1", family_name=a_birth_number(3), protected=True))
-    code, output = compare(snapshot, "other", "--no-try", "--csv", tmp_path / "changes.csv")
+    code, output = compare(snapshot, "other", "--no-search-settings", "--csv", tmp_path / "changes.csv")
     assert code == 3
     assert "imsfeed targets set" not in output
     with (tmp_path / "changes.csv").open(encoding="utf-8-sig", newline="") as stream:
@@ -128,9 +128,9 @@ def test_a_truncated_file_is_not_compared_and_exits_with_1(
     (tmp_path / "cut.xml").write_bytes(whole[: len(whole) // 2])
     capsys.readouterr()
     assert run(monkeypatch, str(tmp_path / "cut.xml"), "other") == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "nothing was compared" in said.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "nothing was compared" in printed.err
 
 
 def test_an_unknown_target_or_file_exits_with_2(

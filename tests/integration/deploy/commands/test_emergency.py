@@ -1,4 +1,4 @@
-"""`imsfeed leave-now` and `suppress`: what they say, what they refuse, and what the audit keeps."""
+"""`imsfeed leave-now` and `suppress`: what they print, what they refuse, and what the audit keeps."""
 
 import re
 from collections.abc import Iterator
@@ -43,31 +43,31 @@ def test_the_command_says_what_each_target_will_publish(pipeline: Pipeline) -> N
     pipeline.target(name="idm", enabled=False)
     pipeline.target(name="later", enabled=False)
     pipeline.target(name="first")
-    said = done("suppress", "1", "1", *WHY)
-    assert "  lms: the next delta says that the person is gone" in said
-    assert "  idm: disabled: its feed stands still WITH the person; tell the importer yourself" in said
-    assert "  narrow: does not have the person" in said
-    assert "  later: does not have the person" in said
-    assert "  first: waiting: nothing is published yet, and nothing of this person will be" in said
+    printed = done("suppress", "1", "1", *WHY)
+    assert "  lms: the next delta removes the person" in printed
+    assert "  idm: disabled: nothing is published, and the feed still HAS the person; inform the importer" in printed
+    assert "  narrow: does not have the person" in printed
+    assert "  later: does not have the person" in printed
+    assert "  first: waiting: nothing is published yet, and nothing about this person will be" in printed
 
 
 def test_status_counts_and_lists_suppressed_persons(pipeline: Pipeline) -> None:
     done("suppress", "1", "1", *WHY)
     done("leave-now", "1", "2", *WHY)
-    assert "Suppressed: 1; told to leave ahead of the source: 1" in done("status")
-    said = done("status", "--json")
-    assert re.search(r'"person": 1,\s*"kind": "suppressed"', said)
+    assert "Suppressed: 1; removed ahead of the source: 1" in done("status")
+    printed = done("status", "--json")
+    assert re.search(r'"person": 1,\s*"kind": "suppressed"', printed)
     done("leave-now", "1", "2", *WHY, "--undo")
-    assert "told to leave ahead of the source: 0" in done("status")
+    assert "removed ahead of the source: 0" in done("status")
     assert pipeline.manifest().head_seq == 0
 
 
 def test_the_report_shows_only_a_suppressed_persons_running_number(pipeline: Pipeline) -> None:
     done("suppress", "1", "1", *WHY)
     pipeline.compact(seconds=1)
-    said = done("report", "lms", "--format", "csv")
-    assert "person;1;;;" in said
-    assert "Testesen 1" not in said
+    printed = done("report", "lms", "--format", "csv")
+    assert "person;1;;;" in printed
+    assert "Testesen 1" not in printed
     assert "(person_suppressed)" in done("why", "lms", "1")
 
 

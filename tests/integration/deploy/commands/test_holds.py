@@ -1,4 +1,4 @@
-"""`imsfeed holds`: what it shows, and what it decides."""
+"""`imsfeed holds`: what it shows, and what an approval or a rejection does."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from tests.support.pipeline import Pipeline
 
 @pytest.fixture
 def held(state_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
-    """Three learners, of whom two have left, where one may."""
+    """A target with three learners, of whom two have left, where the limit is one."""
     monkeypatch.setenv("STATE_DSN", state_dsn)
     pipeline = Pipeline(state_dsn, tmp_path / "feed")
     pipeline.target(hold_hour_persons=1, hold_hour_persons_percent=0)
@@ -58,8 +58,8 @@ def test_a_hold_shows_its_persons_by_running_number(held: Pipeline) -> None:
     assert details["persons"][0]["loses"]["groups"] == ["group-1"]
     text = run("show", number).output
     assert listed["digest"] in text
-    assert "2 persons (2 gone, 0 with another id), 2 memberships, 0 groups gone" in text
-    assert "everything: no longer told; membership in group-1" in text
+    assert "2 persons (2 removed, 0 with another id), 2 memberships, 0 groups removed" in text
+    assert "everything: removed from the feed; membership in group-1" in text
     assert held.manifest().state == "held"
 
 
@@ -69,7 +69,7 @@ def test_an_approved_hold_is_published_by_the_next_delta(held: Pipeline) -> None
     result = run("approve", *arguments, "--name", "Kari")
     assert (result.exit_code, "approved hold" in result.output) == (0, True)
     assert len(next_delta(held)) == 4
-    assert run("list").output == "Nothing waits.\n"
+    assert run("list").output == "No hold is open.\n"
     assert held.connection.execute("select decided_by from imsfeed.hold_audit").fetchall() == [("Kari",)]
 
 

@@ -1,4 +1,4 @@
-"""`imsfeed resync` as it is typed, with a capture that does what it asks for."""
+"""`imsfeed resync`, with a capture that carries the requests out."""
 
 import contextlib
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tests.support.capturing import Topic, add_persons, capturing, persons_of, p
 from tests.support.waiting import until
 
 
-def typed(settings: Settings, *arguments: str) -> Result:
+def run_resync(settings: Settings, *arguments: str) -> Result:
     environment = {
         "SOURCE_DSN": settings.source(),
         "SOURCE_SLOT": settings.source_slot,
@@ -30,63 +30,63 @@ def typed(settings: Settings, *arguments: str) -> Result:
 def test_the_command_waits_until_an_owner_is_resynced(source: Connection, settings: Settings, published: Topic) -> None:
     add_persons(source, 1, 2)
     with capturing(settings):
-        result = typed(settings, "1")
-    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "owner 1: 4 rows told anew")
+        result = run_resync(settings, "1")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "owner 1: 4 rows sent, complete")
     until(
-        lambda: sum(one.resync_owner == 1 for _, one in published.read()) == 3, what="owner and persons are told anew"
+        lambda: sum(one.resync_owner == 1 for _, one in published.read()) == 3, what="owner and persons are sent again"
     )
 
 
-def test_the_command_waits_until_every_table_is_loaded(source: Connection, settings: Settings, published: Topic) -> None:
+def test_the_command_waits_until_every_table_is_loaded(
+    source: Connection, settings: Settings, published: Topic
+) -> None:
     add_persons(source, 1)
     with capturing(settings):
-        until(published.persons, what="the person is told")
-        result = typed(settings, "all")
-        assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "every table: 6 rows told anew")
-        until(lambda: len(published.persons()) == 2, what="the person is told anew")
+        until(published.persons, what="the person is published")
+        result = run_resync(settings, "all")
+        assert (result.exit_code, result.stdout.splitlines()[-1]) == (0, "every table: 6 rows sent, complete")
+        until(lambda: len(published.persons()) == 2, what="the person is sent again")
     assert persons_told(published.facts()) == persons_of(source)
 
 
 def test_a_request_without_waiting_stays_open(source: Connection, settings: Settings) -> None:
-    result = typed(settings, "7", "--no-wait")
-    assert (result.exit_code, result.stdout.startswith("asked for")) == (0, True)
+    result = run_resync(settings, "7", "--no-wait")
+    assert (result.exit_code, result.stdout.startswith("requested")) == (0, True)
     request = resync_requests.oldest_open(source, settings.source_slot)
     assert request is not None
     assert request.owner_id == 7
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C is pressed at once."""
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Press Ctrl-C as soon as the command waits."""
 
     @contextlib.contextmanager
-    def asked() -> Iterator[Stop]:
+    def stopped() -> Iterator[Stop]:
         stop = Stop()
         stop.set()
         yield stop
 
-    monkeypatch.setattr(resync, "stop_on_signals", asked)
+    monkeypatch.setattr(resync, "stop_on_signals", stopped)
 
 
-@pytest.mark.usefixtures("impatient")
-def test_ctrl_c_leaves_the_request_to_a_silent_capture(
-    source: Connection, settings: Settings
-) -> None:
+@pytest.mark.usefixtures("interrupted")
+def test_ctrl_c_leaves_the_request_to_a_silent_capture(source: Connection, settings: Settings) -> None:
     source.execute("update imsfeed.heartbeat set beat_at = now() - interval '1 minute'")
-    result = typed(settings, "1")
+    result = run_resync(settings, "1")
     assert result.exit_code == 130
     assert "capture does not answer" in result.stderr
     assert "the request stays" in result.stderr
     assert resync_requests.oldest_open(source, settings.source_slot) is not None
 
 
-@pytest.mark.usefixtures("impatient", "source")
+@pytest.mark.usefixtures("interrupted", "source")
 def test_a_capture_with_a_heartbeat_is_not_called_silent(settings: Settings) -> None:
-    assert "does not answer" not in typed(settings, "all").stderr
+    assert "does not answer" not in run_resync(settings, "all").stderr
 
 
 def test_a_source_without_setup_is_refused_with_the_remedy(settings: Settings) -> None:
-    result: Any = typed(settings, "1")
+    result: Any = run_resync(settings, "1")
     assert isinstance(result.exception, InvalidSettingsError)
     assert "imsfeed setup source" in str(result.exception)
 

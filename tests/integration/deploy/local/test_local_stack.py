@@ -67,7 +67,7 @@ def test_a_broker_that_does_not_start_says_why(tmp_path: Path, monkeypatch: pyte
     program.chmod(0o755)
     monkeypatch.setenv("CALF_TANSU_BIN", str(program))
     with (
-        pytest.raises(LocalStackError, match=r"ended at once(?s:.*)the disk is full"),
+        pytest.raises(LocalStackError, match=r"ended immediately(?s:.*)the disk is full"),
         running_broker(tmp_path / "broker.log"),
     ):
         pass

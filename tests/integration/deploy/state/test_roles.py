@@ -1,4 +1,4 @@
-"""What each role of deploy/*/roles.sql may not do; that it may do its own work is shown by the whole path."""
+"""What each role of deploy/*/roles.sql may not do; the acceptance tests show that it can do its own work."""
 
 from collections.abc import Iterator
 
@@ -145,9 +145,7 @@ def test_the_status_role_changes_nothing_and_reads_no_message(state_roles: Dsns)
     )
 
 
-def test_no_other_role_can_connect(
-    source_dsn: str, source_roles: Dsns, state_dsn: str, state_roles: Dsns
-) -> None:
+def test_no_other_role_can_connect(source_dsn: str, source_roles: Dsns, state_dsn: str, state_roles: Dsns) -> None:
     assert state_roles
     foreign = conninfo_to_dict(source_roles["capture"])["user"]
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
@@ -156,9 +154,7 @@ def test_no_other_role_can_connect(
     refused(make_conninfo(source_dsn, user=here), "select * from person", "select * from imsfeed.capture")
 
 
-def test_tables_and_audits_of_later_versions_get_the_same_privileges(
-    state_dsn: str, state_roles: Dsns
-) -> None:
+def test_tables_and_audits_of_later_versions_get_the_same_privileges(state_dsn: str, state_roles: Dsns) -> None:
     with psycopg.connect(state_dsn, autocommit=True) as connection:
         connection.execute("create table imsfeed.later (id integer)")
         connection.execute("create table imsfeed.later_audit (id integer)")

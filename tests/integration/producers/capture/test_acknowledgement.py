@@ -1,4 +1,4 @@
-"""What capture confirms to the source, and what it does again, with a broker that acknowledges only when asked to."""
+"""What capture confirms to the source and sends again, with a broker that acknowledges when the test says so."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def confirmed(source: Connection, settings: Settings) -> int:
 
 
 def reports(source: Connection, settings: Settings) -> Any:
-    """When capture last reported to the source."""
+    """Return when capture last reported to the source."""
     query = (
         "select reply_time from pg_stat_replication join pg_replication_slots on pid = active_pid where slot_name = %s"
     )
@@ -37,7 +37,7 @@ def test_the_slot_moves_only_when_kafka_has_acknowledged(
         commit = silent.persons()[0].position.lsn
         for _ in range(3):
             former = reports(source, settings)
-            until(lambda: reports(source, settings) > former, what="capture reports")  # noqa: B023 - called at once
+            until(lambda: reports(source, settings) > former, what="capture reports")  # noqa: B023 - called immediately
         assert confirmed(source, settings) <= commit
         assert silent.acknowledged()
         until(lambda: confirmed(source, settings) > commit, what="the slot moves")
@@ -50,7 +50,7 @@ def test_the_slot_is_never_ahead_of_the_stored_position(source: Connection, sett
         add_persons(source, 1)
         for _ in range(3):
             former = reports(source, settings)
-            until(lambda: reports(source, settings) > former, what="capture reports")  # noqa: B023 - called at once
+            until(lambda: reports(source, settings) > former, what="capture reports")  # noqa: B023 - called immediately
         assert confirmed(source, settings) <= lsn
     with capturing(settings):
         until(lambda: confirmed(source, settings) > lsn, what="the slot moves when it is noted")
@@ -68,7 +68,7 @@ def test_unacknowledged_messages_are_sent_again_unchanged(
             add_persons(source, 3, owner=2)
             until(lambda: len(silent.persons()) == 3, what="the persons are sent")
     with capturing(settings):
-        until(lambda: len(published.rows()) == 3, what="the persons are told")
+        until(lambda: len(published.rows()) == 3, what="the persons are published")
     assert published.persons() == silent.persons()
 
 

@@ -1,4 +1,4 @@
-"""Capture from end to end: a source, a broker, and what a consumer finds in the topic."""
+"""Capture from end to end: a source, a broker, and a consumer of the topic."""
 
 import os
 import time
@@ -24,7 +24,7 @@ def test_existing_rows_are_loaded_and_later_changes_streamed(
     add_persons(source, 1, 2)
     with capturing(settings):
         add_persons(source, 3)
-        until(lambda: (1, "c", 3) in published.rows(), what="the new person is told")
+        until(lambda: (1, "c", 3) in published.rows(), what="the new person is published")
     assert published.rows() == [(1, "r", 1), (1, "r", 2), (1, "c", 3)]
     loaded = [(partition, change) for partition, change in published.changes if change.loading]
     assert {(partition, change.table) for partition, change in loaded if change.ends_transaction} == {
@@ -34,7 +34,7 @@ def test_existing_rows_are_loaded_and_later_changes_streamed(
     epoch, is_loaded, lsn = source.execute(query).fetchone() or (0, False, 0)
     assert {change.position.epoch for _, change in published.changes} == {epoch}
     assert is_loaded
-    # The first commit that is streamed may begin at this very position.
+    # The first commit that is streamed may begin at exactly this position.
     assert all(change.position.lsn < lsn for _, change in loaded)
 
 
@@ -43,7 +43,7 @@ def test_a_loaded_row_looks_like_a_streamed_one(source: Connection, settings: Se
     source.execute("update person set birth_date = '1990-01-08', protected = true")
     with capturing(settings):
         source.execute("update person set email = null")
-        until(lambda: len(published.rows()) == 2, what="the change is told")
+        until(lambda: len(published.rows()) == 2, what="the change is published")
     (_, loaded), (_, streamed) = [item for item in published.read() if item[1].table == "person"]
     assert loaded.after is not None
     assert loaded.after["birth_date"] == "1990-01-08"
@@ -69,7 +69,7 @@ def test_a_person_moved_to_another_owner_changes_partition(
     add_persons(source, 7)
     with capturing(settings):
         source.execute("update person set owner_id = 2")
-        until(lambda: len(published.rows()) == 3, what="the move is told")
+        until(lambda: len(published.rows()) == 3, what="the move is published")
     assert sorted(published.rows()) == [(1, "d", 7), (1, "r", 7), (2, "c", 7)]
 
 
@@ -80,7 +80,7 @@ def test_a_transaction_over_two_owners_ends_in_both_partitions(
         with source.transaction():
             add_persons(source, 1, 2, owner=1)
             add_persons(source, 3, 4, owner=2)
-        until(lambda: len(published.rows()) == 4, what="all four are told")
+        until(lambda: len(published.rows()) == 4, what="all four are published")
     persons = [(partition, change) for partition, change in published.read() if change.table == "person"]
     assert {(partition, change.position.ordinal) for partition, change in persons if change.ends_transaction} == {
         (1, 2),
@@ -96,7 +96,7 @@ def test_a_stop_loses_nothing_and_duplicates_are_recognised(
         add_persons(source, *range(200))
     add_persons(source, *range(200, 300))
     with capturing(settings):
-        until(lambda: {row for _, _, row in published.rows()} == set(range(300)), what="all 300 are told")
+        until(lambda: {row for _, _, row in published.rows()} == set(range(300)), what="all 300 are published")
     last: dict[int, Position] = {}
     news: list[Row] = []
     for partition, change in published.read():
@@ -115,7 +115,7 @@ def test_a_broken_connection_loses_nothing(source: Connection, settings: Setting
                 " where slot_name = %s and active_pid is not null",
                 [settings.source_slot],
             )
-        until(lambda: {row for _, _, row in published.rows()} == set(range(100)), what="all 100 are told")
+        until(lambda: {row for _, _, row in published.rows()} == set(range(100)), what="all 100 are published")
         assert running.value("replication_reconnects_total") >= 1
 
 

@@ -1,4 +1,4 @@
-"""The short way into an open batch changes nothing about what arrives, and nothing about what is refused."""
+"""The short path into an open batch changes neither what arrives nor what is refused."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +16,7 @@ from tests.support.waiting import until
 PARTITIONS = 2
 BATCH = 1_000
 LEAST = 700
-"""Bytes of a batch that a small topic takes: of three messages at most."""
+"""Largest batch of a topic for small batches, in bytes: three messages at most."""
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def a_producer(settings: Settings, **changes: Any) -> KafkaProducer:
 
 
 def arrived(settings: Settings, count: int) -> list[tuple[int, bytes, bytes]]:
-    """Partition, key and value of that many messages."""
+    """Wait for so many messages, and return partition, key and value of each."""
     consumer: Any = KafkaConsumer(
         bootstrap_servers=settings.bootstrap_servers, auto_offset_reset="earliest", enable_auto_commit=False
     )
@@ -55,12 +55,12 @@ def arrived(settings: Settings, count: int) -> list[tuple[int, bytes, bytes]]:
 
 
 def in_order(messages: list[tuple[int, bytes, bytes]]) -> list[list[tuple[int, bytes, bytes]]]:
-    """The messages of each partition."""
+    """Return the messages of each partition."""
     return [[one for one in messages if one[0] == partition] for partition in range(PARTITIONS)]
 
 
 def a_topic_of_small_batches(settings: Settings, most: int) -> None:
-    """A topic that refuses a batch of more than *most* bytes."""
+    """Create a topic that refuses batches of more than *most* bytes."""
     admin: Any = KafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
     admin.create_topics({
         settings.kafka_topic: {"num_partitions": PARTITIONS, "configs": {"max.message.bytes": str(most)}}
@@ -103,9 +103,7 @@ def test_a_message_larger_than_a_batch_gets_its_own(settings: Settings, producer
     assert [value for _, _, value in arrived(settings, 3)] == values
 
 
-def test_an_oversized_message_is_refused_while_a_batch_is_open(
-    settings: Settings, producer: KafkaProducer
-) -> None:
+def test_an_oversized_message_is_refused_while_a_batch_is_open(settings: Settings, producer: KafkaProducer) -> None:
     producer.send(settings.kafka_topic, value=b"a", key=b"k", partition=0)
     with pytest.raises(MessageSizeTooLargeError):
         producer.send(settings.kafka_topic, value=b"b" * publisher.LARGEST_MESSAGE, key=b"k", partition=0)

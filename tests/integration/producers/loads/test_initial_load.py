@@ -1,4 +1,4 @@
-"""The initial load when it is disturbed: interrupted, asked for again, or begun by two captures at once."""
+"""The initial load when it is interrupted, requested again, or begun by two captures."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def test_an_interrupted_load_starts_over_with_a_higher_epoch(
         assert (running.error, True in running.readiness) == (None, False)
     broken = epoch_of(source)
     with capturing(settings):
-        until(lambda: len(published.rows()) == 50, what="all are told")
+        until(lambda: len(published.rows()) == 50, what="all are published")
     assert {change.position.epoch for _, change in published.changes} == {epoch_of(source)}
     assert epoch_of(source) > broken
 
@@ -48,7 +48,7 @@ def test_a_reload_begins_while_capture_runs(source: Connection, settings: Settin
 
 
 def test_a_source_restored_from_an_older_backup_repeats_no_epoch(source: Connection, settings: Settings) -> None:
-    """Its own count of loads has gone back, and its clock has not."""
+    """Its stored epoch is an older one, but its clock goes on."""
     with capturing(settings):
         pass
     before = epoch_of(source)
@@ -128,7 +128,7 @@ def test_a_load_by_another_capture_is_noticed_at_start(
     monkeypatch.setattr(preflight, "check", then_overtaken)
     with capturing(settings):
         add_persons(source, 1)
-        until(published.persons, what="the person is told")
+        until(published.persons, what="the person is published")
     assert [change.position.epoch for change in published.persons()] == [epoch_of(source)]
 
 
@@ -145,5 +145,5 @@ def test_a_row_inserted_during_the_load_is_only_streamed(
     monkeypatch.setattr(Walsender, "create_slot", then_a_row_comes)
     with capturing(settings):
         add_persons(source, 2)
-        until(lambda: (1, "c", 2) in published.rows(), what="the next person is told")
+        until(lambda: (1, "c", 2) in published.rows(), what="the next person is published")
     assert published.rows() == [(1, "c", 1), (1, "c", 2)]

@@ -1,4 +1,4 @@
-"""The decoder and the replication connection against PostgreSQL itself."""
+"""The decoder and the replication connection, against a real PostgreSQL."""
 
 import threading
 import time
@@ -35,7 +35,7 @@ def source(source_dsn: str) -> Iterator[Connection]:
 
 
 class Stream:
-    """A slot, and what comes out of it as decoded messages."""
+    """A slot, and the decoded messages of its stream."""
 
     def __init__(self, dsn: str) -> None:
         self.stop = Stop()
@@ -48,7 +48,7 @@ class Stream:
         self.walsender.start(self.slot, "changes")
 
     def transaction(self) -> list[Message]:
-        """The next transaction, from its Begin to its Commit."""
+        """Return the messages of the next transaction, from its Begin to its Commit."""
         deadline = time.monotonic() + 20
         messages: list[Message] = []
         while time.monotonic() < deadline:
@@ -81,10 +81,10 @@ def test_a_row_is_streamed_from_insert_to_delete(source: Connection, stream: Str
     first, second = stream.changes()
     assert first.after == {"owner_id": 1, "orgnr": None, "name": "Fjordvik"}
     assert second.after == {"owner_id": 2, "orgnr": "100000008", "name": "Ås"}
-    (renamed,), (moved,), (gone,) = stream.changes(), stream.changes(), stream.changes()
+    (renamed,), (moved,), (deleted,) = stream.changes(), stream.changes(), stream.changes()
     assert (renamed.before, renamed.after["name"]) == (None, "Ny")
     assert (moved.before, moved.after["owner_id"]) == ({"owner_id": 2}, 3)
-    assert gone.before == {"owner_id": 3}
+    assert deleted.before == {"owner_id": 3}
 
 
 def test_whole_old_rows_come_with_replica_identity_full(source: Connection, stream: Stream) -> None:
@@ -172,9 +172,7 @@ def test_a_second_reader_of_a_slot_is_refused(source_dsn: str, stream: Stream) -
         other.start(stream.slot, "changes")
 
 
-def test_the_shutdown_handshake_frees_the_slot_immediately(
-    source: Connection, stream: Stream
-) -> None:
+def test_the_shutdown_handshake_frees_the_slot_immediately(source: Connection, stream: Stream) -> None:
     for _ in range(10):
         source.execute("truncate owner")
     stream.changes()

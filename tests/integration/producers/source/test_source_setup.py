@@ -78,9 +78,7 @@ def test_a_missing_owner_column_is_named(source: Connection, settings: Settings)
         source_setup.plan(source, settings)
 
 
-def test_tables_and_owner_columns_come_from_the_mapping(
-    source: Connection, settings: Settings, tmp_path: Path
-) -> None:
+def test_tables_and_owner_columns_come_from_the_mapping(source: Connection, settings: Settings, tmp_path: Path) -> None:
     source.execute("alter table person rename to elev")
     source.execute("alter table elev rename owner_id to kommune")
     mapping = tmp_path / "mapping.toml"
@@ -148,7 +146,7 @@ def test_an_invalid_slot_is_an_error_after_the_load(slot: dict[str, str]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("spoil", "published"),
+    ("fault", "message"),
     [
         ("drop publication imsfeed", "it does not exist"),
         ("alter publication imsfeed drop table person", "person is not in it"),
@@ -157,17 +155,17 @@ def test_an_invalid_slot_is_an_error_after_the_load(slot: dict[str, str]) -> Non
     ],
 )
 def test_a_setup_that_silently_loses_changes_is_refused(
-    source: Connection, settings: Settings, spoil: str, published: str
+    source: Connection, settings: Settings, fault: str, message: str
 ) -> None:
     source_setup.apply(source, settings)
-    source.execute(spoil.encode())
-    with pytest.raises(InvalidSettingsError, match=published) as caught:
+    source.execute(fault.encode())
+    with pytest.raises(InvalidSettingsError, match=message) as caught:
         preflight.check(source, settings)
     assert "imsfeed setup source" in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "published"),
+    ("fault", "message"),
     [
         (
             "alter publication imsfeed set table person (owner_id, id, given_name)",
@@ -192,11 +190,11 @@ def test_a_setup_that_silently_loses_changes_is_refused(
     ],
 )
 def test_an_unsuitable_column_is_named_with_its_table(
-    source: Connection, settings: Settings, spoil: str, published: str
+    source: Connection, settings: Settings, fault: str, message: str
 ) -> None:
     source_setup.apply(source, settings)
-    source.execute(spoil.encode())
-    with pytest.raises(InvalidSettingsError, match=published) as caught:
+    source.execute(fault.encode())
+    with pytest.raises(InvalidSettingsError, match=message) as caught:
         preflight.check(source, settings)
     assert "imsfeed resync all" in str(caught.value)
 
@@ -209,9 +207,7 @@ def test_types_that_can_be_read_as_needed_are_accepted(source: Connection, setti
     assert preflight.check(source, settings).needs_load
 
 
-def test_a_source_set_up_by_an_older_version_is_updated(
-    source: Connection, settings: Settings
-) -> None:
+def test_a_source_set_up_by_an_older_version_is_updated(source: Connection, settings: Settings) -> None:
     source_setup.apply(source, settings)
     source.execute("drop table imsfeed.resync")
     source.execute("alter table imsfeed.capture drop column confirmable_lsn, drop column loaded_rows")
@@ -222,8 +218,8 @@ def test_a_source_set_up_by_an_older_version_is_updated(
     assert source_setup.plan(source, settings) == []
 
 
-def loaded_up_to_here(source: Connection, settings: Settings) -> None:
-    """Capture has loaded, and has read the slot as far as it is."""
+def set_up_and_loaded(source: Connection, settings: Settings) -> None:
+    """Set up the source as if capture had loaded it, and had confirmed the slot up to its position."""
     source_setup.apply(source, settings)
     source.execute(
         "update imsfeed.capture set loaded_at = now(), confirmable_lsn ="
@@ -231,9 +227,9 @@ def loaded_up_to_here(source: Connection, settings: Settings) -> None:
     )
 
 
-@pytest.mark.parametrize("by", ["dropping and making it", "advancing it"])
+@pytest.mark.parametrize("by", ["recreating it", "advancing it"])
 def test_a_slot_moved_by_another_program_is_refused(source: Connection, settings: Settings, by: str) -> None:
-    loaded_up_to_here(source, settings)
+    set_up_and_loaded(source, settings)
     preflight.check(source, settings)
     source.execute("insert into owner values (1, null, 'Fjordvik')")
     if by == "advancing it":
@@ -248,10 +244,8 @@ def test_a_slot_moved_by_another_program_is_refused(source: Connection, settings
     assert preflight.check(source, settings).needs_load
 
 
-def test_a_slot_without_a_stored_position_is_accepted(
-    source: Connection, settings: Settings
-) -> None:
-    loaded_up_to_here(source, settings)
+def test_a_slot_without_a_stored_position_is_accepted(source: Connection, settings: Settings) -> None:
+    set_up_and_loaded(source, settings)
     source.execute("update imsfeed.capture set confirmable_lsn = null")
     assert not preflight.check(source, settings).needs_load
 

@@ -1,4 +1,4 @@
-"""The command line: every command explains itself, and errors say what is wrong and exit with their code."""
+"""The command line: every command has help, and every error says what is wrong and exits with its code."""
 
 import json
 import os
@@ -38,6 +38,7 @@ def test_every_commands_help_has_an_example_and_its_exit_codes(path: tuple[str, 
     assert result.exit_code == 0
     assert "Example: " in result.output
     assert f"imsfeed {' '.join(path)}" in result.output.partition("Example: ")[2]
+    assert "Exits with 0 if done, 1 if it failed" in " ".join(result.output.split())
 
 
 def test_the_page_of_settings_is_up_to_date() -> None:
@@ -76,9 +77,9 @@ def test_a_wrong_setting_is_named_without_its_value(
 ) -> None:
     monkeypatch.setenv("METRICS_PORT", "correct-horse")
     assert run(monkeypatch, "capture") == 2
-    said = capsys.readouterr().err
-    assert "METRICS_PORT" in said
-    assert "correct-horse" not in said
+    printed = capsys.readouterr().err
+    assert "METRICS_PORT" in printed
+    assert "correct-horse" not in printed
 
 
 def test_an_unreachable_server_exits_with_1_and_shows_no_password(
@@ -86,10 +87,10 @@ def test_an_unreachable_server_exits_with_1_and_shows_no_password(
 ) -> None:
     monkeypatch.setenv("STATE_DSN", SECRET)
     assert run(monkeypatch, "status") == 1
-    said = capsys.readouterr().err
-    assert said.startswith("imsfeed: OperationalError: ")
-    assert "correct-horse" not in said
-    assert said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("imsfeed: OperationalError: ")
+    assert "correct-horse" not in printed
+    assert printed.count("\n") == 1
 
 
 def test_a_directory_without_a_feed_exits_with_1(
@@ -104,14 +105,12 @@ def test_the_demo_empties_no_directory_but_its_own(
 ) -> None:
     (tmp_path / "thesis.txt").write_text("all of it")
     assert run(monkeypatch, "demo", "--directory", str(tmp_path)) == 2
-    assert "holds other files" in capsys.readouterr().err
+    assert "contains files of other programs" in capsys.readouterr().err
     assert (tmp_path / "thesis.txt").exists()
 
 
 @pytest.mark.parametrize(("error", "code"), [(FeedError("x"), 1), (KeyboardInterrupt(), 130)])
-def test_an_error_becomes_its_exit_code(
-    monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
-) -> None:
+def test_an_error_becomes_its_exit_code(monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int) -> None:
     def fail() -> None:
         raise error
 
@@ -141,17 +140,17 @@ def test_a_typed_national_id_is_not_printed(
     assert run(monkeypatch, "why", "lms", number) == 2
     assert run(monkeypatch, "why", "lms", f"{number[:6]} {number[6:]}") == 2
     assert run(monkeypatch, "replay", __file__, "--targets", __file__, "--out", "out", "--until", number) == 2
-    said = capsys.readouterr()
-    assert "a running number (løpenummer) is wanted" in said.err
-    assert number[6:] not in said.out + said.err
+    printed = capsys.readouterr()
+    assert "it must be a running number (løpenummer)" in printed.err
+    assert number[6:] not in printed.out + printed.err
 
 
 def test_an_invalid_dsn_is_not_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("STATE_DSN", "postgresql//imsfeed:correct-horse@localhost/none")
     assert run(monkeypatch, "status") == 2
-    said = capsys.readouterr().err
-    assert said.startswith("imsfeed: SOURCE_DSN or STATE_DSN is no DSN")
-    assert "correct-horse" not in said
+    printed = capsys.readouterr().err
+    assert printed.startswith("imsfeed: SOURCE_DSN or STATE_DSN is not a valid DSN")
+    assert "correct-horse" not in printed
 
 
 def test_an_unexpected_error_is_logged_without_any_values() -> None:

@@ -1,4 +1,4 @@
-"""`imsfeed replay` as it is typed, and what `export-events` refuses before it asks a server."""
+"""The commands `imsfeed replay`, and the arguments that `imsfeed export-events` refuses."""
 
 import stat
 from pathlib import Path
@@ -13,13 +13,13 @@ from tests.support.events import Story
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with events.jsonl and targets.toml; the working directory."""
-    story = Story()
-    story.commit(0, an_owner(), a_school(1), a_group(1), a_person(1), a_person(2, protected=True), op="r", whole=False)
-    story.commit(0, an_enrolment(1), op="r")
-    story.commit(60, an_enrolment(1), op="d")
-    story.raw(61, "no JSON")
-    (tmp_path / "events.jsonl").write_bytes(b"".join(story.text))
+    """The working directory, with events.jsonl and targets.toml."""
+    events = Story()
+    events.commit(0, an_owner(), a_school(1), a_group(1), a_person(1), a_person(2, protected=True), op="r", whole=False)
+    events.commit(0, an_enrolment(1), op="r")
+    events.commit(60, an_enrolment(1), op="d")
+    events.raw(61, "no JSON")
+    (tmp_path / "events.jsonl").write_bytes(b"".join(events.text))
     (tmp_path / "targets.toml").write_text(to_toml([a_target()]), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -45,11 +45,11 @@ def test_a_replay_writes_the_feed_and_prints_a_summary(
     assert replay(monkeypatch) == 0
     written = files / "feed" / ORGNR / "lms" / "deltas" / "1.xml"
     assert stat.S_IMODE(written.stat().st_mode) == 0o640
-    said = capsys.readouterr().out
-    assert "1/lms" in said
-    assert "1/lms left out: person person_protected 1" in said
-    assert "8 messages" in said
-    assert "not_json 1" in said
+    printed = capsys.readouterr().out
+    assert "1/lms" in printed
+    assert "1/lms excluded: person person_protected 1" in printed
+    assert "8 messages" in printed
+    assert "not_json 1" in printed
 
 
 def test_a_replay_ends_at_the_given_time(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

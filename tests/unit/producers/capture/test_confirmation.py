@@ -1,4 +1,4 @@
-"""How far the slot may be confirmed, with a table in memory."""
+"""How far the slot may be confirmed, with a double of the table in the source."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +7,7 @@ from producers.capture.confirmation import Confirmation
 
 
 class Table:
-    """imsfeed.capture in which the slot's row has this epoch."""
+    """A double of imsfeed.capture, in which the slot's row has this epoch."""
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch

@@ -1,4 +1,4 @@
-"""The loop's body with doubles at both ends."""
+"""The stream, with doubles of the replication connection and of the Kafka producer."""
 
 from collections.abc import Iterator
 from typing import Any, cast
@@ -27,7 +27,7 @@ NAME = TableName("public", "person")
 
 
 class Walsender:
-    """A replication connection on which arrives what the test puts there."""
+    """A double of the replication connection; the test puts messages on it."""
 
     def __init__(self) -> None:
         self.arriving: list[Data | Keepalive] = []
@@ -51,7 +51,7 @@ class Walsender:
 
 
 class Producer:
-    """A producer whose messages the test acknowledges."""
+    """A double of the Kafka producer; the test acknowledges its messages."""
 
     def __init__(self) -> None:
         self.futures: list[Any] = []
@@ -71,7 +71,7 @@ class Producer:
 
 
 class Confirmation:
-    """Writes down at once what it is asked to, unless it is told to lag."""
+    """A double that stores each position immediately, unless the test sets ``stored``."""
 
     def __init__(self) -> None:
         self.stored: int | None = None
@@ -81,7 +81,7 @@ class Confirmation:
 
 
 class Load:
-    """The rows of an owner as of the snapshot at 1500."""
+    """A double of an owner's load, with a snapshot at 1500."""
 
     point = 1_500
 

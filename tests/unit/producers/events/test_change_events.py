@@ -25,7 +25,7 @@ def a_stream(table: CapturedTable = TABLE) -> ChangeStream:
 
 
 def sent(stream: ChangeStream, *changes: bytes) -> list[KafkaMessage]:
-    """The messages of one transaction with these changes."""
+    """Return the messages of one transaction with these changes."""
     whole = (pg.begin(), *changes, pg.commit())
     items = [item for lsn, data in enumerate(whole, 900) for item in stream.feed(lsn, data)]
     return [item for item in items if isinstance(item, KafkaMessage)]
@@ -92,12 +92,12 @@ def test_a_delete_goes_to_the_old_owners_partition() -> None:
 @pytest.mark.parametrize("kind", [b"K", b"O"])
 def test_a_row_moved_to_another_owner_is_deleted_and_created(kind: bytes) -> None:
     move = pg.update(PERSON, pg.a_person(owner=6), old=(kind, pg.a_person(owner=9)))
-    gone, new = sorted(sent(a_stream(), move), key=lambda message: read(message).position)
-    assert (read(gone).op, gone.partition) == ("d", 1)
-    assert (read(new).op, new.partition) == ("c", 2)
-    assert [read(gone).position.ordinal, read(new).position.ordinal] == [1, 2]
-    assert read(gone).ends_transaction
-    assert read(new).ends_transaction
+    deleted, created = sorted(sent(a_stream(), move), key=lambda message: read(message).position)
+    assert (read(deleted).op, deleted.partition) == ("d", 1)
+    assert (read(created).op, created.partition) == ("c", 2)
+    assert [read(deleted).position.ordinal, read(created).position.ordinal] == [1, 2]
+    assert read(deleted).ends_transaction
+    assert read(created).ends_transaction
 
 
 def test_a_changed_owner_moves_a_row_whose_key_lacks_it() -> None:

@@ -1,4 +1,4 @@
-"""However events are put together: the bytes are those of the whole envelope, encoded by itself."""
+"""An event's bytes are those of its whole envelope, although parts of it are reused between events."""
 
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ CONTEXTS = st.builds(
 
 
 class Added(NamedTuple):
-    """An event and its LSN, of one of two tables, in one of three partitions."""
+    """An event of one of two tables, in one of three partitions, and its LSN."""
 
     table: int
     op: str
@@ -46,7 +46,7 @@ ADDED = st.builds(
 
 
 def alone(origin: Origin, context: TransactionContext, tables: list[CapturedTable], added: list[Added]) -> list[Any]:
-    """Partition, key and value of every event, in the order in which they were added."""
+    """Return partition, key and value of every event, each encoded alone, in the order in which they were added."""
     ends = {event.partition: number for number, event in enumerate(added)}
     found = []
     for number, event in enumerate(added):

@@ -17,7 +17,7 @@ MESSAGE = KafkaMessage(2, b"key", b"value", "person", "c", 1_000)
 
 
 class Producer:
-    """A KafkaProducer whose acknowledgements the test gives."""
+    """A double of KafkaProducer; the test acknowledges its messages."""
 
     def __init__(self) -> None:
         self.futures: list[Any] = []

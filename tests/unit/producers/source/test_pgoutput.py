@@ -118,7 +118,7 @@ def test_a_message_with_bytes_after_its_end_is_refused(message: bytes) -> None:
         pg.insert(PERSON, pg.a_person()[:4]),
         pg.delete(PERSON, b"X", pg.a_person()),
     ],
-    ids=["unknown relation", "no number", "no boolean", "no text", "too few columns", "unknown kind of old row"],
+    ids=["unknown relation", "not a number", "not a boolean", "not a text", "too few columns", "unknown kind of row"],
 )
 def test_an_impossible_message_is_refused_without_naming_its_values(message: bytes) -> None:
     with pytest.raises(ProtocolError) as caught:
@@ -140,6 +140,6 @@ def test_a_message_with_a_changed_byte_is_decoded_or_refused(message: bytes, at:
 
 
 def decode_or_refuse(data: bytes) -> None:
-    # Any other error than this one fails the test.
+    # Any other error fails the test.
     with contextlib.suppress(ProtocolError):
         a_decoder().decode(data)
