@@ -1,4 +1,4 @@
-"""`imsfeed compare`: what would change for an importer that has read another exporter's file until now."""
+"""`imsfeed compare`: shows what would change for an importer that has been reading another exporter's file."""
 
 import csv as csv_module
 import shlex
@@ -15,6 +15,7 @@ from rich.table import Table
 from consumers.database import sessions, targets_table
 from consumers.database.targets_table import TargetRow
 from consumers.facts import facts_reader
+from deploy.commands.exit_codes import DIFFERENCES, exits
 from deploy.commands.private_file import private
 from ims.runtime.settings import read_settings
 from ims.source.facts import Facts
@@ -27,27 +28,30 @@ from ims.switchover.settings_search import Step, candidates, search_settings, ta
 from ims.targets.schedule import local_day
 from ims.targets.target_settings import TargetSettings
 
-CHANGES = 3
-"""Exit code: the importer would see a change."""
-
 _LARGE = 4 * 1024 * 1024
-"""Bytes of a file that takes long enough for a progress bar."""
+"""Size in bytes from which reading a file takes long enough for a progress bar."""
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add this command to *app*."""
-    app.command(name="compare")(compare_)
+    more = f", {DIFFERENCES} if the importer would see a change"
+    app.command(name="compare", epilog=exits(more=more))(compare_)
 
 
 def compare_(
     old: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A full file as the importer reads it now.")],
     target: Annotated[str, typer.Argument(help="The target's name, or OWNER/NAME.")],
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write every difference here; no national ids.")] = None,
-    try_: Annotated[bool, typer.Option("--try/--no-try", help="Look for settings that make the two agree.")] = True,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Write every difference to this file; no national ids.")
+    ] = None,
+    search: Annotated[
+        bool,
+        typer.Option("--search-settings/--no-search-settings", help="Look for settings that remove the differences."),
+    ] = True,
 ) -> None:
-    """Say what would change for an importer on its first day with us, compared with the file it reads now.
+    """Show what would change for an importer on the day it switches over from the file that it reads now.
 
-    The target need not be enabled. Exits with 0 if the importer would see no change, with 3 if it would.
+    The target need not be enabled.
 
     Example: [bold]imsfeed compare Eksport.xml lms --csv changes.csv[/bold]
     """
@@ -65,13 +69,13 @@ def compare_(
     _print(found, settings)
     if csv is not None:
         _write(csv, [row_of(difference, facts) for difference in found.differences])
-    if found.differences and try_:
+    if found.differences and search:
         values = candidates(file, facts, found, settings, templates)
-        with Console(stderr=True).status("trying settings"):
+        with Console(stderr=True).status("searching settings"):
             steps = search_settings(settings, values, lambda tried: tally(compared(tried)))
         _print_steps(steps, target)
     if found.differences:
-        raise typer.Exit(CHANGES)
+        raise typer.Exit(DIFFERENCES)
 
 
 def _read(path: Path) -> OldRoster:
@@ -85,7 +89,7 @@ def _read(path: Path) -> OldRoster:
 
 
 def _facts(target: str) -> tuple[Facts, TargetRow]:
-    """All facts of the target's owner, in memory: everybody is compared with everybody."""
+    """Return all facts of the target's owner, in memory: any person may have to be matched with any other."""
     with sessions.connect(read_settings().state(), "compare") as connection, sessions.repeatable_read(connection):
         row = targets_table.find_target(connection, target)
         everything = facts_reader.everything(connection, row)
@@ -96,32 +100,32 @@ def _print(found: Comparison, settings: TargetSettings) -> None:
     console = Console()
     counts = summary(found)
     shown = [what for what in DifferenceType if any(counts[kind][what] for kind in KINDS)]
-    table = Table("", "In the file", "Here", *(what.value.replace("_", " ") for what in shown))
+    table = Table("", "In the file", "In imsfeed", *(what.value.replace("_", " ") for what in shown))
     for kind in KINDS:
         sides = (str(side.get(kind, "")) for side in (found.old, found.new))
         table.add_row(kind, *sides, *(str(counts[kind][what] or "") for what in shown))
     console.print(table)
     missing = reasons(found)
     if missing:
-        why = Table("Missing", "Reason", "Count")
+        reasons_table = Table("Missing", "Reason", "Count")
         for (kind, reason), count in sorted(missing.items()):
-            why.add_row(kind, reason, str(count))
-        console.print(why)
+            reasons_table.add_row(kind, reason, str(count))
+        console.print(reasons_table)
     if not settings.enabled:
-        typer.echo("The target is not enabled; compared as if it were.")
+        typer.echo("The target is not enabled; it was compared as if it were.")
     typer.echo(f"{len(found.differences)} differences")
 
 
 def _print_steps(steps: list[Step], target: str) -> None:
     if not steps:
-        typer.echo("No other setting that was tried makes the differences fewer.")
+        typer.echo("No setting that was tried leaves fewer differences.")
     for step in steps:
         argument = shlex.quote(f"{step.key}={_value(step.value)}")
         typer.echo(f"imsfeed targets set {target} {argument}  # {step.before} -> {step.after} differences")
 
 
-def _value(value: Any) -> str:  # noqa: ANN401 - of whatever type the key has
-    """A value as `imsfeed targets set` takes it."""
+def _value(value: Any) -> str:  # noqa: ANN401 - of the key's own type
+    """Return a value in the form in which `imsfeed targets set` takes it."""
     text = msgspec.json.encode(value).decode()
     if isinstance(value, str):
         try:
@@ -140,5 +144,5 @@ def _write(path: Path, rows: list[Row]) -> None:
 
 
 def _cell(value: str) -> str:
-    # A spreadsheet takes a cell that begins so for a formula (CWE-1236).
+    # A spreadsheet would evaluate such a cell as a formula (CWE-1236).
     return f"'{value}" if value.startswith(("=", "+", "-", "@")) else value

@@ -1,4 +1,4 @@
-"""`imsfeed settings`: every setting of the processes, with default, unit and meaning."""
+"""`imsfeed settings`: lists every setting of the processes, with default, unit and meaning."""
 
 from typing import Annotated
 
@@ -6,6 +6,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deploy.commands.exit_codes import exits
 from ims.runtime.settings import descriptions
 
 INTRODUCTION = """\
@@ -21,13 +22,13 @@ This page is written by `make docs` from the definitions in `ims/runtime/setting
 
 def add_commands(app: typer.Typer) -> None:
     """Add this command to *app*."""
-    app.command()(settings)
+    app.command(epilog=exits())(settings)
 
 
 def settings(
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/settings.md.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page docs/settings.md.")] = False,
 ) -> None:
-    """List every setting with its default, unit and meaning; values in force are not shown.
+    """List every setting with its default, unit and meaning; the values in force are not shown.
 
     Example: [bold]imsfeed settings[/bold]
     """

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from ims.runtime.metrics import CaptureMetrics
 from ims.source.facts import FACT_TYPES, Table
 from producers.capture.stream import Stream
-from producers.events.change_events import ChangeStream, loaded
+from producers.events.change_events import ChangeStream, load_event
 from producers.events.ordered_events import OrderedEvents, Origin, TransactionContext
 from producers.events.publisher import Publisher
 from producers.source.captured_table import HEARTBEAT, OWNER_COLUMN, CapturedTable, TableName
@@ -43,7 +43,7 @@ _INFLIGHT_LIMIT: Final = 12
 class NotedAtOnce:
     """What capture would confirm is noted in the source without delay."""
 
-    def limited(self, lsn: int) -> int:
+    def confirmable(self, lsn: int) -> int:
         return lsn
 
 
@@ -224,13 +224,13 @@ class Capture:
         events = OrderedEvents(Origin("adm", epoch), context)
         for number, fact in enumerate(rows.values()):
             table = TABLES[TableName("public", key_of(fact)[0].value)]
-            self._send(publisher, events.add(loaded(table, row_of(fact), source.partitions), point))
+            self._send(publisher, events.add(load_event(table, row_of(fact), source.partitions), point))
             if number % 8 == 0:
                 yield
                 self._connected(starts)
         for partition in range(source.partitions):
             beat = {OWNER_COLUMN: partition, "beat_at": now.isoformat()}
-            self._send(publisher, events.add(loaded(BEATING, beat, source.partitions), point))
+            self._send(publisher, events.add(load_event(BEATING, beat, source.partitions), point))
         for message in events.finish():
             publisher.send(message)
         while publisher.inflight:

@@ -117,11 +117,11 @@ def truncate_is_passed_over_by_materialize(patch: pytest.MonkeyPatch) -> None:
 
 @BUGS.enter
 def changed_key_is_one_event(patch: pytest.MonkeyPatch) -> None:
-    def updated(table: Any, before: Any, after: Any, partitions: int) -> list[Any]:
+    def update_events(table: Any, before: Any, after: Any, partitions: int) -> list[Any]:
         after = change_events._filled(after, before or {})
         return [change_events._row_event(table, "u", before, after, partitions)]
 
-    patch.setattr(change_events, "updated", updated)
+    patch.setattr(change_events, "update_events", update_events)
 
 
 @BUGS.enter

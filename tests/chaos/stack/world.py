@@ -81,7 +81,7 @@ class World:
     def is_loaded(self) -> bool:
         """Return True if no load is running or requested."""
         with psycopg.connect(self.source.dsn(), autocommit=True, connect_timeout=5) as connection:
-            loaded = catalog.loaded(connection, self._settings().source_slot)
+            loaded = catalog.load_state(connection, self._settings().source_slot)
         return loaded is not None and loaded.loaded_at is not None
 
     def _settings(self) -> Settings:

@@ -1,4 +1,4 @@
-"""The importers' pages: their settings can be applied, their links lead somewhere, the settings they name exist."""
+"""The importers' pages: their settings can be applied, and their links and the settings that they name exist."""
 
 import re
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_a_page_names_process_settings_that_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", IMPORTERS)
-def test_only_an_importer_that_infers_nothing_from_absence_is_given_tombstones(page: str) -> None:
+def test_only_an_importer_that_ignores_absence_gets_tombstones(page: str) -> None:
     (settings,) = settings_on(FOLDER / page)
     assert (settings.export_shape == "tombstones") is (page == "moodle.md")
 

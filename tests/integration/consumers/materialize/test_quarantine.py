@@ -206,8 +206,8 @@ class TestCommands:
         done = CliRunner().invoke(app, ["quarantine", *arguments], env={"COLUMNS": "200"})
         return done.exit_code, done.output + (str(done.exception) if done.exception else "")
 
-    def test_the_list_names_each_message_and_its_offset(self, pipeline: Pipeline) -> None:
-        assert self.run("list") == (0, "nothing is in quarantine\n")
+    def test_the_list_names_each_message_and_where_it_lies(self, pipeline: Pipeline) -> None:
+        assert self.run("list") == (0, "no message is in quarantine\n")
         deliver(pipeline, an_event(900, given_name=None), key=KEY)
         assert "test[0]@" in self.run("list")[1]
         (listed,) = msgspec.json.decode(self.run("list", "--json")[1])
@@ -243,12 +243,12 @@ class TestCommands:
     def test_resolved_messages_are_discarded_together(self, pipeline: Pipeline) -> None:
         deliver(pipeline, an_event(900, given_name=None), an_event(901), key=KEY)
         deliver(pipeline, b"no json", key=b"other")
-        assert self.run("discard", "--healed", "--reason", "superseded")[0] == 0
+        assert self.run("discard", "--resolved", "--reason", "superseded")[0] == 0
         assert resolved(pipeline) == [False]
 
     @pytest.mark.parametrize("arguments", [("replay",), ("replay", "1", "--all"), ("discard", "--reason", "x")])
-    def test_a_command_without_message_numbers_is_refused(self, arguments: tuple[str, ...]) -> None:
-        assert "say which messages" in self.run(*arguments)[1]
+    def test_which_messages_must_be_said(self, arguments: tuple[str, ...]) -> None:
+        assert "give the numbers of the messages" in self.run(*arguments)[1]
 
 
 def test_a_message_older_than_all_its_owners_rows_is_superseded(pipeline: Pipeline) -> None:

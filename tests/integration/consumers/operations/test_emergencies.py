@@ -222,7 +222,7 @@ def test_the_first_publication_excludes_a_suppressed_person(pipeline: Pipeline) 
 def test_a_halted_target_publishes_the_order_after_it_resumes(pipeline: Pipeline) -> None:
     pipeline.commit(an_owner(orgnr=None))
     pipeline.compact(seconds=1)
-    assert "  lms: stale: its feed stands still WITH the person" in done("suppress", "1", "1", *WHY)
+    assert "  lms: stale: nothing is published, and the feed still HAS the person" in done("suppress", "1", "1", *WHY)
     assert next_delta(pipeline) == set()
     pipeline.commit(an_owner())
     assert next_delta(pipeline) == ALL_OF_1

@@ -267,12 +267,12 @@ class TestCommand:
         shutil.rmtree(pipeline.folder())
         code, said = self.run(pipeline, "lms")
         assert code == 0
-        assert "number 2, 2 deltas, fresh snapshot snapshots/" in said
+        assert "sequence 2, 2 deltas, new snapshot snapshots/" in said
         audit = pipeline.connection.execute("select setting from imsfeed.target_audit order by audit_id desc limit 1")
         assert audit.fetchone() == ("republished",)
 
     def test_a_new_epoch_is_begun(self, pipeline: Pipeline) -> None:
-        assert "number 3, 0 deltas, fresh snapshot" in self.run(pipeline, "lms", "--new-epoch")[1]
+        assert "sequence 3, 0 deltas, new snapshot" in self.run(pipeline, "lms", "--new-epoch")[1]
 
     def test_of_all_targets_one_that_cannot_be_is_named_and_the_others_are_written(self, pipeline: Pipeline) -> None:
         pipeline.target(name="other")

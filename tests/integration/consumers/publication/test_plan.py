@@ -220,10 +220,10 @@ def test_the_command_shows_the_first_running_numbers_and_counts_the_others(pipel
     assert "group gone 1 group-1" in lines
     assert "persons losing their last membership 2 2 and 1 more" in lines
     assert "person no_active_enrolment 3 2" in lines
-    assert "Nothing would be told." not in output
+    assert "Nothing would be published." not in output
     assert "this would be its first publication" in run("idm").output
     assert "The target is disabled" in run("lms", "enabled=false").output
-    assert "Nothing would be told." in run("lms").output
+    assert "Nothing would be published." in run("lms").output
 
 
 @pytest.mark.usefixtures("pipeline")

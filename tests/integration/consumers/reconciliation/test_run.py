@@ -142,4 +142,4 @@ def test_the_reconcile_command_exits_with_1_on_a_difference(
     assert result.exit_code == 1
     assert "  person 3\n  repair: the next cut compares everything anew\n" in result.stdout
     status = CliRunner().invoke(app, ["status"], env={"COLUMNS": "200"})
-    assert "Proof of 1/lms, rules: differs (1)" in status.stdout
+    assert "Reconciliation of 1/lms, rules: differs (1)" in status.stdout

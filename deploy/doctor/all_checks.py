@@ -1,4 +1,4 @@
-"""All checks, area by area: none stops another, and none is waited for without end."""
+"""Runs the checks of every area: an error in one area does not stop the others, and each has a deadline."""
 
 import threading
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from ims.runtime.settings import Settings
 AREAS: Final[dict[str, Callable[[Settings], Findings]]] = {
     "machine": check_machine,
     "source": check_source,
-    "proof source": check_reconciliation_source,
+    "reconciliation source": check_reconciliation_source,
     "kafka": check_kafka,
     "state": check_state,
     "targets": check_targets,
@@ -26,21 +26,22 @@ AREAS: Final[dict[str, Callable[[Settings], Findings]]] = {
     "metrics": check_metrics,
 }
 DEADLINE_SECONDS: Final = 30.0
-"""Longest time for one area; its servers are given less to answer."""
+"""Longest time for the checks of one area; its servers are given less time to answer."""
 
 
-def examine(
+def run_checks(
     settings: Settings,
     begun: Callable[[str], None] = lambda _area: None,
     areas: dict[str, Callable[[Settings], Findings]] = AREAS,
     deadline_seconds: float = DEADLINE_SECONDS,
 ) -> list[Finding]:
-    """Run every check.
+    """Run the checks of every area and return their findings.
 
     Args:
-        begun: told each area when it begins.
-        areas: what to look at.
-        deadline_seconds: longest time for one area.
+        settings: the settings of the installation.
+        begun: called with the name of each area when its checks begin.
+        areas: the checks of each area.
+        deadline_seconds: longest time for the checks of one area.
     """
     findings = []
     for name, checks in areas.items():
@@ -54,19 +55,19 @@ def _within(name: str, checks: Callable[[Settings], Findings], settings: Setting
 
     def run() -> None:
         try:
-            # One by one, so that what was found before an error or the deadline is kept.
+            # Consumed one by one, so that the findings before an error or the deadline are kept.
             found.extend(checks(settings))
         except ImsfeedError as error:
-            found.append(Area(name).wrong("check", str(error), "mend what it names"))
-        except Exception as error:  # noqa: BLE001 - one area's defect must not hide the others
+            found.append(Area(name).error("check", str(error), "fix what the error names"))
+        except Exception as error:  # noqa: BLE001 - one area's defect must not hide the other areas' findings
             kind = type(error).__name__
-            found.append(Area(name).wrong("check", f"ended by {kind}", "look at the server's own log, or report this"))
+            found.append(Area(name).error("check", f"failed with {kind}", "read the server's log, or report a defect"))
 
-    # A daemon: a file system that does not answer cannot be interrupted.
+    # A daemon thread: a file system that does not answer cannot be interrupted, and must not keep the command running.
     thread = threading.Thread(target=run, name=f"doctor {name}", daemon=True)
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        late = Area(name).wrong("deadline", f"no answer within {seconds:g} s", "see what it waits for: a lock, a disk")
-        return [*found, late]
+        fix = "find out what the check waits for: a lock, a disk"
+        return [*found, Area(name).error("deadline", f"no result within {seconds:g} s", fix)]
     return found

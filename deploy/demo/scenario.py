@@ -1,4 +1,4 @@
-"""The demo from beginning to end: start everything, change some things, show how each reaches the feed, stop."""
+"""The demo: starts everything, changes the source, shows how each change reaches the feed, and stops everything."""
 
 import random
 import shutil
@@ -14,7 +14,7 @@ import psycopg
 from rich.console import Console
 
 from consumers.database import sessions, targets_table
-from deploy.demo.changes import OWNER, Committed, Source
+from deploy.demo.changes import OWNER, CaseWorker, CommittedChange
 from deploy.demo.importer import Arrival, Importer
 from deploy.demo.roster import DemoRoster, load, synthetic_owner
 from deploy.demo.stack import MARKER, Stack, running_processes, running_servers
@@ -37,15 +37,15 @@ TARGET = TargetSettings(
 _PAUSE_SECONDS = 1.0
 
 
-def tell(directory: Path, *, live: bool) -> None:
-    """Tell the whole story, on the terminal.
+def run(directory: Path, *, live: bool) -> None:
+    """Run the demo, and print on the terminal what happens.
 
     Args:
         directory: where the files are left.
-        live: go on changing things until Ctrl-C.
+        live: make further changes until Ctrl-C.
 
     Raises:
-        InvalidSettingsError: the directory holds other files.
+        InvalidSettingsError: the directory contains files that no demo has made.
         LocalStackError: a server or process did not start, or a delta did not come.
     """
     _empty(directory)
@@ -71,7 +71,7 @@ def tell(directory: Path, *, live: bool) -> None:
         console.print(f"\nStopped cleanly. The files are in {directory}; median of {len(arrivals)}: {median:.0f} ms.")
     for committed, arrival in arrivals:
         if committed.name == "leaver":
-            # The last line, for people and for scripts.
+            # The last line, which scripts read too.
             console.print(f"leaver: {arrival.path} {arrival.milliseconds} ms after commit")
             break
 
@@ -79,7 +79,7 @@ def tell(directory: Path, *, live: bool) -> None:
 def _empty(directory: Path) -> None:
     """Remove what an earlier demo has left, and nothing else."""
     if directory.exists() and any(directory.iterdir()) and not (directory / MARKER).exists():
-        raise InvalidSettingsError(f"{directory} holds other files than a demo's; name an empty directory")
+        raise InvalidSettingsError(f"{directory} contains files of other programs; give an empty directory")
     shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -90,7 +90,7 @@ def _check(stack: Stack, stop: Stop) -> None:
 
 
 def _prepare(stack: Stack, roster: DemoRoster) -> None:
-    """Fill the source, set both databases up, and say what the importer wants."""
+    """Load the source, set both databases up, and create the importer's target."""
     with psycopg.connect(stack.source_dsn, autocommit=True) as source:
         source.execute(SCHEMA.read_bytes())
         load(source, roster)
@@ -102,34 +102,37 @@ def _prepare(stack: Stack, roster: DemoRoster) -> None:
 
 def _show(
     stack: Stack, importer: Importer, console: Console, stop: Stop, *, live: bool
-) -> list[tuple[Committed, Arrival]]:
-    arrivals: list[tuple[Committed, Arrival]] = []
+) -> list[tuple[CommittedChange, Arrival]]:
+    arrivals: list[tuple[CommittedChange, Arrival]] = []
     with (
         psycopg.connect(stack.source_dsn, autocommit=True) as source,
         sessions.connect(stack.state_dsn, "demo") as state,
     ):
-        person = Source(source, state, _today(), random.Random(1))  # noqa: S311 - chooses whom the demo is about
-        changes = [person.student_leaves, person.student_joins, person.name_changes, person.teacher_stops]
+        worker = CaseWorker(source, state, _today(), random.Random(1))  # noqa: S311 - chooses persons of the demo
+        changes = [worker.student_leaves, worker.student_joins, worker.name_changes, worker.teacher_stops]
         arrivals.extend(_make(change, importer, console) for change in changes if not stop)
         if live:
-            _tell_where(stack, importer, console)
+            _print_places(stack, importer, console)
         with suppress(KeyboardInterrupt):
             while live and not stop.wait(_PAUSE_SECONDS):
-                arrivals.append(_make(person.something, importer, console))
+                arrivals.append(_make(worker.random_change, importer, console))
     return arrivals
 
 
-def _make(change: Callable[[], Committed], importer: Importer, console: Console) -> tuple[Committed, Arrival]:
+def _make(
+    change: Callable[[], CommittedChange], importer: Importer, console: Console
+) -> tuple[CommittedChange, Arrival]:
+    """Make a change, and wait until its delta has arrived."""
     since = importer.first_manifest().head_seq
     committed = change()
     committed_at = time.monotonic()
-    console.print(f"[bold]committed[/bold]  {committed.what}")
-    arrival = importer.published(committed.person, since, committed_at)
-    console.print(f"  {arrival.milliseconds:>4} ms  {arrival.path}: {arrival.words}")
+    console.print(f"[bold]committed[/bold]  {committed.text}")
+    arrival = importer.await_delta(committed.person, since, committed_at)
+    console.print(f"  {arrival.milliseconds:>4} ms  {arrival.path}: {arrival.records}")
     return committed, arrival
 
 
-def _tell_where(stack: Stack, importer: Importer, console: Console) -> None:
+def _print_places(stack: Stack, importer: Importer, console: Console) -> None:
     console.print(f"\nFeed: {importer.folder}/manifest.json\nLogs: {stack.directory / 'logs'}")
     for name, url in stack.metrics.items():
         console.print(f"{name}: {url}")

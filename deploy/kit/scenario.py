@@ -1,4 +1,4 @@
-"""What happens in the conformance kit: a roster, then one case after another, each an hour or a day after the last."""
+"""The scenario of the conformance kit: a roster, then one case after another, each an hour or a day after the last."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -60,22 +60,22 @@ TARGETS: Final = (
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happens.
+    """A case: changes of the source, or of a target's settings, at one time.
 
     Attributes:
-        hours: how long after START.
-        title: what it is, for people.
-        transactions: rows written together, one transaction after another, a tenth of a second apart.
-        gone: rows deleted, in the first transaction.
-        settings: keys set anew, by target.
-        whole: the last transaction's last event is among them.
-        raw: a message that is no JSON.
+        hours: time after START, in hours.
+        title: the case's line in the kit's page.
+        transactions: rows written in each transaction; the transactions are a tenth of a second apart.
+        deleted: rows deleted, in the first transaction.
+        settings: changed settings, by target.
+        whole: false if the last event of each transaction is missing.
+        raw: a message that is not JSON.
     """
 
     hours: float
     title: str
     transactions: tuple[tuple[Fact, ...], ...] = ()
-    gone: tuple[Fact, ...] = ()
+    deleted: tuple[Fact, ...] = ()
     settings: dict[str, dict[str, Any]] = {}
     whole: bool = True
     raw: str | None = None
@@ -144,20 +144,21 @@ ROSTER: Final[tuple[Fact, ...]] = (
 
 
 def cases() -> Iterator[Case]:
-    """Every case, in order."""
+    """Yield every case, in order."""
     yield from _people(1)
     yield from _numbers(13.5)
     yield from _groups_and_schools(30)
     yield from _days_and_settings(50)
 
 
-def _one(hours: float, title: str, *facts: Fact, gone: tuple[Fact, ...] = ()) -> Case:
-    return Case(hours=hours, title=title, transactions=(facts,) if facts else (), gone=gone)
+def _one(hours: float, title: str, *facts: Fact, deleted: tuple[Fact, ...] = ()) -> Case:
+    """Return a case with one transaction."""
+    return Case(hours=hours, title=title, transactions=(facts,) if facts else (), deleted=deleted)
 
 
 def _people(hours: float) -> Iterator[Case]:
     yield _one(hours, "A learner leaves one of two groups", enrolment(2, 1, 2, status="withdrawn"))
-    yield _one(hours + 1, "… and the last one: the person goes too", gone=(enrolment(1, 1, 1),))
+    yield _one(hours + 1, "… and the last one: the person is removed too", deleted=(enrolment(1, 1, 1),))
     yield _one(hours + 2, "… and comes back: the same id again", enrolment(24, 1, 2, starts_on=FIRST_DAY))
     yield Case(
         hours=hours + 3,
@@ -167,7 +168,7 @@ def _people(hours: float) -> Iterator[Case]:
     yield _one(hours + 4, "A name is corrected", person(14, "La\u0301ila\u0301", "Čáhci", feide_name=None))
     yield _one(hours + 5, "A Feide name changes", person(1, "Ada", "Ås", feide_name="ada.aas@fjordlia.example"))
     yield _one(hours + 6, "A learner's identity is protected", person(1, "Ada", "Ås", protected=True))
-    yield _one(hours + 7, "… and no longer", person(1, "Ada", "Ås"))
+    yield _one(hours + 7, "… and no longer is", person(1, "Ada", "Ås"))
     yield _one(hours + 8, "A learner becomes a teacher in the same group", enrolment(12, 12, 2, "teacher"))
     yield _one(
         hours + 9,
@@ -185,36 +186,44 @@ def _numbers(hours: float) -> Iterator[Case]:
     yield _one(hours + 1, "A wrong control digit is corrected", person(5, "Elin", "Feilnummer"))
     yield _one(
         hours + 2,
-        "A DUF number becomes a D-number: a new person with all memberships, the old one out",
+        "A DUF number becomes a D-number: a new person with all memberships, the old one removed",
         person(2, "Bilal", "Bakken", national_id=SECOND_D_NUMBER),
     )
     yield _one(hours + 3, "… and the D-number a fødselsnummer", person(2, "Bilal", "Bakken"))
-    yield _one(hours + 4, "Of two persons with one number, one gets another: both are in", person(8, "Geir", "Dobbel"))
+    yield _one(
+        hours + 4,
+        "Of two persons with the same number, one gets another: both are exported",
+        person(8, "Geir", "Dobbel"),
+    )
     yield _one(
         hours + 5,
-        "A second person gets a number that is taken: both are out",
+        "A second person gets a number that is taken: both are excluded",
         person(16, "Nils", "Fremtid", national_id=D_NUMBER),
         enrolment(17, 16, 1),
     )
     yield _one(
-        hours + 6, "… and is mended", person(16, "Nils", "Fremtid"), enrolment(17, 16, 1, starts_on=date(2026, 8, 19))
+        hours + 6,
+        "… and is corrected",
+        person(16, "Nils", "Fremtid"),
+        enrolment(17, 16, 1, starts_on=date(2026, 8, 19)),
     )
 
 
 def _groups_and_schools(hours: float) -> Iterator[Case]:
     yield _one(hours, "A group is renamed", group(1, "Norsk A1, dagtid"))
-    yield _one(hours + 1, "A group is emptied and stays", gone=(enrolment(23, 2, 8),))
+    yield _one(hours + 1, "A group loses its last member and stays", deleted=(enrolment(23, 2, 8),))
     yield _one(
-        hours + 2, "A group is closed: its members' roles go too", group(2, "Norsk", kind="subject", active=False)
+        hours + 2, "A group is closed: its memberships are removed too", group(2, "Norsk", kind="subject", active=False)
     )
     yield _one(hours + 3, "… and opened again", group(2, "Norsk", kind="subject"))
-    yield _one(hours + 4, "A school gets its number: its groups come", school(3, "Ytterholmen", "90003"))
-    yield _one(hours + 5, "A school is closed", gone=(school(3, "Ytterholmen", "90003"), group(7, "Uten", school_id=3)))
+    yield _one(hours + 4, "A school gets its number: its groups are added", school(3, "Ytterholmen", "90003"))
+    closed = (school(3, "Ytterholmen", "90003"), group(7, "Uten", school_id=3))
+    yield _one(hours + 5, "A school is closed", deleted=closed)
     moved = {"owner_id": 2, "national_id": D_NUMBER}
     yield Case(
         hours=hours + 6,
         title="A school moves to another owner",
-        gone=(school(2, "Øylia voksenopplæring", "90002"), group(3, "Grunnskole modul 1"), enrolment(4, 3, 3)),
+        deleted=(school(2, "Øylia voksenopplæring", "90002"), group(3, "Grunnskole modul 1"), enrolment(4, 3, 3)),
         transactions=(
             (
                 school(2, "Øylia voksenopplæring", "90002", owner=2),
@@ -226,7 +235,7 @@ def _groups_and_schools(hours: float) -> Iterator[Case]:
     )
     yield Case(
         hours=hours + 7,
-        title="Half a transaction arrives: nothing is told",
+        title="Half a transaction arrives: nothing is published",
         transactions=((enrolment(26, 5, 2), enrolment(6, 5, 1, status="withdrawn")),),
         whole=False,
     )
@@ -234,32 +243,34 @@ def _groups_and_schools(hours: float) -> Iterator[Case]:
 
 
 def _days_and_settings(hours: float) -> Iterator[Case]:
-    yield Case(hours=hours, title="A message that is no JSON is put aside", raw="no JSON")
+    yield Case(hours=hours, title="A message that is not JSON is quarantined", raw="no JSON")
     yield _one(
         hours + 1,
-        "A learner is known as left out",
+        "A learner without a national id is excluded, unless the target exports such persons",
         person(20, "Siri", "Utennummer", national_id=None),
         enrolment(28, 20, 1),
     )
     yield Case(
         hours=hours + 2,
-        title="Persons without a number are taken from now on",
+        title="From now on persons without a national id are exported",
         settings={"1/lms": {"include_without_national_id": True}},
     )
-    yield Case(hours=hours + 3, title="E-mail is the login from now on", settings={"1/lms": {"login": "email"}})
+    yield Case(
+        hours=hours + 3, title="From now on the e-mail address is the login", settings={"1/lms": {"login": "email"}}
+    )
     yield _one(
         hours + 4,
-        "A DUF number with wrong check digits is taken, unless the target refuses it",
+        "A DUF number with wrong check digits is accepted, unless the target refuses it",
         person(21, "Tariq", "Mistet", national_id=WRONG_DUF_NUMBER),
         enrolment(29, 21, 1),
     )
     yield _one(
         hours + 5,
-        "A name is longer than importers take, with a control character: cut, without it",
+        "A name is longer than importers accept and has a control character: shortened, and without it",
         person(22, "Una\x07", "Langenavn-" * 15),
         enrolment(30, 22, 1),
     )
     yield _one(
-        hours + 6, "The owner loses its organisation number: the feed stands still", replace(FJORDLIA, orgnr=None)
+        hours + 6, "The owner loses its organisation number: the target is halted", replace(FJORDLIA, orgnr=None)
     )
-    yield _one(hours + 7, "… and has it back", FJORDLIA)
+    yield _one(hours + 7, "… and gets it back", FJORDLIA)

@@ -1,4 +1,4 @@
-"""The proof by the real commands, on PostgreSQL and Kafka, while the source goes on changing."""
+"""The reconciliation by the real commands, on PostgreSQL and Kafka, while the source keeps changing."""
 
 import random
 import threading
@@ -13,7 +13,7 @@ from tests.support.waiting import until
 STARTED = date(2020, 1, 1)
 
 
-def test_a_proof_while_everything_changes_is_no_false_alarm(
+def test_a_reconciliation_during_changes_reports_no_difference(
     source_dsn: str, state_dsn: str, kafka: str, topic: str, tmp_path: Path
 ) -> None:
     with installed(source_dsn, state_dsn, kafka, topic, tmp_path) as installation:
@@ -29,28 +29,28 @@ def test_a_proof_while_everything_changes_is_no_false_alarm(
         changing = threading.Thread(target=change_until, args=(installation, stop))
         changing.start()
         try:
-            said = [installation.imsfeed("reconcile", "lms") for _ in range(2)]
+            outputs = [installation.imsfeed("reconcile", "lms") for _ in range(2)]
         finally:
             stop.set()
             changing.join()
-        for lines in said:
-            assert [line for line in lines.splitlines() if "differences)" in line] == [
+        for output in outputs:
+            assert [line for line in output.splitlines() if "differences)" in line] == [
                 f"{check}: ok (0 differences)" for check in ("files", "rules", "source")
             ]
         assert (installation.manifest() or installation.first_manifest()).head_seq > 0
-        # Compact has proved its first snapshot by itself.
+        # Compact has reconciled the target's first snapshot by itself.
         until(
             lambda: (
                 installation.metric("compact", "imsfeed_reconciliation_attempts_total") >= 1
                 and installation.metric("compact", "imsfeed_reconciliation_last_success_timestamp_seconds") > 0
             ),
-            what="compact has proved the target",
+            what="compact has reconciled the target",
         )
         assert installation.metric("compact", 'imsfeed_reconciliation_differences{check="source"}') == 0
 
 
 def change_until(installation: Installation, stop: threading.Event) -> None:
-    """Move, rename and withdraw learners, many times a second."""
+    """Move, rename and withdraw learners many times a second, until *stop*."""
     chance = random.Random(1)
     while not stop.wait(0.05):
         n = chance.randrange(1, 40)
