@@ -124,7 +124,7 @@ _NULL: Final = msgspec.Raw(b"null")
 
 
 class _Outer(msgspec.Struct):
-    """The fields that tell an envelope from one wrapped by Kafka Connect's JSON converter with schemas on."""
+    """The fields that distinguish an envelope from one wrapped by Kafka Connect's JSON converter with schemas on."""
 
     payload: msgspec.Raw = _NULL
     op: str | None = None

@@ -62,7 +62,7 @@ def short_timeouts() -> None:
 
 
 def acknowledged_before_durable() -> None:
-    """A message counts as acknowledged when Kafka's client has it."""
+    """Count a message as acknowledged when Kafka's client has it."""
 
     def commit_point(self: Publisher, lsn: int) -> None:
         self._acknowledged = lsn
@@ -71,18 +71,18 @@ def acknowledged_before_durable() -> None:
 
 
 def confirmed_as_received() -> None:
-    """The slot is confirmed up to what was received, not up to what Kafka has."""
+    """Confirm the slot up to what was received, not up to what Kafka has."""
     confirm = Walsender.confirm
     _replace(Walsender, "confirm", lambda self, lsn, now: confirm(self, max(lsn, self._received), now))
 
 
 def everything_is_news() -> None:
-    """A repeated change is applied again."""
+    """Apply a repeated change again."""
     _replace(batch, "is_news", lambda _last, _change: True)
 
 
 def ordinal_forgotten() -> None:
-    """Two changes of one transaction have the same position."""
+    """Give two changes of one transaction the same position."""
 
     def is_news(last: Position | None, change: Change) -> bool:
         return last is None or change.position[:2] > last[:2]
@@ -91,7 +91,7 @@ def ordinal_forgotten() -> None:
 
 
 def offset_not_compared() -> None:
-    """A partition's offset is advanced without comparing it first."""
+    """Advance a partition's offset without comparing it first."""
     move = FactsStore._move
 
     def moved(self: FactsStore, cursor: Any, partition: int, _start: int, to: Any) -> None:
@@ -102,7 +102,7 @@ def offset_not_compared() -> None:
 
 
 def epoch_not_raised() -> None:
-    """A new load has the previous load's epoch."""
+    """Give a new load the previous load's epoch."""
     begin = InitialLoad._begin
 
     def begun(self: InitialLoad, control: Any) -> int:
@@ -115,7 +115,7 @@ def epoch_not_raised() -> None:
 
 
 def loaded_too_early() -> None:
-    """A load counts as done when it begins."""
+    """Count a load as done when it begins."""
     begin = InitialLoad._begin
 
     def begun(self: InitialLoad, control: Any) -> int:
@@ -127,13 +127,13 @@ def loaded_too_early() -> None:
 
 
 def half_a_transaction() -> None:
-    """A publication does not check whether more of a source transaction is to come."""
+    """Publish without checking whether more of a source transaction is to come."""
     row = targets_table._row
     _replace(targets_table, "_row", lambda **columns: row(**columns | {"open": False}))
 
 
 def numbered_outside_the_transaction() -> None:
-    """A delta's number is taken before the transaction that records the delta, in another one."""
+    """Take a delta's number before the transaction that records the delta, in another one."""
     add = recorded_files.add_delta
 
     def added(connection: Any, target_id: int, entry: Any, xml: bytes) -> None:
@@ -146,7 +146,7 @@ def numbered_outside_the_transaction() -> None:
 
 
 def renamed_instead_of_linked() -> None:
-    """A file replaces another one of the same name."""
+    """Let a file replace another one of the same name."""
 
     def link(self: FeedDirectory, temporary: IO[bytes], name: str, _sha256: str) -> None:
         temporary.flush()
@@ -156,7 +156,7 @@ def renamed_instead_of_linked() -> None:
 
 
 def manifest_before_its_files() -> None:
-    """The manifest names a delta that is linked only when the next one is written."""
+    """Link a delta that the manifest names only when the next one is written."""
     link, write = FeedDirectory.link, FeedDirectory.write_manifest
     late: list[tuple[str, bytes]] = []
     later: list[tuple[str, bytes]] = []
@@ -173,18 +173,18 @@ def manifest_before_its_files() -> None:
 
 
 def manifest_not_fenced() -> None:
-    """A process that has lost its lock on the target during a pause replaces the manifest nevertheless."""
+    """Let a process replace the manifest though it has lost its lock on the target during a pause."""
     write = FeedDirectory.write_manifest
     _replace(FeedDirectory, "write_manifest", lambda self, content, **_: write(self, content))
 
 
 def snapshot_in_two_views() -> None:
-    """A snapshot's number and its records are read one after the other."""
+    """Read a snapshot's number and its records one after the other."""
     _replace(snapshots, "repeatable_read", lambda connection: connection.transaction())
 
 
 def no_timeouts() -> None:
-    """A process that is idle in a transaction keeps its locks."""
+    """Let a process that is idle in a transaction keep its locks."""
     _replace(sessions, "_OPTIONS", "-c timezone=UTC")
     _replace(sessions, "_LEASING", "")
 

@@ -19,7 +19,7 @@ A_MEMBER_OF_A_SCHOOL = MemberRecord("s", "school-NO1", "7", RoleType.LEARNER)
 
 
 def wrong(*entries: tuple[RecStatus, Record], first: tuple[Record, ...] = ()) -> list[str]:
-    """What is wrong with a log of one entry in each delta."""
+    """Return what is wrong with a log of one entry in each delta."""
     deltas: list[Delta] = [[ReadRecord(record, recstatus)] for recstatus, record in entries]
     return _wrong_entries({record.key: record for record in first}, deltas)
 

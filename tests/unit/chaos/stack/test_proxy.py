@@ -64,7 +64,7 @@ def test_a_reset_ends_the_connection_and_the_next_one_works(proxy: Proxy, client
 
 def test_silence_swallows_sent_data_and_ends_with_a_reset(proxy: Proxy, client: socket.socket) -> None:
     proxy.set(Mode.SILENT)
-    client.sendall(b"anybody there")
+    client.sendall(b"lost")
     until(lambda: proxy.pieces[Mode.SILENT] == 1, what="it is swallowed")
     client.setblocking(False)
     with pytest.raises(BlockingIOError):
