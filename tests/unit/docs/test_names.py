@@ -9,6 +9,7 @@ import yaml
 
 from deploy.cli import app
 from ims.runtime.metrics import descriptions
+from tests.benchmarks.figure import WANTED
 from tests.support.paths import DEPLOY, DOCS, ROOT
 
 HISTORY = {"decisions.md", "CHANGELOG.md"}
@@ -57,6 +58,18 @@ def test_every_table_that_a_page_names_exists() -> None:
     names = list(named(r"(?:[Tt]able `|from |update |insert on )imsfeed\.([a-z_]+)"))
     assert len(names) > 3
     assert [name for name in names if name[1] not in tables] == []
+
+
+def test_every_file_and_folder_that_a_page_names_exists() -> None:
+    names = list(named(r"`((?:ims|producers|consumers|deploy|docs|tests)/[\w./-]+)`"))
+    assert len(names) > 60
+    assert [name for name in names if not (ROOT / name[1]).exists()] == []
+
+
+def test_every_figure_of_the_benchmarks_that_a_page_names_exists() -> None:
+    names = list(named(r"`((?!hold_)\w+_(?:vs_\w+|(?:p\d\d|memory)_m[sb]|percent))`"))
+    assert len(names) > 40
+    assert [name for name in names if name[1] not in WANTED] == []
 
 
 def test_every_command_that_a_page_names_exists() -> None:

@@ -87,7 +87,7 @@ def test_every_excuse_is_needed(excuse: tuple[str, str]) -> None:
 def test_a_new_migration_is_not_excused() -> None:
     excused = [name for name in (f"deploy/state/migrations/{number:04}_x.sql" for number in range(20)) if covers(name)]
     assert len(excused) == 13
-    assert not covers("deploy/state/migrations/0013_words.sql")
+    assert not covers("deploy/state/migrations/0014_words.sql")
 
 
 def covers(name: str) -> bool:
@@ -95,7 +95,7 @@ def covers(name: str) -> bool:
 
 
 def test_findings_leave_excused_files_out(tmp_path: Path) -> None:
-    for name in ("ims/a.py", "docs/page.md", "docs/decisions.md", "docs/importers/kit/README.md", "tests/a.py"):
+    for name in ("ims/a.py", "docs/page.md", "docs/decisions.md", "CHANGELOG.md", "tests/a.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("first\nwhoever\n", encoding="utf-8")
     assert [(found.path, found.line) for found in findings(tmp_path)] == [("ims/a.py", 2), ("docs/page.md", 2)]
