@@ -73,7 +73,11 @@ class FullFiles:
         self, connection: Connection, target: TargetRow, progress: Progress, now: datetime, scheduled: date | None
     ) -> None:
         current = read_target(connection, target.target_id)
-        taken = current.has_snapshot if scheduled is None else (current.snapshot_through or date.min) >= scheduled
+        taken = (
+            current.position.has_snapshot
+            if scheduled is None
+            else (current.position.snapshot_through or date.min) >= scheduled
+        )
         if taken:
             return  # by another process, since this one saw that it is due
         metrics = self._metrics

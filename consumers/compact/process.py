@@ -150,7 +150,7 @@ class Compactor:
             return
         progress = self._progress.setdefault(target.target_id, Progress())
         self._files.look(progress, now)
-        if target.head_seq is None:
+        if target.position.head_seq is None:
             if not publish_first(self._connection, target.target_id, now, lambda: self._metrics.alive(time.time())):
                 return
             failpoint("first.committed")
@@ -158,7 +158,7 @@ class Compactor:
             self._pace.within(AT_ONCE)  # nothing of it can be seen before its snapshot
         elif self._check.stands_still(target, now):
             self._broken.add(target.target_id)
-        elif not target.has_snapshot:
+        elif not target.position.has_snapshot:
             self._files.begin_snapshot(target, progress, now, None)
         else:
             self._published(target, progress, now)
@@ -169,7 +169,7 @@ class Compactor:
         if progress.manifest_state != target.shown_state or passed(progress.manifest_at, every, now):
             self._manifest(target, progress, now)
         settings = target.settings
-        due = due_snapshot(now, settings.snapshot_hour, settings.zone, target.snapshot_through)
+        due = due_snapshot(now, settings.snapshot_hour, settings.zone, target.position.snapshot_through)
         if due is not None and target.state == "ok":
             self._files.begin_snapshot(target, progress, now, due)
         elif export_is_due(target, progress, now):
@@ -177,19 +177,26 @@ class Compactor:
             self._files.begin_export(target, progress, now)
 
     def _publish(self, target: TargetRow, progress: Progress, now: datetime) -> None:
-        if target.urgent:
+        if target.outstanding.urgent:
             self._tell(publish_urgent_delta(self._connection, target.target_id, now), target, progress, now)
         settle = self._settings.settle_seconds
-        midnight = local_day(now, target.settings.zone) > (target.dated_through or date.min)
-        settled_for = target.settling is not None and target.settling >= settle
-        if target.urgent or target.recompute or target.review or target.repair or midnight or settled_for:
+        midnight = local_day(now, target.settings.zone) > (target.position.dated_through or date.min)
+        settled_for = target.outstanding.settling is not None and target.outstanding.settling >= settle
+        if (
+            target.outstanding.urgent
+            or target.outstanding.recompute
+            or target.outstanding.review
+            or target.outstanding.repair
+            or midnight
+            or settled_for
+        ):
             self._tell(publish_delta(self._connection, target.target_id, now, settle), target, progress, now)
 
     def _tell(self, publication: Publication | None, target: TargetRow, progress: Progress, now: datetime) -> None:
         self._metrics.delta_attempts.inc()
         if publication is not None:
             self._pace.within(AT_ONCE)  # for what has come to rest meanwhile; its notification was long ago
-        elif target.state == "ok" and not target.open:
+        elif target.state == "ok" and not target.owner.open:
             self._pace.within(SOON)
         if publication is None or not publication.entries:
             return
@@ -214,7 +221,7 @@ class Compactor:
     def _watch(self, targets: list[TargetRow]) -> None:
         for state in TARGET_STATES:
             self._metrics.targets.labels(state).set(sum(target.shown_state == state for target in targets))
-        self._metrics.delta_seq.set(max((target.head_seq or 0 for target in targets), default=0))
+        self._metrics.delta_seq.set(max((target.position.head_seq or 0 for target in targets), default=0))
 
     def _count(self) -> None:
         self._metrics.pending_changes.set(published_store.pending_changes_count(self._connection))
@@ -235,7 +242,7 @@ class Compactor:
         """Remove what is past its time."""
         before = now - timedelta(days=self._settings.retention_days)
         for target in targets:
-            if target.has_snapshot and not self._check.stands_still(target, now):
+            if target.position.has_snapshot and not self._check.stands_still(target, now):
                 self._expire(target, before, now)
         published_store.delete_published_changes(self._connection)
         notice_store.forget(self._connection, before)

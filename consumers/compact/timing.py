@@ -41,7 +41,9 @@ class Pace:
         within, self._within = self._within, IDLE_SECONDS
         settle = self._settle_seconds
         settle_waits = [
-            settle - t.settling for t in targets if t.settling is not None and t.settling < settle and t.state == "ok"
+            settle - t.outstanding.settling
+            for t in targets
+            if t.outstanding.settling is not None and t.outstanding.settling < settle and t.state == "ok"
         ]
         return max(AT_ONCE, min([*settle_waits, within]))
 
@@ -74,6 +76,6 @@ def export_is_due(target: TargetRow, progress: Progress, now: datetime) -> bool:
     """Whether the file at the target's fixed path is behind, and may be written again."""
     return (
         target.settings.export_path is not None
-        and target.head_seq != progress.exported_seq
+        and target.position.head_seq != progress.exported_seq
         and passed(progress.exported_at, _EXPORT_EVERY, now)
     )

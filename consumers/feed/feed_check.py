@@ -36,13 +36,13 @@ class FeedCheck:
         """Whether nothing must be written for a target that has been published."""
         last = self._looked.get(target.target_id)
         if last is not None and timedelta() <= now - last < self._every:
-            return target.halt_reason is not None
+            return target.position.halt_reason is not None
         self._looked[target.target_id] = now
         found = self._examine(target)
         if found is not None:
             name = target.settings.name
             log.error("target stands still", target=name, owner=target.owner_id, reason=text_of(found, name))
-        elif target.halt_reason is not None:
+        elif target.position.halt_reason is not None:
             log.info("target goes on", target=target.settings.name, owner=target.owner_id)
         return found is not None
 
@@ -51,14 +51,14 @@ class FeedCheck:
         with self._connection.transaction():
             locked = lock_target(self._connection, target.target_id)
             if locked is None:
-                return target.halt_reason
+                return target.position.halt_reason
             return examine(self._connection, locked, feed_directory(self._root, locked))
 
 
 def examine(connection: Connection, target: TargetRow, directory: FeedDirectory) -> HaltReason | None:
     """See whether the feed may be written to, in a transaction that holds the target's lock, and keep the answer."""
     found = _find(connection, target, directory)
-    if found != target.halt_reason:
+    if found != target.position.halt_reason:
         connection.execute("update imsfeed.target set halt_reason = %s where target_id = %s", (found, target.target_id))
     return found
 
@@ -70,7 +70,7 @@ def _find(connection: Connection, target: TargetRow, directory: FeedDirectory) -
         return HaltReason.UNREADABLE
     if manifest is not None and (found := contradiction(manifest, _recorded(connection, target, manifest))) is not None:
         return found
-    if target.announced and (manifest is None or not _newest_are_there(connection, target, directory.path)):
+    if target.position.announced and (manifest is None or not _newest_are_there(connection, target, directory.path)):
         return HaltReason.FILES_MISSING
     return None
 
@@ -84,10 +84,10 @@ def _recorded(connection: Connection, target: TargetRow, manifest: Manifest) -> 
     ).fetchone()
     former, delta, snapshot = row or ((), None, None)
     return Recorded(
-        epoch=target.epoch,
+        epoch=target.position.epoch,
         former_epochs=frozenset(former),
-        head_seq=target.head_seq,
-        head_sha256=target.head_sha256,
+        head_seq=target.position.head_seq,
+        head_sha256=target.position.head_sha256,
         delta_sha256=delta,
         snapshot_sha256=snapshot,
     )

@@ -59,8 +59,8 @@ def republish(
         for seq in shown(numbers):
             directory.link(delta_path(seq), _bytes(connection, target_id, seq))
         _delete_missing_snapshots(connection, target_id, directory)
-        _settle(connection, target, by, "republished", target.epoch, target.epoch)
-        has_snapshot = read_target(connection, target_id).has_snapshot
+        _settle(connection, target, by, "republished", target.position.epoch, target.position.epoch)
+        has_snapshot = read_target(connection, target_id).position.has_snapshot
     path = None if has_snapshot else take_snapshot(connection, root, target_id, now).path
     return _finished(connection, root, target_id, now, len(numbers), path)
 
@@ -81,10 +81,12 @@ def begin_epoch(connection: Connection, root: Path, target_id: int, now: datetim
     with connection.transaction():
         target = _locked(connection, target_id)
         directory = _folder(root, target)
-        former = {target.epoch, *_epoch_in(directory)}
-        seq = max(directory.highest_seq(), target.head_seq or 0) + 1
+        former = {target.position.epoch, *_epoch_in(directory)}
+        seq = max(directory.highest_seq(), target.position.head_seq or 0) + 1
         _delete_history(connection, target_id, former, seq, now)
-        _settle(connection, target, by, "epoch", target.epoch, read_target(connection, target_id).epoch)
+        _settle(
+            connection, target, by, "epoch", target.position.epoch, read_target(connection, target_id).position.epoch
+        )
     path = take_snapshot(connection, root, target_id, now).path
     publish_delta(connection, target_id, now, settle_seconds=0)
     return _finished(connection, root, target_id, now, 0, path)
@@ -92,7 +94,7 @@ def begin_epoch(connection: Connection, root: Path, target_id: int, now: datetim
 
 def _locked(connection: Connection, target_id: int) -> TargetRow:
     target = lock_target(connection, target_id, wait=True) or read_target(connection, target_id)
-    if target.head_seq is None:
+    if target.position.head_seq is None:
         raise FeedError(
             f"target {target.settings.name} was never published: its owner's facts have not arrived; compact publishes"
             " it once they have"
@@ -102,7 +104,7 @@ def _locked(connection: Connection, target_id: int) -> TargetRow:
 
 def _folder(root: Path, target: TargetRow) -> FeedDirectory:
     """The target's folder, created if it is lost, and without a manifest that cannot be read."""
-    directory = FeedDirectory(root, target.orgnr or "", target.settings.name)
+    directory = FeedDirectory(root, target.position.orgnr or "", target.settings.name)
     try:
         directory.manifest()
     except FeedError:
@@ -111,9 +113,9 @@ def _folder(root: Path, target: TargetRow) -> FeedDirectory:
 
 
 def _see_that_nothing_is_newer(target: TargetRow, directory: FeedDirectory) -> None:
-    if target.halt_reason in {HaltReason.AHEAD, HaltReason.UNKNOWN_EPOCH}:
-        raise FeedError(f"target {target.settings.name}: {text_of(target.halt_reason, target.settings.name)}")
-    if directory.highest_seq() > (target.head_seq or 0):
+    if target.position.halt_reason in {HaltReason.AHEAD, HaltReason.UNKNOWN_EPOCH}:
+        raise FeedError(f"target {target.settings.name}: {text_of(target.position.halt_reason, target.settings.name)}")
+    if directory.highest_seq() > (target.position.head_seq or 0):
         raise FeedError(f"target {target.settings.name}: {text_of(HaltReason.AHEAD, target.settings.name)}")
 
 
@@ -178,6 +180,10 @@ def _finished(
     written = write_manifest(connection, root, target_id, now, wait=True)
     target = read_target(connection, target_id)
     if not written:
-        why = "" if target.halt_reason is None else f": {text_of(target.halt_reason, target.settings.name)}"
+        why = (
+            ""
+            if target.position.halt_reason is None
+            else f": {text_of(target.position.halt_reason, target.settings.name)}"
+        )
         raise FeedError(f"the manifest of target {target.settings.name} was not written{why}")
-    return Republished(target.epoch, target.head_seq or 0, deltas, snapshot)
+    return Republished(target.position.epoch, target.position.head_seq or 0, deltas, snapshot)

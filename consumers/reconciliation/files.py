@@ -18,7 +18,7 @@ def check_files(connection: Connection, root: Path, target: TargetRow) -> Checke
     A file that is not what was recorded cannot be mended from here: it is not touched, and a person must look. Where
     all files are whole and yet do not add up, ``broken_at`` names the snapshot.
     """
-    folder = root / (target.orgnr or "") / target.settings.name
+    folder = root / (target.position.orgnr or "") / target.settings.name
     while True:
         earlier, later = results_store.last_two_snapshots(connection, target.target_id)
         if later is None:

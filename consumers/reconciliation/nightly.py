@@ -80,8 +80,8 @@ class NightlyReconciliation:
     def _is_due(self, target: TargetRow, now: datetime) -> bool:
         if (
             target.state == "disabled"
-            or not target.has_snapshot
-            or target.reconciled_through == target.snapshot_through
+            or not target.position.has_snapshot
+            or target.position.reconciled_through == target.position.snapshot_through
         ):
             return False
         running = self._running.get(target.target_id)
@@ -98,7 +98,7 @@ class NightlyReconciliation:
         try:
             with sessions.connect(self._settings.state(), "reconciliation") as connection:
                 current = read_target(connection, target.target_id)
-                if current.reconciled_through == current.snapshot_through:
+                if current.position.reconciled_through == current.position.snapshot_through:
                     return
                 self._metrics.reconciliation_attempts.inc()
                 found = reconcile(

@@ -65,7 +65,7 @@ def reconcile(
         begin_epoch(connection, settings.feed_directory, target_id, now, "the nightly proof")
         files = msgspec.structs.replace(files, repair=_NEW_EPOCH)
     found = [files, rules, source]
-    results_store.keep(connection, target_id, found, target.snapshot_through, now)
+    results_store.keep(connection, target_id, found, target.position.snapshot_through, now)
     return found
 
 

@@ -92,8 +92,8 @@ class SourceReader:
         if allowed != (True,):
             return False
         self._connection.execute(
-            "insert into imsfeed.resync (owner_id, requested_at, requested_by) select %(owner)s, now(), 'reconciliation'"
-            " where not exists (select from imsfeed.resync r where r.owner_id = %(owner)s"
+            "insert into imsfeed.resync (owner_id, requested_at, requested_by)"
+            " select %(owner)s, now(), 'reconciliation' where not exists (select from imsfeed.resync r where r.owner_id = %(owner)s"
             " and to_jsonb(r) ->> 'done_at' is null)",
             {"owner": owner_id},
         )

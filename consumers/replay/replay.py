@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from consumers.database.targets_table import named
+from consumers.database.targets_table import OwnerState, named, valid_orgnr
 from consumers.facts.pending_changes import LONGEST_WAIT
 from consumers.materialize.batch import Message, Outcome, Refused, read_batch
 from consumers.materialize.facts_store import changed_keys
@@ -147,7 +147,7 @@ class Replay:
         self._refused.update(one.reason for one in refused)
         for (_, key), row in outcome.rows.items():
             for feed in self._of(key.owner_id):
-                feed.hear(row.committed_at)
+                feed.changes.committed(row.committed_at)
 
     def _set(self, line: SettingsLine) -> None:
         try:
@@ -155,11 +155,11 @@ class Replay:
             settings = changed(row.settings, line.set)
         except InvalidSettingsError as error:
             raise EventsFileError(self._name, line.number, str(error)) from None
-        self._feeds[row.target_id - 1].change(settings=settings)
+        self._feeds[row.target_id - 1].target.set(settings)
         self._changed({row.owner_id}, line.at)
 
     def _of(self, owner_id: int) -> list[ReplayedFeed]:
-        return [feed for feed in self._feeds if feed.row.owner_id == owner_id]
+        return [feed for feed in self._feeds if feed.target.settings.owner == owner_id]
 
     def _changed(self, owners: Iterable[int], at: datetime) -> None:
         """Something of these owners has changed just now."""
@@ -199,7 +199,7 @@ class Replay:
         moments = [rest.due for rest in self._unsettled.values() if rest.due < settled_before]
         for feed in self._feeds:
             if feed.published:
-                settings = feed.row.settings
+                settings = feed.target.settings
                 moments += [next_midnight(now, settings.zone)]
                 moments += [next_snapshot(now, settings.snapshot_hour, settings.zone)]
         moment = min(moments, default=None)
@@ -210,18 +210,19 @@ class Replay:
         open_owners = self._facts.open_owners()
         facts_of = cache(self._facts.facts)
         for feed in self._feeds:
-            feed.owner_has(self._facts.orgnr(feed.row.owner_id))
-            feed.change(open=feed.row.owner_id in open_owners)
+            owner_id = feed.target.settings.owner
+            feed.owner = OwnerState(self._facts.orgnr(owner_id), owner_id in open_owners)
             self._step_one(feed, facts_of, now)
 
     def _step_one(self, feed: ReplayedFeed, facts_of: Callable[[int], Facts], now: datetime) -> None:
-        owner_id, state = feed.row.owner_id, feed.row.state
-        ready = not feed.row.open and (feed.asked or feed.is_new_day(now))
+        owner_id, state = feed.target.settings.owner, feed.row.state
+        ready = not feed.owner.open and (feed.asked or feed.is_new_day(now))
         if ready and owner_id in self._unsettled:
             return  # a move may be half made; its other half, or its rest, comes in a moment
-        if state == "waiting" and ready and feed.row.owner_orgnr is not None:
+        has_orgnr = valid_orgnr(feed.owner.registered, feed.target.settings) is not None
+        if state == "waiting" and ready and has_orgnr:
             feed.publish_first(facts_of(owner_id), now)
         elif state == "ok":
             if ready:
-                feed.publication(facts_of(owner_id), now)
+                feed.publish(facts_of(owner_id), now)
             feed.snapshot_if_due(now)

@@ -43,9 +43,9 @@ def _target(area: Area, connection: Connection, target: TargetRow) -> Findings:
     yield area.judge(name, not fix, target.state, fix, otherwise="wrong" if target.state == "stale" else "warning")
     if warning := settings_warning(target.settings):
         yield area.warning(f"{name} hours", warning, "as it says")
-    if target.has_snapshot:
-        missing = snapshot_is_missing(target.settings, target.snapshot_through, datetime.now(UTC))
-        text = "is overdue" if missing else f"taken through {target.snapshot_through}"
+    if target.position.has_snapshot:
+        missing = snapshot_is_missing(target.settings, target.position.snapshot_through, datetime.now(UTC))
+        text = "is overdue" if missing else f"taken through {target.position.snapshot_through}"
         yield area.judge(f"{name} snapshot", not missing, text, "start compact; if it runs, see its log")
     for reconciliation in latest(connection, target.target_id):
         if reconciliation.outcome in {"differs", "unfinished"}:

@@ -31,7 +31,7 @@ class Importer:
     """
 
     def __init__(self, target: Target, folder: FeedFolder, lived: Lived) -> None:
-        self._owner = target.row.owner_id
+        self._owner = target.settings.owner
         self._folder = folder
         self._lived = lived
         self._at: dict[tuple[int, str], int] = {}
@@ -151,18 +151,18 @@ def watched_in(state: Mapping[RecordKey, Record], path: str) -> dict[str, object
 def at_rest(source: Source, state: MemoryState, broker: Broker, now: datetime) -> None:
     """See that everything has come to what the source's rows say now."""
     for target in state.targets:
-        facts, row = source.facts(target.row.owner_id), target.row
+        facts, settings, position = source.facts(target.settings.owner), target.settings, target.position
         if state.owner_facts(target) != facts:
-            raise ViolationError(f"the facts of owner {row.owner_id} are not the source's rows")
-        today = max(local_day(now, row.settings.zone), row.dated_through or local_day(now, row.settings.zone))
+            raise ViolationError(f"the facts of owner {settings.owner} are not the source's rows")
+        today = max(local_day(now, settings.zone), position.dated_through or local_day(now, settings.zone))
         roster = roster_of(
-            facts, row.settings, orgnr=row.orgnr or "", today=today, persons=facts.persons, groups=facts.groups
+            facts, settings, orgnr=position.orgnr or "", today=today, persons=facts.persons, groups=facts.groups
         )
-        expected = {key: fragment(record, dialect=row.settings.dialect) for key, record in roster.records.items()}
-        if row.settings.dialect == "ims" and target.published != expected:
-            raise ViolationError(f"{row.settings.name} is told {_difference(target.published, expected)}")
+        expected = {key: fragment(record, dialect=settings.dialect) for key, record in roster.records.items()}
+        if settings.dialect == "ims" and target.published != expected:
+            raise ViolationError(f"{settings.name} is told {_difference(target.published, expected)}")
         if target.published.keys() != expected.keys():
-            raise ViolationError(f"{row.settings.name} is told {_difference(target.published, expected)}")
+            raise ViolationError(f"{settings.name} is told {_difference(target.published, expected)}")
     if broker.truncates:
         for partition, log in enumerate(broker.log):
             _see_that_truncates_are_refused(partition, log, state)
@@ -180,8 +180,8 @@ def _see_that_truncates_are_refused(partition: int, log: list[Message], state: M
 
 def importer_is_up_to_date(importer: Importer, target: Target) -> None:
     """See that the files have led to what is recorded as told."""
-    if importer.seq != target.row.head_seq or importer.state.keys() != target.published.keys():
-        raise ViolationError(f"{target.row.settings.name}: the files lead elsewhere than to what is recorded as told")
+    if importer.seq != target.position.head_seq or importer.state.keys() != target.published.keys():
+        raise ViolationError(f"{target.settings.name}: the files lead elsewhere than to what is recorded as told")
 
 
 def folder_holds_together(folder: FeedFolder) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
+from consumers.database.targets_table import valid_orgnr
 from consumers.facts.pending_changes import settled
 from ims.targets.schedule import due_snapshot, local_day
 from tests.simulation.feed_folder import FeedFolder
@@ -38,7 +39,7 @@ class Compactor:
 
     def begin(self, what: str, target: Target, now: datetime) -> None:
         """Take up one of the choices."""
-        row, folder, session = target.row, self._folders[target.row.target_id], self._session
+        folder, session = self._folders[target.number], self._session
         if what == "first publication":
             steps = compact.publish_first(self._state, target, session, now)
         elif what == "cut":
@@ -47,8 +48,8 @@ class Compactor:
         elif what == "manifest":
             steps = compact.manifest(self._state, target, folder, session, now)
         else:
-            settings = row.settings
-            day = due_snapshot(now, settings.snapshot_hour, settings.zone, row.snapshot_through)
+            settings = target.settings
+            day = due_snapshot(now, settings.snapshot_hour, settings.zone, target.position.snapshot_through)
             scheduled = day if target.snapshots else None
             steps = compact.snapshot(self._state, target, folder, session, now, scheduled)
         self._work = _Work(target, steps)
@@ -93,26 +94,30 @@ class Compactor:
     def _due(self, target: Target, now: datetime) -> list[str]:
         row = self._state.read(target)
         if row.state == "waiting":
-            return [] if row.open or row.owner_orgnr is None else ["first publication"]
+            return (
+                []
+                if row.owner.open or valid_orgnr(row.owner.registered, row.settings) is None
+                else ["first publication"]
+            )
         if not target.snapshots:
             return ["snapshot"]
-        written = self._folders[row.target_id].manifest
+        written = self._folders[target.number].manifest
         due = ["manifest"] if compact.expired_manifest(row, written, now, _MANIFEST_EVERY) else []
         if compact.is_due(row, now, SETTLE_SECONDS):
             due.append("cut")
-        day = due_snapshot(now, row.settings.snapshot_hour, row.settings.zone, row.snapshot_through)
+        day = due_snapshot(now, row.settings.snapshot_hour, row.settings.zone, row.position.snapshot_through)
         return [*due, "snapshot"] if day is not None and row.state == "ok" else due
 
     def _notice_cut(self, target: Target, now: datetime) -> None:
         row = self._state.read(target)
-        if row.open:
+        if row.owner.open:
             self._happened("a cut waits for the rest of a transaction")
         if target.locked_by is not None:
             self._happened("a target was locked by another compactor")
-        if local_day(now, row.settings.zone) > (row.dated_through or date.min):
+        if local_day(now, row.settings.zone) > (row.position.dated_through or date.min):
             self._happened("a day has ended")
         changes = self._state.changes(target)
-        taken = settled(changes, SETTLE_SECONDS, after=row.changes_through)
+        taken = settled(changes, SETTLE_SECONDS, after=row.position.changes_through)
         if any(m.kind == "person" and m.change_id <= taken.through and m.id not in taken.persons for m in changes):
             self._happened("a person was left to the next cut")
 

@@ -134,7 +134,7 @@ class PathActions:
         world = self._world
         target = world.chance.choice(world.state.targets)
         choices = [one for one in _SETTINGS if not (world.administration.renumbers and "person_id" in one)]
-        settings = changed(target.row.settings, world.chance.choice(choices))
-        if target.locked_by is None and settings != target.row.settings:
+        settings = changed(target.settings, world.chance.choice(choices))
+        if target.locked_by is None and settings != target.settings:
             world.state.apply_settings(target, settings)
             world.note("settings were changed")

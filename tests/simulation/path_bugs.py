@@ -19,7 +19,7 @@ from producers.source.pgoutput import UNCHANGED, Delete, Truncate
 from tests.simulation import capture
 from tests.simulation.materializer import Materializer
 from tests.simulation.planting import Bugs
-from tests.support.memory.state import MarkedFacts
+from tests.support.memory.state import ChangingFacts
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 BUGS = Bugs()
@@ -76,7 +76,7 @@ def epoch_repeats_after_a_restore(patch: pytest.MonkeyPatch) -> None:
 def marks_are_lost_at_a_crash(patch: pytest.MonkeyPatch) -> None:
     """Committed apart from the facts: a process that dies between has made none."""
     unmade: list[Any] = []
-    make, apply, die = MarkedFacts.change, Materializer.apply, Materializer.die
+    make, apply, die = ChangingFacts.change, Materializer.apply, Materializer.die
 
     def apply_and_mark(self: Materializer) -> None:
         apply(self)
@@ -89,7 +89,7 @@ def marks_are_lost_at_a_crash(patch: pytest.MonkeyPatch) -> None:
         unmade.clear()
         die(self, committed=committed)
 
-    patch.setattr(MarkedFacts, "change", lambda _, changes: unmade.append(changes))
+    patch.setattr(ChangingFacts, "change", lambda _, changes: unmade.append(changes))
     patch.setattr(Materializer, "apply", apply_and_mark)
     patch.setattr(Materializer, "die", die_between)
 
@@ -160,12 +160,12 @@ def load_is_taken_for_complete_at_once(patch: pytest.MonkeyPatch) -> None:
 @BUGS.enter
 def person_who_left_a_group_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
     """Marks only whom the row points to now, and not whom it pointed to before."""
-    real = MarkedFacts._marks
+    real = ChangingFacts._changed
 
-    def only_now(self: MarkedFacts, _before: object, *others: Any) -> Any:
+    def only_now(self: ChangingFacts, _before: object, *others: Any) -> Any:
         return real(self, {table: {} for table in Table}, *others)
 
-    patch.setattr(MarkedFacts, "_marks", only_now)
+    patch.setattr(ChangingFacts, "_changed", only_now)
 
 
 def _positions(patch: pytest.MonkeyPatch, **fields: int) -> None:

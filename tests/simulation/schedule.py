@@ -114,7 +114,9 @@ class Schedule:
             elif choose(compactor, world.now, world.chance):
                 moved = True
         rows = [world.state.read(target) for target in world.state.targets]
-        return moved or any(row.state == "ok" and not row.open and row.settling is not None for row in rows)
+        return moved or any(
+            row.state == "ok" and not row.owner.open and row.outstanding.settling is not None for row in rows
+        )
 
     def _move_capture(self) -> bool:
         world = self._world

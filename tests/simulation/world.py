@@ -55,10 +55,10 @@ class World:
         self.state = MemoryState([a_target(owner=owner, name=f"lms{owner}") for owner in OWNERS], lambda: self.now)
         facts = FactsChecker(self.state, self.source.versions)
         self.materializers = [Materializer(self.state, self.broker, facts, self.note) for _ in range(2)]
-        self.folders = {target.row.target_id: FeedFolder() for target in self.state.targets}
+        self.folders = {target.number: FeedFolder() for target in self.state.targets}
         self.compactors = [Compactor(self.state, self.folders, self.note) for _ in range(2)]
         self.importers = [
-            Importer(target, self.folders[target.row.target_id], self.source.lived) for target in self.state.targets
+            Importer(target, self.folders[target.number], self.source.lived) for target in self.state.targets
         ]
 
     def note(self, what: str) -> None:

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 
 from consumers.compact.timing import AT_ONCE
 from consumers.database.notifications import CHANNEL
-from consumers.facts import facts_reader, suppressions
+from consumers.facts import suppressions
+from consumers.publication import gathering
 from consumers.publication.first_publication import publish_first
 from consumers.published import published_store
 from ims.records.vocabulary import RecordKind
@@ -46,7 +47,7 @@ WANTED = {
 
 @pytest.fixture(autouse=True)
 def parts_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facts_reader, "_CHUNK", 2)
+    monkeypatch.setattr(gathering, "CHUNK", 2)
 
 
 @pytest.fixture
@@ -148,7 +149,7 @@ def test_a_twin_in_another_part_is_suppressed_as_well(pipeline: Pipeline) -> Non
         "insert into imsfeed.suppression (owner_id, person_id, kind, ordered_by, known)"
         " values (1, 6, 'suppressed', 'test', true)"
     )
-    assert suppressions.in_force(pipeline.connection, 1, "suppressed", [1, 6]) == {6}
+    assert suppressions.in_force(pipeline.connection, 1, [1, 6])["suppressed"] == {6}
     pipeline.compact()
     published = {person for kind, _, _, person, _, _ in is_told(pipeline) if kind == 1}
     assert published == {3, 4, 5}, "1 and 6 are suppressed, 2 and 7 have one national id"

@@ -84,7 +84,7 @@ def written_anew(pipeline: Pipeline, how: Callable[..., Any] = republish) -> Man
 def stands_still(pipeline: Pipeline, why: HaltReason, minutes: int = 1) -> None:
     pipeline.compact(minutes=minutes)
     row = target(pipeline)
-    assert (row.halt_reason, row.state) == (why, "stale")
+    assert (row.position.halt_reason, row.state) == (why, "stale")
     (status,) = report(pipeline.connection).targets
     assert "imsfeed republish lms" in (status.halt_reason or "")
     assert pipeline.metrics.targets.labels("stale")._value.get() == 1
@@ -101,7 +101,7 @@ class TestRestoredDatabase:
         stands_still(restored, HaltReason.AHEAD)
         stands_still(restored, HaltReason.AHEAD, minutes=30)
         assert files(restored.folder()) == before
-        assert target(restored).head_seq == 2, "no number was given a second time"
+        assert target(restored).position.head_seq == 2, "no number was given a second time"
 
     def test_no_snapshot_is_taken_of_it(self, set_back: Callable[[], Pipeline]) -> None:
         restored = set_back()

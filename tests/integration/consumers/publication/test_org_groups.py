@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from consumers.database import targets_table
-from consumers.facts import facts_reader
 from consumers.facts.pending_changes import Pending
+from consumers.publication.gathering import Gatherer
+from consumers.publication.postgres_view import PostgresView
+from ims.publication.gathered import Terms
 from ims.records.model import GroupRecord, MemberRecord
 from ims.records.vocabulary import RecordKind, RecStatus, RoleType
 from tests.support.builders import ORGNR, a_group, a_person, a_school, an_employee, an_enrolment, an_owner
@@ -128,7 +130,8 @@ def test_members_of_a_school_that_goes_are_looked_at_even_if_nothing_leads_to_th
     pending = Pending(
         0, everything=False, schools=frozenset({2}), persons=frozenset(), groups=frozenset(), oldest_event_at=None
     )
-    assert facts_reader.affected(with_schools.connection, target, pending, None).persons == [2]
+    terms = Terms(target.settings, ORGNR, with_schools.now.date())
+    assert Gatherer(PostgresView(with_schools.connection, target), terms).affected(pending, None).persons == [2]
 
 
 def test_a_school_that_takes_a_groups_id_takes_the_group_out_and_gives_it_back(pipeline: Pipeline) -> None:

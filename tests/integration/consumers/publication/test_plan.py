@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from consumers.database import sessions
 from consumers.database.targets_table import find_target
-from consumers.publication import plan as planning
+from consumers.publication import gathering
 from consumers.publication.plan import Excluded, Plan, plan
 from deploy.cli import app
 from ims.errors import InvalidSettingsError
@@ -184,7 +184,7 @@ def test_it_is_the_same_in_parts_of_whatever_size(
     pipeline.commit(a_person(5, national_id=a_birth_number(1)), an_enrolment(9, person=5))
     assert said(planned(pipeline))["person", "changed"] == (1, [1], [])
     whole = planned(pipeline, group_id="{code}", dialect="pifu")
-    monkeypatch.setattr(planning, "_CHUNK", size)
+    monkeypatch.setattr(gathering, "CHUNK", size)
     seen: list[tuple[int, int]] = []
     row = find_target(pipeline.connection, "lms")
     settings = changed(row.settings, {"group_id": "{code}", "dialect": "pifu"})

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from consumers.database import targets_table
-from consumers.publication import plan as planning
+from consumers.publication import gathering
 from consumers.publication.plan import Plan, plan
 from ims.records.vocabulary import RecordKind
 from ims.source.facts import Facts
@@ -86,7 +86,7 @@ def test_the_next_cut_does_what_the_plan_has_said(
     second: TargetSettings,
 ) -> None:
     emptied(state_dsn)
-    monkeypatch.setattr(planning, "_CHUNK", 2)
+    monkeypatch.setattr(gathering, "CHUNK", 2)
     pipeline = Pipeline(state_dsn, next(folders))
     try:
         targets_table.apply_settings(pipeline.connection, [first], "test")

@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ims.holds.limits import DAY, HOUR, Departure, Limits, PublishedCounts, Verdict, judge
+from ims.holds.limits import DAY, HOUR, Departure, Limits, PublishedCounts, Verdict, enough_to_count, judge
 from ims.holds.losses import Cause, Loss, Waits
 from tests.support.builders import a_target
 
@@ -13,19 +15,11 @@ NOW = datetime(2026, 10, 15, 10, tzinfo=UTC)
 MANY: dict[str, Any] = {
     f"hold_{window}_{what}": 1000 for window in ("hour", "day") for what in ("persons", "teachers", "id_changes")
 }
-NOBODY = PublishedCounts(lambda _: 0, lambda _: 0)
+NOBODY = PublishedCounts()
 LEAVES = Loss(gone=True, last=True, groups=("group-1",))
 TEACHER = Loss(last=True, groups=("group-1",), teacher=True)
 CHANGES = Loss(groups=("group-1",), id_changed=True)
 MOVES = Loss(groups=("group-1",))
-
-
-def never_asked(_: int) -> int:
-    raise AssertionError("counting everybody is costly, and was not needed")
-
-
-def published(persons: int = 0, teachers: int = 0) -> PublishedCounts:
-    return PublishedCounts(lambda _: persons, lambda _: teachers)
 
 
 def left(count: int, ago: timedelta, **more: Any) -> list[Departure]:
@@ -54,7 +48,8 @@ def waits(numbers: dict[int, Loss], cause: Cause, *, approved: bool = False) -> 
 
 
 def test_as_many_as_the_limit_may_leave_and_nobody_is_counted_for_that() -> None:
-    found = verdict(some(10, LEAVES), published=PublishedCounts(never_asked, never_asked))
+    found = verdict(some(10, LEAVES))
+    assert enough_to_count(a_target(), some(10, LEAVES), []) == PublishedCounts(0, 0)
     assert found.waits == {}
     assert [departure.person for departure in found.departures] == list(range(1, 11))
 
@@ -67,19 +62,45 @@ def test_one_more_than_the_limit_and_all_of_the_cut_wait() -> None:
 
 @pytest.mark.parametrize(("persons", "held"), [(110, False), (109, True)])
 def test_the_percentage_of_those_told_counts_where_it_is_more(persons: int, held: bool) -> None:
-    assert bool(verdict(some(11, LEAVES), published=published(persons)).waits) is held
+    assert bool(verdict(some(11, LEAVES), published=PublishedCounts(persons)).waits) is held
 
 
-@pytest.mark.parametrize(("persons", "held"), [(1_000_000, False), (110, False), (109, True)])
-def test_nobody_is_counted_beyond_what_the_percentage_needs(persons: int, held: bool) -> None:
-    asked = []
+def test_persons_are_counted_no_further_than_the_percentage_needs() -> None:
+    assert enough_to_count(a_target(), some(11, LEAVES), []) == PublishedCounts(110, 0)
+    assert enough_to_count(a_target(), some(11, TEACHER), []) == PublishedCounts(110, 55)
 
-    def counted(enough: int) -> int:
-        asked.append(enough)
-        return min(persons, enough)
 
-    assert bool(verdict(some(11, LEAVES), published=PublishedCounts(counted, never_asked)).waits) is held
-    assert set(asked) == {110}
+def test_nothing_is_counted_where_the_percentage_is_zero() -> None:
+    assert enough_to_count(a_target(hold_hour_persons_percent=0, hold_day_persons_percent=0), some(11, LEAVES), []) == (
+        PublishedCounts(0, 0)
+    )
+
+
+@given(
+    losses=st.dictionaries(st.integers(1, 12), st.sampled_from([LEAVES, TEACHER, MOVES])),
+    departures=st.lists(
+        st.builds(
+            Departure,
+            st.integers(1, 20),
+            st.sampled_from([NOW, NOW - HOUR, NOW - 2 * HOUR]),
+            teacher=st.booleans(),
+            id_change=st.booleans(),
+        ),
+        max_size=8,
+    ),
+    published=st.tuples(st.integers(0, 300), st.integers(0, 300)),
+    absolute=st.integers(0, 6),
+    percent=st.integers(0, 60),
+)
+def test_counting_further_than_enough_changes_no_verdict(
+    losses: dict[int, Loss], departures: list[Departure], published: tuple[int, int], absolute: int, percent: int
+) -> None:
+    settings: dict[str, Any] = {f"hold_{w}_{who}": absolute for w in ("hour", "day") for who in ("persons", "teachers")}
+    settings |= {f"{name}_percent": percent for name in settings}
+    enough = enough_to_count(a_target(**settings), losses, departures)
+    counted = PublishedCounts(*map(min, published, enough))
+    whole = verdict(losses, departures, PublishedCounts(*published), **settings)
+    assert verdict(losses, departures, counted, **settings) == whole
 
 
 def test_whoever_keeps_a_membership_is_no_leaver() -> None:
@@ -112,14 +133,14 @@ def test_losses_that_trickle_are_noticed_in_the_day_although_no_hour_has_many() 
 
 @pytest.mark.parametrize(("number", "held"), [(3, False), (4, True)])
 def test_teachers_have_a_limit_of_their_own_and_only_they_wait_for_it(number: int, held: bool) -> None:
-    found = verdict(some(number, TEACHER) | some(2, LEAVES, first=100), published=published(1000, 15))
+    found = verdict(some(number, TEACHER) | some(2, LEAVES, first=100), published=PublishedCounts(1000, 15))
     assert found.waits == (dict.fromkeys(range(1, number + 1), Cause.TEACHERS) if held else {})
     assert {departure.person for departure in found.departures} >= {100, 101}
 
 
 def test_the_percentage_of_teachers_is_that_of_the_teachers_told() -> None:
-    assert verdict(some(4, TEACHER), published=published(0, 20)).waits == {}
-    assert len(verdict(some(4, TEACHER), published=published(1000, 19)).waits) == 4
+    assert verdict(some(4, TEACHER), published=PublishedCounts(0, 20)).waits == {}
+    assert len(verdict(some(4, TEACHER), published=PublishedCounts(1000, 19)).waits) == 4
 
 
 @pytest.mark.parametrize("window", ["hour", "day"])
@@ -148,7 +169,8 @@ def test_an_inferred_loss_waits_even_alone_and_counts_against_no_limit() -> None
 def test_windows_that_pass_release_nobody() -> None:
     losing = some(11, LEAVES)
     assert (
-        verdict(losing, waiting=waits(losing, Cause.PERSONS), published=published(10_000)).waits.keys() == losing.keys()
+        verdict(losing, waiting=waits(losing, Cause.PERSONS), published=PublishedCounts(10_000)).waits.keys()
+        == losing.keys()
     )
 
 
