@@ -1,8 +1,8 @@
 """Publication of a delta in an emergency: persons who must leave immediately are removed, and nothing else happens.
 
 It does not wait until the source's transactions have arrived whole, nor for a changed setting that is worked out or
-held: taking everything away from one person is right whatever else is pending. All the rest, and persons who come back, is
-left to :func:`consumers.publication.delta.publish_delta`.
+held: taking everything away from one person is right whatever else is pending. All the rest is left to
+:func:`consumers.publication.delta.publish_delta`.
 """
 
 from datetime import datetime

@@ -9,6 +9,7 @@ from rich.console import Console
 from consumers.database import sessions
 from consumers.database.targets_table import find_target
 from consumers.reconciliation.results_store import Checked
+from consumers.reconciliation.run import Run
 from consumers.reconciliation.run import reconcile as prove_target
 from ims.errors import FeedError
 from ims.runtime.lifecycle import stop_on_signals
@@ -49,8 +50,7 @@ def reconcile(target: Annotated[str, typer.Argument(help="The target's name, or 
             mapping,
             row.target_id,
             datetime.now(UTC),
-            pause=stop.wait,
-            begun=lambda check: progress.update(f"{row.settings.name}: {_DOES[check]}"),
+            Run(stop.wait, lambda check: progress.update(f"{row.settings.name}: {_DOES[check]}")),
         )
     for one in found:
         _print(one)

@@ -18,7 +18,7 @@ from consumers.reconciliation.facts import FactsComparison
 from consumers.reconciliation.nightly import NightlyReconciliation
 from consumers.reconciliation.results_store import Checked, ReconciliationStatus, latest
 from consumers.reconciliation.rules import check_rules
-from consumers.reconciliation.run import reconcile
+from consumers.reconciliation.run import Run, reconcile
 from consumers.reconciliation.source_reader import SourceReader
 from deploy.cli import app
 from ims.records.model import RecordKey
@@ -85,7 +85,7 @@ class Proved(Pipeline):
 
     def reconcile(self) -> list[Checked]:
         """Prove at once."""
-        return reconcile(self.connection, self.settings, REFERENCE_MAPPING, 1, self.now, pause=lambda _seconds: False)
+        return reconcile(self.connection, self.settings, REFERENCE_MAPPING, 1, self.now, Run(lambda _seconds: False))
 
     def differences(self, check: str) -> float:
         """What the metric says, which is set now and then."""
@@ -387,7 +387,7 @@ def test_without_a_source_to_compare_with_the_check_is_passed_over(state_dsn: st
 def test_a_source_that_is_away_is_unfinished_and_tried_again(pipeline: Proved) -> None:
     nowhere = {"reconcile_source_dsn": "postgresql://proof:secret@127.0.0.1:1/none"}
     settings = pipeline.settings.model_validate(pipeline.settings.model_dump() | nowhere)
-    found = reconcile(pipeline.connection, settings, REFERENCE_MAPPING, 1, pipeline.now, pause=lambda _seconds: False)
+    found = reconcile(pipeline.connection, settings, REFERENCE_MAPPING, 1, pipeline.now, Run(lambda _seconds: False))
     assert found[2].outcome == "unfinished"
     assert "secret" not in str(found)
 
@@ -416,6 +416,6 @@ def test_the_command_proves_at_once_and_exits_with_1_if_anything_differs(
     pipeline.execute("delete from imsfeed.published where kind = 1 and person_id = 3")
     result = CliRunner().invoke(app, ["reconcile", "lms"])
     assert result.exit_code == 1
-    assert "  person 3\n  repair: the next cut compares everything anew\n" in result.stdout
+    assert "  person 3\n  repair: the next publication compares everything again\n" in result.stdout
     status = CliRunner().invoke(app, ["status"], env={"COLUMNS": "200"})
     assert "Proof of 1/lms, rules: differs (1)" in status.stdout

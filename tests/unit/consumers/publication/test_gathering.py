@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from consumers.facts.pending_changes import Days, Pending, looking_at, settled
+from consumers.facts.pending_changes import Days, looking_at, settled
 from consumers.publication.everything import Everything
 from consumers.publication.first_publication import first_position
 from consumers.publication.gathering import Gatherer, Request, gather_urgent
@@ -108,10 +108,10 @@ def waiting(*persons: int, groups: Iterable[str] = ()) -> Waiting:
 
 
 def test_all_who_wait_are_gathered_when_one_of_them_has_changed() -> None:
-    facts = facts_of(*SCHOOL, *some_persons(1, 2, 3, 4))
-    target = published(facts)
+    target = published(facts_of(*SCHOOL, *some_persons(1, 2, 3, 4)))
     target.waiting = waiting(1, 2)
-    found = gathered(facts, target, persons=[1], held=True)
+    now = facts_of(*SCHOOL, a_person(1), a_person(2), *some_persons(3, 4))
+    found = gathered(now, target, persons=[1], held=True)
     assert found.scope.persons == [1, 2]
     assert found.holds is not None
     assert found.holds.waiting.persons.keys() == {1, 2}
@@ -145,6 +145,40 @@ def test_all_who_wait_are_gathered_when_a_person_takes_one_of_their_ids() -> Non
         before, persons={2: a_person(2, national_id=None), 3: a_person(3, national_id=a_birth_number(2))}
     )
     assert {1, 2, 3} <= set(gathered(now, target, persons=[3], held=True).scope.persons)
+
+
+def test_all_who_wait_are_gathered_when_a_waiting_group_is_there_again() -> None:
+    facts = facts_of(*SCHOOL, *some_persons(1, 2, 3))
+    target = published(facts)
+    target.waiting = waiting(1, groups=["org-100000008"])
+    target.settings = a_target(org_groups=True)
+    assert gathered(facts, target, persons=[3], held=True).scope.persons == [1, 3]
+
+
+def test_all_who_wait_are_gathered_for_a_review() -> None:
+    facts = facts_of(*SCHOOL, *some_persons(1, 2, 3))
+    target = published(facts)
+    target.waiting = waiting(1, 2)
+    found = gathered(facts, target, held=True, review=True)
+    assert found.scope.persons == [1, 2]
+
+
+def test_a_waiting_group_is_gathered_even_without_members_where_everything_is() -> None:
+    facts = facts_of(*SCHOOL, *some_persons(1, 2))
+    target = published(facts, org_groups=True)
+    target.waiting = waiting(groups=["school-NO1"])
+    gone = msgspec.structs.replace(facts, schools={})
+    found = gathered(gone, target, held=True, everybody=True)
+    assert found.left_alone == frozenset()
+    assert found.holds is not None
+    assert found.holds.waiting.groups.keys() == {"school-NO1"}
+
+
+def test_the_logins_of_leavers_that_others_have_are_gathered() -> None:
+    people = [a_person(n, feide_name=f"{'ada' if n < 3 else 'ase'}@fjordvik.example") for n in (1, 2, 3)]
+    before = facts_of(*SCHOOL, *people, *(an_enrolment(n, person=n) for n in (1, 2, 3)))
+    now = facts_of(*SCHOOL, *people, an_enrolment(2, person=2))
+    assert gathered(now, published(before), persons=[1, 3]).logins == {"ada@fjordvik.example"}
 
 
 def test_groups_with_one_code_are_gathered_together() -> None:
@@ -195,5 +229,4 @@ def test_schools_bring_in_their_groups_and_employees() -> None:
     gatherer = Gatherer(MemoryView(facts, published(facts)), Terms(a_target(), ORGNR, NOW.date()))
     nothing = settled((), 0, after=0)
     scope = gatherer.affected(msgspec.structs.replace(nothing, schools=frozenset({1})), None)
-    assert isinstance(nothing, Pending)
     assert (scope.persons, scope.groups) == ([1, 2, 5], [1, 2])
