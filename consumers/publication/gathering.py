@@ -246,15 +246,14 @@ def _joined(roster: Roster) -> dict[int, str]:
 def _bears_on(closed: _Closed, held: Held) -> bool:
     """Return whether the scope bears on anything that waits; a hold is always judged whole.
 
-    It bears on a waiting person in scope, on one who was published under an id that a person in scope has now, and on a
-    waiting group that is there again, or of which it or a member is in scope.
+    It bears on a waiting person in scope, which is closed and so has each person whose id another one in scope has now;
+    and on a waiting group that is there again, or of which it or a member is in scope.
     """
-    waiting, roster = held.waiting, closed.roster
-    there = {key.id for key in roster.records if key.kind is RecordKind.GROUP}
+    waiting = held.waiting
+    there = {key.id for key in closed.roster.records if key.kind is RecordKind.GROUP}
     return (
         held.touched
         or not waiting.persons.keys().isdisjoint(closed.scope.persons)
-        or not held.person_ids.isdisjoint(roster.person_ids.values())
         or not waiting.groups.keys().isdisjoint(there)
     )
 

@@ -86,19 +86,14 @@ class PostgresView:
         target_id = self._target.target_id
         waiting = holds_store.waiting(self._connection, target_id)
         if not waiting:
-            return Held(waiting, set(), set(), touched=False)
+            return Held(waiting, set(), touched=False)
         rows = self._connection.execute(
             _HELD.encode(),
-            {
-                "target": target_id,
-                "persons": list(waiting.persons),
-                "groups": list(waiting.groups),
-                "in_scope": array_literal(scope.persons),
-            },
+            {"target": target_id, "groups": list(waiting.groups), "in_scope": array_literal(scope.persons)},
         ).fetchall()
-        groups = {number for kind, _, number in rows if kind == "group" and number is not None}
-        touched = any(kind == "member" for kind, _, _ in rows) or not groups.isdisjoint(scope.groups)
-        return Held(waiting, {id_ for kind, id_, _ in rows if kind == "person"}, groups, touched)
+        groups = {number for member, number in rows if not member and number is not None}
+        touched = any(member for member, _ in rows) or not groups.isdisjoint(scope.groups)
+        return Held(waiting, groups, touched)
 
     def departures(self, now: datetime) -> list[Departure]:
         """As :meth:`View.departures`."""
@@ -132,11 +127,8 @@ union all select person_id, null from imsfeed.published where target_id = %(targ
    and substring(xml from 'sourcedidtype="Old".*?<id>([^<]*)</id>') = any (%(current)s::text[])
 """
 _HELD: Final = """
-select 'person', id, null from imsfeed.published
- where target_id = %(target)s and kind = 1 and person_id = any (%(persons)s)
-union all select 'group', id, group_id from imsfeed.published
- where target_id = %(target)s and kind = 2 and id = any (%(groups)s)
-union all select * from (select 'member', '', null::bigint from imsfeed.published
+select false, group_id from imsfeed.published where target_id = %(target)s and kind = 2 and id = any (%(groups)s)
+union all select * from (select true, null::bigint from imsfeed.published
  where target_id = %(target)s and kind = 3 and id = any (%(groups)s) and person_id = any (%(in_scope)s::bigint[])
  limit 1) member
 """

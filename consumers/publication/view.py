@@ -52,13 +52,11 @@ class Held(msgspec.Struct, frozen=True):
     """What waits at a target, and how a scope bears on it.
 
     Attributes:
-        person_ids: ``sourcedid/id`` that the waiting persons were published under.
         groups: running numbers of the waiting course groups.
         touched: a waiting group, or a person published as a member of one, is in scope.
     """
 
     waiting: Waiting
-    person_ids: set[str]
     groups: set[int]
     touched: bool
 

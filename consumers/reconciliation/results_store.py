@@ -136,7 +136,7 @@ def differing(connection: Connection) -> dict[Check, int]:
 
 
 def oldest_success(connection: Connection) -> datetime | None:
-    """Return the oldest of the times at which each enabled target was last in order; its first snapshot counts as one."""
+    """Return the oldest of the times at which each enabled target was last in order; a first snapshot counts as one."""
     row = connection.execute(_OLDEST_SUCCESS.encode()).fetchone()
     return row[0] if row else None
 

@@ -136,18 +136,13 @@ class MemoryView:
     def held(self, scope: Scope) -> Held:
         """As :meth:`View.held`."""
         waiting, subjects, persons = self._target.waiting, self._target.subjects, frozenset(scope.persons)
-        ids = {
-            key.id
-            for key, (person, _) in subjects.items()
-            if key.kind is RecordKind.PERSON and person in waiting.persons
-        }
         found = (subjects.get(RecordKey(RecordKind.GROUP, id_), (None, None)) for id_ in waiting.groups)
         groups = {group for _, group in found if group is not None}
         touched = not groups.isdisjoint(scope.groups) or any(
             key.kind is RecordKind.MEMBERSHIP and key.id in waiting.groups and person in persons
             for key, (person, _) in subjects.items()
         )
-        return Held(waiting, ids, groups, touched)
+        return Held(waiting, groups, touched)
 
     def departures(self, now: datetime) -> list[Departure]:
         """As :meth:`View.departures`."""

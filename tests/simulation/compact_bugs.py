@@ -37,7 +37,7 @@ def cursor_passes_what_does_not_rest_yet(patch: pytest.MonkeyPatch) -> None:
 
 
 @BUGS.enter
-def half_a_transaction_is_told(patch: pytest.MonkeyPatch) -> None:
+def half_a_transaction_is_published(patch: pytest.MonkeyPatch) -> None:
     real = MemoryState.read
 
     def read_as_whole(self: MemoryState, target: Target) -> TargetRow:
@@ -48,7 +48,7 @@ def half_a_transaction_is_told(patch: pytest.MonkeyPatch) -> None:
 
 
 @BUGS.enter
-def told_without_a_delta(patch: pytest.MonkeyPatch) -> None:
+def published_without_a_delta(patch: pytest.MonkeyPatch) -> None:
     real = Target.store
 
     def store_most(self: Target, decision: Decision, done: Round) -> Deltas:
@@ -64,7 +64,7 @@ def told_without_a_delta(patch: pytest.MonkeyPatch) -> None:
 
 @BUGS.enter
 def number_is_used_again_after_a_crash(patch: pytest.MonkeyPatch) -> None:
-    """Counted from the files that are there, and not in the transaction that takes the number."""
+    """Count from the files that are there, and not in the transaction that takes the number."""
     real = Target.store
 
     def number_after_the_files(self: Target, decision: Decision, done: Round) -> Deltas:
@@ -101,7 +101,7 @@ def manifest_before_its_files(patch: pytest.MonkeyPatch) -> None:
 
 @BUGS.enter
 def zombie_is_not_fenced(patch: pytest.MonkeyPatch) -> None:
-    """What a process does after its session was ended takes effect all the same."""
+    """Let what a process does after its session has ended take effect all the same."""
     patch.setattr(Session, "check", lambda _: None)
 
 
@@ -112,7 +112,7 @@ def target_is_not_locked(patch: pytest.MonkeyPatch) -> None:
 
 @BUGS.enter
 def snapshot_is_not_of_one_view(patch: pytest.MonkeyPatch) -> None:
-    """The number is read first, and what was told later."""
+    """Read the number first, and what was published later."""
     real = compact.snapshot
 
     def two_views(state: MemoryState, target: Target, *others: Any) -> Steps:
@@ -129,24 +129,24 @@ def snapshot_is_not_of_one_view(patch: pytest.MonkeyPatch) -> None:
 
 
 @BUGS.enter
-def moved_id_is_looked_at_in_part(patch: pytest.MonkeyPatch) -> None:
+def moved_id_is_published_in_part(patch: pytest.MonkeyPatch) -> None:
     real = MemoryView.related
     patch.setattr(MemoryView, "related", lambda self, ids: Related(set(), real(self, ids).groups))
 
 
 @BUGS.enter
-def member_of_a_group_that_is_not_told(patch: pytest.MonkeyPatch) -> None:
+def member_of_a_group_that_is_not_published(patch: pytest.MonkeyPatch) -> None:
     real = MemoryView.related
     patch.setattr(MemoryView, "related", lambda self, ids: Related(real(self, ids).persons, set(ids.groups)))
 
 
 @BUGS.enter
-def persons_with_one_national_id_are_looked_at_apart(patch: pytest.MonkeyPatch) -> None:
+def persons_with_one_national_id_are_published_apart(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryView, "with_same_national_id", lambda _, persons: sorted(set(persons)))
 
 
 @BUGS.enter
-def changed_settings_are_not_told(patch: pytest.MonkeyPatch) -> None:
+def changed_settings_are_not_published(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryState, "apply_settings", lambda _, target, settings: setattr(target, "settings", settings))
 
 

@@ -28,7 +28,7 @@ class PathActions:
         self._world, self._chance = world, world.chance
 
     def usual(self) -> list[Action]:
-        """What the processes do."""
+        """Return what the processes do."""
         world, capture = self._world, self._world.capture
         actions = [
             Action(20, lambda: capture.can_start, lambda: capture.start(world.now)),
@@ -44,7 +44,7 @@ class PathActions:
         return actions
 
     def unusual(self) -> list[Action]:
-        """What happens to them."""
+        """Return what happens to them."""
         world, capture = self._world, self._world.capture
         actions = [
             Action(2, lambda: capture.lives, lambda: capture.die("capture was killed")),

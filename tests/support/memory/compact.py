@@ -40,7 +40,7 @@ class Session:
         self.locks: Target | None = None
 
     def lock(self, target: Target) -> bool:
-        """Lock the target's row until :meth:`end`, unless another session has."""
+        """Lock the target's row until :meth:`end`, unless another session has, and return whether it is locked."""
         self.check()
         if target.locked_by not in {None, self}:
             return False
@@ -54,12 +54,12 @@ class Session:
         self.locks = None
 
     def end_by_server(self) -> None:
-        """What time-outs do to a session whose process stands still, or a network that is cut."""
+        """End the session as time-outs do when its process pauses or the network is interrupted."""
         self.lost = True
         self.end()
 
     def check(self) -> None:
-        """Any statement.
+        """Execute any statement.
 
         Raises:
             SessionLostError: the session is no more.
@@ -109,12 +109,12 @@ def publication(state: MemoryState, target: Target, session: Session, now: datet
     draft, deltas = target.copy(), []
     for one in each:
         deltas += draft.store(one.evaluate(state.view(draft), draft.position), one)
-    yield "cut worked out"
+    yield "delta worked out"
     session.check()
     target.commit(draft)
     _record(target, deltas)
     session.end()
-    yield "cut committed" if deltas else "cut without difference"
+    yield "delta committed" if deltas else "nothing to publish"
 
 
 def snapshot(
@@ -188,7 +188,7 @@ def is_due(row: TargetRow, now: datetime, settle_seconds: float) -> bool:
 
 
 def expired_manifest(row: TargetRow, written: Manifest | None, now: datetime, every: timedelta) -> bool:
-    """Whether the manifest says less than is recorded, or is old."""
+    """Return whether the manifest says less than is recorded, or is old."""
     return written is None or written.head_seq != row.position.head_seq or now - written.checked >= every
 
 

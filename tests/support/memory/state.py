@@ -124,15 +124,15 @@ class MemoryState:
         self.targets = [Target(number, settings) for number, settings in enumerate(targets, 1)]
 
     def owner_facts(self, target: Target) -> Facts:
-        """All facts of the target's owner."""
+        """Return all facts of the target's owner."""
         return self.facts.facts(target.settings.owner)
 
     def view(self, target: Target) -> MemoryView:
-        """What a transaction sees of a target and its owner."""
+        """Return what a transaction sees of a target and its owner."""
         return MemoryView(self.owner_facts(target), target)
 
     def read(self, target: Target) -> TargetRow:
-        """The target's row, as :func:`consumers.database.targets_table.read_target`."""
+        """Return the target's row, as :func:`consumers.database.targets_table.read_target`."""
         owner_id = target.settings.owner
         changes = (one for one in self.facts.changes[target.position.changes_through :] if one.owner_id == owner_id)
         oldest = next(changes, None)
@@ -140,7 +140,7 @@ class MemoryState:
         return target.row(OwnerState(self.facts.orgnr(owner_id), owner_id in self.facts.open_owners()), settling)
 
     def changes(self, target: Target) -> list[pending_changes.PendingChange]:
-        """The pending changes that the target has not published."""
+        """Return the pending changes that the target has not published."""
         now = self.clock()
         return [
             pending_changes.PendingChange(

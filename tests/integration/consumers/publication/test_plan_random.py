@@ -76,7 +76,7 @@ def excluded(pipeline: Pipeline) -> dict[tuple[str, str], int]:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=FACTS, after=FACTS, first=SWITCHED_ON, second=SWITCHED_ON)
-def test_the_next_cut_does_what_the_plan_has_said(
+def test_the_next_publication_does_what_the_plan_said(
     state_dsn: str,
     folders: Iterator[Path],
     monkeypatch: pytest.MonkeyPatch,

@@ -129,7 +129,7 @@ def outcomes(found: dict[str, ReconciliationStatus]) -> dict[str, tuple[str, int
 ALL_OK = {"files": ("ok", 0), "rules": ("ok", 0), "source": ("ok", 0)}
 
 
-def test_a_feed_in_order_is_proved_after_every_scheduled_snapshot(pipeline: Proved) -> None:
+def test_a_feed_in_order_is_reconciled_after_every_scheduled_snapshot(pipeline: Proved) -> None:
     attempts = pipeline.metrics.reconciliation_attempts._value.get()
     pipeline.published(an_enrolment(1, person=1, group=1, status="withdrawn"))
     assert outcomes(pipeline.night()) == ALL_OK
@@ -142,7 +142,7 @@ def test_a_feed_in_order_is_proved_after_every_scheduled_snapshot(pipeline: Prov
     assert pipeline.reconciliation().problems == []
 
 
-def test_a_published_record_changed_by_hand_is_told_right_by_the_next_cut(pipeline: Proved) -> None:
+def test_a_record_changed_by_hand_is_published_right_next(pipeline: Proved) -> None:
     pipeline.execute(
         "update imsfeed.published set xml = replace(xml, '>Ada<', '>Eva<') where kind = 1 and person_id = 1"
     )
@@ -163,7 +163,7 @@ def test_a_published_record_changed_by_hand_is_told_right_by_the_next_cut(pipeli
     assert pipeline.differences("rules") == 0
 
 
-def test_a_published_record_that_the_rules_do_not_give_goes_once_it_is_approved(pipeline: Proved) -> None:
+def test_a_record_against_the_rules_is_removed_once_approved(pipeline: Proved) -> None:
     pipeline.execute(
         "insert into imsfeed.published select target_id, kind, 'group-1', member, person_id, 1, xml"
         " from imsfeed.published where kind = 3 and person_id = 2"
@@ -177,7 +177,7 @@ def test_a_published_record_that_the_rules_do_not_give_goes_once_it_is_approved(
     assert [(record.key, status) for record, status in delta] == [(gone, RecStatus.GONE)]
 
 
-def test_a_snapshot_that_is_not_the_sum_begins_a_new_epoch_once(pipeline: Proved) -> None:
+def test_a_snapshot_that_contradicts_its_deltas_begins_one_epoch(pipeline: Proved) -> None:
     epoch = pipeline.manifest().epoch
     pipeline.execute("delete from imsfeed.published where kind = 3 and person_id = 2")
     found = pipeline.night()
@@ -200,7 +200,7 @@ def test_a_snapshot_that_is_not_the_sum_begins_a_new_epoch_once(pipeline: Proved
     assert pipeline.manifest().epoch == published.epoch
 
 
-def test_where_what_is_told_is_right_the_new_epoch_has_nothing_to_repair(pipeline: Proved) -> None:
+def test_a_new_epoch_has_nothing_to_repair_in_right_records(pipeline: Proved) -> None:
     epoch = pipeline.manifest().epoch
     pipeline.execute("update imsfeed.published set xml = replace(xml, 'Ada', 'Eva') where kind = 1 and person_id = 1")
     pipeline.execute("update imsfeed.person set given_name = 'Eva' where id = 1")
@@ -215,9 +215,7 @@ def test_where_what_is_told_is_right_the_new_epoch_has_nothing_to_repair(pipelin
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"<enterprise/>"), Path.unlink])
-def test_a_file_that_was_changed_or_removed_is_left_to_a_person(
-    pipeline: Proved, damage: Callable[[Path], object]
-) -> None:
+def test_a_changed_or_removed_file_is_left_to_a_person(pipeline: Proved, damage: Callable[[Path], object]) -> None:
     pipeline.published(an_enrolment(1, person=1, group=1, status="withdrawn"))
     pipeline.compact(minutes=5)
     pipeline.published(a_group(2, name="Ny"))
@@ -248,9 +246,7 @@ def test_an_altered_snapshot_is_found(pipeline: Proved) -> None:
         ),
     ],
 )
-def test_a_fact_that_is_not_the_sources_is_named_by_table_number_and_column(
-    pipeline: Proved, by_hand: str, said: str
-) -> None:
+def test_a_wrong_fact_is_named_by_table_number_and_column(pipeline: Proved, by_hand: str, said: str) -> None:
     pipeline.execute(by_hand)
     found = pipeline.night()["source"]
     assert (found.outcome, found.details) == ("differs", [said])
@@ -288,7 +284,7 @@ def test_what_is_on_its_way_is_waited_for(pipeline: Proved) -> None:
     assert facts_proof(pipeline, arrives).outcome == "ok"
 
 
-def test_what_changed_after_the_source_was_read_is_looked_at_again(pipeline: Proved) -> None:
+def test_rows_that_changed_meanwhile_are_compared_again(pipeline: Proved) -> None:
     pipeline.connection.execute("update imsfeed.topic_partition set commit_lsn = 1")
     pipeline.progress = pipeline.store.progress(0) or pipeline.progress
     paused: list[float] = []
@@ -303,7 +299,7 @@ def test_what_changed_after_the_source_was_read_is_looked_at_again(pipeline: Pro
     assert len(paused) == 2  # until the position was passed, and before the second look
 
 
-def test_a_row_that_changes_all_the_time_is_left_to_its_next_change(pipeline: Proved) -> None:
+def test_a_row_that_always_changes_is_left_alone(pipeline: Proved) -> None:
     names = (f"Ny {number}" for number in count())
 
     def changes_again(_seconds: float) -> bool:
@@ -314,12 +310,12 @@ def test_a_row_that_changes_all_the_time_is_left_to_its_next_change(pipeline: Pr
     assert facts_proof(pipeline, changes_again).outcome == "ok"
 
 
-def test_a_state_that_does_not_follow_is_unfinished_and_no_difference(pipeline: Proved) -> None:
+def test_a_state_that_does_not_follow_is_unfinished(pipeline: Proved) -> None:
     pipeline.connection.execute("update imsfeed.topic_partition set commit_lsn = 1")
     assert facts_proof(pipeline, lambda _seconds: True).outcome == "unfinished"
 
 
-def test_a_source_transaction_that_has_arrived_in_part_is_waited_for(pipeline: Proved) -> None:
+def test_a_partly_arrived_source_transaction_is_waited_for(pipeline: Proved) -> None:
     pipeline.write(a_person(1, given_name="Ny"), a_person(2, given_name="Ny"))
     pipeline.commit(a_person(1, given_name="Ny"), whole=False)
 
@@ -340,13 +336,13 @@ def test_values_that_only_look_different_are_the_same(pipeline: Proved) -> None:
     assert facts_proof(pipeline, lambda _seconds: False).outcome == "ok"
 
 
-def test_a_row_that_cannot_be_a_fact_is_left_to_the_quarantine(pipeline: Proved) -> None:
+def test_a_row_that_cannot_be_a_fact_is_left_alone(pipeline: Proved) -> None:
     pipeline.source.execute("alter table person alter protected type text")
     pipeline.source.execute("update person set protected = 'perhaps' where id = 1")
     assert facts_proof(pipeline, lambda _seconds: False).outcome == "ok"
 
 
-def test_changes_that_are_not_told_yet_are_no_difference(pipeline: Proved) -> None:
+def test_changes_that_are_not_published_yet_are_no_difference(pipeline: Proved) -> None:
     pipeline.published(
         a_person(1, given_name="Ny"), an_enrolment(3, person=2, group=2, status="withdrawn"), a_group(2, name="X")
     )
@@ -367,14 +363,14 @@ def test_who_waits_for_approval_is_no_difference(pipeline: Proved) -> None:
     assert check_rules(pipeline.connection, 1).details == ("person 2",)
 
 
-def test_dates_that_are_reached_but_not_told_yet_are_no_difference(pipeline: Proved) -> None:
+def test_dates_that_are_not_published_yet_are_no_difference(pipeline: Proved) -> None:
     pipeline.published(an_enrolment(3, person=2, group=2, ends_on=pipeline.now.date()))
     pipeline.compact(minutes=5)
     pipeline.now = pipeline.now.replace(day=pipeline.now.day + 2)
     assert check_rules(pipeline.connection, 1).outcome == "ok"
 
 
-def test_without_a_source_to_compare_with_the_check_is_passed_over(state_dsn: str, tmp_path: Path) -> None:
+def test_without_a_source_the_check_is_passed_over(state_dsn: str, tmp_path: Path) -> None:
     pipeline = Proved(state_dsn, tmp_path / "feed", None)
     pipeline.target()
     pipeline.commit(an_owner(), a_school(1), a_group(1), a_person(1), an_enrolment(1))
@@ -392,13 +388,13 @@ def test_a_source_that_is_away_is_unfinished_and_tried_again(pipeline: Proved) -
     assert "secret" not in str(found)
 
 
-def test_the_proof_never_waits_for_the_targets_lock(pipeline: Proved, state_dsn: str) -> None:
+def test_the_reconciliation_never_waits_for_the_targets_lock(pipeline: Proved, state_dsn: str) -> None:
     with psycopg.connect(state_dsn) as other:
         other.execute("select from imsfeed.target for update")
         assert check_rules(pipeline.connection, 1).outcome == "ok"
 
 
-def test_the_command_proves_at_once_and_exits_with_1_if_anything_differs(
+def test_the_command_exits_with_1_if_anything_differs(
     pipeline: Proved, state_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {

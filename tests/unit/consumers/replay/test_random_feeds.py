@@ -98,7 +98,7 @@ def test_an_importer_knows_exactly_those_whom_the_rules_let_through(
     first=TARGETS,
     steps=st.lists(st.tuples(FACTS, DAYS, TARGETS | st.none()), min_size=2, max_size=4),
 )
-def test_with_holds_an_importer_knows_something_else_only_of_those_who_wait(
+def test_with_holds_an_importer_differs_only_for_waiting_persons(
     first: TargetSettings, steps: list[tuple[Facts, date, TargetSettings | None]]
 ) -> None:
     tight: dict[str, Any] = {"accept_initial": True, "hold_day_persons": 1, "hold_day_id_changes": 0}

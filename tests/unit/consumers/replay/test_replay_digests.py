@@ -36,11 +36,11 @@ def digests(folder: Path, *, holds: bool, **changes: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", ["without holds", "with holds"])
-def test_a_replay_of_the_kit_has_the_bytes_it_always_had(tmp_path: Path, name: str) -> None:
+def test_a_replay_of_the_kit_keeps_its_bytes(tmp_path: Path, name: str) -> None:
     assert digests(tmp_path, holds=name == "with holds") == KEPT[name]
 
 
-def test_a_replay_in_which_every_leaver_waits_has_the_same_bytes(tmp_path: Path) -> None:
+def test_a_replay_in_which_leavers_wait_keeps_its_bytes(tmp_path: Path) -> None:
     found = digests(tmp_path, holds=True, **dict.fromkeys(LIMITS, 0))
     assert found == KEPT["with holds for everyone who leaves"]
     assert found != KEPT["with holds"]
