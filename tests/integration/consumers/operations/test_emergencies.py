@@ -204,7 +204,7 @@ def test_an_order_taken_back_before_publication_changes_nothing(pipeline: Pipeli
 
 @pytest.mark.parametrize("command", ["suppress", "leave-now"])
 def test_an_order_for_an_unknown_person_prevents_publication(pipeline: Pipeline, command: str) -> None:
-    assert "has told of no such person" in done(command, "1", "50", *WHY)
+    assert "has sent no such person" in done(command, "1", "50", *WHY)
     assert next_delta(pipeline) == set()
     pipeline.commit(a_person(50), an_enrolment(50, person=50))
     assert next_delta(pipeline) == set()
