@@ -8,6 +8,7 @@ passes through them:
 * :mod:`ims.targets` - one importer's settings, its schedule, its deadline
 * :mod:`ims.rules` - who is exported, as which records, and the one first reason for each exclusion
 * :mod:`ims.records` - persons, groups and memberships in the terms of IMS Enterprise
+* :mod:`ims.publication` - what a target is sent next: the one decision that puts rules, holds and feed together
 * :mod:`ims.holds` - what a publication would take away, and whether it waits for an approval
 * :mod:`ims.feed` - delta, manifest, and the verification of a feed from its files
 * :mod:`ims.xml` - records to XML and back, in both dialects

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 with warnings.catch_warnings():
     # kafka-python reads its schemas with functions that are deprecated in Python 3.11 and 3.12 but not in 3.13.
@@ -19,6 +20,11 @@ pytest_plugins = [
     "tests.support.fixtures.logs",
     "tests.support.fixtures.mail",
 ]
+
+
+# No test fails because of the time it takes: machines are shared, and a slow example is no defect.
+settings.register_profile("imsfeed", deadline=None)
+settings.load_profile("imsfeed")
 
 
 def pytest_configure() -> None:

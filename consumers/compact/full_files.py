@@ -88,7 +88,11 @@ class FullFiles:
         self, connection: Connection, target: TargetRow, progress: TargetProgress, now: datetime, scheduled: date | None
     ) -> None:
         current = read_target(connection, target.target_id)
-        taken = current.has_snapshot if scheduled is None else (current.snapshot_through or date.min) >= scheduled
+        taken = (
+            current.position.has_snapshot
+            if scheduled is None
+            else (current.position.snapshot_through or date.min) >= scheduled
+        )
         if taken:
             return  # by another process, after this one had read that it was due
         metrics = self._metrics

@@ -170,7 +170,7 @@ class Compactor:
             return
         progress = self._progress.setdefault(target.target_id, TargetProgress())
         self._files.collect(progress, now)
-        if target.head_seq is None:
+        if target.position.head_seq is None:
             if not publish_first(self._connection, target.target_id, now, lambda: self._metrics.alive(time.time())):
                 return
             failpoint("first.committed")
@@ -178,7 +178,7 @@ class Compactor:
             self._pace.within(IMMEDIATELY)  # importers see nothing of it before its snapshot
         elif self._check.is_halted(target, now):
             self._broken.add(target.target_id)
-        elif not target.has_snapshot:
+        elif not target.position.has_snapshot:
             self._files.begin_snapshot(target, progress, now, None)
         else:
             self._update_feed(target, progress, now)
@@ -189,7 +189,7 @@ class Compactor:
         if progress.manifest_state != target.shown_state or has_passed(every, progress.manifest_at, now):
             self._write_manifest(target, progress, now)
         settings = target.settings
-        due = due_snapshot(now, settings.snapshot_hour, settings.zone, target.snapshot_through)
+        due = due_snapshot(now, settings.snapshot_hour, settings.zone, target.position.snapshot_through)
         if due is not None and target.state == "ok":
             self._files.begin_snapshot(target, progress, now, due)
         elif export_is_due(target, progress, now):
@@ -198,13 +198,14 @@ class Compactor:
 
     def _publish(self, target: TargetRow, progress: TargetProgress, now: datetime) -> None:
         """Publish the urgent persons, then a delta if anything may have changed for the target."""
-        if target.urgent:
+        outstanding, settle = target.outstanding, self._settings.settle_seconds
+        if outstanding.urgent:
             publication = publish_urgent_delta(self._connection, target.target_id, now)
             self._finish_publication(publication, target, progress, now)
-        settle = self._settings.settle_seconds
-        midnight = local_day(now, target.settings.zone) > (target.dated_through or date.min)
-        has_settled = target.settling is not None and target.settling >= settle
-        if target.urgent or target.recompute or target.review or target.repair or midnight or has_settled:
+        midnight = local_day(now, target.settings.zone) > (target.position.dated_through or date.min)
+        has_settled = outstanding.settling is not None and outstanding.settling >= settle
+        asked_for = outstanding.urgent or outstanding.recompute or outstanding.review or outstanding.repair
+        if asked_for or midnight or has_settled:
             publication = publish_delta(self._connection, target.target_id, now, settle)
             self._finish_publication(publication, target, progress, now)
 
@@ -219,7 +220,7 @@ class Compactor:
         self._metrics.delta_attempts.inc()
         if publication is not None:
             self._pace.within(IMMEDIATELY)  # for changes that have settled meanwhile: their notification is long past
-        elif target.state == "ok" and not target.open:
+        elif target.state == "ok" and not target.owner.open:
             self._pace.within(SOON)
         if publication is None or not publication.entries:
             return
@@ -246,7 +247,7 @@ class Compactor:
     def _set_target_metrics(self, targets: list[TargetRow]) -> None:
         for state in TARGET_STATES:
             self._metrics.targets.labels(state).set(sum(target.shown_state == state for target in targets))
-        self._metrics.delta_seq.set(max((target.head_seq or 0 for target in targets), default=0))
+        self._metrics.delta_seq.set(max((target.position.head_seq or 0 for target in targets), default=0))
 
     def _count(self) -> None:
         self._metrics.pending_changes.set(published_store.pending_changes_count(self._connection))
@@ -268,7 +269,7 @@ class Compactor:
         """Delete expired files and rows."""
         before = now - timedelta(days=self._settings.retention_days)
         for target in targets:
-            if target.has_snapshot and not self._check.is_halted(target, now):
+            if target.position.has_snapshot and not self._check.is_halted(target, now):
                 self._expire(target, before, now)
         published_store.delete_published_changes(self._connection)
         notice_store.delete_old(self._connection, before)

@@ -46,7 +46,9 @@ class Pace:
         within, self._within = self._within, IDLE_SECONDS
         settle = self._settle_seconds
         settle_waits = [
-            settle - t.settling for t in targets if t.settling is not None and t.settling < settle and t.state == "ok"
+            settle - t.outstanding.settling
+            for t in targets
+            if t.outstanding.settling is not None and t.outstanding.settling < settle and t.state == "ok"
         ]
         return max(IMMEDIATELY, min([*settle_waits, within]))
 
@@ -92,6 +94,6 @@ def export_is_due(target: TargetRow, progress: TargetProgress, now: datetime) ->
     """Return whether the file at the target's fixed path is behind, and may be written again."""
     return (
         target.settings.export_path is not None
-        and target.head_seq != progress.exported_seq
+        and target.position.head_seq != progress.exported_seq
         and has_passed(_EXPORT_EVERY, progress.exported_at, now)
     )

@@ -36,13 +36,13 @@ class FeedCheck:
         """Return whether nothing may be written for a target that has been published; check it if a check is due."""
         last = self._checked_at.get(target.target_id)
         if last is not None and timedelta() <= now - last < self._every:
-            return target.halt_reason is not None
+            return target.position.halt_reason is not None
         self._checked_at[target.target_id] = now
         found = self._check(target)
         if found is not None:
             name = target.settings.name
             log.error("target halted", target=name, owner=target.owner_id, reason=text_of(found, name))
-        elif target.halt_reason is not None:
+        elif target.position.halt_reason is not None:
             log.info("target resumed", target=target.settings.name, owner=target.owner_id)
         return found is not None
 
@@ -51,7 +51,7 @@ class FeedCheck:
         with self._connection.transaction():
             locked = lock_target(self._connection, target.target_id)
             if locked is None:
-                return target.halt_reason
+                return target.position.halt_reason
             return check_feed(self._connection, locked, feed_directory(self._root, locked))
 
 
@@ -61,7 +61,7 @@ def check_feed(connection: Connection, target: TargetRow, directory: FeedDirecto
     The caller's transaction must hold the target's lock.
     """
     found = _find(connection, target, directory)
-    if found != target.halt_reason:
+    if found != target.position.halt_reason:
         connection.execute("update imsfeed.target set halt_reason = %s where target_id = %s", (found, target.target_id))
     return found
 
@@ -73,7 +73,7 @@ def _find(connection: Connection, target: TargetRow, directory: FeedDirectory) -
         return HaltReason.UNREADABLE
     if manifest is not None and (found := contradiction(manifest, _recorded(connection, target, manifest))) is not None:
         return found
-    if target.announced and (manifest is None or not _has_newest_files(connection, target, directory.path)):
+    if target.position.announced and (manifest is None or not _has_newest_files(connection, target, directory.path)):
         return HaltReason.FILES_MISSING
     return None
 
@@ -87,10 +87,10 @@ def _recorded(connection: Connection, target: TargetRow, manifest: Manifest) -> 
     ).fetchone()
     former, delta, snapshot = row or ((), None, None)
     return Recorded(
-        epoch=target.epoch,
+        epoch=target.position.epoch,
         former_epochs=frozenset(former),
-        head_seq=target.head_seq,
-        head_sha256=target.head_sha256,
+        head_seq=target.position.head_seq,
+        head_sha256=target.position.head_sha256,
         delta_sha256=delta,
         snapshot_sha256=snapshot,
     )

@@ -40,7 +40,7 @@ def write_manifest(connection: Connection, root: Path, target_id: int, now: date
     """
     with connection.transaction():
         target = lock_target(connection, target_id, wait=wait)
-        if target is None or not target.has_snapshot:
+        if target is None or not target.position.has_snapshot:
             return False
         directory = feed_directory(root, target)
         if feed_check.check_feed(connection, target, directory) is not None:
@@ -54,7 +54,7 @@ def write_manifest(connection: Connection, root: Path, target_id: int, now: date
         if latest is None:
             return False
         deltas = recorded_files.deltas(connection, target_id)
-        if not target.announced:
+        if not target.position.announced:
             recorded_files.announced(connection, target_id, now)
         content = encode(manifest_of(target, *latest, deltas, now))
         failpoint("manifest.before_rename")
@@ -76,14 +76,14 @@ def manifest_of(
     next_at = next_snapshot(now, settings.snapshot_hour, settings.zone)
     return Manifest(
         target=settings.name,
-        epoch=target.epoch,
-        epoch_seq=target.epoch_seq,
-        head_seq=target.head_seq or 0,
+        epoch=target.position.epoch,
+        epoch_seq=target.position.epoch_seq,
+        head_seq=target.position.head_seq or 0,
         oldest_delta_seq=deltas[0].seq if deltas else None,
-        generated=max(taken_at, target.head_at or taken_at),
+        generated=max(taken_at, target.position.head_at or taken_at),
         checked=now,
         expires=now + _EXPIRES_AFTER,
-        state="stale" if target.state != "ok" else "held" if target.held else "ok",
+        state="stale" if target.state != "ok" else "held" if target.outstanding.held else "ok",
         snapshot=snapshot,
         deltas=deltas,
         next_snapshot=next_at,

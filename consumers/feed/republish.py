@@ -65,8 +65,8 @@ def republish(
         for seq in shown(numbers):
             directory.link(delta_path(seq), _bytes(connection, target_id, seq))
         _delete_missing_snapshots(connection, target_id, directory)
-        _resume(connection, target, by, "republished", target.epoch, target.epoch)
-        has_snapshot = read_target(connection, target_id).has_snapshot
+        _resume(connection, target, by, "republished", target.position.epoch, target.position.epoch)
+        has_snapshot = read_target(connection, target_id).position.has_snapshot
     path = None if has_snapshot else take_snapshot(connection, root, target_id, now).path
     return _finish(connection, root, target_id, now, len(numbers), path)
 
@@ -88,10 +88,11 @@ def begin_epoch(connection: Connection, root: Path, target_id: int, now: datetim
     with connection.transaction():
         target = _lock(connection, target_id)
         directory = _folder(root, target)
-        former = {target.epoch, *_epoch_in(directory)}
-        seq = max(directory.highest_seq(), target.head_seq or 0) + 1
+        former = {target.position.epoch, *_epoch_in(directory)}
+        seq = max(directory.highest_seq(), target.position.head_seq or 0) + 1
         _delete_history(connection, target_id, former, seq, now)
-        _resume(connection, target, by, "epoch", target.epoch, read_target(connection, target_id).epoch)
+        epoch = read_target(connection, target_id).position.epoch
+        _resume(connection, target, by, "epoch", target.position.epoch, epoch)
     path = take_snapshot(connection, root, target_id, now).path
     publish_delta(connection, target_id, now, settle_seconds=0)
     return _finish(connection, root, target_id, now, 0, path)
@@ -100,7 +101,7 @@ def begin_epoch(connection: Connection, root: Path, target_id: int, now: datetim
 def _lock(connection: Connection, target_id: int) -> TargetRow:
     # A waiting lock fails only if the target does not exist; read_target then says so.
     target = lock_target(connection, target_id, wait=True) or read_target(connection, target_id)
-    if target.head_seq is None:
+    if target.position.head_seq is None:
         raise FeedError(
             f"target {target.settings.name} was never published: its owner's facts have not arrived; compact publishes"
             " it once they have"
@@ -110,7 +111,7 @@ def _lock(connection: Connection, target_id: int) -> TargetRow:
 
 def _folder(root: Path, target: TargetRow) -> FeedDirectory:
     """Return the target's folder; create it if it was lost, and remove its manifest if that cannot be read."""
-    directory = FeedDirectory(root, target.orgnr or "", target.settings.name)
+    directory = FeedDirectory(root, target.position.orgnr or "", target.settings.name)
     try:
         directory.manifest()
     except FeedError:
@@ -119,9 +120,9 @@ def _folder(root: Path, target: TargetRow) -> FeedDirectory:
 
 
 def _refuse_newer_feed(target: TargetRow, directory: FeedDirectory) -> None:
-    if target.halt_reason in {HaltReason.AHEAD, HaltReason.UNKNOWN_EPOCH}:
-        raise FeedError(f"target {target.settings.name}: {text_of(target.halt_reason, target.settings.name)}")
-    if directory.highest_seq() > (target.head_seq or 0):
+    if target.position.halt_reason in {HaltReason.AHEAD, HaltReason.UNKNOWN_EPOCH}:
+        raise FeedError(f"target {target.settings.name}: {text_of(target.position.halt_reason, target.settings.name)}")
+    if directory.highest_seq() > (target.position.head_seq or 0):
         raise FeedError(f"target {target.settings.name}: {text_of(HaltReason.AHEAD, target.settings.name)}")
 
 
@@ -192,6 +193,10 @@ def _finish(
     written = write_manifest(connection, root, target_id, now, wait=True)
     target = read_target(connection, target_id)
     if not written:
-        why = "" if target.halt_reason is None else f": {text_of(target.halt_reason, target.settings.name)}"
+        why = (
+            ""
+            if target.position.halt_reason is None
+            else f": {text_of(target.position.halt_reason, target.settings.name)}"
+        )
         raise FeedError(f"the manifest of target {target.settings.name} was not written{why}")
-    return Republished(target.epoch, target.head_seq or 0, deltas, snapshot)
+    return Republished(target.position.epoch, target.position.head_seq or 0, deltas, snapshot)

@@ -40,8 +40,10 @@ def take_snapshot(
     kinds: Counter[RecordKind] = Counter()
     with repeatable_read(connection):
         target = read_target(connection, target_id)
-        if target.halt_reason is not None:
-            raise FeedError(f"target {target.settings.name}: {text_of(target.halt_reason, target.settings.name)}")
+        if target.position.halt_reason is not None:
+            raise FeedError(
+                f"target {target.settings.name}: {text_of(target.position.halt_reason, target.settings.name)}"
+            )
         day = scheduled or local_day(now, target.settings.zone)
         path = snapshot_path(day, _published_seq(target))
         parts = document(target, rows_of_runs(_counted(snapshot_rows.runs(connection, target_id), kinds)))
@@ -96,7 +98,7 @@ def write_export(connection: Connection, root: Path, target_id: int, now: dateti
 
 def feed_directory(root: Path, target: TargetRow) -> FeedDirectory:
     """Return the folder of a published target. It is created only until the first manifest has been written."""
-    return FeedDirectory(root, target.orgnr or "", target.settings.name, create=not target.announced)
+    return FeedDirectory(root, target.position.orgnr or "", target.settings.name, create=not target.position.announced)
 
 
 def document(target: TargetRow, rows: Iterable[tuple[RecordKey, str]]) -> Iterator[str]:
@@ -105,16 +107,18 @@ def document(target: TargetRow, rows: Iterable[tuple[RecordKey, str]]) -> Iterat
     Raises:
         FeedError: the target was never published.
     """
-    if target.source is None or target.head_at is None:
+    if target.position.source is None or target.position.head_at is None:
         raise FeedError(f"target {target.settings.name} was never published")
-    properties = Properties(target.source, target.settings.name, "full", target.head_at, target.dialect)
-    return snapshot_parts(properties, target.source, rows)
+    properties = Properties(
+        target.position.source, target.settings.name, "full", target.position.head_at, target.position.dialect
+    )
+    return snapshot_parts(properties, target.position.source, rows)
 
 
 def _published_seq(target: TargetRow) -> int:
-    if target.head_seq is None:
+    if target.position.head_seq is None:
         raise FeedError(f"target {target.settings.name} was never published: its owner's facts have not arrived")
-    return target.head_seq
+    return target.position.head_seq
 
 
 def _counted(runs: Iterable[Run], kinds: Counter[RecordKind]) -> Iterator[Run]:

@@ -155,7 +155,7 @@ def figures(
     return Figures(
         target=target.settings.name,
         owner=owner_name(connection, target.owner_id),
-        waiting=target.state == "waiting" and not target.held,
+        waiting=target.state == "waiting" and not target.outstanding.held,
         published=Totals(*(counts.get(kind, 0) for kind in RecordKind)),
         last_day=_sum([msgspec.convert(row[0], Counts) for row in deltas]),
         excluded=tuple(

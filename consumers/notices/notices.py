@@ -130,7 +130,9 @@ class Notices:
         about = {"target": target.settings.name, "owner": target.owner_id, "kind": due.kind}
         self._metrics.notice_attempts.inc()
         try:
-            refused = send(self._server, mail, recipients, f"imsfeed.{target.epoch}.{due.kind}.{due.subject}", now)
+            refused = send(
+                self._server, mail, recipients, f"imsfeed.{target.position.epoch}.{due.kind}.{due.subject}", now
+            )
         except MailError as error:
             permanent = isinstance(error, MailRefusedError) and error.permanent
             if not permanent:
@@ -155,7 +157,9 @@ def failures_of(target: TargetRow, broken: bool, now: datetime) -> list[Failure]
     failures = [Failure.FEED_BROKEN] if broken else []
     if target.state == "stale":
         return [*failures, Failure.STALE]
-    if target.head_seq is not None and snapshot_is_missing(target.settings, target.snapshot_through, now):
+    if target.position.head_seq is not None and snapshot_is_missing(
+        target.settings, target.position.snapshot_through, now
+    ):
         return [*failures, Failure.SNAPSHOT_MISSING]
     return failures
 

@@ -142,9 +142,9 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         owner=target.owner_id,
         name=target.settings.name,
         state=target.shown_state,
-        orgnr=target.orgnr,
-        head_seq=target.head_seq,
-        head_at=target.head_at,
+        orgnr=target.position.orgnr,
+        head_seq=target.position.head_seq,
+        head_at=target.position.head_at,
         snapshot_at=latest_snapshot[0] if latest_snapshot else None,
         published={kind.name.lower(): counts.get(kind, 0) for kind in RecordKind},
         excluded=[Excluded(_kind(kind), id_, reason, since) for kind, id_, reason, since in excluded],
@@ -152,7 +152,9 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         id_changes=[IdChange(*row) for row in id_changes],
         holds=open_holds(connection, target.target_id),
         warning=settings_warning(target.settings),
-        halt_reason=None if target.halt_reason is None else text_of(target.halt_reason, target.settings.name),
+        halt_reason=None
+        if target.position.halt_reason is None
+        else text_of(target.position.halt_reason, target.settings.name),
         reconciliation=results_store.latest(connection, target.target_id),
     )
 

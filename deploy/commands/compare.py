@@ -58,7 +58,8 @@ def compare_(
     file = _read(old)
     facts, row = _facts(target)
     settings = row.settings
-    orgnr, today = row.orgnr or row.owner_orgnr or "", local_day(datetime.now(UTC), settings.zone)
+    orgnr = row.position.orgnr or targets_table.valid_orgnr(row.owner.registered, settings) or ""
+    today = local_day(datetime.now(UTC), settings.zone)
     templates = list(dict.fromkeys((settings.group_id, *likely_templates(file, facts))))
     matches = match_records(file, facts, templates)
 
@@ -93,7 +94,7 @@ def _facts(target: str) -> tuple[Facts, TargetRow]:
     with sessions.connect(read_settings().state(), "compare") as connection, sessions.repeatable_read(connection):
         row = targets_table.find_target(connection, target)
         everything = facts_reader.everything(connection, row)
-        return facts_reader.read_facts(connection, row, everything.persons, everything.groups), row
+        return facts_reader.read_facts(connection, row.owner_id, everything.persons, everything.groups), row
 
 
 def _print(found: Comparison, settings: TargetSettings) -> None:

@@ -70,7 +70,7 @@ def snapshot(
         row = find_target(connection, target)
         entry = take_snapshot(connection, settings.feed_directory, row.target_id, moment)
         write_manifest(connection, settings.feed_directory, row.target_id, moment)
-    typer.echo(settings.feed_directory / (row.orgnr or "") / row.settings.name / entry.path)
+    typer.echo(settings.feed_directory / (row.position.orgnr or "") / row.settings.name / entry.path)
 
 
 def verify(

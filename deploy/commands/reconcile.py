@@ -9,6 +9,7 @@ from rich.console import Console
 from consumers.database import sessions
 from consumers.database.targets_table import find_target
 from consumers.reconciliation.results_store import Checked
+from consumers.reconciliation.run import Run
 from consumers.reconciliation.run import reconcile as reconcile_target
 from deploy.commands.exit_codes import exits
 from ims.errors import FeedError
@@ -50,8 +51,7 @@ def reconcile(target: Annotated[str, typer.Argument(help="The target's name, or 
             mapping,
             row.target_id,
             datetime.now(UTC),
-            pause=stop.wait,
-            begun=lambda check: progress.update(f"{row.settings.name}: {_STEPS[check]}"),
+            Run(stop.wait, lambda check: progress.update(f"{row.settings.name}: {_STEPS[check]}")),
         )
     for one in found:
         _print(one)

@@ -58,7 +58,7 @@ def republish_(
 def _chosen(connection: Connection, target: str) -> Iterable[TargetRow]:
     if target != "all":
         return [find_target(connection, target)]
-    return [row for row in all_targets(connection) if row.head_seq is not None and row.state != "disabled"]
+    return [row for row in all_targets(connection) if row.position.head_seq is not None and row.state != "disabled"]
 
 
 def _republished(connection: Connection, settings: Settings, row: TargetRow, new_epoch: bool) -> str:

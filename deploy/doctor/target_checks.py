@@ -43,9 +43,9 @@ def _target(area: Area, connection: Connection, target: TargetRow) -> Findings:
     yield area.judge(name, not fix, target.state, fix, otherwise="error" if target.state == "stale" else "warning")
     if warning := settings_warning(target.settings):
         yield area.warning(f"{name} importer deadline", warning, SAME_AS_TEXT)
-    if target.has_snapshot:
-        missing = snapshot_is_missing(target.settings, target.snapshot_through, datetime.now(UTC))
-        text = "is overdue" if missing else f"written for {target.snapshot_through}"
+    if target.position.has_snapshot:
+        missing = snapshot_is_missing(target.settings, target.position.snapshot_through, datetime.now(UTC))
+        text = "is overdue" if missing else f"written for {target.position.snapshot_through}"
         yield area.judge(f"{name} snapshot", not missing, text, "start compact; if it is running, read its log")
     for reconciliation in latest(connection, target.target_id):
         if reconciliation.outcome in {"differs", "unfinished"}:

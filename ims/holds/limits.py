@@ -6,10 +6,10 @@ this publication. So a fault that removes persons a few at a time is noticed lik
 Entra, Okta, Grouper and EgilSCIM count per run instead, and miss a fault that removes a few persons in each run.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -21,6 +21,9 @@ DAY: Final = timedelta(days=1)
 """The longer window: a departure that is older counts in none."""
 _BY_LIMIT: Final = frozenset({Cause.PERSONS, Cause.TEACHERS, Cause.ID_CHANGES})
 """Causes that depend on a number: once enough persons have come back, the rest need not wait any longer."""
+
+_Window = tuple[timedelta, int, int]
+"""A window's length, its absolute limit and its limit in percent."""
 
 
 class Departure(NamedTuple):
@@ -38,13 +41,10 @@ class Departure(NamedTuple):
 
 
 class PublishedCounts(NamedTuple):
-    """How many persons and teachers have been published; called only if the absolute limit alone is exceeded.
+    """How many persons, and teachers among them, were published; counted no further than :func:`enough_to_count`."""
 
-    Each takes a number from which on it makes no difference how many there are, and may stop counting there.
-    """
-
-    persons: Callable[[int], int]
-    teachers: Callable[[int], int]
+    persons: int = 0
+    teachers: int = 0
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -71,27 +71,20 @@ class Limits:
         self.now = now
 
     def held(self, leavers: Mapping[int, Loss]) -> dict[int, Cause]:
-        """Return which of the persons who lose their last membership have to wait: all, the teachers, or none."""
-        s, published = self._settings, self._published
+        """Who of those that lose their last membership has to wait: all, the teachers, or nobody."""
         if self._broken(
             leavers.keys(),
             [departure for departure in self._departures if not departure.id_change],
-            (
-                (HOUR, s.hold_hour_persons, s.hold_hour_persons_percent),
-                (DAY, s.hold_day_persons, s.hold_day_persons_percent),
-            ),
-            published.persons,
+            _windows(self._settings, "persons"),
+            self._published.persons,
         ):
             return dict.fromkeys(leavers, Cause.PERSONS)
         teachers = {number for number, loss in leavers.items() if loss.teacher}
         if self._broken(
             teachers,
             [departure for departure in self._departures if departure.teacher and not departure.id_change],
-            (
-                (HOUR, s.hold_hour_teachers, s.hold_hour_teachers_percent),
-                (DAY, s.hold_day_teachers, s.hold_day_teachers_percent),
-            ),
-            published.teachers,
+            _windows(self._settings, "teachers"),
+            self._published.teachers,
         ):
             return dict.fromkeys(teachers, Cause.TEACHERS)
         return {}
@@ -101,25 +94,44 @@ class Limits:
         s = self._settings
         windows = ((HOUR, s.hold_hour_id_changes, 0), (DAY, s.hold_day_id_changes, 0))
         changes = [departure for departure in self._departures if departure.id_change]
-        return dict.fromkeys(changed, Cause.ID_CHANGES) if self._broken(changed, changes, windows, lambda _: 0) else {}
+        return dict.fromkeys(changed, Cause.ID_CHANGES) if self._broken(changed, changes, windows, 0) else {}
 
     def _broken(
         self,
         leaving: AbstractSet[int],
         before: Iterable[Departure],
-        windows: Iterable[tuple[timedelta, int, int]],
-        published: Callable[[int], int],
+        windows: Iterable[_Window],
+        published: int,
     ) -> bool:
         """Return True if in a window there are more than its absolute number and more than its percentage."""
         if not leaving:
             return False
         for span, absolute, percent in windows:
             number = len(leaving | {one.person for one in before if self.now - span < one.at})
-            # Rounded up: with that many persons published, the number is no more than the percentage.
-            enough = -(-number * 100 // percent) if percent else 0
-            if number > absolute and (percent == 0 or number * 100 > percent * published(enough)):
+            if number > absolute and (percent == 0 or number * 100 > percent * published):
                 return True
         return False
+
+
+def enough_to_count(
+    settings: TargetSettings, losses: Mapping[int, Loss], departures: Iterable[Departure]
+) -> PublishedCounts:
+    """Return from which number on it makes no difference how many persons, and teachers, were published.
+
+    0 where the absolute limits alone allow the publication, so that nothing has to be counted: counting a million
+    persons for one who leaves would keep that person waiting.
+
+    Args:
+        losses: what the persons in scope lose; some of them may turn out not to count.
+        departures: as for :class:`Limits`.
+    """
+    leaving = {number for number, loss in losses.items() if loss.last}
+    teachers = {number for number in leaving if losses[number].teacher}
+    gone = [departure for departure in departures if not departure.id_change]
+    return PublishedCounts(
+        _enough(leaving, gone, _windows(settings, "persons")),
+        _enough(teachers, [one for one in gone if one.teacher], _windows(settings, "teachers")),
+    )
 
 
 def judge(
@@ -187,3 +199,25 @@ def _departures(going: Mapping[int, Loss], now: datetime) -> Iterable[Departure]
             yield Departure(number, now, loss.teacher)
         if loss.id_changed:
             yield Departure(number, now, loss.teacher, id_change=True)
+
+
+def _windows(settings: TargetSettings, whose: Literal["persons", "teachers"]) -> tuple[_Window, _Window]:
+    s = settings
+    if whose == "persons":
+        return (
+            (HOUR, s.hold_hour_persons, s.hold_hour_persons_percent),
+            (DAY, s.hold_day_persons, s.hold_day_persons_percent),
+        )
+    return (
+        (HOUR, s.hold_hour_teachers, s.hold_hour_teachers_percent),
+        (DAY, s.hold_day_teachers, s.hold_day_teachers_percent),
+    )
+
+
+def _enough(leaving: AbstractSet[int], before: Iterable[Departure], windows: Iterable[_Window]) -> int:
+    if not leaving:
+        return 0
+    most = len(leaving | {one.person for one in before})
+    return max(
+        (-(-most * 100 // percent) for _, absolute, percent in windows if percent and most > absolute), default=0
+    )

@@ -31,7 +31,7 @@ from ims.rules.org_groups import OrgGroups, org_groups
 from ims.rules.overrides import with_same_national_id
 from ims.rules.person_records import Candidate, ExportedPerson, exported_person
 from ims.source.facts import Enrolment, Facts
-from ims.targets.target_settings import TargetSettings
+from ims.targets.target_settings import TargetSettings, source_of
 
 
 class Roster(msgspec.Struct, frozen=True):
@@ -122,7 +122,7 @@ def roster_of_groups(
 
     The arguments are those of :func:`roster_of`.
     """
-    roster, source = Roster({}, {}, {}), settings.source or f"imsfeed@{orgnr}"
+    roster, source = Roster({}, {}, {}), source_of(settings, orgnr)
     asked = [id_ for id_ in groups if id_ in facts.groups]
     reason = first_reason(TARGET_RULES, TargetCase(settings, facts.owner))
     if reason is not None:

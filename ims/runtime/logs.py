@@ -101,7 +101,7 @@ def _formatter(process: str) -> ProcessorFormatter:
 def _without_quotes(record: logging.LogRecord) -> bool:
     """Replace errors among the arguments of a library's own log call, before they become part of its text.
 
-    Afterwards they could no longer be distinguished from the rest of the text. Always returns True: no record is dropped.
+    Afterwards they could no longer be distinguished from the rest of the text. Return True: no record is dropped.
     """
     if isinstance(record.args, tuple):
         record.args = tuple(_summary(arg) if isinstance(arg, BaseException) else arg for arg in record.args)

@@ -192,6 +192,15 @@ def parse_toml(text: str) -> list[TargetSettings]:
     return targets
 
 
+def source_of(settings: TargetSettings, orgnr: str | None) -> str:
+    """Return ``sourcedid/source`` as the settings say: their own, or one of the owner's organisation number.
+
+    >>> source_of(TargetSettings(name="lms", owner=1), "100000008")
+    'imsfeed@100000008'
+    """
+    return settings.source or f"imsfeed@{orgnr}"
+
+
 def changed(settings: TargetSettings, changes: dict[str, Any]) -> TargetSettings:
     """Return the settings with some keys changed.
 

@@ -52,7 +52,7 @@ class ConnectionLostError(Exception):
 
 
 class Walsender:
-    """Streams committed transactions from where the slot is confirmed; stands in for the real doorway."""
+    """Streams committed transactions from where the slot is confirmed; stands in for the real adapter."""
 
     def __init__(self, source: Source, broker: Broker, chance: random.Random) -> None:
         assert source.slot is not None
@@ -138,12 +138,12 @@ class Capture:
 
     @property
     def lives(self) -> bool:
-        """Whether it runs."""
+        """Return whether it runs."""
         return self.producer is not None
 
     @property
     def can_start(self) -> bool:
-        """Whether the preflight lets it: a load is asked for, or the slot has kept everything."""
+        """Return whether the preflight lets it: a load is asked for, or the slot has kept everything."""
         return not self.lives and (not self._source.capture.loaded or self._source.slot is not None)
 
     def start(self, now: datetime) -> None:
@@ -156,7 +156,7 @@ class Capture:
             self._load = self._loading(publisher, now)
 
     def step(self, count: int, *, report: bool) -> None:
-        """One turn: read *count* messages or load a few rows; a failure of either side ends this life."""
+        """Take one turn: read *count* messages or load a few rows; a failure of either side ends this session."""
         try:
             if self._load is not None:
                 if next(self._load, "complete") == "complete":
@@ -171,11 +171,11 @@ class Capture:
             self.die("kafka gave a message up")
 
     def forget_late(self) -> None:
-        """What the oldest of the dead had sent, and has not arrived, never will."""
+        """Lose what the oldest ended producer had sent and has not arrived."""
         self.late.pop(0)
 
     def die(self, how: str) -> None:
-        """The process ends at once; what it had sent may still arrive."""
+        """End the process immediately; what it had sent may still arrive."""
         assert self.producer is not None
         self._happened(how)
         if self._load is not None:
@@ -251,5 +251,5 @@ class Capture:
 
 
 def next_epoch(last: int, now: datetime) -> int:
-    """The epoch of a load: never one that was before, even if a restored source has forgotten the last ones."""
+    """Return the epoch of a load: never one that was before, even if a restored source has forgotten the last ones."""
     return max(last + 1, int(now.timestamp()))

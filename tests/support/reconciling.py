@@ -13,7 +13,7 @@ from consumers.reconciliation import source_reader
 from consumers.reconciliation.facts import FactsComparison
 from consumers.reconciliation.nightly import NightlyReconciliation
 from consumers.reconciliation.results_store import Checked, ReconciliationStatus, latest
-from consumers.reconciliation.run import reconcile
+from consumers.reconciliation.run import Run, reconcile
 from consumers.reconciliation.source_reader import SourceReader
 from ims.runtime.lifecycle import Stop
 from ims.source.facts import Fact
@@ -79,7 +79,7 @@ class ReconciledPipeline(Pipeline):
 
     def reconcile(self) -> list[Checked]:
         """Reconcile the target now."""
-        return reconcile(self.connection, self.settings, REFERENCE_MAPPING, 1, self.now, pause=lambda _seconds: False)
+        return reconcile(self.connection, self.settings, REFERENCE_MAPPING, 1, self.now, Run(lambda _seconds: False))
 
     def differences(self, check: str) -> float:
         """Return the metric's value of a check, after the metric has been set again."""

@@ -3,33 +3,32 @@
 import random
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from consumers.database.sessions import Connection
-from consumers.database.targets_table import TargetRow, all_targets, source_of
-from consumers.facts import facts_reader
-from consumers.facts.facts_reader import Affected
+from consumers.database.targets_table import TargetRow, all_targets
 from consumers.facts.pending_changes import looking_at
 from consumers.feed.manifests import write_manifest
 from consumers.feed.snapshots import feed_directory
-from consumers.publication.delta import difference, publish_delta, roster_today
-from consumers.publication.delta_files import next_deltas, who
-from consumers.published import published_store
+from consumers.publication.delta import publish_delta
+from consumers.publication.delta_files import Head, next_deltas
+from consumers.publication.gathering import Gatherer
+from consumers.publication.postgres_view import PostgresView
+from consumers.publication.rounds import Round, rounds
+from consumers.publication.view import View
 from ims.feed.delta import Delta
 from ims.feed.delta_split import split
-from ims.holds.decision import Compared, Origin, Waiting, decide
-from ims.holds.limits import Limits, PublishedCounts
-from ims.holds.losses import gone_groups, losses
-from ims.records.model import RecordKey
-from ims.source.facts import Facts
+from ims.publication.decision import numbers_of
+from ims.publication.gathered import Gathered
 from ims.xml.writer import Properties
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.publication import lxml_writer
-from tests.benchmarks.publication.large_state import MEMBERS, NOW, TODAY, Published, change
+from tests.benchmarks.publication.large_state import MEMBERS, NOW, Published, change
 from tests.benchmarks.publication.small_delta import records_of
 
 _ROUNDS: Final = 3
@@ -37,14 +36,36 @@ _RECORDS_PER_PERSON: Final = 3.4
 _LIMITS: Final = ("hour_persons", "hour_teachers", "day_persons", "day_teachers")
 
 
+class _Recorded:
+    """A view that reads once, and then gives the same answers in the same order, from memory."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._answers: list[Any] = []
+        self._again: Iterator[Any] | None = None
+
+    def again(self) -> View:
+        """Begin to answer from memory."""
+        self._again = iter(self._answers)
+        return cast("View", self)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def ask(*arguments: object) -> object:
+            if self._again is not None:
+                return next(self._again)
+            self._answers.append(getattr(self._view, name)(*arguments))
+            return self._answers[-1]
+
+        return ask
+
+
 class _Read(NamedTuple):
-    """What a publication reads from the state database."""
+    """What a publication reads from the state database, and what it does with it."""
 
     target: TargetRow
-    affected: Affected
-    facts: Facts
-    published: dict[RecordKey, str]
-    published_ids: dict[int, str]
+    round: Round
+    view: _Recorded
+    gathered: Gathered
 
 
 def large_delta(published: Published, changes: int) -> Figure:
@@ -63,7 +84,7 @@ def large_delta(published: Published, changes: int) -> Figure:
         delta = _publish(read, root / str(number))
         took.append(time.perf_counter() - began)
         lxml.append(_lxml(read, delta, root / f"lxml-{number}"))
-    first = feed_directory(root / "0", read.target).path / "deltas" / f"{(read.target.head_seq or 0) + 1}.xml"
+    first = feed_directory(root / "0", read.target).path / "deltas" / f"{(read.target.position.head_seq or 0) + 1}.xml"
     assert lxml_writer.canonical(first) == lxml_writer.canonical(root / "lxml-0" / "0.xml")
     began = time.perf_counter()
     change(connection, "person", persons)
@@ -98,39 +119,31 @@ def _new_term(connection: Connection, published: int, changes: int) -> list[int]
 
 
 def _read(connection: Connection, persons: Sequence[int]) -> _Read:
-    target = msgspec.structs.replace(all_targets(connection)[0], announced=False)
-    affected = facts_reader.affected(connection, target, looking_at(persons, ()), None)
-    facts = facts_reader.read_facts(connection, target, affected.persons, affected.groups)
-    about = published_store.published(connection, target.target_id, affected.persons, affected.groups)
-    return _Read(target, affected, facts, about.texts, about.person_ids)
+    row = all_targets(connection)[0]
+    target = replace(row, position=replace(row.position, announced=False))
+    changes = looking_at(persons, ())
+    (only,) = rounds(target, changes, changes, NOW)
+    view = _Recorded(PostgresView(connection, target))
+    gathered = Gatherer(cast("View", view), only.terms).gather(only.request)
+    return _Read(target, only, view, gathered)
 
 
 def _publish(read: _Read, root: Path) -> Delta:
-    """Do what :func:`consumers.publication.delta.publish_delta` does between reading and writing the database."""
-    target = read.target
-    roster = roster_today(target, read.facts, read.affected, TODAY)
-    lost, gone = losses(read.published, read.published_ids, roster), gone_groups(read.published, roster)
-    limits = Limits(target.settings, [], PublishedCounts(_never_called, _never_called), NOW)
-    compared = Compared(read.published, read.published_ids, roster)
-    decision = decide(compared, lost, gone, Origin(), Waiting(), limits)
-    delta = difference(target.settings, decision.published, read.published_ids, decision.roster)
-    directory = feed_directory(root, target)
-    for entry, xml in next_deltas(target, delta, who(read.published_ids) | who(roster.person_ids), NOW, None):
+    """What :func:`consumers.publication.delta.publish_delta` does between reading the database and writing to it."""
+    position = read.target.position
+    decision = read.round.evaluate(read.view.again(), position)
+    directory = feed_directory(root, read.target)
+    head = Head(position.head_seq, position.head_sha256)
+    for entry, xml in next_deltas(head, read.round.writing(), decision.delta, decision.person_numbers):
         directory.link(entry.path, xml)
-    return delta
-
-
-def _never_called(_: int) -> NoReturn:
-    raise AssertionError("no publication of this size is held with these limits")
+    return decision.delta
 
 
 def _lxml(read: _Read, delta: Delta, folder: Path) -> float:
-    """Return the seconds that lxml needs for the elements of the same deltas."""
-    ids: Mapping[int, str] = read.published_ids | {
-        number: person.national_id.reveal() for number, person in read.facts.persons.items() if person.national_id
-    }
-    parts = [[(change.record, change.recstatus) for change in part.changes] for part in split(delta, who(ids))]
-    properties = Properties(source_of(read.target), read.target.settings.name, "delta", NOW)
+    """The seconds that lxml needs for the elements of the same deltas."""
+    ids = read.gathered.published.person_ids | read.gathered.roster.person_ids
+    parts = [[(change.record, change.recstatus) for change in part.changes] for part in split(delta, numbers_of(ids))]
+    properties = Properties(read.round.terms.source, read.target.settings.name, "delta", NOW)
     folder.mkdir()
     began = time.perf_counter()
     for number, part in enumerate(parts):

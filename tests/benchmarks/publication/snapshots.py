@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from consumers.database.sessions import Connection, repeatable_read
-from consumers.database.targets_table import all_targets, source_of
-from consumers.facts import facts_reader
+from consumers.database.targets_table import all_targets
 from consumers.feed.snapshots import take_snapshot
-from consumers.publication.delta import roster_of_affected
+from consumers.publication.gathering import Gatherer
+from consumers.publication.postgres_view import PostgresView
+from ims.publication.gathered import Terms
 from ims.records.model import Record, RecordKey
 from ims.xml.writer import Properties
 from tests.benchmarks.figure import Figure
@@ -22,7 +23,7 @@ from tests.benchmarks.publication.large_state import NOW, TODAY, Published
 
 _ROUNDS: Final = 2
 _CHUNKS: Final = 12
-"""Chunks of persons (:func:`~consumers.facts.facts_reader.chunks`) whose records xmlfile writes: about 100,000."""
+"""Chunks of persons (``Gatherer.chunks``) whose records xmlfile writes: about 100,000."""
 _FRAGMENTS: Final = "copy (select xml from imsfeed.published where target_id = {} order by kind, id, member) to stdout"
 
 
@@ -43,7 +44,7 @@ def snapshot_rates(published: Published, wanted: Collection[str]) -> Iterator[Fi
         yield Figure("snapshot_vs_copy", rate, records / min(copy), "records/s", note)
     if "snapshot_vs_xmlfile" in wanted:
         sample = _sample(connection)
-        properties = Properties(source_of(all_targets(connection)[0]), "lms", "full", NOW)
+        properties = Properties(all_targets(connection)[0].position.source or "", "lms", "full", NOW)
         began = time.perf_counter()
         lxml_writer.write_streamed(published.root / "xmlfile.xml", properties, sample)
         xmlfile = len(sample) / (time.perf_counter() - began)
@@ -64,9 +65,10 @@ def _copied(connection: Connection, target_id: int, path: Path) -> float:
 
 def _sample(connection: Connection) -> list[Record]:
     target = all_targets(connection)[0]
+    gatherer = Gatherer(PostgresView(connection, target), Terms(target.settings, target.position.orgnr or "", TODAY))
     records: dict[RecordKey, Record] = {}
-    for chunk in islice(facts_reader.chunks(connection, target), _CHUNKS + 1):
-        records |= roster_of_affected(connection, target, chunk, TODAY).records
+    for chunk, _, _ in islice(gatherer.chunks(), _CHUNKS + 1):
+        records |= gatherer.compare(chunk, closed=False).roster.records
     return [record for _, record in sorted(records.items())]
 
 

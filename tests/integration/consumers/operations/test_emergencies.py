@@ -246,7 +246,7 @@ def test_an_order_during_a_publication_waits_for_the_next(pipeline: Pipeline) ->
     with sessions.repeatable_read(pipeline.connection):
         assert suppressions.urgent(pipeline.connection, 1) == frozenset()
         done("suppress", "1", "1", *WHY)
-        suppressions.in_scope(pipeline.connection, 1)
+        suppressions.delete_urgent(pipeline.connection, 1)
     assert next_delta(pipeline) == ALL_OF_1
 
 

@@ -80,7 +80,7 @@ def test_every_file_is_valid_by_the_profiles_own_schema(published: Pipeline) -> 
         schema.assertValid(etree.parse(path))
 
 
-def test_a_national_id_that_arrives_is_told_with_the_running_number_before_it(published: Pipeline) -> None:
+def test_a_new_national_id_is_published_with_the_old_id(published: Pipeline) -> None:
     published.commit(a_person(1))
     published.compact(seconds=1)
     people = [read for read in published.delta(1) if isinstance(read.record, PersonRecord)]
@@ -95,7 +95,7 @@ def test_a_national_id_that_arrives_is_told_with_the_running_number_before_it(pu
     assert published.verification().problems == []
 
 
-def test_an_old_id_that_another_person_gets_is_not_told_any_more(published: Pipeline) -> None:
+def test_an_old_id_that_another_person_gets_is_dropped(published: Pipeline) -> None:
     """The first person had the second one's number by mistake; the two are never in one cut."""
     theirs = id_of(2)
     published.commit(a_person(2, national_id=id_of(9)))
@@ -107,7 +107,7 @@ def test_an_old_id_that_another_person_gets_is_not_told_any_more(published: Pipe
     assert published.verification().problems == []
 
 
-def test_plain_ims_enterprise_is_told_without_old_ids(pipeline: Pipeline) -> None:
+def test_plain_ims_enterprise_is_published_without_old_ids(pipeline: Pipeline) -> None:
     pipeline.target(include_without_national_id=True)
     pipeline.commit(an_owner(), a_school(1), a_group(1), a_person(1, national_id=None), an_enrolment(1))
     pipeline.compact()
@@ -132,7 +132,7 @@ def test_a_target_can_change_its_dialect(pipeline: Pipeline, first: str, then: s
     assert pipeline.verification().problems == []
 
 
-def test_a_snapshot_before_the_cut_is_still_in_the_dialect_that_was_told(published: Pipeline) -> None:
+def test_a_snapshot_before_the_publication_has_the_former_dialect(published: Pipeline) -> None:
     (target,) = targets_table.all_targets(published.connection)
     published.target(dialect="ims", include_without_national_id=True)
     entry = take_snapshot(

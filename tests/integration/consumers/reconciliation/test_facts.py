@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consumers.reconciliation.run import reconcile
+from consumers.reconciliation.run import Run, reconcile
 from ims.source.mapping import REFERENCE_MAPPING
 from tests.support.builders import a_group, a_person, a_school, an_enrolment, an_owner
 from tests.support.reconciling import ReconciledPipeline, compare_facts
@@ -127,6 +127,6 @@ def test_without_a_source_the_comparison_is_skipped(state_dsn: str, tmp_path: Pa
 def test_an_unreachable_source_leaves_the_comparison_unfinished(pipeline: ReconciledPipeline) -> None:
     nowhere = {"reconcile_source_dsn": "postgresql://reader:secret@127.0.0.1:1/none"}
     settings = pipeline.settings.model_validate(pipeline.settings.model_dump() | nowhere)
-    found = reconcile(pipeline.connection, settings, REFERENCE_MAPPING, 1, pipeline.now, pause=lambda _seconds: False)
+    found = reconcile(pipeline.connection, settings, REFERENCE_MAPPING, 1, pipeline.now, Run(lambda _seconds: False))
     assert found[2].outcome == "unfinished"
     assert "secret" not in str(found)

@@ -140,6 +140,6 @@ def test_the_reconcile_command_exits_with_1_on_a_difference(
     pipeline.execute("delete from imsfeed.published where kind = 1 and person_id = 3")
     result = CliRunner().invoke(app, ["reconcile", "lms"])
     assert result.exit_code == 1
-    assert "  person 3\n  repair: the next cut compares everything anew\n" in result.stdout
+    assert "  person 3\n  repair: the next publication compares everything again\n" in result.stdout
     status = CliRunner().invoke(app, ["status"], env={"COLUMNS": "200"})
     assert "Reconciliation of 1/lms, rules: differs (1)" in status.stdout

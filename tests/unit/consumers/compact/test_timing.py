@@ -1,36 +1,21 @@
 """How long compact waits between two steps if no notification comes."""
 
-from typing import Any
-
-import msgspec
 import pytest
 
 from consumers.compact.timing import IDLE_SECONDS, IMMEDIATELY, SOON, Pace
-from consumers.database.targets_table import TargetRow
+from consumers.database.targets_table import FeedPosition, Outstanding, OwnerState, TargetRow
 from tests.support.builders import ORGNR, a_target
 
 
-def a_row(settling: float | None, **changes: Any) -> TargetRow:
-    row = TargetRow(
+def a_row(settling: float | None, registered: str | None = ORGNR) -> TargetRow:
+    return TargetRow(
         target_id=1,
         owner_id=1,
         settings=a_target(),
-        recompute=False,
-        epoch="e",
-        orgnr=ORGNR,
-        source="imsfeed",
-        head_seq=1,
-        head_sha256=None,
-        head_at=None,
-        changes_through=0,
-        dated_through=None,
-        snapshot_through=None,
-        owner_orgnr=ORGNR,
-        open=False,
-        has_snapshot=True,
-        settling=settling,
+        position=FeedPosition(epoch="e", orgnr=ORGNR, source="imsfeed", head_seq=1, has_snapshot=True),
+        owner=OwnerState(registered),
+        outstanding=Outstanding(settling=settling),
     )
-    return msgspec.structs.replace(row, **changes)
 
 
 @pytest.fixture
@@ -48,7 +33,7 @@ def test_the_next_step_comes_when_a_change_has_settled(pace: Pace) -> None:
 
 
 def test_a_settled_change_that_cannot_be_published_shortens_no_wait(pace: Pace) -> None:
-    assert pace.pause([a_row(7.0)]) == pace.pause([a_row(0.1, owner_orgnr=None)]) == IDLE_SECONDS
+    assert pace.pause([a_row(7.0)]) == pace.pause([a_row(0.1, registered=None)]) == IDLE_SECONDS
 
 
 def test_a_short_wait_counts_for_one_step(pace: Pace) -> None:

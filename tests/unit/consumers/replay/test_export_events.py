@@ -188,7 +188,7 @@ def test_another_schema_is_written_by_our_names() -> None:
     ]
 
 
-def test_the_key_of_a_deleted_row_may_be_in_the_message_key_alone() -> None:
+def test_a_deleted_rows_key_may_be_the_message_key() -> None:
     topic = MemoryTopic(1)
     topic.append(0, a_debezium_event("d"), b'{"owner_id":1,"id":5,"name":"Kari"}')
     (line,) = exported(topic)
@@ -233,7 +233,7 @@ def test_a_login_that_tells_a_national_id_still_tells_one() -> None:
     assert row["feide_name"] == f"{row['national_id']}@example.org"
 
 
-def test_a_column_that_nobody_has_thought_of_is_left_out() -> None:
+def test_an_unknown_column_is_dropped() -> None:
     assert Pseudonyms(b"key").row(Table.PERSON, {"id": 7, "diagnosis": "Kari"}) == {"id": 7}
 
 
@@ -256,7 +256,7 @@ def test_another_run_gives_other_numbers() -> None:
         st.text(max_size=20),
     )
 )
-def test_a_number_is_as_valid_and_of_the_same_kind_as_before(number: str) -> None:
+def test_a_substitute_id_is_as_valid_as_the_original(number: str) -> None:
     synthetic = SubstituteIds(b"key").instead_of(number)
     for strict in (True, False):
         kinds = [kind_of(NationalId(one), allow_test_numbers=True, duf_check=strict) for one in (number, synthetic)]

@@ -72,7 +72,7 @@ def test_the_leading_rows_of_a_load_are_the_first_snapshot(replayer: Replayer, s
     assert result.targets[0].deltas == 1
 
 
-def test_without_a_load_the_first_changes_that_settle_are_the_first_snapshot(replayer: Replayer) -> None:
+def test_without_a_load_the_first_settled_changes_are_published_first(replayer: Replayer) -> None:
     story = Scenario()
     story.commit(0, an_owner(), a_school(1), a_group(1))
     story.commit(0.1, a_person(1), an_enrolment(1))
@@ -99,14 +99,14 @@ def test_the_same_file_gives_the_same_bytes(tmp_path: Path, story: Scenario) -> 
     assert len(first.files()) == 5
 
 
-def test_two_targets_of_the_same_name_have_epochs_of_their_own(replayer: Replayer, story: Scenario) -> None:
+def test_two_targets_of_one_name_have_different_epochs(replayer: Replayer, story: Scenario) -> None:
     story.commit(0, an_owner(owner_id=2, orgnr="200000005"), op="r")
     replayer.replay(story, a_target(), a_target(owner=2))
     manifests = list(replayer.root.glob("*/lms/manifest.json"))
     assert len({path.read_bytes().partition(b'"epoch"')[2][:45] for path in manifests}) == 2
 
 
-def test_changes_within_the_settling_time_of_each_other_are_one_delta(replayer: Replayer, story: Scenario) -> None:
+def test_changes_within_the_settling_time_are_one_delta(replayer: Replayer, story: Scenario) -> None:
     story.commit(1, an_enrolment(1), op="d")
     story.commit(1.2, an_enrolment(9, group=2))
     story.commit(1.401, an_enrolment(2, person=2), op="d")
@@ -116,14 +116,14 @@ def test_changes_within_the_settling_time_of_each_other_are_one_delta(replayer: 
     assert created(replayer) == [1.4, 1.601]
 
 
-def test_an_owner_that_never_rests_is_told_after_five_settling_times(replayer: Replayer, story: Scenario) -> None:
+def test_a_busy_owner_is_published_after_five_settling_times(replayer: Replayer, story: Scenario) -> None:
     for number in range(11):
         story.commit(1 + number * 0.15, a_person(1, family_name=f"Nr {number}"))
     replayer.replay(story)
     assert created(replayer) == [2.0, 2.7]
 
 
-def test_a_transaction_that_has_arrived_in_part_is_not_told(replayer: Replayer, story: Scenario) -> None:
+def test_a_partly_arrived_transaction_is_not_published(replayer: Replayer, story: Scenario) -> None:
     story.commit(1, an_enrolment(1), op="d", whole=False)
     story.commit(2 * HOUR, an_enrolment(9, group=2))
     replayer.replay(story, until=HOUR)
@@ -181,7 +181,7 @@ def test_until_ends_it_there(replayer: Replayer, story: Scenario) -> None:
     assert replayer.replay(story, until=100 * HOUR).targets[0].snapshots == 5
 
 
-def test_settings_that_change_are_told_as_one_delta(replayer: Replayer, story: Scenario) -> None:
+def test_changed_settings_are_published_as_one_delta(replayer: Replayer, story: Scenario) -> None:
     story.settings(1, "lms", person_id="running")
     story.settings(5, "1/lms", enabled=False)
     story.commit(6, an_enrolment(1), op="d")
@@ -207,7 +207,7 @@ def test_a_line_with_wrong_settings_is_named(
         replayer.replay(story)
 
 
-def test_an_owner_that_loses_its_number_stands_still_and_goes_on(replayer: Replayer, story: Scenario) -> None:
+def test_an_owner_without_a_number_halts_and_goes_on(replayer: Replayer, story: Scenario) -> None:
     story.commit(1, an_owner(orgnr=None), op="u")
     story.commit(2, an_enrolment(1), op="d")
     result = replayer.replay(story)
@@ -217,7 +217,7 @@ def test_an_owner_that_loses_its_number_stands_still_and_goes_on(replayer: Repla
     assert replayer.replay(story).targets[0].deltas == 1
 
 
-def test_what_life_would_put_aside_is_counted_and_the_rest_goes_on(replayer: Replayer, story: Scenario) -> None:
+def test_refused_messages_are_counted_and_the_rest_goes_on(replayer: Replayer, story: Scenario) -> None:
     story.raw(1, "no JSON, and a name")
     story.commit(1, an_enrolment(1), op="d")
     result = replayer.replay(story)
@@ -276,7 +276,7 @@ def test_files_of_another_replay_are_not_touched(replayer: Replayer, story: Scen
         replayer.replay(other)
 
 
-def test_what_would_wait_for_an_approval_in_life_waits_for_ever(replayer: Replayer, story: Scenario) -> None:
+def test_without_approvals_a_hold_waits_for_ever(replayer: Replayer, story: Scenario) -> None:
     story.settings(1, "lms", excluded_groups=[2])
     story.commit(2, an_enrolment(1), op="d")
     (target,) = replayer.replay(story, holds=True).targets

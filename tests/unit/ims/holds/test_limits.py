@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ims.holds.limits import DAY, HOUR, Departure, Limits, PublishedCounts, Verdict, judge
+from ims.holds.limits import DAY, HOUR, Departure, Limits, PublishedCounts, Verdict, enough_to_count, judge
 from ims.holds.losses import Cause, HoldEntry, Loss
 from tests.support.builders import a_target
 
@@ -13,19 +15,11 @@ NOW = datetime(2026, 10, 15, 10, tzinfo=UTC)
 MANY: dict[str, Any] = {
     f"hold_{window}_{what}": 1000 for window in ("hour", "day") for what in ("persons", "teachers", "id_changes")
 }
-NONE_PUBLISHED = PublishedCounts(lambda _: 0, lambda _: 0)
+NONE_PUBLISHED = PublishedCounts()
 LEAVES = Loss(gone=True, last=True, groups=("group-1",))
 TEACHER = Loss(last=True, groups=("group-1",), teacher=True)
 CHANGES = Loss(groups=("group-1",), id_changed=True)
 MOVES = Loss(groups=("group-1",))
-
-
-def never_called(_: int) -> int:
-    raise AssertionError("counting all published persons is costly, and was not needed")
-
-
-def published(persons: int = 0, teachers: int = 0) -> PublishedCounts:
-    return PublishedCounts(lambda _: persons, lambda _: teachers)
 
 
 def left(count: int, ago: timedelta, **more: Any) -> list[Departure]:
@@ -54,7 +48,8 @@ def on_hold(numbers: dict[int, Loss], cause: Cause, *, approved: bool = False) -
 
 
 def test_leavers_up_to_the_limit_need_no_count_of_the_published() -> None:
-    found = verdict(some(10, LEAVES), published=PublishedCounts(never_called, never_called))
+    found = verdict(some(10, LEAVES))
+    assert enough_to_count(a_target(), some(10, LEAVES), []) == PublishedCounts(0, 0)
     assert found.held == {}
     assert [departure.person for departure in found.departures] == list(range(1, 11))
 
@@ -67,19 +62,45 @@ def test_one_leaver_above_the_limit_holds_all_of_the_publication() -> None:
 
 @pytest.mark.parametrize(("persons", "held"), [(110, False), (109, True)])
 def test_the_percentage_of_the_published_counts_if_it_is_more(persons: int, held: bool) -> None:
-    assert bool(verdict(some(11, LEAVES), published=published(persons)).held) is held
+    assert bool(verdict(some(11, LEAVES), published=PublishedCounts(persons)).held) is held
 
 
-@pytest.mark.parametrize(("persons", "held"), [(1_000_000, False), (110, False), (109, True)])
-def test_published_persons_are_counted_only_as_far_as_needed(persons: int, held: bool) -> None:
-    limits = []
+def test_published_persons_are_counted_only_as_far_as_needed() -> None:
+    assert enough_to_count(a_target(), some(11, LEAVES), []) == PublishedCounts(110, 0)
+    assert enough_to_count(a_target(), some(11, TEACHER), []) == PublishedCounts(110, 55)
 
-    def counted(enough: int) -> int:
-        limits.append(enough)
-        return min(persons, enough)
 
-    assert bool(verdict(some(11, LEAVES), published=PublishedCounts(counted, never_called)).held) is held
-    assert set(limits) == {110}
+def test_nothing_is_counted_if_the_percentage_is_zero() -> None:
+    assert enough_to_count(a_target(hold_hour_persons_percent=0, hold_day_persons_percent=0), some(11, LEAVES), []) == (
+        PublishedCounts(0, 0)
+    )
+
+
+@given(
+    losses=st.dictionaries(st.integers(1, 12), st.sampled_from([LEAVES, TEACHER, MOVES])),
+    departures=st.lists(
+        st.builds(
+            Departure,
+            st.integers(1, 20),
+            st.sampled_from([NOW, NOW - HOUR, NOW - 2 * HOUR]),
+            teacher=st.booleans(),
+            id_change=st.booleans(),
+        ),
+        max_size=8,
+    ),
+    published=st.tuples(st.integers(0, 300), st.integers(0, 300)),
+    absolute=st.integers(0, 6),
+    percent=st.integers(0, 60),
+)
+def test_counting_further_than_enough_changes_no_verdict(
+    losses: dict[int, Loss], departures: list[Departure], published: tuple[int, int], absolute: int, percent: int
+) -> None:
+    settings: dict[str, Any] = {f"hold_{w}_{who}": absolute for w in ("hour", "day") for who in ("persons", "teachers")}
+    settings |= {f"{name}_percent": percent for name in settings}
+    enough = enough_to_count(a_target(**settings), losses, departures)
+    counted = PublishedCounts(*map(min, published, enough))
+    whole = verdict(losses, departures, PublishedCounts(*published), **settings)
+    assert verdict(losses, departures, counted, **settings) == whole
 
 
 def test_a_person_who_keeps_a_membership_is_no_leaver() -> None:
@@ -112,14 +133,14 @@ def test_a_slow_loss_exceeds_the_day_limit() -> None:
 
 @pytest.mark.parametrize(("number", "held"), [(3, False), (4, True)])
 def test_the_teacher_limit_holds_only_teachers(number: int, held: bool) -> None:
-    found = verdict(some(number, TEACHER) | some(2, LEAVES, first=100), published=published(1000, 15))
+    found = verdict(some(number, TEACHER) | some(2, LEAVES, first=100), published=PublishedCounts(1000, 15))
     assert found.held == (dict.fromkeys(range(1, number + 1), Cause.TEACHERS) if held else {})
     assert {departure.person for departure in found.departures} >= {100, 101}
 
 
 def test_the_teacher_percentage_is_of_the_published_teachers() -> None:
-    assert verdict(some(4, TEACHER), published=published(0, 20)).held == {}
-    assert len(verdict(some(4, TEACHER), published=published(1000, 19)).held) == 4
+    assert verdict(some(4, TEACHER), published=PublishedCounts(0, 20)).held == {}
+    assert len(verdict(some(4, TEACHER), published=PublishedCounts(1000, 19)).held) == 4
 
 
 @pytest.mark.parametrize("window", ["hour", "day"])
@@ -148,7 +169,7 @@ def test_a_single_inferred_loss_waits_and_counts_against_no_limit() -> None:
 def test_the_passing_of_a_window_releases_no_person() -> None:
     losing = some(11, LEAVES)
     assert (
-        verdict(losing, waiting=on_hold(losing, Cause.PERSONS), published=published(10_000)).held.keys()
+        verdict(losing, waiting=on_hold(losing, Cause.PERSONS), published=PublishedCounts(10_000)).held.keys()
         == losing.keys()
     )
 

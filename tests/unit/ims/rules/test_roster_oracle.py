@@ -153,7 +153,7 @@ def exported(roster: Roster) -> tuple[set[int | None], set[int | None], set[tupl
     return persons, groups, members
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(facts=FACTS, target=TARGETS, today=DAYS)
 def test_the_roster_has_exactly_what_the_oracle_exports(facts: Facts, target: TargetSettings, today: date) -> None:
     roster = roster_of(facts, target, orgnr=ORGNR, today=today, persons=facts.persons, groups=facts.groups)
@@ -173,7 +173,6 @@ def test_the_roster_has_exactly_what_the_oracle_exports(facts: Facts, target: Ta
     }
 
 
-@settings(deadline=None)
 @given(facts=FACTS, target=TARGETS, today=DAYS)
 def test_only_a_mistyped_duf_number_gives_a_warning(facts: Facts, target: TargetSettings, today: date) -> None:
     roster = roster_of(facts, target, orgnr=ORGNR, today=today, persons=facts.persons, groups=facts.groups)
@@ -184,7 +183,6 @@ def test_only_a_mistyped_duf_number_gives_a_warning(facts: Facts, target: Target
     assert {id_ for kind, id_ in roster.warnings if kind is RecordKind.PERSON} == checked
 
 
-@settings(deadline=None)
 @given(facts=FACTS, target=TARGETS, today=DAYS)
 def test_every_person_has_a_record_or_one_reason(facts: Facts, target: TargetSettings, today: date) -> None:
     roster = roster_of(facts, target, orgnr=ORGNR, today=today, persons=facts.persons, groups=facts.groups)
@@ -196,7 +194,6 @@ def test_every_person_has_a_record_or_one_reason(facts: Facts, target: TargetSet
     assert not groups & excluded[RecordKind.GROUP]
 
 
-@settings(deadline=None)
 @given(facts=FACTS, target=TARGETS, today=DAYS)
 def test_a_membership_refers_to_an_exported_person_and_group(facts: Facts, target: TargetSettings, today: date) -> None:
     roster = roster_of(facts, target, orgnr=ORGNR, today=today, persons=facts.persons, groups=facts.groups)
@@ -207,7 +204,6 @@ def test_a_membership_refers_to_an_exported_person_and_group(facts: Facts, targe
             assert any(key.kind is RecordKind.GROUP and key.id == record.group for key in roster.records)
 
 
-@settings(deadline=None)
 @given(facts=FACTS, target=TARGETS, today=DAYS, asked=st.sets(st.integers(1, 5)))
 def test_a_partial_roster_agrees_with_the_whole_roster(
     facts: Facts, target: TargetSettings, today: date, asked: set[int]

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ims.errors import FeedError
@@ -53,21 +53,18 @@ def groups(draw: st.DrawFn) -> GroupRecord:
 RECORDS = persons() | groups() | MEMBERS
 
 
-@settings(deadline=None)
 @given(RECORDS)
 def test_a_record_is_read_as_it_was_written(record: Record) -> None:
     kept = as_written(record, "pifu")
     assert read_fragment(kept.key, fragment(record, dialect="pifu")) == kept
 
 
-@settings(deadline=None)
 @given(RECORDS)
 def test_a_record_that_was_read_is_written_the_same(record: Record) -> None:
     text = fragment(record, dialect="pifu")
     assert fragment(read_fragment(record.key, text), dialect="pifu") == text
 
 
-@settings(deadline=None)
 @given(RECORDS, DAYS)
 def test_an_unchanged_record_is_not_published_again(record: Record, day: str | None) -> None:
     text = fragment(record, dialect="pifu")

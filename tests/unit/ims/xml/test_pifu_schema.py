@@ -4,7 +4,7 @@ from functools import cache
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -122,7 +122,6 @@ def test_the_profiles_own_schema_refuses_the_same_files(written: str, instead: s
     assert not their_schema().validate(etree.fromstring(SNAPSHOT.replace(written, instead, 1).encode()))
 
 
-@settings(deadline=None)
 @given(st.lists(RECORDS, max_size=3), st.sampled_from([None, *RecStatus]))
 def test_any_text_of_the_source_gives_a_valid_file(records: list[Record], status: RecStatus | None) -> None:
     properties = msgspec.structs.replace(PIFU, type="full" if status is None else "delta")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ims.errors import FeedError
@@ -99,14 +99,12 @@ def refusal(xml: str | bytes) -> str:
     return str(caught.value)
 
 
-@settings(deadline=None)
 @given(PERSONS | GROUPS | MEMBERS)
 def test_a_record_is_read_as_it_was_written(record: Record) -> None:
     kept = as_written(record)
     assert read_fragment(kept.key, fragment(record)) == kept
 
 
-@settings(deadline=None)
 @given(PERSONS | GROUPS | MEMBERS)
 def test_a_record_is_read_under_its_published_key(record: Record) -> None:
     assert read_fragment(record.key, fragment(record)).key == record.key

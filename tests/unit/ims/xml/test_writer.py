@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ims.records.model import GroupRecord, PersonRecord, Record
@@ -154,7 +154,6 @@ def test_a_clean_text_does_not_change(text: str) -> None:
     assert clean_text(clean_text(text)) == clean_text(text)
 
 
-@settings(deadline=None)
 @given(st.text(st.characters()), st.text(st.characters()))
 def test_no_text_of_the_source_breaks_the_lines(given_name: str, family_name: str) -> None:
     person = msgspec.structs.replace(ANNA, given_name=f"x{given_name}", family_name=f"x{family_name}")
