@@ -9,7 +9,7 @@ from ims.feed.delta import published_login
 from ims.holds.decision import Waiting
 from ims.holds.limits import PublishedCounts
 from ims.holds.losses import Cause, Waits, gone_groups, losses
-from ims.publication.decision import decide, decide_urgent
+from ims.publication.decision import decide, decide_urgent, persons_who_may_leave
 from ims.publication.gathered import (
     Format,
     Gathered,
@@ -195,6 +195,14 @@ def test_what_events_explain_is_removed_and_what_a_load_finds_missing_waits() ->
     assert decision.holds.after.persons.keys() == {2}
     assert decision.holds.after.groups.keys() == {"group-1"}
     assert {key.kind for key in removed(decision)} == {RecordKind.PERSON, RecordKind.MEMBERSHIP, RecordKind.GROUP}
+
+
+def test_a_person_whose_id_another_running_number_has_now_may_leave() -> None:
+    before, now = school(a_person(1), enrolled=(1,)), school(a_person(2, national_id=a_birth_number(1)), enrolled=(2,))
+    found = gathered(before, now, terms())
+    texts, subjects = found.published.texts, found.published.subjects
+    assert list(persons_who_may_leave(texts, subjects, found.roster)) == [a_birth_number(1)]
+    assert list(persons_who_may_leave(texts, subjects, roster(before, terms()))) == []
 
 
 def test_another_dialect_forgets_the_tombstones_of_the_former_one() -> None:
