@@ -8,7 +8,7 @@ from consumers.facts import suppressions
 from consumers.holds import holds_store
 from consumers.publication.delta_files import Head, Writing, next_deltas
 from consumers.publication.rounds import Round
-from consumers.published import exclusions_store, published_store, record_subjects, recorded_files, tombstones
+from consumers.published import exclusions_store, published_store, recorded_files, tombstones
 from ims.feed.manifest import DeltaEntry
 from ims.publication.decision import Decision
 
@@ -33,7 +33,7 @@ def store(connection: Connection, target: Target, position: FeedPosition, decisi
     if decision.another_dialect:
         tombstones.forget(connection, target_id)
     stored = store_deltas(connection, target_id, position, decision, done.writing())
-    record_subjects.store_moved(connection, target_id, decision.moved)
+    published_store.store_moved(connection, target_id, decision.moved)
     after = done.position_after(stored.position)
     connection.execute(
         "update imsfeed.target set recompute = false, review = false, repair = false, published_settings = %s,"

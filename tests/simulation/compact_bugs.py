@@ -141,11 +141,6 @@ def member_of_a_group_that_is_not_published(patch: pytest.MonkeyPatch) -> None:
 
 
 @BUGS.enter
-def persons_with_one_national_id_are_published_apart(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(MemoryView, "with_same_national_id", lambda _, persons: sorted(set(persons)))
-
-
-@BUGS.enter
 def changed_settings_are_not_published(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryState, "apply_settings", lambda _, target, settings: setattr(target, "settings", settings))
 

@@ -15,6 +15,7 @@ from consumers.replay.memory_view import MemoryView
 from ims.holds.decision import Waiting
 from ims.holds.losses import Cause, HoldEntry, Loss
 from ims.publication.gathered import Gathered, Terms
+from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import Reason
 from ims.source.facts import Facts
 from tests.support.builders import (
@@ -163,7 +164,7 @@ def test_all_who_wait_are_gathered_for_a_review() -> None:
 
 
 def test_a_waiting_group_is_gathered_even_without_members_where_everything_is() -> None:
-    facts = facts_of(*SCHOOL, *some_persons(1, 2))
+    facts = facts_of(*SCHOOL)
     target = published(facts, org_groups=True)
     target.waiting = waiting(groups=["school-NO1"])
     gone = msgspec.structs.replace(facts, schools={})
@@ -181,9 +182,11 @@ def test_the_logins_of_leavers_that_others_have_are_gathered() -> None:
 
 
 def test_groups_with_one_code_are_gathered_together() -> None:
-    facts = facts_of(an_owner(), a_school(1), a_group(1, code="8A"), a_group(2, code="8A"), a_group(3, code="8B"))
-    found = gathered(facts, published(facts, group_id="{code}"), groups=[1])
+    school = (an_owner(), a_school(1), a_group(1, code="8A"), a_group(3, code="8C"))
+    target = published(facts_of(*school, a_group(2, code="8B")), group_id="{code}")
+    found = gathered(facts_of(*school, a_group(2, code="8A")), target, groups=[2])
     assert sorted(found.scope.groups) == [1, 2]
+    assert found.roster.excluded.keys() == {(RecordKind.GROUP, 1), (RecordKind.GROUP, 2)}
 
 
 def test_days_that_pass_bring_in_those_whose_dates_they_cross() -> None:

@@ -3,11 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec.structs import replace
+
 from ims.feed.delta import published_login
 from ims.holds.decision import Waiting
 from ims.holds.limits import PublishedCounts
 from ims.holds.losses import Cause, HoldEntry, gone_groups, losses
-from ims.publication.decision import decide, decide_urgent
+from ims.publication.decision import decide, decide_urgent, persons_who_may_leave
 from ims.publication.gathered import (
     Format,
     Gathered,
@@ -151,6 +153,62 @@ def test_teachers_of_a_school_without_a_number_wait() -> None:
         decision = decide(gathered(before, now, terms(), numbers=numbers), terms(), BEFORE)
         assert decision.holds is not None
         assert set(decision.holds.after.persons) == set(waits)
+
+
+def test_a_group_waits_when_its_school_loses_the_number() -> None:
+    before = school(a_person(1), a_person(2), enrolled=(1,))
+    now = facts_of(an_owner(), a_school(1, school_no=None), a_group(1), a_person(1), an_enrolment(1))
+    decision = decide(gathered(before, now, terms()), terms(), BEFORE)
+    assert decision.holds is not None
+    assert decision.holds.after.groups.keys() == {"group-1"}
+    assert decision.holds.after.persons.keys() == {1}
+    assert removed(decision) == set()
+
+
+def test_a_school_group_waits_when_a_school_has_no_number() -> None:
+    on = terms(org_groups=True)
+    before, now = facts_of(an_owner(), a_school(1)), facts_of(an_owner(), a_school(1, school_no=None))
+    was = roster(before, on)
+    published = Published({key: fragment(record) for key, record in was.records.items()}, was.subjects)
+    current = roster(now, on)
+    for missing, waits in ((True, {"school-NO1"}), (False, set())):
+        holds = HoldState(
+            {}, gone_groups(published.texts, current), Waiting(), [], PublishedCounts(), (frozenset(), frozenset()), NOW
+        )
+        found = Gathered(Scope([], []), current, published, numbers=SchoolNumbers(missing=missing), holds=holds)
+        decision = decide(found, on, BEFORE)
+        assert decision.holds is not None
+        assert decision.holds.after.groups.keys() == waits
+
+
+def test_what_events_explain_is_removed_and_what_a_load_finds_missing_waits() -> None:
+    people = [a_person(1), a_person(2)]
+    before = facts_of(
+        an_owner(), a_school(1), a_group(1), a_group(2), *people, an_enrolment(1), an_enrolment(2, person=2)
+    )
+    now = facts_of(an_owner(), a_school(1), *people)
+    found = gathered(before, now, terms())
+    assert found.holds is not None
+    explained = replace(found, holds=replace(found.holds, explained=(frozenset({1}), frozenset({2}))))
+    decision = decide(explained, terms(), BEFORE, Cause.RESYNC)
+    assert decision.holds is not None
+    assert decision.holds.after.persons.keys() == {2}
+    assert decision.holds.after.groups.keys() == {"group-1"}
+    assert {key.kind for key in removed(decision)} == {RecordKind.PERSON, RecordKind.MEMBERSHIP, RecordKind.GROUP}
+
+
+def test_a_person_whose_id_another_running_number_has_now_may_leave() -> None:
+    before, now = school(a_person(1), enrolled=(1,)), school(a_person(2, national_id=a_birth_number(1)), enrolled=(2,))
+    found = gathered(before, now, terms())
+    texts, subjects = found.published.texts, found.published.subjects
+    assert list(persons_who_may_leave(texts, subjects, found.roster)) == [a_birth_number(1)]
+    assert list(persons_who_may_leave(texts, subjects, roster(before, terms()))) == []
+
+
+def test_another_dialect_forgets_the_tombstones_of_the_former_one() -> None:
+    facts = school(a_person(1), enrolled=(1,))
+    assert decide(gathered(facts, facts, terms()), terms(dialect="pifu"), BEFORE).another_dialect
+    assert not decide(gathered(facts, facts, terms()), terms(), BEFORE).another_dialect
 
 
 def test_urgent_persons_are_removed_and_their_groups_stay() -> None:
