@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 
 from consumers.compact.process import UMASK
@@ -23,6 +23,7 @@ from consumers.feed.snapshots import take_snapshot
 from consumers.operations.status_report import StatusReport, TargetStatus, report
 from ims.errors import FeedError
 from ims.feed.manifest import MANIFEST
+from ims.feed.verification import Verification
 from ims.holds.losses import Cause
 from ims.runtime.settings import read_settings
 
@@ -74,7 +75,7 @@ def snapshot(
 def verify(
     directory: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A feed directory, or a part of it.")],
 ) -> None:
-    """Prove that feeds hold together: digests, chain, schema, and snapshot + deltas = next snapshot.
+    """Verify that feeds are in order: digests, chain, schema, and snapshot + deltas = next snapshot.
 
     Exits with 1 if anything is wrong.
 
@@ -83,10 +84,9 @@ def verify(
     folders = sorted(path.parent for path in directory.rglob(MANIFEST))
     if not folders:
         raise FeedError(f"there is no {MANIFEST} in {directory} or below")
-    console = Console(stderr=True)
     wrong = 0
-    for folder in track(folders, "verifying", console=console, transient=True):
-        verification = verify_folder(folder)
+    for folder in folders:
+        verification = _verified(folder)
         wrong += len(verification.problems)
         typer.echo(
             f"{folder}: {verification.snapshots} snapshots, {verification.deltas} deltas, {verification.records}"
@@ -96,6 +96,14 @@ def verify(
             typer.echo(f"  {problem}")
     if wrong:
         raise FeedError(f"{wrong} problems found")
+
+
+def _verified(folder: Path) -> Verification:
+    """Verify one feed, with a progress bar on stderr if that is a terminal."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"verifying {folder.name}", total=None)
+        return verify_folder(folder, lambda done, of: progress.update(task, completed=done, total=of))
 
 
 def _print(found: StatusReport) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from io import BytesIO
 
 from consumers.materialize.batch import Message
 from ims.feed.verification import verify
@@ -186,7 +187,7 @@ def importer_is_up_to_date(importer: Importer, target: Target) -> None:
 
 def folder_holds_together(folder: FeedFolder) -> None:
     """See that the whole feed is proved by its files alone: snapshot + deltas = next snapshot."""
-    reconciliation = verify(folder.read, folder.names)
+    reconciliation = verify(lambda path: BytesIO(folder.read(path)), folder.names)
     if reconciliation.problems:
         raise ViolationError(reconciliation.problems[0])
 

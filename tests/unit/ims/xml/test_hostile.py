@@ -140,7 +140,7 @@ def test_a_proof_of_a_hostile_file_names_the_problem_and_reads_nothing_else(tmp_
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
     hostile = document(f"<!ENTITY x SYSTEM '{secret}'>", PERSON % "&x;")
-    reconciliation = verify(lambda _name: hostile, lambda _name: [])
+    reconciliation = verify(lambda _name: BytesIO(hostile), lambda _name: [])
     assert reconciliation.problems
     assert SECRET not in str(reconciliation.problems)
 
