@@ -26,8 +26,8 @@ from ims.feed.manifest import (
     decode,
     parse_snapshot_name,
 )
-from ims.feed.step_verification import StepVerification, prove_step
-from ims.feed.verification import Verification, verify
+from ims.feed.step import StepVerification
+from ims.feed.verification import Progress, Verification, verify, verify_step
 
 _FILE_MODE: Final = 0o640
 _DIRECTORY_MODE: Final = 0o750
@@ -223,23 +223,22 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(existing, "sha256").hexdigest()
 
 
-def verify_folder(folder: Path) -> Verification:
-    """Verify the feed in a target's folder (:mod:`ims.feed.verification`)."""
+def verify_folder(folder: Path, progress: Progress = lambda _done, _all: None) -> Verification:
+    """Verify the feed in a target's folder (:func:`ims.feed.verification.verify`)."""
     return verify(
-        lambda name: _read(folder, name),
+        lambda name: _inside(folder, name).open("rb"),
         lambda name: sorted(path.name for path in (folder / name).glob("*")),
+        progress,
     )
 
 
 def verify_step_in(
     folder: Path, earlier: SnapshotEntry | None, later: SnapshotEntry, deltas: Sequence[DeltaEntry]
 ) -> StepVerification:
-    """Verify one step of the feed in a target's folder (:mod:`ims.feed.step_verification`)."""
-    return prove_step(lambda path: _inside(folder, path).open("rb"), earlier, later, deltas)
-
-
-def _read(folder: Path, name: str) -> bytes:
-    return _inside(folder, name).read_bytes()
+    """Verify one step of the feed in a target's folder against what the state database has recorded of its files."""
+    return verify_step(
+        lambda name: _inside(folder, name).open("rb"), earlier, later, deltas, recorded_in="the state database"
+    )
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 
 from consumers.compact.process import UMASK
@@ -24,6 +24,7 @@ from consumers.operations.status_report import StatusReport, TargetStatus, repor
 from deploy.commands.exit_codes import exits
 from ims.errors import FeedError
 from ims.feed.manifest import MANIFEST
+from ims.feed.verification import Verification
 from ims.holds.losses import Cause
 from ims.runtime.settings import read_settings
 
@@ -83,10 +84,9 @@ def verify(
     folders = sorted(path.parent for path in directory.rglob(MANIFEST))
     if not folders:
         raise FeedError(f"there is no {MANIFEST} in {directory} or below")
-    console = Console(stderr=True)
     problems = 0
-    for folder in track(folders, "verifying", console=console, transient=True):
-        verification = verify_folder(folder)
+    for folder in folders:
+        verification = _verified(folder)
         problems += len(verification.problems)
         counts = f"{verification.snapshots} snapshots, {verification.deltas} deltas, {verification.records} records"
         typer.echo(f"{folder}: {counts}")
@@ -94,6 +94,14 @@ def verify(
             typer.echo(f"  {problem}")
     if problems:
         raise FeedError(f"{problems} problems found")
+
+
+def _verified(folder: Path) -> Verification:
+    """Verify one feed, with a progress bar on stderr if that is a terminal."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"verifying {folder.name}", total=None)
+        return verify_folder(folder, lambda done, of: progress.update(task, completed=done, total=of))
 
 
 def _print(found: StatusReport) -> None:

@@ -1,51 +1,45 @@
-"""The proof that a feed holds together, from its files alone, as an importer sees them.
+"""The verification of a feed from its files alone, as an importer sees them.
 
 The manifest names files that are there, whole and unchanged; the deltas are numbered without a gap and chained; every
 file is valid; and **snapshot + deltas == next snapshot**, record by record, for every pair of snapshots kept. A problem
 names the file and the rule, and counts records; it never says whose they are.
 
-Files that the manifest does not announce yet are passed over: they are being published. So are files of an older epoch.
+A feed is verified step by step (:mod:`ims.feed.step`), so that only the deltas of one step are in memory. Files that
+the manifest does not announce yet are passed over: they are being published. So are files of an older epoch.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from hashlib import sha256
-from itertools import pairwise
-from typing import BinaryIO, Final, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from itertools import takewhile
+from typing import NamedTuple
 
 from ims.errors import FeedError
+from ims.feed.chain import chain_problems, first_missing, manifest_problems, start_problems
+from ims.feed.files import OpenFile, delta_counts, digest_and_size, schema_problems_of, stored_file_problems
 from ims.feed.manifest import (
     MANIFEST,
     SNAPSHOTS,
-    Counts,
     DeltaEntry,
-    KindCounts,
     Manifest,
     SnapshotEntry,
     SnapshotName,
     Totals,
     decode,
-    delta_path,
     parse_snapshot_name,
 )
-from ims.records.model import MemberRecord, Record, RecordKey
-from ims.records.vocabulary import RecordKind, RecStatus
-from ims.xml.reader import ReadRecord, read
-from ims.xml.schema import problems as schema_problems
+from ims.feed.step import StepVerification, check_step
 
-State = dict[RecordKey, Record]
-
-_SHOWN: Final = 5
-"""So many of a file's problems with the schema are told one by one."""
+Progress = Callable[[int, int], None]
+"""Called with how many files have been verified, and how many there are."""
 
 
 class Verification(NamedTuple):
-    """What was looked at, and what is wrong; the feed holds together if ``problems`` is empty.
+    """What was verified, and what is wrong; the feed is in order if there are no ``problems``.
 
     Attributes:
-        snapshots: how many snapshots were read.
+        snapshots: how many snapshots are kept.
         deltas: how many deltas were applied.
-        records: how many records there are after the last delta.
+        records: how many records there are after the last of them.
     """
 
     snapshots: int
@@ -54,242 +48,170 @@ class Verification(NamedTuple):
     problems: list[str]
 
 
-def verify(read_file: Callable[[str], bytes], names: Callable[[str], list[str]]) -> Verification:
-    """Prove the feed of one target.
+def verify(
+    open_file: OpenFile, names: Callable[[str], Iterable[str]], progress: Progress = lambda _done, _all: None
+) -> Verification:
+    """Verify the feed of one target.
 
     Args:
-        read_file: a file's bytes by its path in the target's folder; raises ``FileNotFoundError``.
+        open_file: opens a file of the feed.
         names: the names of the files in a subfolder.
+        progress: called after each file.
     """
     try:
-        manifest = decode(read_file(MANIFEST))
+        with open_file(MANIFEST) as file:
+            manifest = decode(file.read())
     except FileNotFoundError:
         return Verification(0, 0, 0, [f"{MANIFEST}: is not there"])
     except FeedError as error:
         return Verification(0, 0, 0, [str(error)])
-    proving = _Proving(read_file, manifest)
-    snapshots = _announced(names(SNAPSHOTS), manifest)
-    proving.check_manifest()
-    proving.check_chain([snapshot for snapshot in snapshots if snapshot.seq == manifest.epoch_seq])
-    proving.check_files()
-    return proving.replay(snapshots)
+    return _FeedVerification(open_file, manifest, _announced(names(SNAPSHOTS), manifest), progress).run()
 
 
-def apply(state: State, delta: bytes) -> list[str]:
-    """Apply a delta to what an importer has, by the contract, and say what should not have been in it.
+def verify_step(
+    open_file: OpenFile,
+    earlier: SnapshotEntry | None,
+    later: SnapshotEntry,
+    deltas: Sequence[DeltaEntry],
+    recorded_in: str,
+) -> StepVerification:
+    """Verify that *earlier* and the deltas up to *later* give *later*, and that every file is as it was recorded.
 
-    recstatus 1 and 2 put the record in the place of any with its key, 3 takes it away. The state is changed in place.
-
-    Raises:
-        FeedError: the file cannot be read (:func:`ims.xml.reader.read`); the state may hold a part of it.
+    Args:
+        open_file: opens a file of the feed.
+        earlier: the snapshot before, or ``None`` if *later* is the first one.
+        later: the snapshot to verify.
+        deltas: those recorded after *earlier*, in order; of those after *later* the files and the chain are verified.
+        recorded_in: where all these stand, for the texts.
     """
-    wrong: Counter[str] = Counter()
-    touched: list[RecordKey] = []
-    orphaning = False
-    for record, recstatus in records_of(delta, "delta"):
-        key = record.key
-        touched.append(key)
-        if recstatus is RecStatus.GONE:
-            orphaning |= key.kind is not RecordKind.MEMBERSHIP
-            if state.pop(key, None) is None:
-                wrong[f"a {kind_of(key)} record is gone (3) that was not there"] += 1
-            continue
-        if recstatus is RecStatus.NEW and key in state:
-            wrong[f"a {kind_of(key)} record is new (1) that was there already"] += 1
-        elif recstatus is RecStatus.CHANGED and key not in state:
-            wrong[f"a {kind_of(key)} record is changed (2) that was not there"] += 1
-        state[key] = record
-    return tallied(wrong + _dangling(state, state if orphaning else touched))
+    entries = [entry for entry in (earlier, later, *deltas) if entry is not None]
+    damaged = [problem for entry in entries for problem in stored_file_problems(open_file, entry, recorded_in)]
+    damaged += chain_problems(deltas, recorded_in)
+    needed = range((earlier or later).seq + 1, max(entry.seq for entry in entries) + 1)
+    damaged += first_missing(needed, {entry.seq for entry in deltas}, recorded_in)
+    if damaged:
+        return StepVerification(damaged, [], Totals())
+    between = [entry.path for entry in deltas if entry.seq <= later.seq]
+    try:
+        return check_step(open_file, earlier.path if earlier is not None else None, between, later.path)
+    except FileNotFoundError:
+        return StepVerification(["a file was removed while it was being verified"], [], Totals())
 
 
-class _Proving:
-    """One proof under way: the feed, and the problems so far."""
+class _FeedVerification:
+    """The verification of one feed under way, and the problems found so far."""
 
-    def __init__(self, read_file: Callable[[str], bytes], manifest: Manifest) -> None:
-        self._read_file = read_file
+    def __init__(
+        self, open_file: OpenFile, manifest: Manifest, snapshots: Sequence[SnapshotName], progress: Progress
+    ) -> None:
+        self._open_file = open_file
         self._manifest = manifest
+        self._snapshots = snapshots
+        self._progress = progress
+        self._verified = 0
         self._problems: list[str] = []
-        self._applied = 0
+        self._listed = {entry.seq for entry in manifest.deltas}
+        self._readable: dict[int, str] = {}
+        self._applied: set[str] = set()
 
-    def check_manifest(self) -> None:
-        """See that what the manifest says goes together."""
-        manifest, entries = self._manifest, self._manifest.deltas
-        oldest, head = (entries[0].seq, entries[-1].seq) if entries else (None, manifest.snapshot.seq)
-        if manifest.oldest_delta_seq != oldest:
-            self._problem(MANIFEST, f"oldest_delta_seq is not {oldest}, as its deltas say")
-        if manifest.head_seq != head or head < manifest.snapshot.seq:
-            self._problem(MANIFEST, f"head_seq {manifest.head_seq} is not that of its last delta or snapshot")
-        if manifest.epoch_seq > min([manifest.snapshot.seq, *(entry.seq - 1 for entry in entries[:1])]):
-            self._problem(MANIFEST, f"it names a file from before epoch_seq {manifest.epoch_seq}, of an older epoch")
-        if manifest.snapshot.path != SnapshotName(manifest.snapshot.seq, manifest.snapshot.local_date).path:
-            self._problem(MANIFEST, "the snapshot's path is not that of its seq and local_date")
+    def run(self) -> Verification:
+        """Verify what the manifest says, each delta by itself, and then the steps."""
+        manifest = self._manifest
+        self._problems += manifest_problems(manifest)
+        self._problems += chain_problems(manifest.deltas, MANIFEST)
+        self._problems += start_problems(manifest.deltas, manifest.epoch_seq, self._first_digests())
+        self._problems += stored_file_problems(self._open_file, manifest.snapshot, MANIFEST)
+        for entry in manifest.deltas:
+            self._verify_delta(entry)
+            self._count_file()
+        totals = self._verify_steps()
+        records = totals.person + totals.group + totals.membership
+        # Where a snapshot cannot be read, the deltas before it are applied again in the step to the next one.
+        problems = list(dict.fromkeys(self._problems))
+        return Verification(len(self._snapshots), len(self._applied), records, problems)
 
-    def check_chain(self, first_snapshots: list[SnapshotName]) -> None:
-        """See that the deltas are chained, from one of the snapshots that began the epoch if they are kept."""
-        entries, first = self._manifest.deltas, self._manifest.epoch_seq
-        for entry in entries:
-            if entry.path != delta_path(entry.seq):
-                self._problem(MANIFEST, f"the path of delta {entry.seq} is not that of its seq")
-        for before, after in pairwise(entries):
-            if after.seq != before.seq + 1:
-                self._problem(MANIFEST, f"delta {after.seq} follows delta {before.seq}: a gap or a wrong order")
-            elif after.prev_sha256 != before.sha256:
-                self._problem(after.path, "prev_sha256 is not the digest of the delta before")
-        if entries and entries[0].seq == first + 1 and first_snapshots:
-            digests = {sha256(self._bytes(snapshot.path) or b"").hexdigest() for snapshot in first_snapshots}
-            if entries[0].prev_sha256 not in digests:
-                self._problem(entries[0].path, f"prev_sha256 is not the digest of a snapshot with seq {first}")
+    def _first_digests(self) -> set[str]:
+        """Return the digests of the snapshots that began the epoch, of those that are kept."""
+        digests = set()
+        for name in self._snapshots:
+            if name.seq == self._manifest.epoch_seq:
+                with suppress(FileNotFoundError), self._open_file(name.path) as file:
+                    digests.add(digest_and_size(file)[0])
+        return digests
 
-    def check_files(self) -> None:
-        """See that the files which the manifest names are what it says, and every delta is valid."""
-        self._check_file(self._manifest.snapshot)
-        for entry in self._manifest.deltas:
-            data = self._check_file(entry)
-            if data is not None:
-                self._check_schema(entry.path, data)
-
-    def replay(self, snapshots: list[SnapshotName]) -> Verification:
-        """See that each snapshot and the deltas after it give the next, and that the last deltas can be applied."""
-        state: State | None = None
-        seq = 0
-        for snapshot in snapshots:
-            state = self._advance(state, range(seq + 1, snapshot.seq + 1))
-            published = self._published(snapshot)
-            if state is not None and published is not None:
-                self._add(snapshot.path, _differences(state, published))
-            state, seq = published if published is not None else state, snapshot.seq
-        state = self._advance(state, range(seq + 1, self._manifest.head_seq + 1))
-        return Verification(len(snapshots), self._applied, len(state or {}), self._problems)
-
-    def _advance(self, state: State | None, seqs: Iterable[int]) -> State | None:
-        """The state after the deltas, or ``None`` when it cannot be known."""
-        entries = {entry.seq: entry for entry in self._manifest.deltas}
-        for seq in seqs if state is not None else ():
-            if seq not in entries:
-                self._problem(delta_path(seq), f"is needed after a snapshot that is kept, but not in {MANIFEST}")
-                return None
-            data = self._bytes(entries[seq].path)
-            if data is None or state is None:
-                return None
+    def _verify_delta(self, entry: DeltaEntry) -> None:
+        """Verify the file of a delta by itself."""
+        self._problems += stored_file_problems(self._open_file, entry, MANIFEST)
+        # That it is not there has been said.
+        with suppress(FileNotFoundError):
+            self._problems += schema_problems_of(self._open_file, entry.path)
             try:
-                self._add(entries[seq].path, apply(state, data))
-                self._add(entries[seq].path, _miscounted(entries[seq], data))
+                counts = delta_counts(self._open_file, entry.path)
             except FeedError as error:
-                self._problem(entries[seq].path, str(error))
-                return None
-            self._applied += 1
-        return state
+                self._problems.append(str(error))
+                return
+            if counts != entry.counts:
+                self._problems.append(f"{entry.path}: its counts in {MANIFEST} are not those of the file")
+            self._readable[entry.seq] = entry.path
 
-    def _published(self, snapshot: SnapshotName) -> State | None:
-        """The records of a snapshot, or ``None`` if it cannot be read."""
-        data = self._bytes(snapshot.path)
-        if data is None:
-            # Removed since the names were read; that the manifest's own is missing is said already.
-            return None
-        self._check_schema(snapshot.path, data)
+    def _verify_steps(self) -> Totals:
+        """Verify each snapshot with the deltas before it, and the deltas after the last snapshot.
+
+        Returns:
+            How many records there are in the end.
+        """
+        earlier: SnapshotName | None = None
+        totals = Totals()
+        for later in self._snapshots:
+            # It may be removed after its name was read; that the manifest's own is missing has been said.
+            with suppress(FileNotFoundError):
+                self._problems += schema_problems_of(self._open_file, later.path)
+                found = self._apply(earlier, later.seq, later) if earlier is not None else None
+                found = found or self._check(None, (), later)
+                if found is not None:
+                    earlier, totals = later, found.totals
+                    self._check_totals(later, totals)
+            self._count_file()
+        if earlier is not None and earlier.seq < self._manifest.head_seq:
+            found = self._apply(earlier, self._manifest.head_seq, None)
+            totals = totals if found is None else found.totals
+        return totals
+
+    def _apply(self, earlier: SnapshotName, through: int, later: SnapshotName | None) -> StepVerification | None:
+        """Verify the step from a snapshot through a delta; ``None`` if not all of its files could be read."""
+        needed = range(earlier.seq + 1, through + 1)
+        self._problems += first_missing(needed, self._listed, MANIFEST)
+        deltas = [self._readable[seq] for seq in takewhile(self._readable.__contains__, needed)]
+        if len(deltas) == through - earlier.seq:
+            return self._check(earlier, deltas, later)
+        self._check(earlier, deltas, None)
+        return None
+
+    def _check(
+        self, earlier: SnapshotName | None, deltas: Sequence[str], later: SnapshotName | None
+    ) -> StepVerification | None:
         try:
-            records = [record for record, _ in records_of(data, "full")]
-        except FeedError as error:
-            self._problem(snapshot.path, str(error))
-            return None
-        state = {record.key: record for record in records}
-        if len(state) != len(records):
-            self._problem(snapshot.path, f"{len(records) - len(state)} x a record stands twice")
-        self._add(snapshot.path, tallied(_dangling(state, state)))
-        entry = self._manifest.snapshot
-        if entry.path == snapshot.path and entry.counts != _totals(state):
-            self._problem(MANIFEST, "the snapshot's counts are not those of the file")
-        return state
-
-    def _check_file(self, entry: SnapshotEntry | DeltaEntry) -> bytes | None:
-        data = self._bytes(entry.path)
-        if data is None:
-            self._problem(entry.path, f"is not there, but named in {MANIFEST}")
-        elif len(data) != entry.size:
-            self._problem(entry.path, f"has {len(data)} bytes, not {entry.size} as {MANIFEST} says")
-        elif sha256(data).hexdigest() != entry.sha256:
-            self._problem(entry.path, f"its digest is not that in {MANIFEST}")
-        return data
-
-    def _check_schema(self, path: str, data: bytes) -> None:
-        found = schema_problems(data)
-        self._add(path, found[:_SHOWN])
-        if len(found) > _SHOWN:
-            self._problem(path, f"and {len(found) - _SHOWN} more places against the schema")
-
-    def _bytes(self, path: str) -> bytes | None:
-        try:
-            return self._read_file(path)
+            found = check_step(self._open_file, earlier and earlier.path, deltas, later and later.path)
         except FileNotFoundError:
+            return None  # files that are past their time are removed at any moment
+        self._problems += found.damaged + found.differences
+        if found.damaged:
             return None
+        self._applied.update(deltas)
+        return found
 
-    def _add(self, path: str, problems: Iterable[str]) -> None:
-        for problem in problems:
-            self._problem(path, problem)
+    def _check_totals(self, name: SnapshotName, totals: Totals) -> None:
+        entry = self._manifest.snapshot
+        if entry.path == name.path and entry.counts != totals:
+            self._problems.append(f"{MANIFEST}: the snapshot's counts are not those of the file")
 
-    def _problem(self, path: str, what: str) -> None:
-        self._problems.append(f"{path}: {what}")
+    def _count_file(self) -> None:
+        self._verified += 1
+        self._progress(self._verified, len(self._manifest.deltas) + len(self._snapshots))
 
 
 def _announced(names: Iterable[str], manifest: Manifest) -> list[SnapshotName]:
-    """The epoch's snapshots to look at, oldest first: those kept, up to the one that the manifest names."""
+    """Return the epoch's snapshots, oldest first: those kept, up to the one that the manifest names."""
     last = SnapshotName(manifest.snapshot.seq, manifest.snapshot.local_date)
     found = filter(None, map(parse_snapshot_name, names))
     return sorted(name for name in found if name.seq >= manifest.epoch_seq and name <= last)
-
-
-def records_of(data: bytes | BinaryIO, kind: Literal["full", "delta"]) -> Iterator[ReadRecord]:
-    """The records of a file.
-
-    Raises:
-        FeedError: the file cannot be read (:func:`ims.xml.reader.read`), or is not of this type.
-    """
-    for item in read(data):
-        if isinstance(item, ReadRecord):
-            yield item
-        elif item.type != kind:
-            raise FeedError(f"its type is {item.type}, not {kind}")
-
-
-def kind_of(key: RecordKey) -> str:
-    """What a problem's text calls such a record."""
-    return key.kind.name.lower()
-
-
-def _totals(keys: Iterable[RecordKey]) -> Totals:
-    counted = Counter(key.kind for key in keys)
-    return Totals(*(counted[kind] for kind in RecordKind))
-
-
-def _miscounted(entry: DeltaEntry, data: bytes) -> list[str]:
-    counted = Counter((record.key.kind, recstatus) for record, recstatus in records_of(data, "delta"))
-    counts = Counts(*(KindCounts(*(counted[kind, status] for status in RecStatus)) for kind in RecordKind))
-    return [] if counts == entry.counts else [f"its counts in {MANIFEST} are not those of the file"]
-
-
-def _dangling(state: State, keys: Iterable[RecordKey]) -> Counter[str]:
-    """Memberships among *keys* whose person or group is not there."""
-    wrong: Counter[str] = Counter()
-    for key in keys:
-        record = state.get(key)
-        if isinstance(record, MemberRecord):
-            wrong["a membership of a person who is not there"] += RecordKey(RecordKind.PERSON, key.member) not in state
-            wrong["a membership of a group that is not there"] += RecordKey(RecordKind.GROUP, key.id) not in state
-    return wrong
-
-
-def _differences(expected: State, published: State) -> list[str]:
-    wrong: Counter[str] = Counter()
-    for key in expected.keys() | published.keys():
-        if key not in published:
-            wrong[f"a {kind_of(key)} record is missing that the snapshot and deltas before give"] += 1
-        elif key not in expected:
-            wrong[f"a {kind_of(key)} record is there that the snapshot and deltas before do not give"] += 1
-        elif expected[key] != published[key]:
-            wrong[f"a {kind_of(key)} record is not as the snapshot and deltas before give it"] += 1
-    return tallied(wrong)
-
-
-def tallied(wrong: Counter[str]) -> list[str]:
-    """Each problem once, with how often it is there."""
-    return [f"{count} x {what}" for what, count in sorted(wrong.items()) if count]

@@ -21,7 +21,7 @@ from ims.xml.writer import fragment
 
 _PERSON: Final = re.compile(
     r"  <person>\n"
-    r"    <sourcedid>\n      <source>([^<&]*)</source>\n      <id>[^<&]*</id>\n    </sourcedid>\n"
+    r"    <sourcedid>\n      <source>([^<&]*)</source>\n      <id>([^<&]*)</id>\n    </sourcedid>\n"
     r'(?:    <userid useridtype="username">([^<&]*)</userid>\n)?'
     r"    <name>\n      <fn>[^<&]*</fn>\n"
     r"(?:      <n>\n(?:        <family>([^<&]*)</family>\n)?(?:        <given>([^<&]*)</given>\n)?      </n>\n)?"
@@ -32,7 +32,7 @@ _PERSON: Final = re.compile(
 )
 _MEMBER: Final = re.compile(
     r"    <member>\n"
-    r"      <sourcedid>\n        <source>([^<&]*)</source>\n        <id>[^<&]*</id>\n      </sourcedid>\n"
+    r"      <sourcedid>\n        <source>([^<&]*)</source>\n        <id>([^<&]*)</id>\n      </sourcedid>\n"
     r"      <idtype>1</idtype>\n"
     r'      <role roletype="(\d\d)">\n(        <subrole>)?'
 )
@@ -44,24 +44,34 @@ _INSTITUTION_ROLES: Final = {role.value: role for role in InstitutionRole}
 def read_as_written(key: RecordKey, xml: str) -> Record | None:
     """Return the record that :func:`ims.xml.writer.fragment` writes as *xml*; ``None`` if the parser must read it."""
     if key.kind is RecordKind.MEMBERSHIP:
-        return _member(key, xml)
-    return _person(key, xml) if key.kind is RecordKind.PERSON else None
+        return _member(xml, key.id, key.member)
+    return _person(xml, key.id) if key.kind is RecordKind.PERSON else None
 
 
-def _member(key: RecordKey, xml: str) -> MemberRecord | None:
+def record_as_written(xml: str, group: str) -> Record | None:
+    """The same of a person or member with the id that stands in the text.
+
+    Args:
+        group: of a member, the ``sourcedid/id`` of its group.
+    """
+    return _member(xml, group) if xml.startswith("    ") else _person(xml)
+
+
+def _member(xml: str, group: str, person: str | None = None) -> MemberRecord | None:
     found = _MEMBER.match(xml)
-    if found is None or found[2] not in _ROLE_TYPES:
+    if found is None or found[3] not in _ROLE_TYPES:
         return None
-    record = MemberRecord(found[1], key.id, key.member, _ROLE_TYPES[found[2]])
-    return record if fragment(record, dialect="pifu" if found[3] else "ims") == xml else None
+    record = MemberRecord(found[1], group, found[2] if person is None else person, _ROLE_TYPES[found[3]])
+    return record if fragment(record, dialect="pifu" if found[4] else "ims") == xml else None
 
 
-def _person(key: RecordKey, xml: str) -> PersonRecord | None:
+def _person(xml: str, person: str | None = None) -> PersonRecord | None:
     found = _PERSON.fullmatch(xml)
     if found is None:
         return None
-    source, login, family, given, email, roles = found.groups()
-    record = PersonRecord(source, key.id, login or None, given or "", family or "", email or None, _roles(roles))
+    source, id_, login, family, given, email, roles = found.groups()
+    id_ = id_ if person is None else person
+    record = PersonRecord(source, id_, login or None, given or "", family or "", email or None, _roles(roles))
     return record if fragment(record) == xml else None
 
 

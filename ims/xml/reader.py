@@ -23,7 +23,7 @@ from ims.records.text import clean_text
 from ims.records.vocabulary import RecordKind
 from ims.xml.decoding import ReadRecord, record_of, sourcedid_of, text_at
 from ims.xml.dialect import PIFU_NAMESPACE, Dialect, dialect_of
-from ims.xml.fragments import read_as_written
+from ims.xml.fragments import read_as_written, record_as_written
 from ims.xml.shapes import SHAPES, check, error_at, tag_of
 from ims.xml.writer import SCHEME, Properties
 
@@ -39,6 +39,11 @@ _PARENTS: Final = {
 }
 """The elements that are read one at a time, and the parent that each must have."""
 _PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+_INDENTS: Final = {"person": "  ", "member": "    "}
+"""The indentation of an element that may be read as written."""
+_XMLNS: Final = f' xmlns="{PIFU_NAMESPACE}"'
+_GROUP: Final = "../{*}sourcedid/{*}id"
+"""The path from a member to its group's id."""
 _TAGS: Final = {RecordKind.PERSON: "person", RecordKind.GROUP: "group", RecordKind.MEMBERSHIP: "member"}
 
 
@@ -53,12 +58,12 @@ def read(source: bytes | Path | BinaryIO) -> Iterator[Properties | ReadRecord]:
     """
     with source.open("rb") if isinstance(source, Path) else nullcontext(_stream(source)) as stream:
         properties: Properties | None = None
-        for dialect, element in _elements(stream):
+        for dialect, element, record in _elements(stream):
             if properties is None:
                 properties = _properties(element, dialect)
                 yield properties
-            elif element.tag in _TAGS.values():
-                found = record_of(element, text_at(element, "../{*}sourcedid/{*}id") if element.tag == "member" else "")
+            elif record is not None or element.tag in _TAGS.values():
+                found = ReadRecord(record, None) if record is not None else _record_of(element)
                 if (found.recstatus is None) is not (properties.type == "full"):
                     raise error_at(element, f"recstatus does not go with type {properties.type}")
                 yield found
@@ -118,35 +123,68 @@ def _dialect_of_fragment(element: etree._Element) -> Dialect:
     return "pifu" if userids - {"username"} or any(element.find(path) is not None for path in pifu_only) else "ims"
 
 
-def _elements(stream: BinaryIO) -> Iterator[tuple[Dialect, etree._Element]]:
-    """Yield the elements of :data:`_PARENTS`, checked and without namespace; each is freed before the next."""
+def _elements(stream: BinaryIO) -> Iterator[tuple[Dialect, etree._Element, Record | None]]:
+    """Yield the elements of :data:`_PARENTS`, checked and without namespace; each is freed before the next.
+
+    A person or member whose text is exactly what imsfeed writes needs no check and comes with its record.
+    """
     done: etree._Element | None = None
-    dialect: Dialect = "ims"
-    parsing = etree.iterparse(stream, events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False)
+    dialect: Dialect | None = None
+    # Every event costs Python time, so none are asked for of the elements in between.
+    parsing = etree.iterparse(
+        stream,
+        events=("start", "end"),
+        tag=[f"{{*}}{name}" for name in ("enterprise", *_PARENTS)],
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+    )
     try:
         for event, element in parsing:
-            if event == "start":
-                if element.getparent() is None:
-                    dialect = _dialect(element)
-                continue
+            if dialect is None:
+                dialect = _dialect(element.getroottree().getroot())
             name = etree.QName(element).localname
-            if name in _PARENTS or element.getparent() is None:
-                _free(done)
-                if dialect == "pifu":
-                    _leave_namespace(element, PIFU_NAMESPACE)
-                elif element.tag != name:
-                    raise error_at(element, "is in another namespace than the file")
-                check(element, SHAPES[dialect])
-            if name in _PARENTS:
-                _check_place(element)
-                yield dialect, element
-                done = element
+            if event == "start" or name not in _PARENTS:
+                continue
+            _free(done)
+            record = _as_written(element, name)
+            if record is None:
+                _check(element, dialect)
+            _check_place(element, name)
+            yield dialect, element, record
+            done = element
     except etree.XMLSyntaxError as error:
         raise FeedError(f"line {error.lineno}: not well-formed XML") from None
-    # The parser knows the encoding only after the end.
-    encoding = None if parsing.root is None else parsing.root.getroottree().docinfo.encoding
-    if encoding not in {"UTF-8", None}:
-        raise FeedError(f"line 1: the file is in {encoding}; imsfeed writes UTF-8")
+    root = parsing.root
+    if root is not None:
+        _free(done)
+        _check(root, dialect or _dialect(root))
+        # The parser knows the encoding only after the end.
+        encoding = root.getroottree().docinfo.encoding
+        if encoding not in {"UTF-8", None}:
+            raise FeedError(f"line 1: the file is in {encoding}; imsfeed writes UTF-8")
+
+
+def _check(element: etree._Element, dialect: Dialect) -> None:
+    """Remove the file's namespace from an element, and check its shape against what imsfeed writes."""
+    if dialect == "pifu":
+        _leave_namespace(element, PIFU_NAMESPACE)
+    elif element.tag != etree.QName(element).localname:
+        raise error_at(element, "is in another namespace than the file")
+    check(element, SHAPES[dialect])
+
+
+def _as_written(element: etree._Element, name: str) -> Record | None:
+    """Return the record of a person or member that is exactly as imsfeed writes it, else ``None``."""
+    if name not in _INDENTS:
+        return None
+    group = element.findtext(_GROUP, "") if name == "member" else ""
+    text = etree.tostring(element, encoding="unicode", with_tail=False).replace(_XMLNS, "", 1)
+    return record_as_written(f"{_INDENTS[name]}{text}\n", group)
+
+
+def _record_of(element: etree._Element) -> ReadRecord:
+    return record_of(element, text_at(element, _GROUP) if element.tag == "member" else "")
 
 
 def _leave_namespace(element: etree._Element, namespace: str) -> None:
@@ -175,10 +213,10 @@ def _dialect(root: etree._Element) -> Dialect:
     return dialect
 
 
-def _check_place(element: etree._Element) -> None:
+def _check_place(element: etree._Element, name: str) -> None:
     parent = element.getparent()
-    if parent is None or etree.QName(parent).localname != _PARENTS[tag_of(element)]:
-        raise error_at(element, f"is outside <{_PARENTS[tag_of(element)]}>")
+    if parent is None or etree.QName(parent).localname != _PARENTS[name]:
+        raise error_at(element, f"is outside <{_PARENTS[name]}>")
 
 
 def _properties(element: etree._Element, dialect: Dialect) -> Properties:

@@ -5,6 +5,7 @@ order of elements. No file is published that the schema refuses.
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
@@ -37,18 +38,20 @@ _REPORTED: Final = 100
 """How many problems are reported at most."""
 
 
-def problems(source: bytes | Path) -> list[str]:
+def problems(source: bytes | Path | BinaryIO) -> list[str]:
     """Return what is wrong with a file, in its order; nothing if it is valid.
 
     The file is validated in parts, in constant memory, up to the first part that has problems.
 
     Args:
-        source: the file's bytes or path.
+        source: the file's bytes or path, or the open file.
 
     Returns:
         At most 100 texts of the form ``line 7: <role> lacks an element``. They name elements, never their contents.
     """
-    with source.open("rb") if isinstance(source, Path) else BytesIO(source) as stream:
+    if isinstance(source, bytes):
+        source = BytesIO(source)
+    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as stream:
         try:
             return next(filter(None, map(_problems, _parts(stream))), [])
         except etree.XMLSyntaxError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from io import BytesIO
 
 from consumers.materialize.batch import Message
 from ims.feed.verification import verify
@@ -186,9 +187,9 @@ def importer_is_up_to_date(importer: Importer, target: Target) -> None:
 
 def folder_holds_together(folder: FeedFolder) -> None:
     """Check the whole feed by its files alone: snapshot + deltas = next snapshot."""
-    reconciliation = verify(folder.read, folder.names)
-    if reconciliation.problems:
-        raise ViolationError(reconciliation.problems[0])
+    verification = verify(lambda path: BytesIO(folder.read(path)), folder.names)
+    if verification.problems:
+        raise ViolationError(verification.problems[0])
 
 
 def _difference(published: Mapping[RecordKey, str], expected: Mapping[RecordKey, str]) -> str:

@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ims.feed.previous_ids import former_ids, with_old_ids
-from ims.feed.verification import State, apply
 from ims.records.model import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey, UserId
 from ims.records.vocabulary import InstitutionRole, RecordKind, RecStatus, RoleType
 from ims.xml.dialect import Dialect
 from ims.xml.reader import ReadRecord, read
 from ims.xml.schema import problems
-from tests.unit.ims.feed.test_verification import SOURCE, Folder, so_now
+from tests.support.memory.feed import SOURCE, MemoryFeed, State, state_of
+from tests.support.memory.verification import apply
 from tests.unit.ims.xml.test_reader import AWKWARD, as_written
 
 PEOPLE = st.integers(0, 3)
@@ -31,7 +31,7 @@ class Roster(RuleBasedStateMachine):
         self.identified: set[int] = set()
         self.groups: dict[int, str] = {}
         self.roles: dict[tuple[int, int], RoleType] = {}
-        self.folder = Folder(self.dialect)
+        self.feed = MemoryFeed(self.dialect)
         self.importer: State = {}
         self.published: State = {}
 
@@ -70,31 +70,31 @@ class Roster(RuleBasedStateMachine):
     @rule()
     def cut_a_delta(self) -> None:
         current = self.current()
-        xml = self.folder.publication(current)
+        xml = self.feed.publish_delta(current)
         self.published = {key: as_written(record, self.dialect) for key, record in current.items()}
         if xml is not None:
             assert problems(xml) == []
-            assert apply(self.importer, xml) == []
+            assert apply(self.importer, xml).total() == 0
             self.no_account_in_use_is_deleted(xml)
 
     @rule()
     def take_a_snapshot(self) -> None:
-        xml = self.folder.snapshot()
+        xml = self.feed.take_snapshot()
         assert problems(xml) == []
-        step = self.folder.prove_step()
+        step = self.feed.verify_last_step()
         assert (step.damaged, step.differences) == ([], [])
-        self.importer = so_now(*(item.record for item in read(xml) if isinstance(item, ReadRecord)))
+        self.importer = state_of(*(item.record for item in read(xml) if isinstance(item, ReadRecord)))
 
     @invariant()
     def the_importer_has_exactly_what_is_so(self) -> None:
         assert self.importer == self.published
 
     def teardown(self) -> None:
-        if self.folder.latest is not None:
+        if self.feed.snapshots:
             self.cut_a_delta()
             self.the_importer_has_exactly_what_is_so()
             self.take_a_snapshot()
-            assert self.folder.verify().problems == []
+            assert self.feed.verify().problems == []
 
     def no_account_in_use_is_deleted(self, xml: bytes) -> None:
         """Moodle deletes by user name alone, perhaps in lower case."""
@@ -107,7 +107,7 @@ class Roster(RuleBasedStateMachine):
         assert not deleted & {login.lower() for _, login in self.persons.values() if login}
 
     def current(self) -> dict[RecordKey, Record]:
-        return so_now(
+        return state_of(
             *(
                 PersonRecord(SOURCE, self.id_of(person), login, name, "Li", None, (InstitutionRole.STUDENT,))
                 for person, (name, login) in self.persons.items()
@@ -150,7 +150,7 @@ class PifuRoster(Roster):
             userids = UserId("personNIN", record.id), UserId("personLIN", str(person))
             plain[record.key] = msgspec.structs.replace(record, userids=userids)
         ids = {person: self.id_of(person) for person in self.persons}
-        records = with_old_ids(self.folder.published, plain, former_ids(self.published_ids, ids))
+        records = with_old_ids(self.feed.published, plain, former_ids(self.published_ids, ids))
         self.published_ids = ids
         return records
 

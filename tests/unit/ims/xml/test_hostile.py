@@ -140,7 +140,7 @@ def test_a_verification_of_a_hostile_file_reads_nothing_else(tmp_path: Path) -> 
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
     hostile = document(f"<!ENTITY x SYSTEM '{secret}'>", PERSON % "&x;")
-    verification = verify(lambda _name: hostile, lambda _name: [])
+    verification = verify(lambda _name: BytesIO(hostile), lambda _name: [])
     assert verification.problems
     assert SECRET not in str(verification.problems)
 

@@ -1,0 +1,145 @@
+"""The deltas of one step, in memory, and what an importer has after them by the contract.
+
+recstatus 1 and 2 put the record in the place of any with its key, 3 takes it away. A recstatus that does not go with
+what was there is applied all the same, and counted.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from ims.feed.files import OpenFile, kind_of, records_of, tallied
+from ims.feed.references import NOT_THERE, Keyed
+from ims.records.model import Record, RecordKey
+from ims.records.vocabulary import RecordKind, RecStatus
+from ims.xml.reader import ReadRecord
+
+_Step = tuple[int, RecStatus]
+"""The number of a delta, and what it asks for."""
+
+
+class _Touched(msgspec.Struct):
+    """What the deltas ask for one key.
+
+    Attributes:
+        steps: in order; a changed role is gone and new in one delta.
+        record: the record of the last step.
+    """
+
+    steps: list[_Step]
+    record: Record
+
+
+class Changes:
+    """What the deltas after a snapshot make of its records, and what should not have been in them.
+
+    Args:
+        open_file: opens a delta.
+        paths: the deltas, in order.
+
+    Raises:
+        FeedError: a delta cannot be read; the text begins with its path.
+        FileNotFoundError: a delta is not there.
+    """
+
+    def __init__(self, open_file: OpenFile, paths: Sequence[str]) -> None:
+        self._paths = paths
+        self._wrong: list[Counter[str]] = [Counter() for _ in paths]
+        self._touched: dict[RecordKey, _Touched] = {}
+        for number, path in enumerate(paths):
+            self._read(number, records_of(open_file, path, "delta"))
+        self._removed: dict[RecordKind, set[str]] = {
+            kind: {
+                key.id
+                for key, touched in self._touched.items()
+                if key.kind is kind and any(step is RecStatus.GONE for _, step in touched.steps)
+            }
+            for kind in NOT_THERE
+        }
+        members = [key for key in self._touched if key.kind is RecordKind.MEMBERSHIP]
+        self._referred = {reference for key in members for reference in _references(key)}
+        self._there_before: set[RecordKey] = set()
+
+    def applied_to(self, before: Iterable[Keyed]) -> Iterator[Keyed]:
+        """Yield the records after the deltas, in the order of their keys.
+
+        Args:
+            before: the records before the deltas, in the order of their keys.
+        """
+        touched = iter(sorted(self._touched))
+        due = next(touched, None)
+        for key, record in before:
+            while due is not None and due < key:
+                yield from self._after(due, None)
+                due = next(touched, None)
+            if key == due:
+                yield from self._after(key, record)
+                due = next(touched, None)
+            else:
+                self._pass(key)
+                yield key, record
+        while due is not None:
+            yield from self._after(due, None)
+            due = next(touched, None)
+
+    def problems(self) -> list[str]:
+        """Return what should not have been in the deltas, once all records have been yielded."""
+        return [text for path, wrong in zip(self._paths, self._wrong, strict=True) for text in tallied(path, wrong)]
+
+    def _read(self, number: int, records: Iterable[ReadRecord]) -> None:
+        for record, recstatus in records:
+            if recstatus is not None:  # the reader refuses a delta's record without one
+                touched = self._touched.setdefault(record.key, _Touched([], record))
+                touched.steps.append((number, recstatus))
+                touched.record = record
+
+    def _pass(self, key: RecordKey) -> None:
+        """Take note of a record that no delta touches."""
+        if key.kind is not RecordKind.MEMBERSHIP:
+            if key in self._referred:
+                self._there_before.add(key)
+        elif key.member in self._removed[RecordKind.PERSON] or key.id in self._removed[RecordKind.GROUP]:
+            self._count_lacking(key, there_before=True)
+
+    def _after(self, key: RecordKey, before: Record | None) -> Iterator[Keyed]:
+        """Yield what the deltas make of one key, if anything is left of it."""
+        touched, there = self._touched[key], before is not None
+        if there and key.kind is not RecordKind.MEMBERSHIP:
+            self._there_before.add(key)
+        for number, step in touched.steps:
+            if step is RecStatus.GONE and not there:
+                self._wrong[number][f"a {kind_of(key)} record is gone (3) that was not there"] += 1
+            elif step is RecStatus.NEW and there:
+                self._wrong[number][f"a {kind_of(key)} record is new (1) that was there already"] += 1
+            elif step is RecStatus.CHANGED and not there:
+                self._wrong[number][f"a {kind_of(key)} record is changed (2) that was not there"] += 1
+            there = step is not RecStatus.GONE
+        if key.kind is RecordKind.MEMBERSHIP:
+            self._count_lacking(key, there_before=before is not None)
+        if there:
+            yield key, touched.record
+
+    def _count_lacking(self, key: RecordKey, *, there_before: bool) -> None:
+        """Count a membership after each delta that leaves it without its person or group, by touching either."""
+        steps = self._steps(key)
+        for reference in _references(key):
+            others = self._steps(reference)
+            for number in sorted({number for number, _ in steps + others}):
+                lacks = not _is_there(others, number, there_before=reference in self._there_before)
+                if lacks and _is_there(steps, number, there_before=there_before):
+                    self._wrong[number][NOT_THERE[reference.kind]] += 1
+
+    def _steps(self, key: RecordKey) -> list[_Step]:
+        touched = self._touched.get(key)
+        return [] if touched is None else touched.steps
+
+
+def _references(membership: RecordKey) -> tuple[RecordKey, RecordKey]:
+    return RecordKey(RecordKind.PERSON, membership.member), RecordKey(RecordKind.GROUP, membership.id)
+
+
+def _is_there(steps: list[_Step], number: int, *, there_before: bool) -> bool:
+    """Return whether a record is there after the delta with this number."""
+    until = [step for at, step in steps if at <= number]
+    return until[-1] is not RecStatus.GONE if until else there_before

@@ -1,0 +1,135 @@
+"""What can be said of each file of a feed by itself: its size, its digest, its schema, what it counts.
+
+Files are read in blocks or record by record, never whole. A problem is a text that names the file and the rule.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import BinaryIO, Final, Literal
+
+from ims.errors import FeedError
+from ims.feed.manifest import Counts, DeltaEntry, KindCounts, SnapshotEntry
+from ims.records.model import Record, RecordKey
+from ims.records.vocabulary import RecordKind, RecStatus
+from ims.xml.reader import ReadRecord, read
+from ims.xml.schema import problems as schema_problems
+
+OpenFile = Callable[[str], BinaryIO]
+"""Opens a file by its path in the target's folder; raises ``FileNotFoundError``."""
+
+_BLOCK_BYTES: Final = 1 << 18
+_SHOWN: Final = 5
+"""How many of a file's problems with the schema are named; the rest is counted."""
+
+
+def digest_and_size(file: BinaryIO) -> tuple[str, int]:
+    """Return the SHA-256 of a file in hexadecimal, and its size in bytes."""
+    digest, size = hashlib.sha256(), 0
+    for block in iter(partial(file.read, _BLOCK_BYTES), b""):
+        digest.update(block)
+        size += len(block)
+    return digest.hexdigest(), size
+
+
+def stored_file_problems(open_file: OpenFile, entry: SnapshotEntry | DeltaEntry, recorded_in: str) -> list[str]:
+    """Return why a file is not the one that was recorded: it is missing, or has another size or digest.
+
+    Args:
+        recorded_in: where *entry* stands, for the texts.
+    """
+    try:
+        with open_file(entry.path) as file:
+            sha256, size = digest_and_size(file)
+    except FileNotFoundError:
+        return [f"{entry.path}: is not there, but named in {recorded_in}"]
+    if size != entry.size:
+        return [f"{entry.path}: has {size} bytes, not {entry.size} as {recorded_in} says"]
+    return [] if sha256 == entry.sha256 else [f"{entry.path}: its digest is not that in {recorded_in}"]
+
+
+def schema_problems_of(open_file: OpenFile, path: str) -> list[str]:
+    """Return the first problems of a file with its schema, and how many more there are.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    with open_file(path) as file:
+        found = schema_problems(file)
+    more = [f"and {len(found) - _SHOWN} more places against the schema"] if len(found) > _SHOWN else []
+    return [f"{path}: {problem}" for problem in found[:_SHOWN] + more]
+
+
+def delta_counts(open_file: OpenFile, path: str) -> Counts:
+    """Return how many records a delta holds.
+
+    Raises:
+        FeedError: as :func:`records_of`.
+        FileNotFoundError: it is not there.
+    """
+    counted = Counter((record.key.kind, recstatus) for record, recstatus in records_of(open_file, path, "delta"))
+    return Counts(*(KindCounts(*(counted[kind, recstatus] for recstatus in RecStatus)) for kind in RecordKind))
+
+
+def records_of(open_file: OpenFile, path: str, type_: Literal["full", "delta"]) -> Iterator[ReadRecord]:
+    """Yield the records of a file.
+
+    Raises:
+        FeedError: the file cannot be read (:func:`ims.xml.reader.read`), or is not of this type; the text begins with
+            the path.
+        FileNotFoundError: it is not there.
+    """
+    with open_file(path) as file:
+        try:
+            for item in read(file):
+                if isinstance(item, ReadRecord):
+                    yield item
+                elif item.type != type_:
+                    raise FeedError(f"its type is {item.type}, not {type_}")
+        except FeedError as error:
+            raise FeedError(f"{path}: {error}") from None
+
+
+class SnapshotReader:
+    """A snapshot that can be read several times.
+
+    Attributes:
+        repeated: how many records have the key of the one before them, as far as the last reading has come.
+    """
+
+    def __init__(self, open_file: OpenFile, path: str) -> None:
+        self._open_file = open_file
+        self._path = path
+        self.repeated = 0
+
+    def records(self) -> Iterator[tuple[RecordKey, Record]]:
+        """Yield the records in the order of their keys; of several with one key the last, as an importer has it.
+
+        Raises:
+            FeedError: as :func:`records_of`; also if the records are not in the order of their keys.
+            FileNotFoundError: it is not there.
+        """
+        self.repeated = 0
+        last: tuple[RecordKey, Record] | None = None
+        for record, _ in records_of(self._open_file, self._path, "full"):
+            key = record.key
+            if last is not None and key == last[0]:
+                self.repeated += 1
+            elif last is not None:
+                if key < last[0]:
+                    raise FeedError(f"{self._path}: a {kind_of(key)} record is not in the order of the keys")
+                yield last
+            last = key, record
+        if last is not None:
+            yield last
+
+
+def kind_of(key: RecordKey) -> str:
+    """Return what a problem's text calls such a record."""
+    return key.kind.name.lower()
+
+
+def tallied(path: str, wrong: Counter[str]) -> list[str]:
+    """Return each problem of a file once, with how often it is there."""
+    return [f"{path}: {count} x {what}" for what, count in sorted(wrong.items()) if count]

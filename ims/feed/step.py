@@ -1,0 +1,108 @@
+"""One step of a feed: an earlier snapshot and the deltas after it give the later snapshot, record by record.
+
+Snapshots are in the order of their keys, so the two are read side by side. Whatever their size, only the deltas of the
+step are in memory, and some ids (:mod:`ims.feed.references`).
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from ims.errors import FeedError
+from ims.feed.changes import Changes
+from ims.feed.files import OpenFile, SnapshotReader, kind_of, tallied
+from ims.feed.manifest import Totals
+from ims.feed.references import LIMIT, Keyed, References
+from ims.records.model import Record, RecordKey
+from ims.records.vocabulary import RecordKind
+
+
+class StepVerification(NamedTuple):
+    """What is wrong with a step; texts name files and count records, and never say whose they are.
+
+    Attributes:
+        damaged: files that are not what was recorded of them, cannot be read, or do not follow each other. If there are
+            any, the step itself could not be verified.
+        differences: where the records of the snapshots and of the deltas do not go together.
+        totals: how many records there are after the step: in the later snapshot, or after the last delta if none has
+            been taken since.
+    """
+
+    damaged: list[str]
+    differences: list[str]
+    totals: Totals
+
+
+def check_step(
+    open_file: OpenFile, earlier: str | None, deltas: Sequence[str], later: str | None, limit: int = LIMIT
+) -> StepVerification:
+    """Verify that *earlier* and the deltas give *later*, and that no membership in it lacks its person or group.
+
+    Args:
+        open_file: opens a file of the feed.
+        earlier: path of the snapshot before, verified in the step before; ``None`` if *later* is the first one.
+        deltas: paths of the deltas after *earlier* up to *later*, in order; none without *earlier*.
+        later: path of the snapshot to verify; ``None`` if none has been taken since the deltas.
+        limit: how many ids are remembered at a time (:data:`ims.feed.references.LIMIT`).
+
+    Raises:
+        FileNotFoundError: one of the files is not there.
+    """
+    try:
+        changes = Changes(open_file, deltas)
+        expected = changes.applied_to(SnapshotReader(open_file, earlier).records() if earlier is not None else ())
+        if later is None:
+            counted = Counter(key.kind for key, _ in expected)
+            return StepVerification([], changes.problems(), _totals(counted))
+        snapshot, references, counted = SnapshotReader(open_file, later), References(limit), Counter()
+        published = _counted(references.watch(snapshot.records()), counted)
+        wrong: Counter[str] = Counter()
+        if earlier is not None:
+            wrong += _differences(expected, published)
+        else:
+            deque(published, maxlen=0)
+        wrong["a record stands twice"] += snapshot.repeated
+        wrong += references.problems(snapshot.records)
+    except FeedError as error:
+        return StepVerification([str(error)], [], Totals())
+    return StepVerification([], changes.problems() + tallied(later, wrong), _totals(counted))
+
+
+def _counted(records: Iterable[Keyed], counted: Counter[RecordKind]) -> Iterator[Keyed]:
+    for keyed in records:
+        counted[keyed[0].kind] += 1
+        yield keyed
+
+
+def _totals(counted: Counter[RecordKind]) -> Totals:
+    return Totals(*(counted[kind] for kind in RecordKind))
+
+
+def _differences(expected: Iterator[Keyed], published: Iterator[Keyed]) -> Counter[str]:
+    """Return how many records of a snapshot are not the expected ones; both are in the order of their keys."""
+    wrong: Counter[str] = Counter()
+    for key, due, found in _side_by_side(expected, published):
+        if found is None:
+            wrong[f"a {kind_of(key)} record is missing that the snapshot and deltas before give"] += 1
+        elif due is None:
+            wrong[f"a {kind_of(key)} record is there that the snapshot and deltas before do not give"] += 1
+        elif due != found:
+            wrong[f"a {kind_of(key)} record is not as the snapshot and deltas before give it"] += 1
+    return wrong
+
+
+def _side_by_side(
+    left: Iterator[Keyed], right: Iterator[Keyed]
+) -> Iterator[tuple[RecordKey, Record | None, Record | None]]:
+    """Yield each key once, in order, with what either side has for it."""
+    one, other = next(left, None), next(right, None)
+    while one is not None or other is not None:
+        if one is not None and (other is None or one[0] < other[0]):
+            yield one[0], one[1], None
+            one = next(left, None)
+        elif other is not None and (one is None or other[0] < one[0]):
+            yield other[0], None, other[1]
+            other = next(right, None)
+        elif one is not None and other is not None:
+            yield one[0], one[1], other[1]
+            one, other = next(left, None), next(right, None)

@@ -1,0 +1,85 @@
+"""The deltas of a step applied to the records before them, and what should not be in a delta."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ims.feed.changes import Changes
+from ims.records.model import Record
+from ims.records.vocabulary import RecStatus, RoleType
+from tests.support.memory.feed import ANNA, ANNA_LEARNS, B1, BO, BO_LEARNS, MemoryFeed, State, delta_of, state_of
+from tests.support.memory.verification import apply
+
+NEW, CHANGED, GONE = RecStatus
+Asked = tuple[RecStatus, Record]
+
+B2 = msgspec.structs.replace(B1, id="group-8", short="B2")
+RECORDS: list[Record] = [ANNA, BO, B1, B2, ANNA_LEARNS, BO_LEARNS, msgspec.structs.replace(ANNA_LEARNS, group=B2.id)]
+STATES = st.sets(st.sampled_from(RECORDS)).map(lambda records: state_of(*records))
+DELTAS = st.lists(st.tuples(st.sampled_from(RecStatus), st.sampled_from(RECORDS)), min_size=1, max_size=6).map(
+    lambda asked: sorted(asked, key=lambda change: change[1].key)
+)
+
+
+def applied(before: State, *deltas: list[Asked]) -> tuple[State, list[str]]:
+    """The records after the deltas, and the problems that were found."""
+    feed = MemoryFeed()
+    feed.files = {str(number): delta_of(asked) for number, asked in enumerate(deltas, 1)}
+    changes = Changes(feed.open, list(feed.files))
+    after = list(changes.applied_to(sorted(before.items())))
+    assert [key for key, _ in after] == sorted(key for key, _ in after)
+    return dict(after), changes.problems()
+
+
+def test_new_and_changed_put_in_and_gone_takes_out() -> None:
+    renamed = msgspec.structs.replace(B1, short="B2")
+    asked: list[Asked] = [(NEW, BO), (GONE, ANNA), (CHANGED, renamed), (GONE, ANNA_LEARNS)]
+    assert applied(state_of(ANNA, B1, ANNA_LEARNS), asked) == (state_of(BO, renamed), [])
+
+
+def test_a_changed_role_is_gone_and_new_in_one_delta() -> None:
+    teaches = msgspec.structs.replace(ANNA_LEARNS, role=RoleType.INSTRUCTOR)
+    after, problems = applied(state_of(ANNA, B1, ANNA_LEARNS), [(GONE, ANNA_LEARNS), (NEW, teaches)])
+    assert (after[ANNA_LEARNS.key], problems) == (teaches, [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"),
+    [
+        ([(NEW, ANNA)], "1 x a person record is new (1) that was there already"),
+        ([(CHANGED, BO)], "1 x a person record is changed (2) that was not there"),
+        ([(GONE, BO)], "1 x a person record is gone (3) that was not there"),
+        ([(NEW, ANNA_LEARNS), (NEW, ANNA_LEARNS)], "2 x a membership record is new (1) that was there already"),
+        ([(NEW, BO_LEARNS)], "1 x a membership of a person who is not there"),
+        ([(GONE, ANNA)], "1 x a membership of a person who is not there"),
+        ([(GONE, B1)], "1 x a membership of a group that is not there"),
+    ],
+)
+def test_what_should_not_be_in_a_delta_is_found(asked: list[Asked], problem: str) -> None:
+    assert applied(state_of(ANNA, B1, ANNA_LEARNS), asked)[1] == [f"1: {problem}"]
+
+
+def test_a_delta_with_a_problem_is_still_applied() -> None:
+    renamed = msgspec.structs.replace(ANNA, given_name="Ann")
+    after, problems = applied(state_of(ANNA), [(NEW, renamed), (CHANGED, BO)])
+    assert after == state_of(renamed, BO)
+    assert len(problems) == 2
+
+
+def test_a_problem_is_that_of_the_delta_which_causes_it() -> None:
+    before = state_of(ANNA, B1, ANNA_LEARNS)
+    assert applied(before, [(GONE, ANNA)], [(GONE, ANNA_LEARNS)], [(GONE, ANNA)])[1] == [
+        "1: 1 x a membership of a person who is not there",
+        "3: 1 x a person record is gone (3) that was not there",
+    ]
+
+
+@settings(deadline=None)
+@given(before=STATES, deltas=st.lists(DELTAS, max_size=4))
+def test_deltas_side_by_side_give_what_one_after_another_gives(before: State, deltas: list[list[Asked]]) -> None:
+    state, problems = dict(before), []
+    for number, asked in enumerate(deltas, 1):
+        wrong = apply(state, delta_of(asked))
+        problems += [f"{number}: {count} x {what}" for what, count in sorted(wrong.items()) if count]
+    assert applied(before, *deltas) == (state, problems)

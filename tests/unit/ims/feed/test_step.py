@@ -1,0 +1,141 @@
+"""One step of a feed: what must be found in it, and where. Steps in order: test_verification_model."""
+
+from typing import BinaryIO
+
+import msgspec
+import pytest
+
+from ims.feed.delta import Delta, between, delta_document
+from ims.feed.manifest import Totals, delta_path
+from ims.feed.step import StepVerification
+from ims.feed.verification import verify_step
+from ims.records.model import Record
+from ims.xml.writer import Properties, fragment
+from tests.support.memory.feed import (
+    ANNA,
+    ANNA_LEARNS,
+    AT,
+    B1,
+    BO,
+    BO_LEARNS,
+    FIRST,
+    SECOND,
+    SOURCE,
+    MemoryFeed,
+    a_feed,
+    snapshot_of,
+    state_of,
+)
+
+
+@pytest.fixture
+def feed() -> MemoryFeed:
+    return a_feed()
+
+
+def test_a_step_in_order_has_no_problems(feed: MemoryFeed) -> None:
+    assert feed.verify_last_step() == StepVerification([], [], Totals(2, 1, 2))
+
+
+def test_the_first_snapshot_has_no_earlier_one() -> None:
+    feed = MemoryFeed()
+    feed.published = {B1.key: fragment(B1)}
+    feed.take_snapshot()
+    feed.publish_delta(state_of(B1, ANNA))
+    assert feed.verify_last_step() == StepVerification([], [], Totals(group=1))
+
+
+@pytest.mark.parametrize(
+    ("records", "problems"),
+    [
+        ((ANNA, B1, ANNA_LEARNS, BO), ["1 x a membership record is missing that the snapshot and deltas before give"]),
+        (
+            (B1, ANNA_LEARNS, BO, BO_LEARNS),
+            [
+                "1 x a membership of a person who is not there",
+                "1 x a person record is missing that the snapshot and deltas before give",
+            ],
+        ),
+        (
+            (ANNA, B1, ANNA_LEARNS, BO, BO_LEARNS, msgspec.structs.replace(BO, id="1003")),
+            ["1 x a person record is there that the snapshot and deltas before do not give"],
+        ),
+        (
+            (msgspec.structs.replace(ANNA, given_name="Anne"), B1, ANNA_LEARNS, BO, BO_LEARNS),
+            ["1 x a person record is not as the snapshot and deltas before give it"],
+        ),
+    ],
+)
+def test_a_snapshot_that_is_not_the_sum_is_found(
+    feed: MemoryFeed, records: tuple[Record, ...], problems: list[str]
+) -> None:
+    feed.replace_snapshot(1, snapshot_of({record.key: fragment(record) for record in records}))
+    found = feed.verify_last_step()
+    assert (found.damaged, found.differences) == ([], [f"{SECOND}: {problem}" for problem in problems])
+
+
+@pytest.mark.parametrize("path", [FIRST, SECOND, "deltas/1.xml", "deltas/3.xml"])
+def test_of_an_altered_file_nothing_but_this_is_said(feed: MemoryFeed, path: str) -> None:
+    before = feed.files[path]
+    feed.files[path] = before.replace(b"2026", b"2027", 1)
+    assert feed.verify_last_step() == StepVerification([f"{path}: its digest is not that in the record"], [], Totals())
+    feed.files[path] = before + b"\n"
+    size = len(before)
+    assert feed.verify_last_step().damaged == [f"{path}: has {size + 1} bytes, not {size} as the record says"]
+    del feed.files[path]
+    assert feed.verify_last_step().damaged == [f"{path}: is not there, but named in the record"]
+
+
+def test_a_break_in_the_chain_is_found(feed: MemoryFeed) -> None:
+    feed.entries[1] = msgspec.structs.replace(feed.entries[1], prev_sha256="0" * 64)
+    assert feed.verify_last_step().damaged == ["deltas/2.xml: prev_sha256 is not the digest of the delta before"]
+    del feed.entries[1]
+    assert feed.verify_last_step().damaged == [
+        "the record: delta 3 follows delta 1: a gap or a wrong order",
+        "deltas/2.xml: is needed after a snapshot that is kept, but not in the record",
+    ]
+    del feed.entries[0]
+    assert feed.verify_last_step().damaged == [
+        "deltas/1.xml: is needed after a snapshot that is kept, but not in the record"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("published", "problem"),
+    [
+        (between({}, state_of(ANNA, ANNA_LEARNS)), "1 x a person record is new (1) that was there already"),
+        (between({BO.key: fragment(BO)}, state_of(ANNA_LEARNS)), "1 x a person record is gone (3) that was not there"),
+    ],
+)
+def test_a_recstatus_that_contradicts_the_state_is_found(feed: MemoryFeed, published: Delta, problem: str) -> None:
+    xml = delta_document(Properties(SOURCE, "lms", "delta", AT), published)
+    feed.replace_delta(1, xml)
+    assert f"deltas/1.xml: {problem}" in feed.verify_last_step().differences
+
+
+def test_a_file_that_cannot_be_read_is_damage(feed: MemoryFeed) -> None:
+    feed.replace_delta(1, b"<enterprise>")
+    assert feed.verify_last_step().damaged == [f"{delta_path(1)}: line 1: not well-formed XML"]
+
+
+def test_records_out_of_order_are_damage(feed: MemoryFeed) -> None:
+    first, second = fragment(ANNA), fragment(BO)
+    xml = feed.files[SECOND].decode().replace(first, "\0").replace(second, first).replace("\0", second)
+    feed.replace_snapshot(1, xml.encode())
+    assert feed.verify_last_step() == StepVerification(
+        [f"{SECOND}: a person record is not in the order of the keys"], [], Totals()
+    )
+
+
+def test_a_file_removed_during_verification_is_damage(feed: MemoryFeed) -> None:
+    earlier, later = feed.snapshots
+    opened: set[str] = set()
+
+    def open_once(path: str) -> BinaryIO:
+        if path in opened:
+            raise FileNotFoundError(path)
+        opened.add(path)
+        return feed.open(path)
+
+    found = verify_step(open_once, earlier, later, feed.entries, "the record")
+    assert found.damaged == ["a file was removed while it was being verified"]
