@@ -10,9 +10,9 @@ import msgspec
 
 from consumers.database.targets_table import FeedPosition, TargetRow
 from consumers.facts.pending_changes import Days, Pending, settled
-from consumers.publication.delta_files import Writing
 from consumers.publication.gathering import Gatherer, Request
 from consumers.publication.view import View
+from ims.feed.delta_files import Writing
 from ims.holds.losses import Cause
 from ims.publication.decision import Decision, decide
 from ims.publication.gathered import Format, Terms

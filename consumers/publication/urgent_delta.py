@@ -9,11 +9,10 @@ from datetime import datetime
 
 from consumers.database.sessions import Connection, repeatable_read
 from consumers.database.targets_table import lock_target
-from consumers.publication.delta import Publication
-from consumers.publication.delta_files import Writing
+from consumers.publication.delta import Publication, store_deltas
 from consumers.publication.gathering import gather_urgent
 from consumers.publication.postgres_view import PostgresView
-from consumers.publication.storing import store_deltas
+from ims.feed.delta_files import Writing
 from ims.publication.decision import decide_urgent
 from ims.publication.gathered import Format
 from ims.targets.target_settings import source_of

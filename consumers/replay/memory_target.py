@@ -1,4 +1,4 @@
-"""All that is kept about one target, in memory: what :mod:`consumers.publication.storing` stores in the state database.
+"""All that is kept about one target, in memory: what :mod:`consumers.publication.delta` stores in the state database.
 
 For replays, and for the tests that need a target without a server; tests/contract holds it to the database.
 """
@@ -11,10 +11,10 @@ from typing import Self
 import msgspec
 
 from consumers.database.targets_table import FeedPosition, Outstanding, OwnerState, TargetRow
-from consumers.publication.delta_files import Head, next_deltas
 from consumers.publication.everything import Part
 from consumers.publication.rounds import Round
 from consumers.published.tombstones import KEPT
+from ims.feed.delta_files import Head, next_deltas
 from ims.feed.manifest import DeltaEntry
 from ims.holds.decision import Waiting
 from ims.holds.limits import DAY, Departure
@@ -93,7 +93,7 @@ class MemoryTarget:
         self.position, self.recompute, self.held = position, False, False
 
     def store(self, decision: Decision, done: Round) -> Deltas:
-        """As :func:`consumers.publication.storing.store`; the deltas are the caller's to keep."""
+        """As :func:`consumers.publication.delta.store`; the deltas are the caller's to keep."""
         now, writing, delta = done.request.now, done.writing(), decision.delta
         if decision.holds is not None:
             self._store_holds(decision.holds, now)

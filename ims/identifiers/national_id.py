@@ -1,4 +1,4 @@
-"""A national id that cannot be printed by accident, and the masking of national ids in free text.
+"""A national id that cannot be printed by accident, its kind, and the masking of national ids in free text.
 
 It is a type of its own so that no log line, error text or traceback shows the number: every way to print it is
 masked. Only :meth:`NationalId.reveal` returns the digits, for the few places that must write them (the feed's XML and
@@ -9,10 +9,30 @@ the state database). Personopplysningsloven § 12 allows national ids only where
 "*********** NationalId('***********')"
 >>> national_id.reveal()
 '01810012345'
+
+The export accepts three kinds: fødselsnummer, D-number and DUF number (Visma Voksenopplæring, "Eksport IMS", changes of
+version 8.16.3).
+
+>>> kind_of(NationalId("418140 61033"), allow_test_numbers=True)
+<NationalIdKind.D_NUMBER: 'd_number'>
+>>> kind_of(NationalId("418140 61033"), allow_test_numbers=False) is None
+True
+>>> kind_of(NationalId("2010 172382 03"), allow_test_numbers=False)
+<NationalIdKind.DUF_NUMBER: 'duf_number'>
+
+A DUF number whose control digits are wrong is accepted only if they are not checked.
+
+>>> kind_of(NationalId("201012345678"), allow_test_numbers=False) is None
+True
+>>> kind_of(NationalId("201012345678"), allow_test_numbers=False, duf_check=False)
+<NationalIdKind.DUF_NUMBER: 'duf_number'>
 """
 
 import re
+from enum import StrEnum
 from typing import Final
+
+from ims.identifiers import birth_number, compact, d_number, duf_number
 
 _MASK: Final = "*" * 11
 # Not part of a longer run of digits; grouped as people group them: 010180 12345, 01.01.80-12345, 2010 172382 03.
@@ -44,6 +64,32 @@ class NationalId:
 
     def __hash__(self) -> int:
         return hash(self._digits)
+
+
+class NationalIdKind(StrEnum):
+    """The kinds of national id; most refugees get first a DUF number, then a D-number, then a fødselsnummer."""
+
+    BIRTH_NUMBER = "birth_number"
+    D_NUMBER = "d_number"
+    DUF_NUMBER = "duf_number"
+
+
+def kind_of(national_id: NationalId, *, allow_test_numbers: bool, duf_check: bool = True) -> NationalIdKind | None:
+    """Return the kind of a national id, or ``None`` if it is not valid.
+
+    Args:
+        national_id: the number as registered, perhaps with spaces or hyphens.
+        allow_test_numbers: accept the synthetic series too.
+        duf_check: refuse a DUF number whose control digits are wrong.
+    """
+    number = compact(national_id.reveal())
+    if birth_number.is_valid(number, allow_test_numbers=allow_test_numbers):
+        return NationalIdKind.BIRTH_NUMBER
+    if d_number.is_valid(number, allow_test_numbers=allow_test_numbers):
+        return NationalIdKind.D_NUMBER
+    if duf_number.is_valid(number) if duf_check else duf_number.has_form(number):
+        return NationalIdKind.DUF_NUMBER
+    return None
 
 
 def without_national_ids(text: str) -> str:

@@ -3,8 +3,7 @@
 import msgspec
 
 from ims.identifiers import compact, duf_number
-from ims.identifiers.kinds import kind_of
-from ims.identifiers.national_id import NationalId
+from ims.identifiers.national_id import NationalId, kind_of
 from ims.records.model import PersonRecord, UserId
 from ims.records.vocabulary import InstitutionRole, RoleType
 from ims.rules.eligibility import Reason, first_reason

@@ -9,8 +9,7 @@ from typing import Final
 import msgspec
 
 from ims.identifiers import compact
-from ims.identifiers.kinds import kind_of
-from ims.identifiers.national_id import NationalId, without_national_ids
+from ims.identifiers.national_id import NationalId, kind_of, without_national_ids
 from ims.records.model import GroupRecord, PersonRecord
 from ims.records.text import clean_text
 from ims.source.facts import CourseGroup, Facts, Person

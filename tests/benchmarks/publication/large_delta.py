@@ -16,13 +16,12 @@ from consumers.facts.pending_changes import looking_at
 from consumers.feed.manifests import write_manifest
 from consumers.feed.snapshots import feed_directory
 from consumers.publication.delta import publish_delta
-from consumers.publication.delta_files import Head, next_deltas
 from consumers.publication.gathering import Gatherer
 from consumers.publication.postgres_view import PostgresView
 from consumers.publication.rounds import Round, rounds
 from consumers.publication.view import View
 from ims.feed.delta import Delta
-from ims.feed.delta_split import split
+from ims.feed.delta_files import Head, next_deltas, split
 from ims.publication.decision import numbers_of
 from ims.publication.gathered import Gathered
 from ims.xml.writer import Properties

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
-from consumers.publication import delta_files
-from ims.feed.delta_split import split
+from ims.feed import delta_files
+from ims.feed.delta_files import split
 from ims.records.model import MemberRecord
 from ims.records.vocabulary import RecordKind, RecStatus, RoleType
 from tests.support.builders import a_group, a_person, a_school, an_enrolment, an_owner

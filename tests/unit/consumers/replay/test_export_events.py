@@ -19,8 +19,7 @@ from consumers.replay.replay import Replay, Result
 from consumers.replay.substitute_ids import SubstituteIds
 from ims.errors import InvalidSettingsError
 from ims.identifiers import compact
-from ims.identifiers.kinds import kind_of
-from ims.identifiers.national_id import NationalId
+from ims.identifiers.national_id import NationalId, kind_of
 from ims.source.events import UNAVAILABLE
 from ims.source.facts import Table
 from ims.source.mapping import COLUMNS, REFERENCE_MAPPING, SourceMapping, parse_mapping

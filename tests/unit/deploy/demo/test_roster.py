@@ -7,7 +7,7 @@ import pytest
 from deploy.demo.roster import NO_SUCH_SCHOOL, DemoRoster, synthetic_owner
 from deploy.demo.synthetic_ids import SyntheticIds
 from ims.identifiers import organisation_number
-from ims.identifiers.kinds import NationalIdKind, kind_of
+from ims.identifiers.national_id import NationalIdKind, kind_of
 from ims.source.facts import Enrolment, Person, Table
 
 TODAY = date(2026, 10, 14)

@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from stdnum.no.fodselsnummer import calc_check_digit1, calc_check_digit2
 
 from ims.identifiers import birth_number, compact, d_number, duf_number, organisation_number
-from ims.identifiers.kinds import NationalIdKind, kind_of
-from ims.identifiers.national_id import NationalId
+from ims.identifiers.national_id import NationalId, NationalIdKind, kind_of
 from tests.support.builders import a_birth_number, a_d_number, a_duf_number
 
 BIRTH, D, DUF = NationalIdKind.BIRTH_NUMBER, NationalIdKind.D_NUMBER, NationalIdKind.DUF_NUMBER

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ims.feed.delta import Delta, between, delta_document
-from ims.feed.delta_split import split
+from ims.feed.delta_files import split
 from ims.records.model import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
 from ims.records.vocabulary import InstitutionRole, RecordKind, RoleType
 from ims.xml.writer import Properties, fragment
