@@ -15,6 +15,7 @@ from kafka.structs import OffsetAndMetadata
 
 from consumers.materialize.batch import Message
 from ims.errors import ImsfeedError
+from ims.runtime import kafka_internals
 from ims.runtime.bearer_token import EndpointToken, FileToken
 from ims.runtime.kafka_connection import KafkaUnreachableError, kafka_options, unreachable
 from ims.runtime.settings import Settings
@@ -68,7 +69,7 @@ class KafkaSource:
         that give no ids (before Kafka 2.8).
         """
         self.partitions()  # asks anew: while none of them is assigned, the client forgets the topic with each refresh
-        found: UUID | None = self._consumer._cluster.topic_id(self._topic)  # noqa: SLF001 - the client keeps it nowhere else
+        found = kafka_internals.topic_id(self._consumer, self._topic)
         return None if found == _NO_ID else found
 
     def first_offset(self, partition: int) -> int:

@@ -13,6 +13,8 @@ import kafka
 from kafka.future import Future
 from kafka.structs import TopicPartition
 
+from ims.runtime import kafka_internals
+
 
 class KafkaProducer(kafka.KafkaProducer):  # type: ignore[misc]  # kafka-python is untyped
     """A ``kafka.KafkaProducer`` whose messages have a key, a value and a partition, and nothing else.
@@ -33,31 +35,16 @@ class KafkaProducer(kafka.KafkaProducer):  # type: ignore[misc]  # kafka-python 
         """
         place = self._places.get((topic, partition))
         if place is not None:
-            future = self._append(place, key, value)
+            future = kafka_internals.append_to_open_batch(self, place, (key, value), _shared_future)
             if future is not None:
                 return future
         future = super().send(topic, value=value, key=key, partition=partition)
         self._places[topic, partition] = TopicPartition(topic, partition)
         return future
 
-    def _append(self, place: TopicPartition, key: bytes, value: bytes) -> "BatchFuture | None":
-        """Put the message into the batch that is open there; ``None``: there is none, or it is full."""
-        accumulator = self._accumulator
-        with accumulator._tp_lock(place):  # noqa: SLF001 - the client has no other way in
-            batches = accumulator._batches[place]  # noqa: SLF001 - the same
-            if accumulator._closed or not batches:  # noqa: SLF001 - the same
-                return None
-            batch = batches[-1]
-            if batch.records.append(None, key, value) is None:
-                return None
-            # One entry for each message: by its number in the batch it is found when the batch must be divided.
-            futures: list[Future] = batch._record_futures  # noqa: SLF001 - the same
-            shared = futures[-1]
-            if not (isinstance(shared, BatchFuture) and shared.produced is batch.produce_future):
-                shared = BatchFuture(batch.produce_future)
-            shared.messages += 1
-            futures.append(shared)
-            return shared
+    def give_up_unsent(self) -> None:
+        """Fail every message that Kafka has not acknowledged and take no more; may be called in any thread."""
+        kafka_internals.give_up_unsent(self)
 
 
 class BatchFuture(Future):  # type: ignore[misc]  # kafka-python is untyped
@@ -77,7 +64,8 @@ class BatchFuture(Future):  # type: ignore[misc]  # kafka-python is untyped
         super().__init__()
         self.messages = 0
         self.produced: Future | None = produced
-        produced._add_cb_eb(self._answered, self._failed)  # noqa: SLF001 - as kafka-python's own futures do
+        produced.add_callback(self._answered)
+        produced.add_errback(self._failed)
 
     def rebind(self, produced: Future, _index: int) -> None:
         """A broker found the batch too large: one of the messages is in a smaller one now, with that future.
@@ -86,7 +74,8 @@ class BatchFuture(Future):  # type: ignore[misc]  # kafka-python is untyped
         was divided is never done.
         """
         self.produced = None
-        produced._add_cb_eb(self._answered, self._failed)  # noqa: SLF001 - the same
+        produced.add_callback(self._answered)
+        produced.add_errback(self._failed)
 
     def _answered(self, result: tuple[int, int, Callable[[int], BaseException] | None]) -> None:
         """Kafka has answered: for all messages, or for one of them if the batch was divided."""
@@ -101,3 +90,11 @@ class BatchFuture(Future):  # type: ignore[misc]  # kafka-python is untyped
     def _failed(self, exception: BaseException) -> None:
         if not self.is_done:
             self.failure(exception)
+
+
+def _shared_future(newest: Future, produced: Future) -> BatchFuture:
+    """Return the future that a further message of a batch shares with the newest one in it, or begin to share one."""
+    sharing = isinstance(newest, BatchFuture) and newest.produced is produced
+    shared: BatchFuture = newest if sharing else BatchFuture(produced)
+    shared.messages += 1
+    return shared

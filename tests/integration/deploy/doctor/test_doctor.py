@@ -13,7 +13,6 @@ import psycopg
 import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.record import util as record_util
 
 from deploy.doctor.examination import examine
 from deploy.doctor.feed_checks import check_feed
@@ -26,6 +25,7 @@ from deploy.doctor.target_checks import check_targets
 from deploy.local.postgres import LocalPostgres
 from deploy.local.process import free_port
 from ims.feed.manifest import encode
+from ims.runtime import kafka_internals
 from ims.runtime.settings import Settings
 from tests.support.builders import a_group, a_person, a_school, an_enrolment, an_owner
 from tests.support.fixtures.postgres import temporary_database
@@ -288,7 +288,7 @@ def test_too_few_replicas_on_several_brokers_are_found(settings: Settings) -> No
 
 
 def test_a_missing_checksum_library_is_found(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record_util, "_crc32c", record_util.crc32c_py)
+    monkeypatch.setattr(kafka_internals, "checksum_is_compiled", lambda _record_util: False)
     assert lines(check_kafka(settings))["crc32c"][0] == "wrong"
 
 

@@ -30,7 +30,7 @@ def settings(kafka: str, topic: str) -> Settings:
 def producer(settings: Settings) -> Iterator[KafkaProducer]:
     producer = a_producer(settings, batch_size=BATCH, linger_ms=60_000)
     yield producer
-    producer._sender.force_close()
+    producer.give_up_unsent()
     producer.close(timeout=5)
 
 
@@ -119,7 +119,7 @@ def test_a_partition_that_is_not_there_is_refused(settings: Settings, producer: 
 
 def test_nothing_is_taken_any_more_once_it_is_told_to_give_up(settings: Settings, producer: KafkaProducer) -> None:
     future = producer.send(settings.kafka_topic, value=b"a", key=b"k", partition=0)
-    producer._sender.force_close()
+    producer.give_up_unsent()
     with pytest.raises(IllegalStateError):
         producer.send(settings.kafka_topic, value=b"b", key=b"k", partition=0)
     with pytest.raises(KafkaError):
