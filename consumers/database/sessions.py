@@ -1,8 +1,8 @@
 """Sessions on the state database that cannot block another process for ever.
 
 A process that is paused in the middle of a transaction holds its locks, and one that is paused between two transactions
-holds its leases; the server's time-outs take both from it, so that another can go on. TCP's own probes, from both ends,
-find a peer that is gone without a word. What the DSN says in ``options`` comes after these and wins.
+may hold a lock of its session; the server's time-outs take both from it, so that another can go on. TCP's own probes,
+from both ends, find a peer that is gone without a word. What the DSN says in ``options`` comes after these and wins.
 
 Nothing here uses ``executemany``: it sends a pipeline, and from there to the next statement the server does not count
 for how long a transaction is idle.
@@ -24,23 +24,24 @@ _OPTIONS: Final = (
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30s"
     " -c client_connection_check_interval=5s"
 )
-_LEASING: Final = " -c idle_in_transaction_session_timeout=10s -c idle_session_timeout=60s"
-"""Of a session that holds leases, which it uses every few seconds: without a word from it others take them over."""
+_APPLYING: Final = " -c idle_in_transaction_session_timeout=10s"
+"""Of a session that applies messages: the process that takes its partitions over waits for its transaction, and for no
+longer than ``lock_timeout``."""
 _ALONE: Final = " -c idle_session_timeout=60s"
 """Of a session that does something alone, in transactions of any length but one right after the other."""
 
 
-def connect(dsn: str, name: str, *, autocommit: bool = True, leasing: bool = False, alone: bool = False) -> Connection:
+def connect(dsn: str, name: str, *, autocommit: bool = True, applying: bool = False, alone: bool = False) -> Connection:
     """Open a session named *name* (``application_name``) on the state database.
 
     Args:
-        leasing: it keeps advisory locks that others wait for; the server ends it when nothing is heard for a minute.
+        applying: it applies messages; the server ends it when nothing is heard for 10 seconds in a transaction.
         alone: it keeps one of :func:`is_alone`; likewise, but its transactions may be idle for a minute.
 
     Raises:
         psycopg.OperationalError: the server cannot be reached or refuses.
     """
-    options = _OPTIONS + (_LEASING if leasing else "") + (_ALONE if alone else "")
+    options = _OPTIONS + (_APPLYING if applying else "") + (_ALONE if alone else "")
     return psycopg.connect(
         dsn,
         autocommit=autocommit,

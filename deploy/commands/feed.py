@@ -99,11 +99,10 @@ def _print(found: StatusReport) -> None:
     console = Console()
     _print_targets(console, found.targets)
     _print_exceptions(console, found.targets)
-    partitions = Table("Topic", "Partition", "Next offset", "Heartbeat", "Applied by")
+    partitions = Table("Topic", "Partition", "Next offset", "Heartbeat")
     for partition in found.partitions:
         offset = "forgotten" if partition.next_offset is None else partition.next_offset
-        lessee = partition.leased_by or "nobody"
-        cells = (partition.partition, offset, _moment(partition.heartbeat_at), lessee)
+        cells = (partition.partition, offset, _moment(partition.heartbeat_at))
         partitions.add_row(partition.topic, *map(str, cells))
     console.print(partitions)
     kinds = Counter(one.kind for one in found.suppressions)

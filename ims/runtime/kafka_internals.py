@@ -4,7 +4,7 @@ pyproject.toml pins kafka-python's minor version because of them, and the tests 
 not what is expected here. Nothing is imported from kafka-python: its objects are handed in.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -57,6 +57,27 @@ def give_up_unsent(producer: Any) -> None:  # noqa: ANN401 - the same
     ``close()`` would first wait for those very messages, and cannot be called in the client's own thread.
     """
     producer._sender.force_close()
+
+
+def needs_to_join(consumer: Any) -> bool:  # noqa: ANN401 - the same
+    """Return whether a consumer is to join its group, for the first time or again; its next ``poll()`` does that."""
+    return bool(consumer._coordinator.need_rejoin())
+
+
+def request_rejoin(consumer: Any) -> None:  # noqa: ANN401 - the same
+    """Let a consumer's next ``poll()`` go on with a join that has begun, or begin one.
+
+    A join is begun when the topic's partitions have changed, and counts as done as soon as they are assigned. If
+    ``poll()`` returns before the assignment has arrived, the next one does not wait for it, and the consumer remains in
+    the rebalance, without heartbeats, for ever.
+    """
+    consumer._coordinator.request_rejoin()
+
+
+def sleep(consumer: Any, seconds: float) -> Awaitable[None]:  # noqa: ANN401 - the same
+    """Return what a rebalance listener awaits in order to let the consumer's other tasks go on for so long."""
+    waiting: Awaitable[None] = consumer._net.sleep(seconds)
+    return waiting
 
 
 def topic_id(consumer: Any, topic: str) -> UUID | None:  # noqa: ANN401 - the same

@@ -128,9 +128,8 @@ class MaterializeMetrics(ProcessMetrics):
             ("partition",),
             numbers,
         )
-        self.partitions_leased = self._gauge("partitions_leased", "Partitions that this process applies.")
-        self.partitions_share = self._gauge(
-            "partitions_share", "Partitions that it should apply, so that all such processes have equally many."
+        self.partitions_assigned = self._gauge(
+            "partitions_assigned", "Partitions that Kafka's consumer group has given to this process."
         )
         self.events_received = self._counter("events_received", "Messages read from Kafka, repeated ones too.")
         self.events_applied = self._counter(

@@ -79,7 +79,27 @@ class Settings(BaseSettings):
         None, "scopes, by spaces", "Scope to ask for, where the endpoint wants one."
     )
     kafka_topic: str = _setting("imsfeed.changes", "name", "The one topic of change events.")
-    kafka_group: str = _setting("imsfeed-materialize", "name", "Consumer group under which offsets are shown to Kafka.")
+    kafka_group: str = _setting(
+        "imsfeed-materialize",
+        "name",
+        "Consumer group in which the materializers of one state database share the topic's partitions; another state"
+        " database needs another group.",
+    )
+    kafka_instance: str | None = _setting(
+        None,
+        "name",
+        "Name of this materializer in the group, for one that is always started again under the same name, which no"
+        " other has: when it stops, its partitions wait for it for KAFKA_SESSION_SECONDS. Unset: others have them at"
+        " once.",
+        pattern="^[A-Za-z0-9._-]+$",
+    )
+    kafka_session_seconds: float = _setting(
+        6,
+        "seconds",
+        "Silence of a materializer after which Kafka gives its partitions to others; brokers refuse less than their"
+        " group.min.session.timeout.ms, 6 seconds by default.",
+        gt=0,
+    )
     kafka_partitions: int = _setting(8, "count", "Partitions of the topic. An owner's is owner_id modulo this.", ge=1)
     kafka_replication_factor: int = _setting(1, "count", "Replicas of the topic when capture creates it.", ge=1)
     kafka_retention_days: int = _setting(14, "days", "How long Kafka keeps change events.", ge=1)

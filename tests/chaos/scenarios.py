@@ -53,9 +53,9 @@ def two_at_once(scene: Scene) -> list[str]:
     scene.installation.write(scene.owner.named(4, 2))
     scene.come_and_go()
     pausing = {"PAUSE_AT": "materialize.committed", "CRASH_AT": "materialize.committed", "BATCH_LIMIT": "1"}
-    scene.start_planted("zombie", "no_leases", command=("materialize",), **pausing)
+    scene.start_planted("zombie", command=("materialize",), **pausing)
     scene.pauses("zombie")
-    scene.start("materialize", "no_leases")
+    scene.start("materialize")
     scene.all_is_told()
     scene.wake("zombie")
     scene.await_metric_or_end("zombie", "imsfeed_fencing_rejections_total", 1)

@@ -17,7 +17,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from deploy.doctor.examination import examine
 from deploy.doctor.feed_checks import check_feed
 from deploy.doctor.finding import Area, Finding, Findings
-from deploy.doctor.kafka_checks import check_kafka, check_topic
+from deploy.doctor.kafka_checks import check_group, check_kafka, check_topic
 from deploy.doctor.machine_checks import check_mail, check_metrics, check_zone
 from deploy.doctor.source_checks import check_proof_source, check_source
 from deploy.doctor.state_checks import check_state
@@ -274,6 +274,23 @@ def test_a_fault_of_the_topic_is_found(settings: Settings) -> None:
     assert {lines(check_kafka(settings))[check][0] for check in right} == {"ok"}
     assert lines(check_kafka(settings.model_copy(update={"kafka_partitions": 3})))["partitions"][0] == "wrong"
     assert lines(check_kafka(settings.model_copy(update={"kafka_topic": "none"})))["topic"][0] == "warning"
+
+
+def test_the_members_of_the_consumer_group_and_their_partitions_are_named(settings: Settings) -> None:
+    assert lines(check_kafka(settings))["consumer group"] == (
+        "ok",
+        f"{settings.kafka_group}: 1 members: 127.0.0.1 has 0, 1",
+    )
+
+
+def test_a_consumer_group_without_members_is_found(settings: Settings) -> None:
+    nobodys = settings.model_copy(update={"kafka_group": "nobodys"})
+    assert lines(check_kafka(nobodys))["consumer group"][0] == "warning"
+
+
+def test_a_consumer_group_that_may_not_be_described_is_no_fault(settings: Settings) -> None:
+    found = check_group({"error": "[Error 30] GroupAuthorizationFailedError", "members": []}, settings)
+    assert found.status == "not looked at"
 
 
 def test_too_few_replicas_on_several_brokers_are_found(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def producer() -> Iterator[Any]:
 
 @pytest.fixture
 def consumer() -> Iterator[Any]:
-    consumer = KafkaConsumer(**NOWHERE)
+    consumer = KafkaConsumer(**NOWHERE, group_id="group")
     yield consumer
     consumer.close()
 
@@ -55,7 +56,8 @@ def shared(_newest: Future, _produced: Future) -> Future:
 def test_its_minor_version_is_the_one_that_was_looked_into() -> None:
     looked_into = "3.0."
     assert kafka.__version__.startswith(looked_into), (
-        f"kafka-python is {kafka.__version__}: see that ims/runtime/kafka_internals.py holds for it"
+        f"kafka-python is {kafka.__version__}: see that ims/runtime/kafka_internals.py holds for it, and what"
+        " consumers/materialize/consumer_group.py says of its consumer"
     )
 
 
@@ -136,3 +138,30 @@ def test_the_id_of_a_topic_is_found(consumer: Any) -> None:
     assert kafka_internals.topic_id(consumer, "changes") is None
     consumer._cluster._topic_ids["changes"] = UUID(int=7)
     assert kafka_internals.topic_id(consumer, "changes") == UUID(int=7)
+
+
+def test_a_consumer_needs_to_join_once_it_has_subscribed(consumer: Any) -> None:
+    assert not kafka_internals.needs_to_join(consumer)
+    consumer.subscribe(["changes"])
+    assert kafka_internals.needs_to_join(consumer)
+
+
+def test_a_consumer_joins_again_when_it_is_requested_to(consumer: Any) -> None:
+    consumer.subscribe(["changes"])
+    coordinator = consumer._coordinator
+    coordinator.rejoin_needed, coordinator._joined_subscription = False, {"changes"}  # as after a join
+    assert not kafka_internals.needs_to_join(consumer)
+    kafka_internals.request_rejoin(consumer)
+    assert kafka_internals.needs_to_join(consumer)
+
+
+def test_a_listener_that_sleeps_lets_the_client_go_on(consumer: Any) -> None:
+    went_on = threading.Event()
+
+    async def listener() -> bool:
+        consumer._net.call_soon(went_on.set)
+        while not went_on.is_set():
+            await kafka_internals.sleep(consumer, 0.01)
+        return True
+
+    assert consumer._net.run(listener)
