@@ -88,7 +88,6 @@ class Producer:
         self.alive = True
         self.patient = True
         self.closed = False
-        self._sender = self
 
     def send(self, _topic: str, *, value: bytes, key: bytes, partition: int) -> Future:
         future = Future()
@@ -96,7 +95,7 @@ class Producer:
             self.waiting[partition].append(Sent(future, key, value))
         return future
 
-    def force_close(self) -> None:
+    def give_up_unsent(self) -> None:
         """Send nothing more, and acknowledge nothing of what is on its way."""
         self.closed = True
         for queue in (*self.waiting, *self.arrived):
