@@ -1,8 +1,8 @@
-"""When nothing must be written to a target's feed: the files contradict what was recorded of them.
+"""The reasons why a target is halted: the files of its feed contradict the state database's record of them.
 
-The state database may be an older one, restored from a backup, or the feed's volume may be lost or not mounted. Writing
-on would give numbers a second time, take back what importers were told, or name files that are not there; so the target
-stands still until a person has looked, or until the files are there again.
+The state database may have been restored from an older backup, or the feed's volume may be lost or not mounted. To go
+on writing would use numbers twice, take back what has been published to importers, or name files that do not exist. So
+the target is halted until an operator has fixed the cause, or until the files are back.
 """
 
 from collections.abc import Collection
@@ -15,7 +15,7 @@ from ims.feed.manifest import Manifest
 
 
 class HaltReason(StrEnum):
-    """Why a target stands still."""
+    """Why a target is halted."""
 
     AHEAD = "ahead"
     UNKNOWN_EPOCH = "unknown_epoch"
@@ -41,7 +41,7 @@ _TEXTS: Final = {
 
 
 def text_of(halt_reason: HaltReason, target: str) -> str:
-    """What a person should know of a target that stands still, and can do.
+    """Return what an operator should know about a halted target, and what to do about it.
 
     >>> text_of(HaltReason.UNREADABLE, "lms")
     'the manifest cannot be read: restore the file, or run `imsfeed republish lms`'
@@ -50,15 +50,16 @@ def text_of(halt_reason: HaltReason, target: str) -> str:
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """What is recorded of a feed, and of that which a manifest names.
+    """The state database's record of a feed, and of the files that a manifest names.
 
     Attributes:
-        epoch: the target's.
-        former_epochs: those that it has had before.
+        epoch: the target's current epoch.
+        former_epochs: the target's earlier epochs.
         head_seq: number of the last delta, or of the snapshot that began the epoch; ``None`` before any publication.
-        head_sha256: its digest.
-        delta_sha256: digest of the delta with the manifest's ``head_seq``, ``None`` if it is not recorded (any more).
-        snapshot_sha256: likewise of the manifest's snapshot.
+        head_sha256: digest of that file.
+        delta_sha256: digest of the delta with the manifest's ``head_seq``; ``None`` if no such delta is recorded, or
+            its record has been deleted.
+        snapshot_sha256: digest of the manifest's snapshot, likewise.
     """
 
     epoch: str
@@ -70,10 +71,10 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def contradiction(manifest: Manifest, recorded: Recorded) -> HaltReason | None:
-    """Whether *manifest*, as it lies in the feed, says what was never recorded.
+    """Return why the feed's present *manifest* contradicts the record, so that the target has to be halted.
 
     Returns:
-        ``None`` if a newer manifest may take its place: it is of a former epoch, or all it names was recorded.
+        ``None`` if a newer manifest may replace it: it is of a former epoch, or all files that it names are recorded.
     """
     if manifest.epoch in recorded.former_epochs:
         return None
@@ -86,7 +87,7 @@ def contradiction(manifest: Manifest, recorded: Recorded) -> HaltReason | None:
         published, known = manifest.deltas[-1].sha256, recorded.head_sha256 if at_head else recorded.delta_sha256
     else:
         published, known = manifest.snapshot.sha256, recorded.snapshot_sha256
-    # What is older than the head may have been forgotten since.
+    # Records of files older than the head are deleted after the retention time.
     if known is None and not at_head:
         return None
     return None if published == known else HaltReason.AHEAD

@@ -1,7 +1,7 @@
-"""The difference between what an importer was told and what is so now, as a delta file.
+"""The difference between what has been published to a target and the current state, as a delta file.
 
-A delta carries whole records, not patches. recstatus says what happened: 1 new, 2 changed, 3 gone. Applied to what was
-told it gives what is so now, which is what makes snapshot + deltas == next snapshot (:mod:`ims.feed.verification`).
+A delta carries whole records, not patches. recstatus says what happened: 1 new, 2 changed, 3 removed. A delta applied
+to the published state gives the current state; hence snapshot + deltas == next snapshot (:mod:`ims.feed.verification`).
 
 >>> from ims.records.vocabulary import RoleType
 >>> before = MemberRecord("imsfeed@100000008", "group-8A", "1001", RoleType.LEARNER)
@@ -38,8 +38,8 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         recstatus: what the importer is asked to do.
-        record: the whole record; of one that is gone, as it was told.
-        text: the record's text without recstatus, to be kept as what was told; ``None`` if it is gone.
+        record: the whole record; a removed one as it was last published, without reused logins.
+        text: the record's text without recstatus, to be stored as published; ``None`` for a removed record.
         key: the record's key.
     """
 
@@ -50,7 +50,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
 
 class Delta(msgspec.Struct, frozen=True):
-    """All changes of a delta, in the order of the file; true if there are any."""
+    """All changes of a delta, in the order of the file; true if there is at least one."""
 
     changes: tuple[Change, ...]
 
@@ -59,17 +59,17 @@ class Delta(msgspec.Struct, frozen=True):
 
     @property
     def upserts(self) -> dict[RecordKey, str]:
-        """The texts now told, by key; a changed role is here, and not among the removals."""
+        """The texts to store as published, by key; a changed role is among these, and not among the removals."""
         return {change.key: change.text for change in self.changes if change.text is not None}
 
     @property
     def removals(self) -> list[RecordKey]:
-        """The keys that nothing is told about any more."""
+        """The keys under which nothing remains published."""
         upserts = self.upserts
         return [change.key for change in self.changes if change.key not in upserts]
 
     def counts(self) -> Counts:
-        """How many records there are of each kind and recstatus."""
+        """Return how many records there are of each kind and recstatus."""
         counted = Counter((change.key.kind, change.recstatus) for change in self.changes)
         return Counts(*(KindCounts(*(counted[kind, recstatus] for recstatus in RecStatus)) for kind in RecordKind))
 
@@ -80,20 +80,20 @@ def between(
     dialect: Dialect = "ims",
     taken: Collection[str] = (),
 ) -> Delta:
-    """What has to be told.
+    """Return the delta that leads from the published records to the current ones.
 
-    A record is unchanged when its text is. A membership whose role is another is told as the old role gone and the new
-    one new, because importers add a role to those there are (Moodle). A key that changes (a person's national id
-    arrives) is one record gone and another new, with all its memberships, in the same delta.
+    A record is unchanged if its text is. A changed role of a membership is published as the old role removed and the
+    new role added, because importers add a role to the existing ones (Moodle). If a key changes (a person's national id
+    arrives), the old record is removed and the new one added, with all memberships, in the same delta.
 
     Args:
-        published: what was told, as :func:`ims.xml.writer.fragment` without recstatus. The caller must include all
-            that may be gone: with a person or a group also every membership that was told of it. Then a removed
-            group's members lose their roles one by one, as Moodle needs it, which keeps the members of a group that is
-            only gone.
-        current: what is so now, for the same persons and groups.
-        taken: logins, in any case, that persons who are not looked at here are told with.
-        dialect: in which it will be told; if it is another one than before, all whose text differs is told anew.
+        published: what has been published, as :func:`ims.xml.writer.fragment` without recstatus. The caller includes
+            every record that may have to be removed: with a person or a group also all its published memberships. The
+            members of a removed group then lose their roles one by one. Moodle needs this: it keeps the members if only
+            the group is removed.
+        current: the current records of the same persons and groups.
+        dialect: of the target. If it has changed, every record whose text differs in it is published again.
+        taken: logins, in upper or lower case, that have been published for persons out of scope.
 
     Raises:
         FeedError: a published text cannot be read.
@@ -104,41 +104,41 @@ def between(
         if key not in current
     ]
     if any(change.key.kind is RecordKind.PERSON for change in changes):
-        held = {name for record in current.values() for name in _names(record)} | {name.casefold() for name in taken}
-        changes = [_drop_reused_logins(held, change) for change in changes]
+        in_use = {name for record in current.values() for name in _names(record)} | {name.casefold() for name in taken}
+        changes = [_drop_reused_logins(in_use, change) for change in changes]
     for key, record in current.items():
         text, before = fragment(record, dialect=dialect), published.get(key)
         if text != before:
             changes += _changes(key, before, record, text)
-    return Delta(tuple(sorted(changes, key=_place)))
+    return Delta(tuple(sorted(changes, key=_sort_key)))
 
 
 def delta_document(properties: Properties, delta: Delta) -> bytes:
-    """The delta as a file, in its properties' dialect: persons, groups, and one membership element for each group.
+    """Return the delta as a file: persons, groups, and one membership element for each group.
 
-    Persons and groups come new, changed, gone; within a group those who leave come before those who join.
+    Persons and groups are in the order new, changed, removed. Within a group, leavers are before joiners.
 
     Args:
-        properties: what the file says about itself; its dialect is that in which the delta was made.
+        properties: of the file; their dialect is the one in which the delta was made.
 
     Raises:
-        FeedError: there is nothing to tell; an empty delta would use up a number for nothing.
+        FeedError: the delta has no changes; an empty file would use up a number.
     """
     if not delta:
         raise FeedError("a delta without changes is not written")
     rows = ((change.key, _written(change, properties.dialect)) for change in delta.changes)
-    # If sourcedid/source itself has changed, only what is gone still has the old one.
+    # If sourcedid/source itself has changed, only removed records still have the old one.
     source = next((c.record.source for c in delta.changes if c.text is not None), delta.changes[0].record.source)
     return "".join(document_parts(properties, source, rows)).encode()
 
 
 def published_login(text: str) -> str | None:
-    """Return the login in a published person's text, as logins are compared; ``None`` if there is none.
+    """Return the login in a published person's text, casefolded for comparison; ``None`` if there is none.
 
     >>> published_login("<userid>Ada@fjordvik.example</userid>")
     'ada@fjordvik.example'
     """
-    found = _LOGIN.search(text)  # our own text, and reading thousands of them whole would keep everybody waiting
+    found = _LOGIN.search(text)  # fragment() wrote it, and parsing thousands of texts would delay the publication
     return unescape(found[1]).casefold() if found else None
 
 
@@ -149,7 +149,7 @@ def _written(change: Change, dialect: Dialect) -> str:
 
 
 def _changes(key: RecordKey, published: str | None, record: Record, text: str) -> Iterator[Change]:
-    """The changes that make of what was told, if anything was, a record whose text is another."""
+    """Yield the changes from the published text under a key, if there is one, to a record whose text differs."""
     if published is None:
         yield Change(RecStatus.NEW, record, text, key)
         return
@@ -159,12 +159,12 @@ def _changes(key: RecordKey, published: str | None, record: Record, text: str) -
             yield Change(RecStatus.GONE, before, None, key)
             yield Change(RecStatus.NEW, record, text, key)
             return
-        # Same role, other text: a new sourcedid/source. Nobody is to lose access for that, not even for a moment.
+        # The role is the same: sourcedid/source has changed. No member may lose access for that, however briefly.
     yield Change(RecStatus.CHANGED, record, text, key)
 
 
 def _names(record: Record) -> Iterator[str]:
-    """The login and the further userids of a person."""
+    """Yield the login and the further userids of a person, casefolded for comparison."""
     if isinstance(record, PersonRecord):
         if record.login is not None:
             yield _comparable(record.login)
@@ -173,27 +173,27 @@ def _names(record: Record) -> Iterator[str]:
 
 
 def _comparable(name: str) -> str:
-    # Moodle can be told to write user names in lower case (fixcaseusernames).
+    # Moodle has a setting that stores user names in lower case (fixcaseusernames).
     return clean_text(name).casefold()
 
 
-def _drop_reused_logins(taken: set[str], change: Change) -> Change:
-    """The change, without the userids of a person who is gone that somebody has now: login, Feide name, national id.
+def _drop_reused_logins(in_use: set[str], change: Change) -> Change:
+    """Return the change; from a removed person, drop each userid (login, Feide name, national id) that is in use.
 
-    A person's new record adopts the account with the same user name, and Moodle deletes by user name alone: the old
-    record would delete the very account that the new one has just adopted. Without a login nothing is deleted.
-    Importers of PIFU-IMS may know a person by national id (``personNIN``) in the same way.
+    In Moodle, a person's new record takes over the account with the same user name, and a removal deletes by user name
+    alone: removing the old record would delete the account that the new record has just taken over. Without a login
+    Moodle deletes nothing. Importers of PIFU-IMS may look up persons by national id (``personNIN``) in the same way.
     """
     record = change.record
     if change.recstatus is not RecStatus.GONE or not isinstance(record, PersonRecord):
         return change
-    login = record.login if record.login is not None and _comparable(record.login) not in taken else None
-    userids = tuple(userid for userid in record.userids if _comparable(userid.value) not in taken)
+    login = record.login if record.login is not None and _comparable(record.login) not in in_use else None
+    userids = tuple(userid for userid in record.userids if _comparable(userid.value) not in in_use)
     return msgspec.structs.replace(change, record=msgspec.structs.replace(record, login=login, userids=userids))
 
 
-def _place(change: Change) -> tuple[int, int, str, bool, str]:
-    """Where the change stands in the file."""
+def _sort_key(change: Change) -> tuple[int, int, str, bool, str]:
+    """Return the key that sorts changes into the order of the file."""
     kind, id_, member = change.key
     if kind is RecordKind.MEMBERSHIP:
         return kind, 0, id_, change.recstatus is not RecStatus.GONE, member

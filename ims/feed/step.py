@@ -1,7 +1,7 @@
-"""One step of a feed: an earlier snapshot and the deltas after it give the later snapshot, record by record.
+"""The verification of one step: an earlier snapshot and the deltas after it give the later snapshot, record by record.
 
-Snapshots are in the order of their keys, so the two are read side by side. Whatever their size, only the deltas of the
-step are in memory, and some ids (:mod:`ims.feed.references`).
+Snapshots are in the order of their keys, so the two are read side by side. For snapshots of any size, only the step's
+deltas and a bounded number of ids (:mod:`ims.feed.references`) are in memory.
 """
 
 from collections import Counter, deque
@@ -18,14 +18,14 @@ from ims.records.vocabulary import RecordKind
 
 
 class StepVerification(NamedTuple):
-    """What is wrong with a step; texts name files and count records, and never say whose they are.
+    """The problems of a step; the messages name files and count records, and never identify a person.
 
     Attributes:
-        damaged: files that are not what was recorded of them, cannot be read, or do not follow each other. If there are
-            any, the step itself could not be verified.
-        differences: where the records of the snapshots and of the deltas do not go together.
-        totals: how many records there are after the step: in the later snapshot, or after the last delta if none has
-            been taken since.
+        damaged: problems of files that differ from their record, cannot be read, or are not chained. If there are any,
+            the step itself could not be verified.
+        differences: contradictions between the records of the snapshots and of the deltas.
+        totals: the number of records after the step: in the later snapshot, or after the last delta if there is no
+            later snapshot yet.
     """
 
     damaged: list[str]
@@ -36,17 +36,17 @@ class StepVerification(NamedTuple):
 def check_step(
     open_file: OpenFile, earlier: str | None, deltas: Sequence[str], later: str | None, limit: int = LIMIT
 ) -> StepVerification:
-    """Verify that *earlier* and the deltas give *later*, and that no membership in it lacks its person or group.
+    """Verify that *earlier* and the deltas give *later*, and that each membership in it has its person and group.
 
     Args:
         open_file: opens a file of the feed.
-        earlier: path of the snapshot before, verified in the step before; ``None`` if *later* is the first one.
+        earlier: path of the previous snapshot, verified in the previous step; ``None`` if *later* is the first one.
         deltas: paths of the deltas after *earlier* up to *later*, in order; none without *earlier*.
-        later: path of the snapshot to verify; ``None`` if none has been taken since the deltas.
+        later: path of the snapshot to verify; ``None`` if no snapshot has been taken since the deltas.
         limit: how many ids are remembered at a time (:data:`ims.feed.references.LIMIT`).
 
     Raises:
-        FileNotFoundError: one of the files is not there.
+        FileNotFoundError: one of the files does not exist.
     """
     try:
         changes = Changes(open_file, deltas)
@@ -61,7 +61,7 @@ def check_step(
             wrong += _differences(expected, published)
         else:
             deque(published, maxlen=0)
-        wrong["a record stands twice"] += snapshot.repeated
+        wrong["a duplicate record"] += snapshot.repeated
         wrong += references.problems(snapshot.records)
     except FeedError as error:
         return StepVerification([str(error)], [], Totals())
@@ -79,22 +79,22 @@ def _totals(counted: Counter[RecordKind]) -> Totals:
 
 
 def _differences(expected: Iterator[Keyed], published: Iterator[Keyed]) -> Counter[str]:
-    """Return how many records of a snapshot are not the expected ones; both are in the order of their keys."""
+    """Return how many records differ from the expected ones, by problem; both are in the order of their keys."""
     wrong: Counter[str] = Counter()
     for key, due, found in _side_by_side(expected, published):
         if found is None:
-            wrong[f"a {kind_of(key)} record is missing that the snapshot and deltas before give"] += 1
+            wrong[f"a {kind_of(key)} record that the earlier snapshot and deltas give is missing"] += 1
         elif due is None:
-            wrong[f"a {kind_of(key)} record is there that the snapshot and deltas before do not give"] += 1
+            wrong[f"a {kind_of(key)} record that the earlier snapshot and deltas do not give"] += 1
         elif due != found:
-            wrong[f"a {kind_of(key)} record is not as the snapshot and deltas before give it"] += 1
+            wrong[f"a {kind_of(key)} record differs from what the earlier snapshot and deltas give"] += 1
     return wrong
 
 
 def _side_by_side(
     left: Iterator[Keyed], right: Iterator[Keyed]
 ) -> Iterator[tuple[RecordKey, Record | None, Record | None]]:
-    """Yield each key once, in order, with what either side has for it."""
+    """Yield each key once, in order, with its record on the left and on the right; ``None`` where there is none."""
     one, other = next(left, None), next(right, None)
     while one is not None or other is not None:
         if one is not None and (other is None or one[0] < other[0]):

@@ -18,11 +18,11 @@ def apply(state: State, delta: bytes) -> Counter[str]:
         kind = key.kind.name.lower()
         touched.add(key)
         if recstatus is RecStatus.GONE:
-            wrong[f"a {kind} record is gone (3) that was not there"] += key not in state
+            wrong[f"a removed (3) {kind} record that did not exist"] += key not in state
             state.pop(key, None)
             continue
-        wrong[f"a {kind} record is new (1) that was there already"] += recstatus is RecStatus.NEW and key in state
-        wrong[f"a {kind} record is changed (2) that was not there"] += recstatus is RecStatus.CHANGED and (
+        wrong[f"a new (1) {kind} record that already existed"] += recstatus is RecStatus.NEW and key in state
+        wrong[f"a changed (2) {kind} record that did not exist"] += recstatus is RecStatus.CHANGED and (
             key not in state
         )
         state[key] = record
@@ -35,10 +35,10 @@ def lacking(state: State, touched: set[RecordKey] | None = None) -> Counter[str]
     for key, record in state.items():
         if isinstance(record, MemberRecord):
             person, group = RecordKey(RecordKind.PERSON, key.member), RecordKey(RecordKind.GROUP, key.id)
-            wrong["a membership of a person who is not there"] += person not in state and (
+            wrong["a membership whose person is missing"] += person not in state and (
                 touched is None or not touched.isdisjoint({key, person})
             )
-            wrong["a membership of a group that is not there"] += group not in state and (
+            wrong["a membership whose group is missing"] += group not in state and (
                 touched is None or not touched.isdisjoint({key, group})
             )
     return wrong
@@ -56,7 +56,7 @@ def problems_of(feed: MemoryFeed) -> list[str]:
             for entry in feed.entries[applied : snapshot.seq]:
                 problems += _tallied(entry.path, apply(state, feed.files[entry.path]))
         wrong = lacking(kept)
-        wrong["a record stands twice"] = len(published) - len(kept)
+        wrong["a duplicate record"] = len(published) - len(kept)
         if state is not None:
             wrong += differences(state, kept)
         problems += _tallied(snapshot.path, wrong)
@@ -73,11 +73,11 @@ def differences(expected: State, published: State) -> Counter[str]:
     for key in expected.keys() | published.keys():
         kind = key.kind.name.lower()
         if key not in published:
-            wrong[f"a {kind} record is missing that the snapshot and deltas before give"] += 1
+            wrong[f"a {kind} record that the earlier snapshot and deltas give is missing"] += 1
         elif key not in expected:
-            wrong[f"a {kind} record is there that the snapshot and deltas before do not give"] += 1
+            wrong[f"a {kind} record that the earlier snapshot and deltas do not give"] += 1
         elif expected[key] != published[key]:
-            wrong[f"a {kind} record is not as the snapshot and deltas before give it"] += 1
+            wrong[f"a {kind} record differs from what the earlier snapshot and deltas give"] += 1
     return wrong
 
 
