@@ -1,4 +1,4 @@
-"""A verification of a feed that keeps all of its records in memory: the simplest one, as an oracle for ims.feed."""
+"""A simple verification of a feed with all records in memory, as an oracle for ims.feed."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ from tests.support.memory.feed import MemoryFeed, State
 
 
 def apply(state: State, delta: bytes) -> Counter[str]:
-    """Apply a delta to what an importer has, by the contract; return what should not have been in it."""
+    """Apply a delta to an importer's records by the contract; count its errors."""
     wrong: Counter[str] = Counter()
     touched: set[RecordKey] = set()
     for record, recstatus in records_of(delta):
@@ -30,7 +30,7 @@ def apply(state: State, delta: bytes) -> Counter[str]:
 
 
 def lacking(state: State, touched: set[RecordKey] | None = None) -> Counter[str]:
-    """Return how many memberships lack what, of those that are touched or whose person or group is."""
+    """Count the memberships without a person or a group; only touched ones, or ones with a touched person or group."""
     wrong: Counter[str] = Counter()
     for key, record in state.items():
         if isinstance(record, MemberRecord):
@@ -45,7 +45,7 @@ def lacking(state: State, touched: set[RecordKey] | None = None) -> Counter[str]
 
 
 def problems_of(feed: MemoryFeed) -> list[str]:
-    """Return where the records of a feed's snapshots and deltas do not go together; its files can be read."""
+    """Return the contradictions between a feed's snapshots and deltas, all of which can be read."""
     problems: list[str] = []
     state: State | None = None
     applied = 0
@@ -68,7 +68,7 @@ def problems_of(feed: MemoryFeed) -> list[str]:
 
 
 def differences(expected: State, published: State) -> Counter[str]:
-    """Return how many records are not the expected ones."""
+    """Count the records that are not the expected ones."""
     wrong: Counter[str] = Counter()
     for key in expected.keys() | published.keys():
         kind = key.kind.name.lower()

@@ -156,7 +156,7 @@ def a_process(settings: Settings, folder: Path, **environment: str) -> Iterator[
     }
     with (folder / "materialize.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.launch", "materialize"],
+            [sys.executable, "-m", "tests.chaos.stack.launch", "materialize"],
             env={**os.environ, **of_settings, **environment},
             stderr=log,
         )

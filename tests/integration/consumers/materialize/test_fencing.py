@@ -97,9 +97,7 @@ def take_over(pipeline: Pipeline, name: str) -> None:
 @pytest.mark.parametrize(
     ("place", "became"), [("inside apply", ENDED), ("before apply", {"FencedError"})], ids=["inside", "between"]
 )
-def test_a_materialize_that_was_paused_writes_nothing_when_it_wakes(
-    pipeline: Pipeline, place: str, became: set[str]
-) -> None:
+def test_a_paused_materialize_writes_nothing_when_it_wakes(pipeline: Pipeline, place: str, became: set[str]) -> None:
     with zombie(pipeline, place, a_person_event("Zombie")) as process:
         take_over(pipeline, "Other")
         assert woken(process) in became

@@ -1,4 +1,4 @@
-"""The nightly reconciliation finds planted differences, repairs what it may, and reports the rest."""
+"""The nightly reconciliation finds planted differences, repairs what it can, and reports the others."""
 
 from collections.abc import Callable
 from pathlib import Path
