@@ -82,9 +82,8 @@ class ConsumerGroup:
         if self._thread.ident is None:
             topic = self._settings.kafka_topic
             self._consumer.subscribe([topic], listener=_Listener(self._on_assigned, self._on_revoked, self._on_lost))
-            self._consumer.partitions_for_topic(
-                topic
-            )  # loads them now; learning of them later would cause a second join
+            # Load the topic's partitions first: learning of them during the join would cause a second one.
+            self._consumer.partitions_for_topic(topic)
             self._thread.start()
 
     def assigned(self) -> frozenset[int]:

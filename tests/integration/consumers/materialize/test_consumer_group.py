@@ -350,7 +350,7 @@ def test_offsets_come_from_the_state_database_and_not_from_kafka(
     send(settings, 1)
     send(settings, 2)
     store = FactsStore(state, settings.kafka_topic, PARTITIONS)
-    store.begin(0, 1)  # 2 is committed to Kafka, and nothing for partitions 2 and 3
+    store.begin(0, 1)  # Kafka has offset 2 of partitions 0 and 1, and none of 2 and 3
     admin.alter_group_offsets(
         settings.kafka_group,
         {TopicPartition(settings.kafka_topic, number): OffsetAndMetadata(2, "", -1) for number in (0, 1)},

@@ -144,9 +144,8 @@ def test_a_recreated_topic_is_refused_until_the_offsets_are_reset(
     materializing.start()
     until(lambda: materializing.persons() == {1, 2, 4, 5, 6}, what="the new topic is read from its beginning")
     duplicates = materializing.metrics.events_duplicate._value
-    until(
-        lambda: duplicates.get() == 1, what="the message that was applied before is recognised"
-    )  # counted after the commit
+    # Duplicates are counted after the commit.
+    until(lambda: duplicates.get() == 1, what="the message that was applied before is recognised")
 
     # A resync sends all current rows, in a new epoch.
     materializing.send(an_event(10, 3, op="r", epoch=2))
