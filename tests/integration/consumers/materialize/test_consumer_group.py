@@ -3,23 +3,17 @@
 Where no process is killed or paused, the group's session lasts a minute: a hand-over does not wait for its end.
 """
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import NewTopic
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.structs import OffsetAndMetadata
-from prometheus_client import CollectorRegistry
 
 from consumers.database import sessions
 from consumers.database.sessions import Connection
@@ -27,56 +21,24 @@ from consumers.materialize import process as materialize
 from consumers.materialize.batch import Outcome, Refused
 from consumers.materialize.facts_store import FactsStore
 from ims.errors import InvalidSettingsError
-from ims.runtime.lifecycle import Stop
-from ims.runtime.metrics import MaterializeMetrics
 from ims.runtime.settings import Settings
-from ims.source.events import Envelope, Source, Transaction, encode
-from tests.support.builders import a_person
-from tests.support.pipeline import row_of
+from tests.support.processes.materializing import (
+    PARTITIONS,
+    Materializing,
+    a_member_that_does_not_poll,
+    a_process,
+    assignments,
+    described,
+    joined,
+    log_of,
+    pauses,
+    persons,
+    send,
+)
 from tests.support.waiting import until
 
-PARTITIONS = 4
 LONG_SESSION, SHORT_SESSION = 60, 2
 """Seconds; the short one is for tests that wait for the end of the session."""
-
-
-class Materializing:
-    """A materializer in a thread."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.metrics = MaterializeMetrics(CollectorRegistry(), PARTITIONS, settings.kafka_topic)
-        self.ready = False
-        self.error: BaseException | None = None
-        self.stop = Stop()
-        self._settings = settings
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            materialize.run(self._settings, self.stop, self.metrics, self._set_ready)
-        except Exception as error:  # noqa: BLE001 - has() and the tests check it
-            self.error = error
-
-    def _set_ready(self, ready: bool) -> None:
-        self.ready = ready
-
-    def has(self, count: int) -> bool:
-        assert self.error is None
-        return bool(self.metrics.partitions_assigned._value.get() == count)
-
-    @property
-    def received(self) -> float:
-        return float(self.metrics.events_received._value.get())
-
-    @property
-    def fenced(self) -> float:
-        return float(self.metrics.fencing_rejections._value.get())
-
-    def end(self) -> None:
-        self.stop.set()
-        self._thread.join(60)
-        assert not self._thread.is_alive()
 
 
 @pytest.fixture
@@ -120,61 +82,6 @@ def start(settings: Settings) -> Iterator[Start]:
     yield start
     for one in running:
         one.end()
-
-
-def send(settings: Settings, lsn: int, *partitions: int) -> None:
-    """Send one more person to every partition, or to *partitions* only."""
-    producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers, acks="all")
-    for partition in partitions or range(PARTITIONS):
-        envelope = Envelope(
-            source=Source(schema="public", table="person", epoch=1),
-            op="c",
-            after=row_of(a_person(lsn, owner_id=partition)),
-            transaction=Transaction(f"7:{lsn}", 1, 1, last=True),
-        )
-        producer.send(settings.kafka_topic, encode(envelope), partition=partition).get(timeout=30)
-    producer.close()
-
-
-def persons(state: Connection) -> int:
-    (row,) = state.execute("select count(*) from imsfeed.person").fetchall()
-    return int(row[0])
-
-
-@contextmanager
-def a_process(settings: Settings, folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run materialize as a process, and kill it at the end."""
-    variables = {
-        "STATE_DSN": settings.state(),
-        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-        "KAFKA_TOPIC": settings.kafka_topic,
-        "KAFKA_GROUP": settings.kafka_group,
-        "KAFKA_PARTITIONS": str(settings.kafka_partitions),
-        "KAFKA_SESSION_SECONDS": str(settings.kafka_session_seconds),
-        "METRICS_HOST": "127.0.0.1",
-        "METRICS_PORT": "0",
-    }
-    with (folder / "materialize.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.stack.launch", "materialize"],
-            env={**os.environ, **variables, **environment},
-            stderr=log,
-        )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def log_of(folder: Path) -> str:
-    return (folder / "materialize.log").read_text()
-
-
-def pauses(process: subprocess.Popen[bytes]) -> bool:
-    number, status = os.waitpid(process.pid, os.WUNTRACED | os.WNOHANG)
-    assert not number or os.WIFSTOPPED(status), "the process has ended instead of pausing"
-    return bool(number)
 
 
 def test_two_materializers_share_and_one_takes_over_at_a_stop(
@@ -233,19 +140,6 @@ def test_a_batch_is_applied_before_its_partition_is_handed_over(
     assert first.fenced == second.fenced == 0
 
 
-def joined(settings: Settings, members: int) -> bool:
-    return len(described(settings)["members"]) == members
-
-
-def described(settings: Settings) -> dict[str, Any]:
-    """Return Kafka's description of the group, as kafka-consumer-groups --describe --members --verbose shows it."""
-    admin = KafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
-    try:
-        return dict(admin.describe_groups([settings.kafka_group])[settings.kafka_group])
-    finally:
-        admin.close()
-
-
 def test_a_third_process_takes_over_from_a_killed_one(
     settings: Settings, state: Connection, start: Start, tmp_path: Path
 ) -> None:
@@ -280,18 +174,6 @@ def test_a_killed_static_member_gets_its_partitions_again(
         until(lambda: persons(state) == 4, what="it continues, long before the session is over")
         assert assignments(settings) == before
     assert first.fenced == 0
-
-
-def assignments(settings: Settings, key: str = "group_instance_id") -> dict[str | None, list[int]]:
-    """Return the partitions of each member, by KAFKA_INSTANCE or by another field of the member."""
-    return {
-        member[key]: [
-            number
-            for topic in (member["member_assignment"] or {"assigned_partitions": []})["assigned_partitions"]
-            for number in topic["partitions"]
-        ]
-        for member in described(settings)["members"]
-    }
 
 
 def test_a_stopped_static_member_keeps_its_partitions(settings: Settings, start: Start) -> None:
@@ -403,24 +285,3 @@ def test_kept_partitions_are_read_during_a_rebalance(settings: Settings, state: 
         assert described(settings)["group_state"] == "PreparingRebalance"
     finally:
         silent.close()
-
-
-def a_member_that_does_not_poll(settings: Settings) -> Any:
-    """Return another member of the group, which gets half of the partitions and then sends heartbeats only."""
-    silent = KafkaConsumer(
-        bootstrap_servers=settings.bootstrap_servers,
-        group_id=settings.kafka_group,
-        client_id="silent",
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        partition_assignment_strategy=(CooperativeStickyAssignor,),
-        heartbeat_interval_ms=500,
-    )
-    silent.subscribe([settings.kafka_topic])
-
-    def has_its_share() -> bool:
-        silent.poll(timeout_ms=100)
-        return len(silent.assignment()) == PARTITIONS // 2
-
-    until(has_its_share, what="the silent member has its share")
-    return silent

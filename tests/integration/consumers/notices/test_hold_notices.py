@@ -56,7 +56,7 @@ def test_a_changed_hold_is_reported_again_after_an_hour(holding: Pipeline, mails
 def test_the_daily_mail_lists_a_hold_until_it_is_rejected(holding: Pipeline, mails: MailServer) -> None:
     holding.compact(days=1)
     assert subjects(mails)[-1] == "venter på godkjenning"
-    assert "Det venter på godkjenning siden 15.10.2026" in text(mails)
+    assert "Det har ventet på godkjenning siden 15.10.2026" in text(mails)
     (hold,) = open_holds(holding.connection)
     reject(holding.connection, hold.hold_id, "ada", "wrong import", holding.now)
     holding.compact(days=1)
@@ -79,4 +79,4 @@ def test_a_first_publication_on_hold_is_reported(start_mailing: Callable[..., Pi
     pipeline.compact()
     pipeline.compact(minutes=1)
     assert "venter på godkjenning" in subjects(mails)
-    assert "Nothing has been told yet" in text(mails)
+    assert "Nothing has been exported yet" in text(mails)

@@ -57,7 +57,7 @@ def test_the_daily_mail_sums_the_deltas_of_the_last_day(mailing: Pipeline, mails
         mailing.compact(minutes=1)
     mailing.commit(an_enrolment(1, person=1, status="withdrawn"))
     mailing.compact(hours=20)
-    assert "personer: 0 nye, 2 endret, 1 borte" in text(mails)
+    assert "personer: 0 nye, 2 endret, 1 fjernet" in text(mails)
     mailing.compact(days=2)
     assert "personer: 0 nye, 0 endret, 0 borte" in text(mails)
 
