@@ -74,9 +74,9 @@ def test_the_deltas_of_the_last_day_are_added_up(mailing: Pipeline, mails: MailS
         mailing.compact(minutes=1)
     mailing.commit(an_enrolment(1, person=1, status="withdrawn"))
     mailing.compact(hours=20)
-    assert "personer: 0 nye, 2 endret, 1 borte" in text(mails)
+    assert "personer: 0 nye, 2 endret, 1 fjernet" in text(mails)
     mailing.compact(days=2)
-    assert "personer: 0 nye, 0 endret, 0 borte" in text(mails)
+    assert "personer: 0 nye, 0 endret, 0 fjernet" in text(mails)
 
 
 def test_the_daily_mail_waits_for_its_hour_in_the_targets_time_zone(mailing: Pipeline, mails: MailServer) -> None:
@@ -129,7 +129,7 @@ def test_a_target_that_stands_still_is_told_when_it_begins_and_when_it_is_over(
     for _ in range(5):
         mailing.compact(minutes=1)
     assert subjects(mails) == ["feiler"]
-    assert "organisasjonsnummer er endret eller borte" in text(mails)
+    assert "organisasjonsnummer er endret eller mangler" in text(mails)
     mailing.commit(an_owner())
     for _ in range(5):
         mailing.compact(minutes=1)
@@ -280,7 +280,7 @@ def test_a_hold_that_changes_is_told_again_but_not_within_the_hour(holding: Pipe
 def test_the_daily_mail_says_what_waits_until_it_is_rejected(holding: Pipeline, mails: MailServer) -> None:
     holding.compact(days=1)
     assert subjects(mails)[-1] == "venter på godkjenning"
-    assert "Det venter på godkjenning siden 15.10.2026" in text(mails)
+    assert "Det har ventet på godkjenning siden 15.10.2026" in text(mails)
     (hold,) = open_holds(holding.connection)
     reject(holding.connection, hold.hold_id, "ada", "wrong import", holding.now)
     holding.compact(days=1)
@@ -305,4 +305,4 @@ def test_a_first_publication_that_waits_is_told(start_mailing: Callable[..., Pip
     pipeline.compact()
     pipeline.compact(minutes=1)
     assert "venter på godkjenning" in subjects(mails)
-    assert "Nothing has been told yet" in text(mails)
+    assert "Nothing has been exported yet" in text(mails)

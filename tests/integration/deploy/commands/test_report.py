@@ -79,7 +79,7 @@ def test_a_target_that_does_not_exist_is_an_error() -> None:
 def test_why_says_as_what_a_person_is_in_the_feed() -> None:
     assert why("1") == (
         "Person 1 is in the feed of lms, as learner, under a national id.\nSince before the first delta.\n"
-        "In these groups:\n  Norsk B1: learner\n  Norsk B2: learner\nNo delta has told of the person.\n"
+        "In these groups:\n  Norsk B1: learner\n  Norsk B2: learner\nNo delta mentions the person.\n"
     )
     assert "as teacher" in why("3")
     assert "  Norsk B1: teacher" in why("3")
@@ -90,7 +90,7 @@ def test_why_says_which_rule_keeps_a_person_out_and_where_to_mend_it() -> None:
     said = why("2")
     assert said.startswith("Person 2 is not in the feed of lms.\n")
     assert "(national_id_missing)" in said
-    assert "Where to mend it: Register a valid" in said
+    assert "How to correct it: Register a valid" in said
     assert "Since 2026-10-15 12:00." in said
     assert "Rettes slik: Registrer gyldig fødselsnummer" in why("2", "--language", "nb")
 
@@ -101,12 +101,12 @@ def test_why_says_which_delta_told_it(pipeline: Pipeline) -> None:
     pipeline.commit(an_enrolment(1, person=1, group=1, status="withdrawn"))
     pipeline.compact(minutes=1)
     assert "Since 2026-10-15 12:01." in why("2")
-    assert "Last told by delta 1, of 2026-10-15 12:01: 1 x person new, 1 x membership new." in why("2")
-    assert "Last told by delta 2, of 2026-10-15 12:02: 1 x membership gone." in why("1")
+    assert "Last published in delta 1, of 2026-10-15 12:01: 1 x person new, 1 x membership new." in why("2")
+    assert "Last published in delta 2, of 2026-10-15 12:02: 1 x membership removed." in why("1")
     assert "Since before the first delta." in why("1")
     pipeline.commit(an_enrolment(3, person=2, group=1, status="withdrawn"))
     pipeline.compact(minutes=1)
-    assert "Last told by delta 3, of 2026-10-15 12:03: 1 x person gone, 1 x membership gone." in why("2")
+    assert "Last published in delta 3, of 2026-10-15 12:03: 1 x person removed, 1 x membership removed." in why("2")
     assert "(no_active_enrolment)" in why("2")
 
 
@@ -124,7 +124,7 @@ def test_since_is_when_the_person_last_became_new_under_the_present_id(pipeline:
     pipeline.compact(minutes=1)
     said = why("1")
     assert "Since 2026-10-15 12:01." in said
-    assert "Last told by delta 2, of 2026-10-15 12:02: 1 x person changed." in said
+    assert "Last published in delta 2, of 2026-10-15 12:02: 1 x person changed." in said
     assert a_d_number(1) not in said
 
 
@@ -135,7 +135,7 @@ def test_another_persons_running_number_in_a_delta_is_not_this_persons(pipeline:
     assert "running number" in why("2")
     pipeline.commit(a_group(2, school=2, name="Ny"))
     pipeline.compact(minutes=1)
-    assert "Last told by delta 1," in why("2")
+    assert "Last published in delta 1," in why("2")
 
 
 def test_what_was_told_before_the_oldest_delta_kept_is_said_to_be(pipeline: Pipeline) -> None:
@@ -146,14 +146,14 @@ def test_what_was_told_before_the_oldest_delta_kept_is_said_to_be(pipeline: Pipe
     (pipeline.folder() / delta_path(1)).unlink()
     said = why("1")
     assert "Since before the oldest delta kept (2, of 2026-10-15 12:02)." in said
-    assert "Last told before the oldest delta kept (2, of 2026-10-15 12:02)." in said
+    assert "Last published before the oldest delta kept (2, of 2026-10-15 12:02)." in said
 
 
 def test_why_says_that_a_target_stands_still(pipeline: Pipeline) -> None:
     pipeline.target(enabled=False)
-    assert why("1").startswith("The target is disabled: its feed stands still.\n")
+    assert why("1").startswith("The target is disabled: nothing is published.\n")
     pipeline.target(name="idm", enabled=False)
-    assert "Person 1 has not been worked out for idm yet." in run("why", "idm", "1").output
+    assert "Person 1 has not been evaluated for idm yet." in run("why", "idm", "1").output
 
 
 @pytest.mark.usefixtures("pipeline")
