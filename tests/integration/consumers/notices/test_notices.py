@@ -59,7 +59,7 @@ def test_the_daily_mail_sums_the_deltas_of_the_last_day(mailing: Pipeline, mails
     mailing.compact(hours=20)
     assert "personer: 0 nye, 2 endret, 1 fjernet" in text(mails)
     mailing.compact(days=2)
-    assert "personer: 0 nye, 0 endret, 0 borte" in text(mails)
+    assert "personer: 0 nye, 0 endret, 0 fjernet" in text(mails)
 
 
 def test_the_daily_mail_waits_for_its_hour_in_the_time_zone(mailing: Pipeline, mails: MailServer) -> None:

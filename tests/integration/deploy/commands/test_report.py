@@ -86,12 +86,12 @@ def test_why_shows_a_persons_role_in_the_feed() -> None:
 
 
 @pytest.mark.usefixtures("pipeline")
-def test_why_names_the_rule_and_where_to_correct_it() -> None:
-    printed = why("2")
-    assert printed.startswith("Person 2 is not in the feed of lms.\n")
-    assert "(national_id_missing)" in printed
-    assert "How to correct it: Register a valid" in printed
-    assert "Since 2026-10-15 12:00." in printed
+def test_why_says_which_rule_keeps_a_person_out_and_where_to_mend_it() -> None:
+    said = why("2")
+    assert said.startswith("Person 2 is not in the feed of lms.\n")
+    assert "(national_id_missing)" in said
+    assert "How to correct it: Register a valid" in said
+    assert "Since 2026-10-15 12:00." in said
     assert "Rettes slik: Registrer gyldig fødselsnummer" in why("2", "--language", "nb")
 
 
@@ -122,10 +122,10 @@ def test_since_counts_from_the_persons_present_id(pipeline: Pipeline) -> None:
     pipeline.compact(minutes=1)
     pipeline.commit(a_person(1, national_id=a_d_number(1), given_name="Ida"))
     pipeline.compact(minutes=1)
-    printed = why("1")
-    assert "Since 2026-10-15 12:01." in printed
-    assert "Last published in delta 2, of 2026-10-15 12:02: 1 x person changed." in printed
-    assert a_d_number(1) not in printed
+    said = why("1")
+    assert "Since 2026-10-15 12:01." in said
+    assert "Last published in delta 2, of 2026-10-15 12:02: 1 x person changed." in said
+    assert a_d_number(1) not in said
 
 
 def test_a_group_id_is_not_mistaken_for_a_running_number(pipeline: Pipeline) -> None:
@@ -144,9 +144,9 @@ def test_why_says_when_the_delta_is_no_longer_kept(pipeline: Pipeline) -> None:
         pipeline.compact(minutes=1)
     pipeline.connection.execute("delete from imsfeed.delta where seq = 1")
     (pipeline.folder() / delta_path(1)).unlink()
-    printed = why("1")
-    assert "Since before the oldest delta kept (2, of 2026-10-15 12:02)." in printed
-    assert "Last published before the oldest delta kept (2, of 2026-10-15 12:02)." in printed
+    said = why("1")
+    assert "Since before the oldest delta kept (2, of 2026-10-15 12:02)." in said
+    assert "Last published before the oldest delta kept (2, of 2026-10-15 12:02)." in said
 
 
 def test_why_says_that_a_target_is_disabled(pipeline: Pipeline) -> None:
