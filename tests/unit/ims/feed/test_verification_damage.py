@@ -10,7 +10,6 @@ from ims.records.vocabulary import RecStatus
 from ims.xml.writer import fragment
 from tests.support.memory.feed import ANNA, B1, BO, BO_LEARNS, FIRST, SECOND, MemoryFeed, a_feed, delta_of
 
-
 STRANGER = msgspec.structs.replace(BO, id="1003")
 
 

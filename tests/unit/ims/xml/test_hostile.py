@@ -130,6 +130,9 @@ def test_a_text_or_a_name_that_is_very_long_is_refused_or_read_and_no_more(reade
         b"<enterprise>\0</enterprise>",
         b"\x1f\x8b\x08",
         "<æ/>".encode("utf-16"),
+        b"<x:enterprise/>",
+        b"<enterprise><x:person/></enterprise>",
+        b"<enterprise xmlns='http://pifu.no/xsd/pifu-ims_sas/pifu-ims_sas-v1'><x:person/><y:member/></enterprise>",
     ],
 )
 def test_what_is_no_xml_is_our_own_refusal(reader: Callable[[bytes], Any], data: bytes) -> None:
