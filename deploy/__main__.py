@@ -1,4 +1,4 @@
-"""`python -m deploy` is `imsfeed`."""
+"""Entry point: ``python -m deploy`` is `imsfeed`."""
 
 from deploy.cli import run
 

@@ -1,7 +1,7 @@
-"""Whether anything known to be vulnerable stands in the locks: part of `make lint`, ``python -m deploy.audit``.
+"""Checks the locks for versions with known vulnerabilities: part of `make lint`, ``python -m deploy.audit``.
 
-pip-audit asks an advisory service about every pinned version. Where the service cannot be reached, or does not know a
-package, that is said in one line and is no failure: lint must also work without a network. A finding is a failure.
+pip-audit asks an advisory service about every pinned version. If the service cannot be reached, or does not know a
+package, one line says so and the audit passes, since lint must also work without a network. A vulnerability fails it.
 """
 
 import subprocess
@@ -36,35 +36,35 @@ class _Audit(msgspec.Struct):
     dependencies: list[_Dependency]
 
 
-def verdict(output: bytes, complaint: str = "") -> tuple[int, str]:
-    """Exit code and text for what pip-audit has written, which is nothing readable when it reached no service.
+def verdict(output: bytes, last_error: str = "") -> tuple[int, str]:
+    """Return exit code and text for the output of pip-audit.
 
     Args:
-        output: of ``--format json``.
-        complaint: the last line that it wrote beside that.
+        output: what pip-audit wrote with ``--format json``; not JSON if it reached no service.
+        last_error: the last line of its error output.
     """
     try:
         dependencies = msgspec.json.decode(output, type=_Audit).dependencies
     except msgspec.DecodeError:
-        return 0, f"dependencies not audited: no answer of the advisory service ({complaint[:200]})"
+        return 0, f"dependencies not audited: no answer from the advisory service ({last_error[:200]})"
     found = [
-        f"{one.name} {one.version}: {known.id}, mended in {' or '.join(known.fix_versions) or 'no version yet'}"
+        f"{one.name} {one.version}: {known.id}, fixed in {' or '.join(known.fix_versions) or 'no version yet'}"
         for one in dependencies
         for known in one.vulns
     ]
     if found:
-        return 1, "\n".join([*found, "run `make lock`, or say in docs/decisions.md why it does not concern us"])
+        return 1, "\n".join([*found, "run `make lock`, or record in docs/decisions.md why imsfeed is not affected"])
     unknown = sum(one.skip_reason is not None for one in dependencies)
     if unknown:
-        return 0, f"dependencies not audited: the advisory service knows nothing of {unknown} of {len(dependencies)}"
-    return 0, f"dependencies audited: {len(dependencies)} packages, nothing known against any"
+        return 0, f"dependencies not audited: the advisory service does not know {unknown} of {len(dependencies)}"
+    return 0, f"dependencies audited: {len(dependencies)} packages, no known vulnerability"
 
 
 def main() -> None:
-    """Audit the locks, say what came of it, and exit."""
+    """Audit the locks, print the result, and exit."""
     done = subprocess.run(_COMMAND, capture_output=True, check=False, timeout=_TIMEOUT_SECONDS)
-    complaints = done.stderr.decode(errors="replace").split("\n")
-    code, text = verdict(done.stdout, next((line for line in reversed(complaints) if line.strip()), ""))
+    errors = done.stderr.decode(errors="replace").split("\n")
+    code, text = verdict(done.stdout, next((line for line in reversed(errors) if line.strip()), ""))
     sys.stdout.write(f"{text}\n")
     sys.exit(code)
 

@@ -1,11 +1,13 @@
-"""The command `imsfeed`: every subcommand, and how their errors reach the person who typed them.
+"""The command `imsfeed`: its subcommands, and how their errors are shown to the operator.
 
-Exit codes: 0 done; 1 it failed, the text says what and what to do; 2 wrong settings or arguments; 3 done, and what was
-compared is not the same; 130 interrupted.
+Exit codes: 0 done; 1 failed, and the text says why and what to do; 2 wrong settings or arguments; 3 done, but what was
+compared differs; 130 interrupted.
 """
 
 import os
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import psycopg
 import typer
@@ -30,6 +32,7 @@ from deploy.commands import (
     setup,
     targets,
 )
+from deploy.commands.exit_codes import FAILED, INTERRUPTED, WRONG_SETTINGS
 from ims.errors import ImsfeedError, InvalidSettingsError
 from ims.identifiers.national_id import without_national_ids
 from ims.runtime import failpoints
@@ -57,8 +60,8 @@ _MODULES = (
 
 app = typer.Typer(
     name="imsfeed",
-    help="Publishes who belongs where to LMSs as IMS Enterprise files: a full snapshot a day, and deltas within a "
-    "second of a change.",
+    help="Publishes persons, groups and memberships to LMSs as IMS Enterprise files: a full snapshot every day, and a "
+    "delta within a second of each change.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -68,34 +71,51 @@ for module in _MODULES:
     module.add_commands(app)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"imsfeed {version('imsfeed')}")
+        raise typer.Exit
+
+
+@app.callback()
+def before_every_command(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Declare the options of `imsfeed` itself, which stand before the command."""
+
+
 def main() -> None:
     """Run the command line and exit."""
     try:
         failpoints.arm(os.environ.get(failpoints.VARIABLE))
         app()
     except InvalidSettingsError as error:
-        _fail(str(error), 2)
+        _fail(str(error), WRONG_SETTINGS)
     except ImsfeedError as error:
-        _fail(str(error), 1)
+        _fail(str(error), FAILED)
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
-        _fail(f"not allowed: {error.diag.message_primary}; docs/security.md says which role may do what", 1)
+        _fail(f"not allowed: {error.diag.message_primary}; docs/security.md lists what each role may do", FAILED)
     except (psycopg.OperationalError, KafkaError, OSError) as error:
-        # The first line of a driver's text says which server and why; a row's content is never in it.
-        _fail(f"{type(error).__name__}: {(str(error).splitlines() or ['no more is known'])[0]}", 1)
+        # The first line of a driver's text says which server and why; it never quotes a row.
+        _fail(f"{type(error).__name__}: {(str(error).splitlines() or ['no more is known'])[0]}", FAILED)
     except psycopg.ProgrammingError as error:
         if error.sqlstate is not None:
             raise
-        _fail("SOURCE_DSN or STATE_DSN is no DSN; one looks like postgresql://imsfeed@db.example/imsfeed", 2)
+        # psycopg could not parse a DSN; its text would quote it, with the password.
+        text = "SOURCE_DSN or STATE_DSN is not a valid DSN, such as postgresql://imsfeed@db.example/imsfeed"
+        _fail(text, WRONG_SETTINGS)
     except KeyboardInterrupt:
-        _fail("interrupted", 130)
+        _fail("interrupted", INTERRUPTED)
 
 
 def run() -> None:
-    """Run the command line as a program of its own: an error that nobody expects is a log line without any values."""
+    """Run the command line as a program of its own, and log an unexpected error without any values."""
     configure("command", "warning")
     try:
         main()
-    except Exception:  # noqa: BLE001 - typer would have Python show it, with the text in which PostgreSQL quotes a row
+    except Exception:  # noqa: BLE001 - Python's own traceback would show the text in which PostgreSQL quotes a row
         get_logger(__name__).critical("uncaught exception", exc_info=True)
         sys.exit(1)
 

@@ -1,3 +1,3 @@
-"""The names of the three processes, which are also their commands."""
+"""The names of the three processes, which are also the commands that run them."""
 
 PROCESSES = ("capture", "materialize", "compact")

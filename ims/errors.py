@@ -9,11 +9,11 @@ class ImsfeedError(Exception):
 
 
 class InvalidSettingsError(ImsfeedError):
-    """A setting of a process or of a target is missing or wrong; mend it and start again."""
+    """A setting of a process or of a target is missing or wrong; correct it and start again."""
 
 
 class BadMessageError(ImsfeedError):
-    """A message that can never be applied: it goes to quarantine, the ones after it are applied.
+    """A message that can never be applied: it goes to quarantine, and the messages after it are applied.
 
     Args:
         reason: one of a few fixed words, used as a metric label (``not_json``, ``impossible_value`` ...).
@@ -27,4 +27,4 @@ class BadMessageError(ImsfeedError):
 
 
 class FeedError(ImsfeedError):
-    """A file of the feed contradicts what was recorded about it; nothing is overwritten, a person must look."""
+    """A file of the feed contradicts what was recorded about it; nothing is overwritten, an operator must look."""

@@ -1,4 +1,4 @@
-"""What every test may ask for; the fixtures themselves are in the files fixture_*.py."""
+"""Plugins and fixtures of every test; most fixtures are in tests/support/fixtures."""
 
 import os
 import signal
@@ -6,9 +6,10 @@ import warnings
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 with warnings.catch_warnings():
-    # kafka-python reads its schemas by functions that Python 3.11 and 3.12 call deprecated and 3.13 does not.
+    # kafka-python reads its schemas with functions that are deprecated in Python 3.11 and 3.12 but not in 3.13.
     warnings.filterwarnings("ignore", message="(read|open)_text is deprecated", category=DeprecationWarning)
     import kafka  # noqa: F401 - imported here first, so that no other import warns
 
@@ -21,14 +22,19 @@ pytest_plugins = [
 ]
 
 
+# No test fails because of the time it takes: machines are shared, and a slow example is no defect.
+settings.register_profile("imsfeed", deadline=None)
+settings.load_profile("imsfeed")
+
+
 def pytest_configure() -> None:
-    # A run that is cancelled stops its servers too.
+    # On SIGTERM a run ends as on Ctrl-C, and stops its servers too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
-def umask_is_given_back() -> Iterator[None]:
-    """Compact keeps what it writes from other users, for its whole process; a test's process lives on."""
+def umask_is_restored() -> Iterator[None]:
+    """Restore the umask, which compact narrows for its whole process; here other tests follow in the same process."""
     former = os.umask(0o022)
     os.umask(former)
     yield

@@ -1,5 +1,5 @@
-"""The process from the state to the files: ``process`` is the loop.
+"""The process that publishes the state database as files: ``process`` is the loop.
 
-``timing`` says when what is due, ``full_files`` writes what is large beside the loop, ``deadline_margin`` measures how
-much time the importers' hours leave. May import every room of :mod:`consumers` but ``operations``.
+``timing`` says when the next step is due, ``full_files`` writes the large files beside the loop, ``deadline_margin``
+measures the time left before the importers read. May import every folder of :mod:`consumers` except ``operations``.
 """

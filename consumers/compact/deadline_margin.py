@@ -1,4 +1,4 @@
-"""How much time the importers' hours leave, from the snapshots that are recorded."""
+"""The deadline margin: the time between the recorded snapshots and the hours at which importers read them."""
 
 import math
 from collections.abc import Iterable
@@ -10,9 +10,9 @@ from ims.targets.importer_deadline import last_due, margin
 
 
 def lowest_margin(connection: Connection, targets: Iterable[TargetRow], now: datetime) -> float:
-    """Return the lowest margin of all enabled targets in seconds, NaN if none has one.
+    """Return the lowest deadline margin of all enabled targets in seconds, NaN if no target has one.
 
-    As :func:`ims.targets.importer_deadline.margin` works it out for one.
+    :func:`ims.targets.importer_deadline.margin` computes the margin of one target.
     """
     margins = [_margin(connection, target, now) for target in targets if target.state not in {"disabled", "waiting"}]
     return min((one for one in margins if one is not None), default=math.nan)

@@ -1,7 +1,7 @@
 """The files that hold everything, snapshots and those at fixed paths, written in a thread of their own.
 
-Of several processes one at a time writes those of a target. What that takes is a lock of the writing session, which the
-server ends when nothing is heard from it for a minute: the others try again by and by.
+Of several processes, one at a time writes those of a target. It holds an advisory lock of its session, which the server
+ends after a minute of silence; the other processes try the lock again from time to time.
 """
 
 import time
@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from consumers.compact.timing import Progress, passed
+from consumers.compact.timing import TargetProgress, has_passed
 from consumers.database import sessions
 from consumers.database.notifications import CHANNEL
 from consumers.database.sessions import Connection
@@ -23,16 +23,16 @@ from ims.runtime.settings import Settings
 log = get_logger(__name__)
 
 _RETRY_AFTER: Final = timedelta(seconds=30)
-"""Pause after a file could not be written: a person must look first, or another process is writing it."""
+"""Pause after a file was not written: an operator must act first, or another process is writing it."""
 
-Task = Callable[[Connection, TargetRow, Progress, datetime, date | None], None]
+Task = Callable[[Connection, TargetRow, TargetProgress, datetime, date | None], None]
 
 
 class FullFiles:
-    """Writes one file after another.
+    """Writes the full files of all targets, one after another.
 
     Args:
-        executor: with one thread.
+        executor: an executor with one thread.
     """
 
     def __init__(self, settings: Settings, metrics: CompactMetrics, executor: Executor) -> None:
@@ -40,42 +40,61 @@ class FullFiles:
         self._metrics = metrics
         self._executor = executor
 
-    def begin_snapshot(self, target: TargetRow, progress: Progress, now: datetime, scheduled: date | None) -> None:
-        """Take the target's snapshot, for the local day *scheduled* or out of turn, and write the file at its path."""
+    def begin_snapshot(
+        self, target: TargetRow, progress: TargetProgress, now: datetime, scheduled: date | None
+    ) -> None:
+        """Begin to take the target's snapshot and to write the file at its fixed path.
+
+        Args:
+            scheduled: the local day of a scheduled snapshot, or ``None`` for an unscheduled one.
+        """
         self._begin(self._snapshot, target, progress, now, scheduled)
 
-    def begin_export(self, target: TargetRow, progress: Progress, now: datetime) -> None:
-        """Write the file at the target's fixed path."""
+    def begin_export(self, target: TargetRow, progress: TargetProgress, now: datetime) -> None:
+        """Begin to write the file at the target's fixed path."""
         self._begin(self._export, target, progress, now, None)
 
-    def look(self, progress: Progress, now: datetime) -> None:
-        """See whether what was begun has ended, and raise why it failed if it did; a manifest is due if not."""
+    def collect(self, progress: TargetProgress, now: datetime) -> None:
+        """Take the result of a write that has ended; after a successful one a manifest is due.
+
+        Raises:
+            Exception: the one with which the write failed.
+        """
         if progress.writing is not None and progress.writing.done():
             writing, progress.writing = progress.writing, None
+            # Set first: ``result`` raises what the write raised, and then too the next one has to wait.
             progress.failed_at = now
             if writing.result():
                 progress.failed_at = progress.manifest_at = None
 
-    def _begin(self, task: Task, target: TargetRow, progress: Progress, now: datetime, scheduled: date | None) -> None:
+    def _begin(
+        self, task: Task, target: TargetRow, progress: TargetProgress, now: datetime, scheduled: date | None
+    ) -> None:
         """Start *task* unless one is under way or has just failed."""
-        if progress.writing is None and passed(progress.failed_at, _RETRY_AFTER, now):
-            progress.writing = self._executor.submit(self._alone, task, target, progress, now, scheduled)
+        if progress.writing is None and has_passed(_RETRY_AFTER, progress.failed_at, now):
+            progress.writing = self._executor.submit(self._run_exclusively, task, target, progress, now, scheduled)
 
-    def _alone(self, task: Task, target: TargetRow, progress: Progress, now: datetime, scheduled: date | None) -> bool:
-        """Whether it was ours to do."""
-        with sessions.connect(self._settings.state(), "snapshot", alone=True) as connection:
-            if not sessions.is_alone(connection, f"imsfeed files of target {target.target_id}"):
+    def _run_exclusively(
+        self, task: Task, target: TargetRow, progress: TargetProgress, now: datetime, scheduled: date | None
+    ) -> bool:
+        """Run *task* under the lock of the target's full files; return False if another process holds the lock."""
+        with sessions.connect(self._settings.state(), "snapshot", exclusive=True) as connection:
+            if not sessions.try_lock(connection, f"imsfeed files of target {target.target_id}"):
                 return False
             task(connection, target, progress, now, scheduled)
         return True
 
     def _snapshot(
-        self, connection: Connection, target: TargetRow, progress: Progress, now: datetime, scheduled: date | None
+        self, connection: Connection, target: TargetRow, progress: TargetProgress, now: datetime, scheduled: date | None
     ) -> None:
         current = read_target(connection, target.target_id)
-        taken = current.has_snapshot if scheduled is None else (current.snapshot_through or date.min) >= scheduled
+        taken = (
+            current.position.has_snapshot
+            if scheduled is None
+            else (current.position.snapshot_through or date.min) >= scheduled
+        )
         if taken:
-            return  # by another process, since this one saw that it is due
+            return  # by another process, after this one had read that it was due
         metrics = self._metrics
         metrics.snapshot_attempts.inc()
         metrics.snapshot_last_attempt_timestamp_seconds.set(now.timestamp())
@@ -88,13 +107,13 @@ class FullFiles:
         metrics.snapshot_members.set(entry.counts.membership)
         metrics.snapshot_published.inc()
         metrics.snapshot_last_success_timestamp_seconds.set(now.timestamp())
-        log.info("snapshot", target=target.settings.name, owner=target.owner_id, seq=entry.seq, size=entry.size)
+        log.info("snapshot taken", target=target.settings.name, owner=target.owner_id, seq=entry.seq, size=entry.size)
 
     def _export(
         self,
         connection: Connection,
         target: TargetRow,
-        progress: Progress,
+        progress: TargetProgress,
         now: datetime,
         _scheduled: date | None,
     ) -> None:

@@ -1,8 +1,9 @@
 """Compact: make each target's feed follow the state database.
 
-Woken when marks are made, it lets them settle, cuts deltas, and writes the manifest last. Snapshots and the files at
-fixed paths are written beside it, in a thread of their own, so that a large one never keeps a leaver waiting; so are
-the mails to case workers, in another, and the nightly proof, in a third.
+A notification wakes it when there are pending changes. It lets them settle, publishes deltas, and writes the manifest
+last. Snapshots and the files at fixed paths are written in a thread of their own, so that a large one never delays the
+delta of a leaver. The mails to case workers are sent in a second such thread; the nightly reconciliation runs in a
+third.
 """
 
 import os
@@ -16,13 +17,22 @@ import psycopg
 
 from consumers.compact.deadline_margin import lowest_margin
 from consumers.compact.full_files import FullFiles
-from consumers.compact.timing import AT_ONCE, IDLE_SECONDS, SOON, Pace, Progress, await_news, export_is_due, passed
+from consumers.compact.timing import (
+    IDLE_SECONDS,
+    IMMEDIATELY,
+    SOON,
+    Pace,
+    TargetProgress,
+    export_is_due,
+    has_passed,
+    wait_for_notification,
+)
 from consumers.database import sessions
 from consumers.database.notifications import CHANNEL
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, all_targets
 from consumers.feed.feed_check import FeedCheck
-from consumers.feed.feed_permissions import refuse_wide_feed
+from consumers.feed.feed_permissions import check_permissions
 from consumers.feed.manifests import write_manifest
 from consumers.feed.snapshots import feed_directory
 from consumers.holds import holds_store
@@ -50,32 +60,33 @@ from ims.targets.schedule import due_snapshot, local_day
 log = get_logger(__name__)
 
 _CLEAN_UP_EVERY: Final = timedelta(minutes=10)
-_LOOK_EVERY: Final = timedelta(seconds=30)
-"""Time between two looks at what is costly to count, and at what case workers should be told."""
+_COUNT_EVERY: Final = timedelta(seconds=30)
+"""Time between two counts for the costly metrics, and between two rounds of mails to case workers."""
 EXCLUDED_SERIES: Final = [
     (kind.name.lower(), reason.value) for kind in (RecordKind.PERSON, RecordKind.GROUP) for reason in Reason
 ]
-"""Labels of the metric that counts who is left out, and why."""
+"""Labels of the metric of excluded persons and groups, by exclusion reason."""
 UMASK: Final = 0o027
 """Files 0640 and directories 0750: a feed is personal data."""
 
 
 def run(settings: Settings, stop: Stop, metrics: CompactMetrics, ready: Callable[[bool], None]) -> None:
-    """Compact until *stop*, through every outage of the state database.
+    """Run compact until *stop*, through every outage of the state database.
 
     Raises:
-        InvalidSettingsError: the mail settings do not go together, or others may look into the feed directory.
+        InvalidSettingsError: the mail settings contradict each other, or other users have access to the feed directory.
     """
     os.umask(UMASK)
-    refuse_wide_feed(settings.feed_directory)
+    check_permissions(settings.feed_directory)
     server = mail_server(settings)
 
     def again(error: BaseException, wait: float) -> None:
         ready(False)
         log.warning("starting again", error=error, wait_seconds=round(wait, 1))
 
-    with ThreadPoolExecutor(1, "reconciliation") as prover:
-        reconciliation = NightlyReconciliation(settings, read_mapping(settings), metrics, prover, stop)
+    # This thread outlives the database session: a reconciliation takes long and has sessions of its own.
+    with ThreadPoolExecutor(1, "reconciliation") as reconciler:
+        reconciliation = NightlyReconciliation(settings, read_mapping(settings), metrics, reconciler, stop)
         for attempt in retrying(_is_transient, stop=stop, on_retry=again):
             with attempt, sessions.connect(settings.state(), "compact") as connection:
                 connection.execute(f"listen {CHANNEL}")
@@ -86,11 +97,17 @@ def run(settings: Settings, stop: Stop, metrics: CompactMetrics, ready: Callable
                     while not stop:
                         wait = compactor.step(datetime.now(UTC))
                         metrics.alive(time.time())
-                        await_news(connection, stop, wait)
+                        wait_for_notification(connection, stop, wait)
 
 
 class Compactor:
-    """The targets' feeds, brought up to date one step at a time. Without *notices* no mail is sent."""
+    """The feeds of all targets, brought up to date one step at a time.
+
+    Args:
+        writer: the executor, with one thread, that writes full files.
+        notices: the mails to case workers; without it no mail is sent.
+        reconciliation: the nightly reconciliation; without it there is none.
+    """
 
     def __init__(
         self,
@@ -107,11 +124,12 @@ class Compactor:
         self._files = FullFiles(settings, metrics, writer)
         self._notices = notices
         self._reconciliation = reconciliation
-        self._progress: dict[int, Progress] = {}
+        self._progress: dict[int, TargetProgress] = {}
         self._pace = Pace(settings.settle_seconds)
-        self._kept_house: datetime | None = None
-        self._looked: datetime | None = None
+        self._cleaned_up_at: datetime | None = None
+        self._counted_at: datetime | None = None
         self._broken: set[int] = set()
+        """Targets whose feed was found wrong since case workers were last mailed."""
         every = timedelta(seconds=settings.manifest_seconds)
         self._check = FeedCheck(connection, settings.feed_directory, every)
 
@@ -124,97 +142,112 @@ class Compactor:
         targets = all_targets(self._connection)
         for target in targets:
             try:
-                self._target(target, now)
+                self._update_target(target, now)
             except psycopg.errors.SerializationFailure as error:
-                # Another process changed the target between our looking and our locking; now it may be ours.
+                # Another process changed the target after this one had read it and before it could lock it.
                 log.debug("target changed meanwhile", target=target.settings.name, owner=target.owner_id, error=error)
                 self._pace.within(SOON)
             except FeedError as error:
-                # One target's broken folder must not keep the others waiting.
+                # A broken folder of one target must not delay the others.
                 self._broken.add(target.target_id)
                 log.error("target failed", target=target.settings.name, owner=target.owner_id, error=str(error))  # noqa: TRY400 - the text says it all
-        self._watch(targets)
+        self._set_target_metrics(targets)
         if self._reconciliation is not None:
             self._reconciliation.look(self._connection, targets, now)
-        if passed(self._looked, _LOOK_EVERY, now):
+        if has_passed(_COUNT_EVERY, self._counted_at, now):
             self._count()
-            self._look(now)
-            self._looked = now
-        if passed(self._kept_house, _CLEAN_UP_EVERY, now):
+            self._measure_deadline_margin(now)
+            self._send_notices(now)
+            self._counted_at = now
+        if has_passed(_CLEAN_UP_EVERY, self._cleaned_up_at, now):
             self._clean_up(all_targets(self._connection), now)
-            self._kept_house = now
+            self._cleaned_up_at = now
         return self._pace.pause(targets)
 
-    def _target(self, target: TargetRow, now: datetime) -> None:
+    def _update_target(self, target: TargetRow, now: datetime) -> None:
+        """Do what is due for one target at its stage: not yet published, halted, without a snapshot, or running."""
         if target.state == "disabled":
             return
-        progress = self._progress.setdefault(target.target_id, Progress())
-        self._files.look(progress, now)
-        if target.head_seq is None:
+        progress = self._progress.setdefault(target.target_id, TargetProgress())
+        self._files.collect(progress, now)
+        if target.position.head_seq is None:
             if not publish_first(self._connection, target.target_id, now, lambda: self._metrics.alive(time.time())):
                 return
             failpoint("first.committed")
             log.info("first publication", target=target.settings.name, owner=target.owner_id)
-            self._pace.within(AT_ONCE)  # nothing of it can be seen before its snapshot
-        elif self._check.stands_still(target, now):
+            self._pace.within(IMMEDIATELY)  # importers see nothing of it before its snapshot
+        elif self._check.is_halted(target, now):
             self._broken.add(target.target_id)
-        elif not target.has_snapshot:
+        elif not target.position.has_snapshot:
             self._files.begin_snapshot(target, progress, now, None)
         else:
-            self._published(target, progress, now)
+            self._update_feed(target, progress, now)
 
-    def _published(self, target: TargetRow, progress: Progress, now: datetime) -> None:
+    def _update_feed(self, target: TargetRow, progress: TargetProgress, now: datetime) -> None:
         self._publish(target, progress, now)
         every = timedelta(seconds=self._settings.manifest_seconds)
-        if progress.manifest_state != target.shown_state or passed(progress.manifest_at, every, now):
-            self._manifest(target, progress, now)
+        if progress.manifest_state != target.shown_state or has_passed(every, progress.manifest_at, now):
+            self._write_manifest(target, progress, now)
         settings = target.settings
-        due = due_snapshot(now, settings.snapshot_hour, settings.zone, target.snapshot_through)
+        due = due_snapshot(now, settings.snapshot_hour, settings.zone, target.position.snapshot_through)
         if due is not None and target.state == "ok":
             self._files.begin_snapshot(target, progress, now, due)
         elif export_is_due(target, progress, now):
             progress.exported_at = now
             self._files.begin_export(target, progress, now)
 
-    def _publish(self, target: TargetRow, progress: Progress, now: datetime) -> None:
-        if target.urgent:
-            self._tell(publish_urgent_delta(self._connection, target.target_id, now), target, progress, now)
-        settle = self._settings.settle_seconds
-        midnight = local_day(now, target.settings.zone) > (target.dated_through or date.min)
-        settled_for = target.settling is not None and target.settling >= settle
-        if target.urgent or target.recompute or target.review or target.repair or midnight or settled_for:
-            self._tell(publish_delta(self._connection, target.target_id, now, settle), target, progress, now)
+    def _publish(self, target: TargetRow, progress: TargetProgress, now: datetime) -> None:
+        """Publish the urgent persons, then a delta if anything may have changed for the target."""
+        outstanding, settle = target.outstanding, self._settings.settle_seconds
+        if outstanding.urgent:
+            publication = publish_urgent_delta(self._connection, target.target_id, now)
+            self._finish_publication(publication, target, progress, now)
+        midnight = local_day(now, target.settings.zone) > (target.position.dated_through or date.min)
+        has_settled = outstanding.settling is not None and outstanding.settling >= settle
+        asked_for = outstanding.urgent or outstanding.recompute or outstanding.review or outstanding.repair
+        if asked_for or midnight or has_settled:
+            publication = publish_delta(self._connection, target.target_id, now, settle)
+            self._finish_publication(publication, target, progress, now)
 
-    def _tell(self, publication: Publication | None, target: TargetRow, progress: Progress, now: datetime) -> None:
+    def _finish_publication(
+        self, publication: Publication | None, target: TargetRow, progress: TargetProgress, now: datetime
+    ) -> None:
+        """Bring a publication's deltas into the feed, count and log them, and say when the next step is due.
+
+        Args:
+            publication: ``None`` if another process held the target, or the target could not be published.
+        """
         self._metrics.delta_attempts.inc()
         if publication is not None:
-            self._pace.within(AT_ONCE)  # for what has come to rest meanwhile; its notification was long ago
-        elif target.state == "ok" and not target.open:
+            self._pace.within(IMMEDIATELY)  # for changes that have settled meanwhile: their notification is long past
+        elif target.state == "ok" and not target.owner.open:
             self._pace.within(SOON)
         if publication is None or not publication.entries:
             return
         failpoint("publication.committed")
-        self._manifest(target, progress, now)
+        self._write_manifest(target, progress, now)
         self._metrics.delta_published.inc(len(publication.entries))
         self._metrics.changed_ids.inc(publication.changed_ids)
         oldest = publication.entries[0].oldest_event_at
         if oldest is not None:
             self._metrics.end_to_end_seconds.observe(max(0.0, time.time() - oldest.timestamp()))
         for entry in publication.entries:
-            log.info("delta", target=target.settings.name, owner=target.owner_id, seq=entry.seq, size=entry.size)
+            log.info(
+                "delta published", target=target.settings.name, owner=target.owner_id, seq=entry.seq, size=entry.size
+            )
 
-    def _manifest(self, target: TargetRow, progress: Progress, now: datetime) -> None:
+    def _write_manifest(self, target: TargetRow, progress: TargetProgress, now: datetime) -> None:
         written = write_manifest(self._connection, self._settings.feed_directory, target.target_id, now)
-        # If another process had the target just then, the next step tries again.
+        # If another process held the target, the next step tries again.
         progress.manifest_at = now if written else None
         self._pace.within(IDLE_SECONDS if written else SOON)
         progress.manifest_state = target.shown_state
         self._metrics.manifest_written.inc(int(written))
 
-    def _watch(self, targets: list[TargetRow]) -> None:
+    def _set_target_metrics(self, targets: list[TargetRow]) -> None:
         for state in TARGET_STATES:
             self._metrics.targets.labels(state).set(sum(target.shown_state == state for target in targets))
-        self._metrics.delta_seq.set(max((target.head_seq or 0 for target in targets), default=0))
+        self._metrics.delta_seq.set(max((target.position.head_seq or 0 for target in targets), default=0))
 
     def _count(self) -> None:
         self._metrics.pending_changes.set(published_store.pending_changes_count(self._connection))
@@ -225,23 +258,28 @@ class Compactor:
         for cause in Cause:
             self._metrics.held_persons.labels(cause.value).set(held.get(cause, 0))
 
-    def _look(self, now: datetime) -> None:
-        """See whether the importers' hours are kept, and tell the case workers what they should know."""
+    def _measure_deadline_margin(self, now: datetime) -> None:
         self._metrics.deadline_margin_seconds.set(lowest_margin(self._connection, all_targets(self._connection), now))
-        if self._notices is not None and self._notices.look(self._broken, now):
+
+    def _send_notices(self, now: datetime) -> None:
+        if self._notices is not None and self._notices.send_due(self._broken, now):
             self._broken.clear()
 
     def _clean_up(self, targets: list[TargetRow], now: datetime) -> None:
-        """Remove what is past its time."""
+        """Delete expired files and rows."""
         before = now - timedelta(days=self._settings.retention_days)
         for target in targets:
-            if target.has_snapshot and not self._check.stands_still(target, now):
+            if target.position.has_snapshot and not self._check.is_halted(target, now):
                 self._expire(target, before, now)
         published_store.delete_published_changes(self._connection)
-        notice_store.forget(self._connection, before)
+        notice_store.delete_old(self._connection, before)
         holds_store.delete_old_departures(self._connection, now)
 
     def _expire(self, target: TargetRow, before: datetime, now: datetime) -> None:
+        """Delete a target's expired rows, then the manifest's entries, then the files.
+
+        In this order no manifest ever names a file that has been removed.
+        """
         root = self._settings.feed_directory
         with self._connection.transaction():
             expired = recorded_files.expire(self._connection, target.target_id, before)
@@ -253,5 +291,5 @@ class Compactor:
 
 
 def _is_transient(error: BaseException) -> bool:
-    # A full disk is waited for: the old feed stays as it is, and nothing is lost.
+    # A full disk is an outage too: the feed stays as it is until there is room again, and nothing is lost.
     return sessions.is_transient(error) or isinstance(error, OSError)

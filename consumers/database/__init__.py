@@ -1,4 +1,4 @@
-"""The state database: ``sessions``, the ``targets_table``, arrays as text literals, and the notification's name.
+"""The state database: ``sessions``, ``targets_table``, ``array_literals`` and the name of the ``notifications``.
 
-Every room of :mod:`consumers` may import this one; it imports :mod:`ims` alone.
+Every folder of :mod:`consumers` may import this one; it imports :mod:`ims` only.
 """

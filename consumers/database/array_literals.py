@@ -1,7 +1,7 @@
-r"""A column of values as PostgreSQL's text for an array, many times faster than psycopg adapts a list.
+r"""Columns of values as PostgreSQL array literals, built many times faster than psycopg adapts a list.
 
-JSON is all but that text: numbers, ``true``, ``null`` and whatever stands in double quotes mean the same in both. Only
-a backslash does not: ``\n`` is a line end in JSON and an ``n`` in PostgreSQL.
+JSON is almost that literal already: numbers, ``true``, ``null`` and double-quoted strings mean the same in both. Only
+the backslash differs: ``\n`` is a line end in JSON and an ``n`` in PostgreSQL.
 
 >>> print(array_literal([1, None, -2]))
 {1,null,-2}
@@ -19,8 +19,12 @@ _JSON: Final = msgspec.json.Encoder()
 
 
 def array_literal(values: Sequence[int | str | bool | date | None]) -> str:
-    """The values as an array's text, to be cast to an array of their type; a datetime is a date too, and has a zone."""
+    """Return *values* as an array literal, to be cast to an array of their type.
+
+    A datetime counts as a date here; it must have a time zone.
+    """
     text = _JSON.encode(values).decode()
+    # JSON's escapes are not PostgreSQL's. They are rare, so only a column that has one is escaped value by value.
     if "\\" in text:
         text = f"[{','.join(map(_element, values))}]"
     return f"{{{text[1:-1]}}}"

@@ -1,6 +1,6 @@
-"""The notification by which materialize and the commands wake compact."""
+"""The PostgreSQL notification by which materialize and the commands wake compact."""
 
 from typing import Final
 
 CHANNEL: Final = "imsfeed_pending_changes"
-"""Notified when marks have been made: there may be something to publish."""
+"""The channel to notify when pending changes have been inserted: there may be something to publish."""

@@ -1,11 +1,11 @@
 """Sessions on the state database that cannot block another process for ever.
 
-A process that is paused in the middle of a transaction holds its locks, and one that is paused between two transactions
-holds its leases; the server's time-outs take both from it, so that another can go on. TCP's own probes, from both ends,
-find a peer that is gone without a word. What the DSN says in ``options`` comes after these and wins.
+A process that is paused inside a transaction keeps its row locks, and one that is paused between two transactions keeps
+its leases. The server's time-outs end such a session, so that another process can take over. TCP probes from both ends
+find a peer that has vanished without closing its connection. Options in the DSN follow these and take precedence.
 
-Nothing here uses ``executemany``: it sends a pipeline, and from there to the next statement the server does not count
-for how long a transaction is idle.
+Nothing here uses ``executemany``: it sends a pipeline, and after a pipeline the server does not count the idle time of
+a transaction until the next statement.
 """
 
 from collections.abc import Iterator
@@ -19,28 +19,31 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 _OPTIONS: Final = (
     "-c timezone=UTC -c lock_timeout=15s -c statement_timeout=300s"
-    # A cut of everything works out a large owner between two statements; nobody but its own target waits for it.
+    # Publishing everything evaluates a large owner between two statements; only that owner's own target waits for it.
     " -c idle_in_transaction_session_timeout=60s"
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30s"
     " -c client_connection_check_interval=5s"
 )
 _LEASING: Final = " -c idle_in_transaction_session_timeout=10s -c idle_session_timeout=60s"
-"""Of a session that holds leases, which it uses every few seconds: without a word from it others take them over."""
-_ALONE: Final = " -c idle_session_timeout=60s"
-"""Of a session that does something alone, in transactions of any length but one right after the other."""
+"""For a session that holds leases: it uses them every few seconds, and loses them to others when it falls silent."""
+_EXCLUSIVE: Final = " -c idle_session_timeout=60s"
+"""For a session that holds a lock of :func:`try_lock`: its transactions may be long, but follow each other directly."""
 
 
-def connect(dsn: str, name: str, *, autocommit: bool = True, leasing: bool = False, alone: bool = False) -> Connection:
+def connect(
+    dsn: str, name: str, *, autocommit: bool = True, leasing: bool = False, exclusive: bool = False
+) -> Connection:
     """Open a session named *name* (``application_name``) on the state database.
 
     Args:
-        leasing: it keeps advisory locks that others wait for; the server ends it when nothing is heard for a minute.
-        alone: it keeps one of :func:`is_alone`; likewise, but its transactions may be idle for a minute.
+        leasing: the session holds advisory locks that others wait for; the server ends it after a minute of silence.
+        exclusive: the session holds a lock of :func:`try_lock`; the server ends it after a minute of silence too, but
+            its transactions may be idle for a minute.
 
     Raises:
         psycopg.OperationalError: the server cannot be reached or refuses.
     """
-    options = _OPTIONS + (_LEASING if leasing else "") + (_ALONE if alone else "")
+    options = _OPTIONS + (_LEASING if leasing else "") + (_EXCLUSIVE if exclusive else "")
     return psycopg.connect(
         dsn,
         autocommit=autocommit,
@@ -54,14 +57,14 @@ def connect(dsn: str, name: str, *, autocommit: bool = True, leasing: bool = Fal
     )
 
 
-def is_alone(connection: Connection, work: str) -> bool:
-    """Whether this session is the one that does *work*, as no other can before this one ends."""
-    row = connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (work,)).fetchone()
+def try_lock(connection: Connection, name: str) -> bool:
+    """Take the advisory lock called *name* until the session ends; return False if another session holds it."""
+    row = connection.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (name,)).fetchone()
     return bool(row and row[0])
 
 
-def see_that_it_lives(connection: Connection) -> None:
-    """Ask the server whether the session, and so the locks of its transaction, are still ours.
+def ping(connection: Connection) -> None:
+    """Check that the server has not ended the session, and that the locks of its transaction are therefore still held.
 
     Raises:
         psycopg.OperationalError: the server has ended it.
@@ -70,8 +73,8 @@ def see_that_it_lives(connection: Connection) -> None:
 
 
 @contextmanager
-def reading(connection: Connection) -> Iterator[None]:
-    """A transaction that sees one state of the database, can change nothing, and keeps nobody waiting."""
+def read_only(connection: Connection) -> Iterator[None]:
+    """Run a transaction that sees one state of the database, changes nothing and makes no other session wait."""
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")
         yield
@@ -79,10 +82,10 @@ def reading(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def repeatable_read(connection: Connection) -> Iterator[None]:
-    """A transaction all of whose statements see the same state of the database.
+    """Run a transaction in which all statements see the same state of the database.
 
     Raises:
-        psycopg.errors.SerializationFailure: a row to be changed was changed meanwhile; try again.
+        psycopg.errors.SerializationFailure: a row to be changed was changed by another session; try again.
     """
     with connection.transaction():
         connection.execute("set transaction isolation level repeatable read")
@@ -90,9 +93,10 @@ def repeatable_read(connection: Connection) -> Iterator[None]:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same work may succeed later: the server is away, or another transaction was in the way.
+    """Return whether the same work may succeed later: the server was away, or another transaction was in the way.
 
-    A process that was paused for too long, and wakes up to find its transaction gone, is told so by an internal error.
+    A process that was paused too long finds its transaction ended. psycopg reports that as an internal error, not as an
+    operational one, so it is named here.
     """
     lost = psycopg.errors.IdleInTransactionSessionTimeout
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | lost)

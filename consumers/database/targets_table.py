@@ -1,7 +1,8 @@
-"""The targets in the state database: their settings with an audit of every change, and where each one's feed stands."""
+"""The targets in the state database: their settings, the audit of every change, and the state of each feed."""
 
 from collections.abc import Iterable
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
@@ -16,78 +17,116 @@ from ims.targets.target_settings import TargetSettings, changed
 from ims.xml.dialect import Dialect
 
 
-class TargetRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A target as it stands.
-
-    Attributes:
-        orgnr: the owner's organisation number as of the first publication.
-        source: ``sourcedid/source`` as of the last cut.
-        dialect: what the published fragments are written in, as of the last cut.
-        head_seq: number of the last delta, 0 after the first publication, ``None`` before it.
-        head_sha256: its digest; of snapshot 0 while there is no delta.
-        epoch_seq: number of the epoch's first snapshot.
-        halt_reason: why nothing must be written to the feed until a person has looked, or ``None``.
-        announced: a manifest of the present files has been written.
-        recompute: the settings have changed since the last cut.
-        repair: a proof has found what was told to be wrong since the last cut.
-        reconciled_through: local date of the last scheduled snapshot that a proof has found in order.
-        owner_orgnr: the owner's organisation number now, ``None`` if it has no valid one or has not arrived. A feed
-            without one is not emptied but stands still: a mistake in one field must not lock out a whole owner.
-        open: a source transaction has arrived in part for this owner.
-        has_snapshot: at least one snapshot exists.
-        settling: seconds that the oldest mark not yet told has rested, or ``None`` if all are told.
-        urgent: a person must be looked at without waiting for anything.
-        published_settings: the settings of the last cut.
-        held: something waits for an approval.
-        review: the next cut looks at all who wait.
-    """
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """A target's identity, and its settings in force."""
 
     target_id: int
     owner_id: int
     settings: TargetSettings
-    recompute: bool
+
+
+class FeedPosition(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a target's feed stands: what the last publication wrote, and on which terms.
+
+    Attributes:
+        epoch_seq: number of the epoch's first snapshot.
+        halt_reason: why nothing must be written to the feed until a person has looked, or ``None``.
+        announced: a manifest of the present files has been written.
+        orgnr: the owner's organisation number as of the first publication.
+        source: ``sourcedid/source`` as of the last publication.
+        dialect: what the published fragments are written in, as of the last publication.
+        head_seq: number of the last delta, 0 after the first publication, ``None`` before it.
+        head_sha256: its digest; of snapshot 0 while there is no delta.
+        changes_through: the last pending change that is published.
+        dated_through: the local date up to which dates are published.
+        reconciled_through: local date of the last scheduled snapshot that a reconciliation has found in order.
+        published_settings: the settings of the last publication.
+        has_snapshot: at least one snapshot exists.
+    """
+
     epoch: str
     epoch_seq: int = 0
     halt_reason: HaltReason | None = None
     announced: bool = False
-    orgnr: str | None
-    source: str | None
+    orgnr: str | None = None
+    source: str | None = None
     dialect: Dialect = "ims"
-    head_seq: int | None
-    head_sha256: str | None
-    head_at: datetime | None
-    changes_through: int
-    dated_through: date | None
-    snapshot_through: date | None
-    owner_orgnr: str | None
-    open: bool
-    has_snapshot: bool
-    settling: float | None
-    urgent: bool = False
-    repair: bool = False
+    head_seq: int | None = None
+    head_sha256: str | None = None
+    head_at: datetime | None = None
+    changes_through: int = 0
+    dated_through: date | None = None
+    snapshot_through: date | None = None
     reconciled_through: date | None = None
     published_settings: TargetSettings | None = None
-    held: bool = False
+    has_snapshot: bool = False
+
+
+class OwnerState(msgspec.Struct, frozen=True):
+    """What is known of a target's owner now.
+
+    Attributes:
+        registered: the organisation number in the owner's row, valid or not; ``None`` if the row has not arrived.
+        open: a source transaction has arrived in part for this owner.
+    """
+
+    registered: str | None = None
+    open: bool = False
+
+
+class Outstanding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a target's next publication has to attend to.
+
+    Attributes:
+        recompute: the settings have changed since the last publication.
+        repair: a reconciliation has found what was published to be wrong since the last publication.
+        review: the next publication looks at all persons and groups that wait.
+        urgent: a person must be looked at without waiting for anything.
+        held: something waits for an approval.
+        settling: seconds since the oldest pending change that is not published was made, or ``None`` without any.
+    """
+
+    recompute: bool = False
+    repair: bool = False
     review: bool = False
+    urgent: bool = False
+    held: bool = False
+    settling: float | None = None
+
+
+State = Literal["ok", "waiting", "stale", "disabled"]
+
+
+class TargetRow(Target, frozen=True, kw_only=True):
+    """A target as one statement reads it: its settings, its feed's position, its owner, and what is outstanding."""
+
+    position: FeedPosition
+    owner: OwnerState = OwnerState()
+    outstanding: Outstanding = Outstanding()
 
     @property
-    def state(self) -> Literal["ok", "waiting", "stale", "disabled"]:
-        """``waiting`` for the owner's facts before the first publication, ``stale`` when it cannot go on after it."""
-        if not self.settings.enabled:
-            return "disabled"
-        if self.head_seq is None:
-            return "waiting"
-        return "ok" if self.owner_orgnr == self.orgnr and self.halt_reason is None else "stale"
+    def state(self) -> State:
+        """The state with the settings in force."""
+        return state_of(self.settings, self.position, self.owner)
 
     @property
     def shown_state(self) -> Literal["ok", "held", "waiting", "stale", "disabled"]:
         """The state as people see it: ``held`` while something waits for an approval, and all else goes on."""
-        return "held" if self.held and self.state in {"ok", "waiting"} else self.state
+        return "held" if self.outstanding.held and self.state in {"ok", "waiting"} else self.state
 
 
-def source_of(target: TargetRow) -> str:
-    """``sourcedid/source`` as the settings say now."""
-    return target.settings.source or f"imsfeed@{target.orgnr}"
+def state_of(settings: TargetSettings, position: FeedPosition, owner: OwnerState) -> State:
+    """Return a target's state with these settings.
+
+    ``waiting`` for the owner's facts before the first publication, ``stale`` when it cannot go on after it. The feed of
+    an owner without a valid organisation number is not emptied: a mistake in one field must not lock out all persons.
+    """
+    if not settings.enabled:
+        return "disabled"
+    if position.head_seq is None:
+        return "waiting"
+    same = valid_orgnr(owner.registered, settings) == position.orgnr
+    return "ok" if same and position.halt_reason is None else "stale"
 
 
 _COLUMNS: Final = """
@@ -95,7 +134,7 @@ select t.target_id, t.owner_id, t.settings, t.recompute, t.epoch, t.orgnr, t.sou
        t.head_sha256, t.head_at, t.changes_through, t.dated_through, t.snapshot_through, t.repair, t.reconciled_through,
        t.epoch_seq, t.halt_reason, t.announced_at is not null as announced, t.published_settings, t.review,
        exists (select from imsfeed.hold h where h.target_id = t.target_id and h.ended_at is null) as held,
-       (select o.orgnr from imsfeed.owner o where o.owner_id = t.owner_id) as owner_orgnr,
+       (select o.orgnr from imsfeed.owner o where o.owner_id = t.owner_id) as registered,
        exists (select from imsfeed.topic_partition p where t.owner_id = any (p.open_owners)) as open,
        exists (select from imsfeed.snapshot s where s.target_id = t.target_id) as has_snapshot,
        (select extract(epoch from clock_timestamp() - m.noted_at)::float8 from imsfeed.pending_change m
@@ -106,28 +145,38 @@ select t.target_id, t.owner_id, t.settings, t.recompute, t.epoch, t.orgnr, t.sou
 
 
 def _row(**columns: Any) -> TargetRow:  # noqa: ANN401 - a database's row
-    settings = columns["settings"] = msgspec.convert(columns["settings"], TargetSettings)
     columns["halt_reason"] = HaltReason(columns["halt_reason"]) if columns["halt_reason"] else None
     columns["published_settings"] = msgspec.convert(columns["published_settings"], TargetSettings | None)
-    columns["owner_orgnr"] = valid_orgnr(columns["owner_orgnr"], settings)
-    return TargetRow(**columns)
+    return TargetRow(
+        target_id=columns["target_id"],
+        owner_id=columns["owner_id"],
+        settings=msgspec.convert(columns["settings"], TargetSettings),
+        position=FeedPosition(**{name: columns[name] for name in FeedPosition.__struct_fields__}),
+        owner=OwnerState(columns["registered"], columns["open"]),
+        outstanding=Outstanding(**{name: columns[name] for name in Outstanding.__struct_fields__}),
+    )
 
 
 def valid_orgnr(registered: str | None, settings: TargetSettings) -> str | None:
     """The owner's organisation number in its shortest form, or ``None`` if the target takes it for none."""
-    number = compact(registered or "")
-    valid = organisation_number.is_valid(number, allow_test_numbers=settings.allow_test_numbers)
-    return number if valid else None
+    return _valid_orgnr(registered or "", allow_test_numbers=settings.allow_test_numbers)
+
+
+@lru_cache(1024)
+def _valid_orgnr(registered: str, *, allow_test_numbers: bool) -> str | None:
+    # Asked whenever a target's state is, of the same few owners.
+    number = compact(registered)
+    return number if organisation_number.is_valid(number, allow_test_numbers=allow_test_numbers) else None
 
 
 def all_targets(connection: Connection) -> list[TargetRow]:
-    """Every target, by owner and name."""
+    """Return all targets, sorted by owner and name."""
     with connection.cursor(row_factory=kwargs_row(_row)) as cursor:
         return cursor.execute(_COLUMNS + "order by t.owner_id, t.name").fetchall()
 
 
 def read_target(connection: Connection, target_id: int) -> TargetRow:
-    """One target.
+    """Return one target.
 
     Raises:
         InvalidSettingsError: it does not exist.
@@ -140,7 +189,7 @@ def read_target(connection: Connection, target_id: int) -> TargetRow:
 
 
 def lock_target(connection: Connection, target_id: int, *, wait: bool = False) -> TargetRow | None:
-    """One target, locked until the transaction ends; ``None`` while another process works on it.
+    """Lock one target until the transaction ends and return it; return ``None`` while another process holds it.
 
     Args:
         wait: wait for the other process, as long as the session's ``lock_timeout`` allows.
@@ -151,7 +200,7 @@ def lock_target(connection: Connection, target_id: int, *, wait: bool = False) -
 
 
 def find_target(connection: Connection, name: str) -> TargetRow:
-    """The target called *name*, or ``OWNER/NAME`` where several owners have one of that name.
+    """Return the target called *name*, or ``OWNER/NAME`` where several owners have a target of that name.
 
     Raises:
         InvalidSettingsError: there is none, or more than one.
@@ -160,7 +209,7 @@ def find_target(connection: Connection, name: str) -> TargetRow:
 
 
 def named(targets: Iterable[TargetRow], name: str) -> TargetRow:
-    """The one of *targets* called *name*, or ``OWNER/NAME``.
+    """Return the one of *targets* called *name*, or ``OWNER/NAME``.
 
     Raises:
         InvalidSettingsError: there is none, or more than one.
@@ -176,12 +225,12 @@ def named(targets: Iterable[TargetRow], name: str) -> TargetRow:
 
 
 def apply_settings(connection: Connection, targets: Iterable[TargetSettings], changed_by: str) -> list[str]:
-    """Make the settings in force what *targets* says, creating the targets that are new; others stay as they are.
+    """Store the settings of *targets*, creating the targets that are new; other targets stay as they are.
 
     Returns:
         One line per target that was created or changed.
     """
-    said = []
+    lines = []
     with connection.transaction():
         existing = {(row.owner_id, row.settings.name): row for row in all_targets(connection)}
         for settings in targets:
@@ -192,15 +241,15 @@ def apply_settings(connection: Connection, targets: Iterable[TargetSettings], ch
                     (settings.owner, settings.name, as_json(settings)),
                 )
                 _audit(connection, None, settings, changed_by)
-                said.append(f"created {settings.owner}/{settings.name}")
+                lines.append(f"created {settings.owner}/{settings.name}")
             elif row.settings != settings:
                 _replace(connection, row, settings, changed_by)
-                said.append(f"changed {settings.owner}/{settings.name}")
-    return said
+                lines.append(f"changed {settings.owner}/{settings.name}")
+    return lines
 
 
 def set_settings(connection: Connection, name: str, changes: dict[str, Any], changed_by: str) -> TargetSettings:
-    """Change some keys of one target.
+    """Change some settings of one target and return them all.
 
     Raises:
         InvalidSettingsError: the target does not exist, or a key or value is wrong; nothing is changed.
@@ -240,5 +289,5 @@ def _audit(connection: Connection, old: TargetSettings | None, new: TargetSettin
 
 
 def as_json(settings: TargetSettings) -> Jsonb:
-    """The settings as they are kept."""
+    """Return the settings as they are stored."""
     return Jsonb(msgspec.to_builtins(settings))

@@ -1,5 +1,5 @@
 """What has changed for a target, and the facts that it affects.
 
-``pending_changes`` decides what is settled, ``facts_reader`` reads, ``suppressions`` knows who is never exported.
+``pending_changes`` decides what has settled, ``facts_reader`` reads, ``suppressions`` has the orders of persons.
 Imports :mod:`consumers.database` and :mod:`ims`.
 """

@@ -1,20 +1,21 @@
-"""Which marks a cut takes: those that have rested, so that a move between two groups is never seen as a leave.
+"""Which pending changes a publication takes: those that have settled, so that no move looks like a leave.
 
 An administration system may take a person out of one group and put it into another in two transactions, a moment apart.
-A mark is taken once it has rested for the settling time. A person about whom something newer still rests is left to the
-next cut, which the newer mark leads to; but no longer than five settling times, or a busy person would never be told.
+A change is taken once the settling time has passed. A person about whom a newer change has not settled is left to the
+next publication, which the newer change leads to; but no longer than five settling times, or a busy person would never
+be published.
 """
 
 import itertools
 import math
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 import msgspec
 
 LONGEST_WAIT: Final = 5
-"""Settling times after which a change is told whatever newer one still rests."""
+"""Settling times after which a change is taken, whatever newer change has not settled."""
 
 
 class PendingChange(msgspec.Struct, frozen=True):
@@ -32,10 +33,12 @@ class PendingChange(msgspec.Struct, frozen=True):
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """What a cut has to look at, and the mark it reaches thereby.
+    """What a publication has to look at, and the change that it reaches thereby.
 
     Attributes:
+        through: the last change that is published with it.
         everything: an owner's row or a whole load: look at all there is.
+        oldest_event_at: when the source committed the oldest of these changes.
     """
 
     through: int
@@ -49,15 +52,31 @@ class Pending(msgspec.Struct, frozen=True):
         return bool(self.everything or self.schools or self.persons or self.groups)
 
 
+class Days(msgspec.Struct, frozen=True):
+    """The passing of time: what begins or ends between two days has changed.
+
+    Attributes:
+        published: the day up to which dates are published.
+        today: the date in the target's time zone.
+        lead: days before its first day on which a group is exported already.
+        grace: days after its last day on which it still is.
+    """
+
+    published: date
+    today: date
+    lead: int
+    grace: int
+
+
 def settled(changes: Iterable[PendingChange], settle_seconds: float, *, after: int) -> Pending:
-    """The part of *marks* (those after mark *after*, in order) that a cut takes now."""
+    """Return the part of *changes* (those after change *after*, in order) that a publication takes now."""
     ordered = list(changes)
-    # In order: what comes after a resting mark rests too, whatever its clock says.
+    # In order: what comes after a change that has not settled has not settled either, whatever its clock says.
     settled_for = list(itertools.takewhile(lambda change: change.settled_for >= settle_seconds, ordered))
     unsettled_ids = {change.id for change in ordered[len(settled_for) :] if change.kind == "person"}
     longest_wait = settle_seconds * LONGEST_WAIT
-    waiting = {m.id for m in settled_for if m.kind == "person" and m.id in unsettled_ids}
-    waiting -= {m.id for m in settled_for if m.kind == "person" and m.settled_for >= longest_wait}
+    waiting = {change.id for change in settled_for if change.kind == "person" and change.id in unsettled_ids}
+    waiting -= {change.id for change in settled_for if change.kind == "person" and change.settled_for >= longest_wait}
     taken = [change for change in settled_for if not (change.kind == "person" and change.id in waiting)]
     return Pending(
         through=settled_for[-1].change_id if settled_for else after,
@@ -65,17 +84,17 @@ def settled(changes: Iterable[PendingChange], settle_seconds: float, *, after: i
         schools=frozenset(change.id for change in taken if change.kind == "school"),
         persons=frozenset(change.id for change in taken if change.kind == "person"),
         groups=frozenset(change.id for change in taken if change.kind == "group"),
-        oldest_event_at=min((m.committed_at for m in taken if m.committed_at is not None), default=None),
+        oldest_event_at=min((change.committed_at for change in taken if change.committed_at is not None), default=None),
     )
 
 
 def mentioned(changes: Iterable[PendingChange]) -> Pending:
-    """All that *marks* are about, rested or not: whatever is gone of it, an event has said so, and no load alone."""
+    """Return all that *changes* are about, settled or not: an event has said so, and not a load alone."""
     return settled(changes, -math.inf, after=0)
 
 
 def looking_at(persons: Iterable[int], groups: Iterable[int]) -> Pending:
-    """These persons and groups, whatever marks there are."""
+    """Return these persons and groups as if they had changed."""
     return Pending(
         through=0,
         everything=False,

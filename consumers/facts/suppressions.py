@@ -1,4 +1,4 @@
-"""Who is suppressed or told to leave, in the state database, and at whom a target's next cut must look therefore."""
+"""Who is suppressed or told to leave, in the state database, and at whom a target's next publication must look."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from consumers.database.array_literals import array_literal
 from consumers.database.sessions import Connection
 
 Kind = Literal["leave_now", "suppressed"]
@@ -21,7 +22,7 @@ class Suppression(msgspec.Struct, frozen=True):
 
 
 def all_in_force(connection: Connection) -> list[Suppression]:
-    """Those of all owners."""
+    """Return those of all owners."""
     rows = connection.execute(
         "select owner_id, person_id, kind, since from imsfeed.suppression where ended_at is null"
         " order by owner_id, kind, person_id"
@@ -29,34 +30,34 @@ def all_in_force(connection: Connection) -> list[Suppression]:
     return [Suppression(*row) for row in rows]
 
 
-def in_force(connection: Connection, owner_id: int, kind: Kind, persons: Collection[int]) -> frozenset[int]:
-    """Those of *persons* of whom it is ordered, by running number."""
+def in_force(connection: Connection, owner_id: int, persons: Collection[int]) -> dict[Kind, frozenset[int]]:
+    """Return those of *persons* who are suppressed, and those who are told to leave, by running number."""
     rows = connection.execute(
-        "select person_id from imsfeed.suppression"
-        " where owner_id = %s and kind = %s and person_id = any (%s) and ended_at is null",
-        (owner_id, kind, list(persons)),
+        "select kind, person_id from imsfeed.suppression"
+        " where owner_id = %s and person_id = any (%s::bigint[]) and ended_at is null",
+        (owner_id, array_literal(list(persons))),
     ).fetchall()
-    return frozenset(person for (person,) in rows)
+    kinds: tuple[Kind, ...] = ("leave_now", "suppressed")
+    return {kind: frozenset(person for of, person in rows if of == kind) for kind in kinds}
 
 
 def urgent(connection: Connection, target_id: int) -> frozenset[int]:
-    """The persons at whom the target's next cut must look, settled or not."""
+    """Return the persons at whom the target's next publication must look, settled or not."""
     rows = connection.execute(
         "select distinct person_id from imsfeed.urgent_person where target_id = %s", (target_id,)
     ).fetchall()
     return frozenset(person for (person,) in rows)
 
 
-def in_scope(connection: Connection, target_id: int) -> None:
-    """The cut has looked at :func:`urgent`; in its own transaction, which sees no marks but those."""
+def delete_urgent(connection: Connection, target_id: int) -> None:
+    """Delete what :func:`urgent` has returned in the same transaction, which sees no others."""
     connection.execute("delete from imsfeed.urgent_person where target_id = %s", (target_id,))
 
 
 def to_be_ended(connection: Connection, owner_id: int, persons: Collection[int], through: int) -> dict[int, bool]:
-    """Those of *persons* who are told to leave and about whom nothing newer than mark *through* is pending.
+    """Return those of *persons* who are told to leave and about whom nothing newer than change *through* is pending.
 
-    Returns:
-        For each, by running number, whether the person was known when it was ordered.
+    By running number; true for those whom the owner's facts had when it was ordered.
     """
     rows = connection.execute(
         "select s.person_id, s.known from imsfeed.suppression s where s.owner_id = %(owner)s and s.kind = 'leave_now'"
@@ -69,7 +70,7 @@ def to_be_ended(connection: Connection, owner_id: int, persons: Collection[int],
 
 
 def end(connection: Connection, owner_id: int, persons: Collection[int], now: datetime) -> None:
-    """The source agrees that these persons have left: what was ordered ahead of it is over."""
+    """End the orders to leave of these persons, since the source agrees that they have left."""
     connection.execute(
         "with ended as (update imsfeed.suppression set ended_at = %(now)s where owner_id = %(owner)s"
         " and kind = 'leave_now' and person_id = any (%(persons)s) and ended_at is null returning person_id)"

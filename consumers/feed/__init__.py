@@ -1,5 +1,5 @@
-"""The files of the feed: ``feed_directory`` writes them, with ``feed_permissions``.
+"""The files of the feed. ``feed_directory`` is the only module that writes them; ``feed_permissions`` checks the modes.
 
-``snapshots`` and ``manifests`` bring the state into files, ``feed_check`` compares the folder with what was recorded,
-``republish`` begins again after a loss. Imports :mod:`consumers.publication` and what lies below it.
+``snapshots`` and ``manifests`` turn the state database into files, ``feed_check`` compares the folder with what was
+recorded, ``republish`` writes a feed again after a loss. Imports :mod:`consumers.publication` and what lies below it.
 """

@@ -1,6 +1,6 @@
-"""Whether a target's feed may be written to: its files compared with what the state database has recorded of them.
+"""The check that a target's feed may be written to: its files are compared with what the state database has recorded.
 
-The answer is kept with the target, so that every process and `imsfeed status` know it (:mod:`ims.feed.conflicts`).
+The finding is stored with the target, so that every process and `imsfeed status` know it (:mod:`ims.feed.conflicts`).
 """
 
 from datetime import datetime, timedelta
@@ -19,46 +19,49 @@ log = get_logger(__name__)
 
 
 class FeedCheck:
-    """Looks at every target's files when the process begins, and from time to time.
+    """The checks of all targets' files: when the process begins, and from time to time.
 
     Args:
         root: the feed directory.
-        every: time between two looks at a target.
+        every: time between two checks of a target.
     """
 
     def __init__(self, connection: Connection, root: Path, every: timedelta) -> None:
         self._connection = connection
         self._root = root
         self._every = every
-        self._looked: dict[int, datetime] = {}
+        self._checked_at: dict[int, datetime] = {}
 
-    def stands_still(self, target: TargetRow, now: datetime) -> bool:
-        """Whether nothing must be written for a target that has been published."""
-        last = self._looked.get(target.target_id)
+    def is_halted(self, target: TargetRow, now: datetime) -> bool:
+        """Return whether nothing may be written for a target that has been published; check it if a check is due."""
+        last = self._checked_at.get(target.target_id)
         if last is not None and timedelta() <= now - last < self._every:
-            return target.halt_reason is not None
-        self._looked[target.target_id] = now
-        found = self._examine(target)
+            return target.position.halt_reason is not None
+        self._checked_at[target.target_id] = now
+        found = self._check(target)
         if found is not None:
             name = target.settings.name
-            log.error("target stands still", target=name, owner=target.owner_id, reason=text_of(found, name))
-        elif target.halt_reason is not None:
-            log.info("target goes on", target=target.settings.name, owner=target.owner_id)
+            log.error("target halted", target=name, owner=target.owner_id, reason=text_of(found, name))
+        elif target.position.halt_reason is not None:
+            log.info("target resumed", target=target.settings.name, owner=target.owner_id)
         return found is not None
 
-    def _examine(self, target: TargetRow) -> HaltReason | None:
-        """What is found now, or was found last while another process works on the target."""
+    def _check(self, target: TargetRow) -> HaltReason | None:
+        """Return the finding of a check now, or the last one while another process works on the target."""
         with self._connection.transaction():
             locked = lock_target(self._connection, target.target_id)
             if locked is None:
-                return target.halt_reason
-            return examine(self._connection, locked, feed_directory(self._root, locked))
+                return target.position.halt_reason
+            return check_feed(self._connection, locked, feed_directory(self._root, locked))
 
 
-def examine(connection: Connection, target: TargetRow, directory: FeedDirectory) -> HaltReason | None:
-    """See whether the feed may be written to, in a transaction that holds the target's lock, and keep the answer."""
+def check_feed(connection: Connection, target: TargetRow, directory: FeedDirectory) -> HaltReason | None:
+    """Check whether the feed may be written to, store the finding with the target, and return it.
+
+    The caller's transaction must hold the target's lock.
+    """
     found = _find(connection, target, directory)
-    if found != target.halt_reason:
+    if found != target.position.halt_reason:
         connection.execute("update imsfeed.target set halt_reason = %s where target_id = %s", (found, target.target_id))
     return found
 
@@ -70,7 +73,7 @@ def _find(connection: Connection, target: TargetRow, directory: FeedDirectory) -
         return HaltReason.UNREADABLE
     if manifest is not None and (found := contradiction(manifest, _recorded(connection, target, manifest))) is not None:
         return found
-    if target.announced and (manifest is None or not _newest_are_there(connection, target, directory.path)):
+    if target.position.announced and (manifest is None or not _has_newest_files(connection, target, directory.path)):
         return HaltReason.FILES_MISSING
     return None
 
@@ -84,17 +87,20 @@ def _recorded(connection: Connection, target: TargetRow, manifest: Manifest) -> 
     ).fetchone()
     former, delta, snapshot = row or ((), None, None)
     return Recorded(
-        epoch=target.epoch,
+        epoch=target.position.epoch,
         former_epochs=frozenset(former),
-        head_seq=target.head_seq,
-        head_sha256=target.head_sha256,
+        head_seq=target.position.head_seq,
+        head_sha256=target.position.head_sha256,
         delta_sha256=delta,
         snapshot_sha256=snapshot,
     )
 
 
-def _newest_are_there(connection: Connection, target: TargetRow, folder: Path) -> bool:
-    """Whether the folder has the newest snapshot and delta: a lost volume has neither, an older copy lacks one."""
+def _has_newest_files(connection: Connection, target: TargetRow, folder: Path) -> bool:
+    """Return whether the folder has the newest snapshot and delta.
+
+    These two are enough: a lost volume has neither, and an older copy of the volume lacks at least one.
+    """
     row = connection.execute(
         "select (select path from imsfeed.snapshot where target_id = %(target)s"
         " order by seq desc, created_at desc limit 1),"

@@ -1,8 +1,8 @@
-"""The one doorway to the feed's files: what appears appears whole, stays as it is, and survives a power cut.
+"""The only module that writes the feed's files: each appears complete, does not change, and survives a power failure.
 
-Deltas and snapshots are written under a temporary name, synced, and linked to their final one; a link, unlike a rename,
-never takes the place of a file that is there. Only the manifest and the file at the fixed path are ever replaced.
-Temporary names begin with a dot and are no part of the contract. Files are 0640, directories 0750.
+Deltas and snapshots are written under a temporary name, synced, and linked to their final name: unlike a rename, a link
+never replaces an existing file. Only the manifest and the file at the fixed path are ever replaced. Temporary names
+begin with a dot and are not part of the contract. Files have mode 0640, directories 0750.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ _FILE_MODE: Final = 0o640
 _DIRECTORY_MODE: Final = 0o750
 _FOLDERS: Final = (DELTAS, SNAPSHOTS)
 _ORPHAN_SECONDS: Final = 3_600
-"""How old an unrecorded file must be to be swept: one being written now is not recorded yet."""
+"""The age from which an unrecorded file is swept: a file that is being written now is not recorded yet."""
 _BLOCK_CHARACTERS: Final = 1 << 18
 
 
@@ -48,38 +48,39 @@ class FeedDirectory:
     """The folder of one target: ``feed/<orgnr>/<target>/``.
 
     Args:
-        create: make the folder where it is not there. Not for one that files were published in: if that is missing, its
-            volume was lost or is not mounted, and another folder must not take its place.
+        create: create the folder if it is missing. Not for a folder in which files have been published: if it is
+            missing, its volume was lost or is not mounted, and a new folder must not hide that.
 
     Raises:
-        FeedError: organisation number or name would lead out of the feed directory, or a folder is a symbolic link.
+        FeedError: the organisation number or the name would lead out of the feed directory, or a folder is a symbolic
+            link.
     """
 
     def __init__(self, root: Path, orgnr: str, name: str, *, create: bool = True) -> None:
         if not (orgnr.isascii() and orgnr.isalnum()):
             raise FeedError("the organisation number must be letters and digits, because a folder is named after it")
-        self.path = root / orgnr / _plain(name)
+        self.path = root / orgnr / _path_step(name)
         for folder in (root / orgnr, self.path, *(self.path / folder for folder in _FOLDERS)):
             if folder.is_symlink():
-                raise FeedError(f"{folder} is a symbolic link; nothing is written through it; see who made it")
+                raise FeedError(f"{folder} is a symbolic link; nothing is written through it; find out who made it")
             if create:
                 folder.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
 
     def link(self, name: str, content: bytes) -> None:
-        """Put an immutable file into the feed; nothing happens if it is there with the same content.
+        """Add an immutable file to the feed; do nothing if it is there with the same content.
 
         Raises:
-            FeedError: another file has the name.
+            FeedError: a file with other content has the name.
         """
         with self._temporary(name) as file:
             file.write(content)
             self._link(file, name, hashlib.sha256(content).hexdigest())
 
     def link_streamed(self, name: str, parts: Iterable[str]) -> Written:
-        """The same for a file that comes in parts.
+        """Add an immutable file that comes in parts, as :meth:`link`.
 
         Raises:
-            FeedError: another file has the name.
+            FeedError: a file with other content has the name.
         """
         with self._temporary(name) as file:
             written = _write(file, parts)
@@ -87,25 +88,25 @@ class FeedDirectory:
         return written
 
     def replace(self, name: str, parts: Iterable[str], now: float) -> Written:
-        """Replace the file called *name*; its mtime becomes *now*, but moves by a second at least.
+        """Replace the file called *name* in one step. Its mtime becomes *now*, but at least a second later than before.
 
-        Moodle reads a file again only if its mtime, in whole seconds, is later than the last one's.
+        Moodle reads a file again only if its mtime, in whole seconds, is later than that of the file it has read.
         """
         with self.prepared(name, parts) as put_in_place:
             return put_in_place(now)
 
     @contextlib.contextmanager
     def prepared(self, name: str, parts: Iterable[str]) -> Iterator[Callable[[float], Written]]:
-        """Write a file beside the one called *name*; it takes its place when what is yielded is called with the time.
+        """Write a file beside the one called *name*, and yield a function of the time that puts it in place.
 
-        As :meth:`replace`; without the call nothing is replaced.
+        It replaces the file as :meth:`replace` does; if it is not called, nothing is replaced.
         """
         target = self._target(name)
         with self._temporary(name) as file:
             written = _write(file, parts)
 
             def put_in_place(now: float) -> Written:
-                file.flush()  # what is written later would move the mtime again
+                file.flush()  # a later write would change the mtime again
                 mtime = max(now, target.stat().st_mtime + 1) if target.exists() else now
                 os.utime(file.name, (mtime, mtime))
                 self._rename(file, target)
@@ -114,7 +115,7 @@ class FeedDirectory:
             yield put_in_place
 
     def manifest(self) -> Manifest | None:
-        """The manifest that is there, or ``None``.
+        """Return the manifest in the folder, or ``None`` if there is none.
 
         Raises:
             FeedError: it cannot be read.
@@ -125,7 +126,7 @@ class FeedDirectory:
             return None
 
     def highest_seq(self) -> int:
-        """The highest number that a file of the folder has, or its manifest if that can be read; 0 without any."""
+        """Return the highest sequence number of the folder's files and its manifest, if readable; 0 without any."""
         deltas = [int(path.stem) for path in (self.path / DELTAS).glob("*.xml") if path.stem.isdecimal()]
         names = filter(None, (parse_snapshot_name(path.name) for path in (self.path / SNAPSHOTS).glob("*.xml")))
         with contextlib.suppress(FeedError):
@@ -133,29 +134,30 @@ class FeedDirectory:
                 deltas.append(manifest.head_seq)
         return max([0, *deltas, *(name.seq for name in names)])
 
-    def write_manifest(self, content: bytes, still_ours: Callable[[], None] = lambda: None) -> None:
-        """Replace the manifest.
+    def write_manifest(self, content: bytes, confirm_lock: Callable[[], None] = lambda: None) -> None:
+        """Replace the manifest in one step.
 
         Args:
-            still_ours: called when only the replacing is left; raises if somebody else may write by now.
+            confirm_lock: called immediately before the replacement; raises if another process may write by now.
         """
         with self._temporary(MANIFEST) as file:
             file.write(content)
+            # The slow sync comes first, so that as little time as possible lies between the check and the rename.
             _sync(file)
-            still_ours()
+            confirm_lock()
             self._rename(file, self.path / MANIFEST)
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files that are past their time; those that are gone already are passed over."""
+        """Remove expired files; those that no longer exist are skipped."""
         for name in names:
             self._target(name).unlink(missing_ok=True)
 
     def sweep(self, known: set[str], now: float) -> int:
-        """Remove deltas and snapshots that are not among *known*, and temporary files left behind.
+        """Remove deltas and snapshots that are not among *known*, and temporary files that were left behind.
 
         Args:
-            known: their paths in the folder.
-            now: the time in seconds since 1970; files younger than an hour are left alone.
+            known: the recorded files, by their path in the folder.
+            now: the time in seconds since 1970; files younger than an hour are kept.
 
         Returns:
             How many files were removed.
@@ -169,23 +171,24 @@ class FeedDirectory:
         return removed
 
     def _target(self, name: str) -> Path:
-        """The path of a file of this folder, or of one of :data:`_FOLDERS` in it."""
+        """Return the path of a file in this folder or in one of its :data:`_FOLDERS`."""
         folder, _, file = name.rpartition("/")
         if folder not in {"", *_FOLDERS}:
             raise FeedError(f"a feed has no folder {folder!r}; nothing is written there")
-        return self.path / folder / _plain(file)
+        return self.path / folder / _path_step(file)
 
     @contextlib.contextmanager
     def _temporary(self, name: str) -> Iterator[IO[bytes]]:
         target = self._target(name)
+        # In the same folder: a link or rename to another file system would not be atomic, or would fail.
         with tempfile.NamedTemporaryFile(
             prefix=f".{target.name}.", suffix=".part", dir=target.parent, delete=False
         ) as file:
             try:
-                os.fchmod(file.fileno(), _FILE_MODE)
+                os.fchmod(file.fileno(), _FILE_MODE)  # tempfile makes it 0600, which the importers' group cannot read
                 yield file
             finally:
-                Path(file.name).unlink(missing_ok=True)
+                Path(file.name).unlink(missing_ok=True)  # missing after a rename; after a link the other name stays
 
     def _link(self, temporary: IO[bytes], name: str, sha256: str) -> None:
         target = self._target(name)
@@ -194,7 +197,8 @@ class FeedDirectory:
             os.link(temporary.name, target)
         except FileExistsError:
             if target.is_symlink() or _digest(target) != sha256:
-                raise FeedError(f"{target} is there with another content; it is not touched") from None
+                raise FeedError(f"{target} exists with other content; it is not touched") from None
+        # Without this a power failure could lose the name, although the content is on disk and soon recorded.
         _sync_directory(target.parent)
 
     def _rename(self, temporary: IO[bytes], target: Path) -> None:
@@ -203,10 +207,14 @@ class FeedDirectory:
         _sync_directory(target.parent)
 
 
-def _plain(name: str) -> str:
-    """A name that is one step of a path and no more."""
+def _path_step(name: str) -> str:
+    """Return *name* if it is a single step of a path.
+
+    Raises:
+        FeedError: it is empty, ``.`` or ``..``, or contains a slash or a zero character.
+    """
     if name in {"", ".", ".."} or "/" in name or "\0" in name:
-        raise FeedError("a name of a file or folder in the feed must be one step of a path")
+        raise FeedError("the name of a file or folder in the feed must be a single step of a path")
     return name
 
 
@@ -234,7 +242,10 @@ def verify_step_in(
 
 
 def _inside(folder: Path, name: str) -> Path:
-    """A file that a manifest names, which may be anybody's: what lies elsewhere is not there."""
+    """Return the path of a file that a manifest names.
+
+    The manifest may come from anyone, so a path that leads out of the folder counts as a missing file.
+    """
     path = folder / name
     if "\0" in name or not path.resolve().is_relative_to(folder.resolve()):
         raise FileNotFoundError(name)
@@ -250,7 +261,7 @@ def _write(file: IO[bytes], parts: Iterable[str]) -> Written:
 
 
 def _blocks(parts: Iterable[str]) -> Iterator[bytes]:
-    """The parts in larger pieces: a snapshot is millions of short lines."""
+    """Yield the parts encoded, in larger blocks: a snapshot is millions of short lines."""
     waiting: list[str] = []
     characters = 0
     for part in parts:

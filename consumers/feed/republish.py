@@ -1,8 +1,8 @@
-"""A feed written anew from the state database: after its volume was lost, or after the database itself was set back.
+"""Writing a feed again from the state database: after its volume was lost, or after the database itself was restored.
 
-Both take the target's lock, and end with the manifest; whatever interrupts them, they can be run again, or compact
-finishes what is left. In the same epoch every delta comes back with its own bytes. In a new one importers take the
-snapshot again, which is what they must do when the numbers and the state of two histories have come apart.
+Both take the target's lock and end with the manifest. If they are interrupted, they can be run again, or compact
+finishes the rest. In the same epoch every delta is written again with its own bytes. In a new epoch importers take the
+snapshot again, as they must when two histories have the same numbers with different content.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,13 @@ from ims.feed.manifest import MANIFEST, delta_path
 
 
 class Republished(msgspec.Struct, frozen=True):
-    """What was written: the epoch and its last number, how many deltas, and the fresh snapshot if one was needed."""
+    """A summary of what was written.
+
+    Attributes:
+        head_seq: the last number of the epoch.
+        deltas: how many deltas were written.
+        snapshot: path of the new snapshot, or ``None`` if none was needed.
+    """
 
     epoch: str
     head_seq: int
@@ -40,36 +46,37 @@ def republish(
     by: str,
     shown: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> Republished:
-    """Write the files of a target anew: recorded deltas as they were, a fresh snapshot if one is missing, the manifest.
+    """Write the files of a target again: the recorded deltas, a new snapshot if none is left, and the manifest.
 
     Args:
         by: who asked for it, for the audit.
-        shown: goes through the numbers of the deltas, and may show how far it has come.
+        shown: wraps the iteration over the deltas' numbers, for example to show progress.
 
     Raises:
-        FeedError: the target was never published, a file is there with another content, or the feed is ahead of the
-            state database: then only a new epoch is right.
+        FeedError: the target was never published, a file exists with other content, or the feed is ahead of the state
+            database, so that only a new epoch is right.
         psycopg.errors.LockNotAvailable: another process works on the target for longer than one should wait.
     """
     with connection.transaction():
-        target = _locked(connection, target_id)
+        target = _lock(connection, target_id)
         directory = _folder(root, target)
-        _see_that_nothing_is_newer(target, directory)
-        numbers = _numbers(connection, target_id)
+        _refuse_newer_feed(target, directory)
+        numbers = _linked_deltas(connection, target_id)
         for seq in shown(numbers):
             directory.link(delta_path(seq), _bytes(connection, target_id, seq))
         _delete_missing_snapshots(connection, target_id, directory)
-        _settle(connection, target, by, "republished", target.epoch, target.epoch)
-        has_snapshot = read_target(connection, target_id).has_snapshot
+        _resume(connection, target, by, "republished", target.position.epoch, target.position.epoch)
+        has_snapshot = read_target(connection, target_id).position.has_snapshot
     path = None if has_snapshot else take_snapshot(connection, root, target_id, now).path
-    return _finished(connection, root, target_id, now, len(numbers), path)
+    return _finish(connection, root, target_id, now, len(numbers), path)
 
 
 def begin_epoch(connection: Connection, root: Path, target_id: int, now: datetime, by: str) -> Republished:
-    """Begin a new epoch of a target: a fresh snapshot with a number that no file has had, and then deltas again.
+    """Begin a new epoch of a target: a new snapshot with a number that no file has had, then deltas from there.
 
-    What has changed since the snapshot's state was last told follows in a delta at once, so that importers do not have
-    to wait for it. The files of the former epoch are no longer named, and are swept like all that nobody knows.
+    The snapshot shows the last published state. What has changed since then follows immediately in a delta, so that
+    importers do not have to wait for it. The files of the former epoch are no longer named in the manifest, and are
+    swept like all unrecorded files.
 
     Args:
         by: who asked for it, for the audit.
@@ -79,20 +86,22 @@ def begin_epoch(connection: Connection, root: Path, target_id: int, now: datetim
         psycopg.errors.LockNotAvailable: another process works on the target for longer than one should wait.
     """
     with connection.transaction():
-        target = _locked(connection, target_id)
+        target = _lock(connection, target_id)
         directory = _folder(root, target)
-        former = {target.epoch, *_epoch_in(directory)}
-        seq = max(directory.highest_seq(), target.head_seq or 0) + 1
+        former = {target.position.epoch, *_epoch_in(directory)}
+        seq = max(directory.highest_seq(), target.position.head_seq or 0) + 1
         _delete_history(connection, target_id, former, seq, now)
-        _settle(connection, target, by, "epoch", target.epoch, read_target(connection, target_id).epoch)
+        epoch = read_target(connection, target_id).position.epoch
+        _resume(connection, target, by, "epoch", target.position.epoch, epoch)
     path = take_snapshot(connection, root, target_id, now).path
     publish_delta(connection, target_id, now, settle_seconds=0)
-    return _finished(connection, root, target_id, now, 0, path)
+    return _finish(connection, root, target_id, now, 0, path)
 
 
-def _locked(connection: Connection, target_id: int) -> TargetRow:
+def _lock(connection: Connection, target_id: int) -> TargetRow:
+    # A waiting lock fails only if the target does not exist; read_target then says so.
     target = lock_target(connection, target_id, wait=True) or read_target(connection, target_id)
-    if target.head_seq is None:
+    if target.position.head_seq is None:
         raise FeedError(
             f"target {target.settings.name} was never published: its owner's facts have not arrived; compact publishes"
             " it once they have"
@@ -101,8 +110,8 @@ def _locked(connection: Connection, target_id: int) -> TargetRow:
 
 
 def _folder(root: Path, target: TargetRow) -> FeedDirectory:
-    """The target's folder, created if it is lost, and without a manifest that cannot be read."""
-    directory = FeedDirectory(root, target.orgnr or "", target.settings.name)
+    """Return the target's folder; create it if it was lost, and remove its manifest if that cannot be read."""
+    directory = FeedDirectory(root, target.position.orgnr or "", target.settings.name)
     try:
         directory.manifest()
     except FeedError:
@@ -110,10 +119,10 @@ def _folder(root: Path, target: TargetRow) -> FeedDirectory:
     return directory
 
 
-def _see_that_nothing_is_newer(target: TargetRow, directory: FeedDirectory) -> None:
-    if target.halt_reason in {HaltReason.AHEAD, HaltReason.UNKNOWN_EPOCH}:
-        raise FeedError(f"target {target.settings.name}: {text_of(target.halt_reason, target.settings.name)}")
-    if directory.highest_seq() > (target.head_seq or 0):
+def _refuse_newer_feed(target: TargetRow, directory: FeedDirectory) -> None:
+    if target.position.halt_reason in {HaltReason.AHEAD, HaltReason.UNKNOWN_EPOCH}:
+        raise FeedError(f"target {target.settings.name}: {text_of(target.position.halt_reason, target.settings.name)}")
+    if directory.highest_seq() > (target.position.head_seq or 0):
         raise FeedError(f"target {target.settings.name}: {text_of(HaltReason.AHEAD, target.settings.name)}")
 
 
@@ -122,8 +131,8 @@ def _epoch_in(directory: FeedDirectory) -> set[str]:
     return set() if manifest is None else {manifest.epoch}
 
 
-def _numbers(connection: Connection, target_id: int) -> list[int]:
-    """Numbers of the deltas that were in the feed; one that was not yet comes with the manifest."""
+def _linked_deltas(connection: Connection, target_id: int) -> list[int]:
+    """Return the numbers of the deltas that were in the feed. One that was not yet is linked with the manifest."""
     rows = connection.execute(
         "select seq from imsfeed.delta where target_id = %s and linked_at is not null order by seq", (target_id,)
     ).fetchall()
@@ -138,7 +147,10 @@ def _bytes(connection: Connection, target_id: int, seq: int) -> bytes:
 
 
 def _delete_missing_snapshots(connection: Connection, target_id: int, directory: FeedDirectory) -> None:
-    """Snapshots cannot be written again as they were: what was told has changed since."""
+    """Forget snapshots whose files are lost.
+
+    They cannot be written again: the state database has only the present published records, not those of that time.
+    """
     rows = connection.execute("select path from imsfeed.snapshot where target_id = %s", (target_id,)).fetchall()
     missing = [path for (path,) in rows if not (directory.path / path).is_file()]
     connection.execute("delete from imsfeed.snapshot where target_id = %s and path = any (%s)", (target_id, missing))
@@ -159,25 +171,32 @@ def _delete_history(connection: Connection, target_id: int, former: set[str], se
     )
 
 
-def _settle(connection: Connection, target: TargetRow, by: str, what: str, old: str, new: str) -> None:
-    """The files are in order as far as anybody can see; who said so is kept."""
+def _resume(connection: Connection, target: TargetRow, by: str, setting: str, old: str, new: str) -> None:
+    """End the target's halt, because its files are in order now, and record in the audit who asked for it.
+
+    The next manifest counts as the first one, so the folder may lack files until it is written.
+    """
     connection.execute(
         "update imsfeed.target set halt_reason = null, announced_at = null where target_id = %s", (target.target_id,)
     )
     connection.execute(
         "insert into imsfeed.target_audit (changed_by, owner_id, name, setting, old_value, new_value)"
         " values (%s, %s, %s, %s, %s, %s)",
-        (by, target.owner_id, target.settings.name, what, Jsonb(old), Jsonb(new)),
+        (by, target.owner_id, target.settings.name, setting, Jsonb(old), Jsonb(new)),
     )
 
 
-def _finished(
+def _finish(
     connection: Connection, root: Path, target_id: int, now: datetime, deltas: int, snapshot: str | None
 ) -> Republished:
     write_export(connection, root, target_id, now)
     written = write_manifest(connection, root, target_id, now, wait=True)
     target = read_target(connection, target_id)
     if not written:
-        why = "" if target.halt_reason is None else f": {text_of(target.halt_reason, target.settings.name)}"
+        why = (
+            ""
+            if target.position.halt_reason is None
+            else f": {text_of(target.position.halt_reason, target.settings.name)}"
+        )
         raise FeedError(f"the manifest of target {target.settings.name} was not written{why}")
-    return Republished(target.epoch, target.head_seq or 0, deltas, snapshot)
+    return Republished(target.position.epoch, target.position.head_seq or 0, deltas, snapshot)

@@ -1,7 +1,8 @@
-"""A snapshot: everything a target's importer has been told, streamed out of the state database into one file.
+"""Snapshots: everything that has been published to a target, streamed from the state database into one file.
 
-The file is in the feed before it is recorded: after a crash between the two the same records give the same bytes, which
-are found there and recorded. Deltas go on meanwhile; a snapshot shows the state at its sequence number.
+The file is linked into the feed before it is recorded. After a crash between the two, the same records give the same
+bytes, so the next attempt finds its own file there and records it. Deltas are published meanwhile; a snapshot shows the
+state at its sequence number.
 """
 
 import contextlib
@@ -30,17 +31,19 @@ def take_snapshot(
     """Write a target's snapshot and record it.
 
     Args:
-        scheduled: the local day whose hour this is, or ``None`` for a snapshot out of turn.
+        scheduled: the local day of a scheduled snapshot, or ``None`` for an unscheduled one.
 
     Raises:
-        FeedError: the target was never published or stands still, or another file has the snapshot's name.
+        FeedError: the target was never published or is halted, or a file with other content has the snapshot's name.
         psycopg.Error: the snapshot is not recorded; take it again.
     """
     kinds: Counter[RecordKind] = Counter()
     with repeatable_read(connection):
         target = read_target(connection, target_id)
-        if target.halt_reason is not None:
-            raise FeedError(f"target {target.settings.name}: {text_of(target.halt_reason, target.settings.name)}")
+        if target.position.halt_reason is not None:
+            raise FeedError(
+                f"target {target.settings.name}: {text_of(target.position.halt_reason, target.settings.name)}"
+            )
         day = scheduled or local_day(now, target.settings.zone)
         path = snapshot_path(day, _published_seq(target))
         parts = document(target, rows_of_runs(_counted(snapshot_rows.runs(connection, target_id), kinds)))
@@ -64,13 +67,14 @@ def take_snapshot(
 
 
 def write_export(connection: Connection, root: Path, target_id: int, now: datetime) -> int | None:
-    """Replace the file at the target's fixed path by the full state; leavers are absent, or in it as gone.
+    """Replace the file at the target's fixed path by the full state; leavers are absent, or in it as deleted.
 
-    The file is made beside it first, and takes its place only if another process has not put a newer one there. What
-    is said in :func:`consumers.feed.manifests.write_manifest` of a process that is paused is true here as well.
+    The file is written beside the old one and replaces it only if no other process has put a newer one there. A process
+    that is paused immediately before the replacement is treated in :func:`consumers.feed.manifests.write_manifest`; the
+    same holds here.
 
     Returns:
-        The sequence number that the file shows, or ``None`` when the target has no such path.
+        The sequence number of the state in the file, or ``None`` if the target has no such path.
     """
     with contextlib.ExitStack() as file:
         with repeatable_read(connection):
@@ -93,26 +97,28 @@ def write_export(connection: Connection, root: Path, target_id: int, now: dateti
 
 
 def feed_directory(root: Path, target: TargetRow) -> FeedDirectory:
-    """The folder of a target that has been published; it is created until the first manifest names what is in it."""
-    return FeedDirectory(root, target.orgnr or "", target.settings.name, create=not target.announced)
+    """Return the folder of a published target. It is created only until the first manifest has been written."""
+    return FeedDirectory(root, target.position.orgnr or "", target.settings.name, create=not target.position.announced)
 
 
 def document(target: TargetRow, rows: Iterable[tuple[RecordKey, str]]) -> Iterator[str]:
-    """The full state as a file, in parts: what was told, in the keys' order, under the time of the last cut.
+    """Return the full state as the parts of a file: the published records by key, at the last publication's time.
 
     Raises:
         FeedError: the target was never published.
     """
-    if target.source is None or target.head_at is None:
+    if target.position.source is None or target.position.head_at is None:
         raise FeedError(f"target {target.settings.name} was never published")
-    properties = Properties(target.source, target.settings.name, "full", target.head_at, target.dialect)
-    return snapshot_parts(properties, target.source, rows)
+    properties = Properties(
+        target.position.source, target.settings.name, "full", target.position.head_at, target.position.dialect
+    )
+    return snapshot_parts(properties, target.position.source, rows)
 
 
 def _published_seq(target: TargetRow) -> int:
-    if target.head_seq is None:
+    if target.position.head_seq is None:
         raise FeedError(f"target {target.settings.name} was never published: its owner's facts have not arrived")
-    return target.head_seq
+    return target.position.head_seq
 
 
 def _counted(runs: Iterable[Run], kinds: Counter[RecordKind]) -> Iterator[Run]:

@@ -1,8 +1,7 @@
-"""Who waits for an approval, and who was told to leave without one, in the state database."""
+"""Who waits for an approval, and who has left without one, in the state database."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -11,21 +10,21 @@ from psycopg.types.json import Jsonb
 from consumers.database.sessions import Connection
 from ims.holds.decision import Waiting
 from ims.holds.limits import DAY, Departure, PublishedCounts
-from ims.holds.losses import Cause, Loss, Waits, digest
+from ims.holds.losses import Cause, HoldEntry, Loss, digest
 from ims.records.vocabulary import RecordKind
 
 _Key = tuple[RecordKind, str]
 
 
 def waiting(connection: Connection, target_id: int) -> Waiting:
-    """Everybody who waits at a target, and every group whose removal does."""
+    """Return every person who waits at a target, and every group whose removal does."""
     rows = connection.execute(
         "select e.kind, e.id, h.cause, e.loss, e.own, h.approved_at is not null from imsfeed.hold_entry e"
         " join imsfeed.hold h using (hold_id) where h.target_id = %s and h.ended_at is null",
         (target_id,),
     ).fetchall()
     found = {
-        (RecordKind(kind), id_): Waits(Cause(cause), msgspec.convert(loss, Loss), own, approved)
+        (RecordKind(kind), id_): HoldEntry(Cause(cause), msgspec.convert(loss, Loss), own, approved)
         for kind, id_, cause, loss, own, approved in rows
     }
     return Waiting(
@@ -35,7 +34,7 @@ def waiting(connection: Connection, target_id: int) -> Waiting:
 
 
 def departures(connection: Connection, target_id: int, now: datetime) -> list[Departure]:
-    """Who was told to leave, or told under another id, in the last day without an approval."""
+    """Return who has left, or changed ids, in the last day without an approval."""
     rows = connection.execute(
         "select person_id, left_at, teacher, id_change from imsfeed.departure where target_id = %s and left_at > %s",
         (target_id, now - DAY),
@@ -43,21 +42,21 @@ def departures(connection: Connection, target_id: int, now: datetime) -> list[De
     return [Departure(*row) for row in rows]
 
 
-def published(connection: Connection, target_id: int) -> PublishedCounts:
-    """How many persons and teachers the target has been told of; counted only when asked, and as far as asked."""
+def published_counts(connection: Connection, target_id: int, enough: PublishedCounts) -> PublishedCounts:
+    """As :meth:`consumers.publication.view.View.published_counts`."""
 
-    def count(query: str, enough: int) -> int:
-        row = connection.execute(query.encode(), (target_id, enough)).fetchone()
+    def count(query: str, limit: int) -> int:
+        row = connection.execute(query.encode(), (target_id, limit)).fetchone() if limit else None
         return int(row[0]) if row else 0
 
-    return PublishedCounts(partial(count, _PERSONS), partial(count, _TEACHERS))
+    return PublishedCounts(count(_PERSONS, enough.persons), count(_TEACHERS, enough.teachers))
 
 
 def keep(connection: Connection, target_id: int, before: Waiting, after: Waiting, now: datetime) -> None:
-    """Make the holds what a cut has decided.
+    """Store the holds as a publication has decided.
 
     Args:
-        before: all who waited, if the cut has looked at them, else nobody; then *after* waits besides them.
+        before: all that waited, if the publication has looked at it, else nothing; then *after* waits besides.
     """
     entries = _by_cause(after)
     for cause in sorted(entries.keys() | _by_cause(before).keys()):
@@ -66,7 +65,7 @@ def keep(connection: Connection, target_id: int, before: Waiting, after: Waiting
 
 
 def note_departures(connection: Connection, target_id: int, told_now: Iterable[Departure]) -> None:
-    """Count these against the target's limits from now on."""
+    """Store what counts against the target's limits from now on."""
     rows = list(told_now)
     if rows:
         connection.execute(
@@ -77,12 +76,12 @@ def note_departures(connection: Connection, target_id: int, told_now: Iterable[D
 
 
 def delete_old_departures(connection: Connection, now: datetime) -> None:
-    """Remove those that count nowhere any more."""
+    """Delete those that do not count any more."""
     connection.execute("delete from imsfeed.departure where left_at < %s", (now - DAY,))
 
 
 def initial_is_approved(connection: Connection, target_id: int, *, accepted: bool, now: datetime) -> bool:
-    """Whether a target may be published for the first time; if so its hold ends, if not it begins.
+    """Return whether a target may be published for the first time; if so its hold ends, if not it begins.
 
     Args:
         accepted: the target's settings say that no approval is needed.
@@ -106,7 +105,7 @@ def initial_is_approved(connection: Connection, target_id: int, *, accepted: boo
 
 
 def counts(connection: Connection) -> dict[Cause, int]:
-    """Over all targets that are enabled: how many persons wait, by cause."""
+    """Return how many persons wait at all enabled targets, by cause."""
     rows = connection.execute(
         "select h.cause, count(*) from imsfeed.hold_entry e join imsfeed.hold h using (hold_id)"
         " join imsfeed.target t using (target_id)"
@@ -116,13 +115,13 @@ def counts(connection: Connection) -> dict[Cause, int]:
 
 
 def entries_of(connection: Connection, hold_id: int) -> dict[_Key, Loss]:
-    """Who waits in a hold, and what each loses: persons by running number, groups by ``sourcedid/id``."""
+    """Return who waits in a hold, and what each loses: persons by running number, groups by ``sourcedid/id``."""
     rows = connection.execute("select kind, id, loss from imsfeed.hold_entry where hold_id = %s", (hold_id,)).fetchall()
     return {(RecordKind(kind), id_): msgspec.convert(loss, Loss) for kind, id_, loss in rows}
 
 
-def _by_cause(who: Waiting) -> dict[Cause, dict[_Key, Waits]]:
-    found: dict[Cause, dict[_Key, Waits]] = {}
+def _by_cause(who: Waiting) -> dict[Cause, dict[_Key, HoldEntry]]:
+    found: dict[Cause, dict[_Key, HoldEntry]] = {}
     for number, waits in who.persons.items():
         found.setdefault(waits.cause, {})[RecordKind.PERSON, str(number)] = waits
     for id_, waits in who.groups.items():
@@ -131,7 +130,7 @@ def _by_cause(who: Waiting) -> dict[Cause, dict[_Key, Waits]]:
 
 
 def _open(connection: Connection, target_id: int, cause: Cause, now: datetime) -> int:
-    """The number of the target's open hold of this cause, which begins if there is none."""
+    """Return the number of the target's open hold of this cause, which begins if there is none."""
     key = (target_id, cause.value)
     connection.execute(
         "insert into imsfeed.hold (target_id, cause, began_at, changed_at) values (%s, %s, %s, %s)"
@@ -145,7 +144,7 @@ def _open(connection: Connection, target_id: int, cause: Cause, now: datetime) -
 
 
 def _keep_one(
-    connection: Connection, hold_id: int, cause: Cause, entries: Mapping[_Key, Waits], *, whole: bool, now: datetime
+    connection: Connection, hold_id: int, cause: Cause, entries: Mapping[_Key, HoldEntry], *, whole: bool, now: datetime
 ) -> None:
     known = entries_of(connection, hold_id)
     kept = ({} if whole else known) | {key: waits.loss for key, waits in entries.items()}
@@ -186,7 +185,7 @@ def _keep_one(
 
 
 def digest_of(cause: Cause, entries: Mapping[_Key, Loss]) -> str:
-    """The digest of a hold with these entries."""
+    """Return the digest of a hold with these entries."""
     return digest(
         cause,
         {int(id_): loss for (kind, id_), loss in entries.items() if kind is RecordKind.PERSON},
@@ -197,7 +196,7 @@ def digest_of(cause: Cause, entries: Mapping[_Key, Loss]) -> str:
 _PERSONS: Final = """
 select count(*) from (select from imsfeed.published where target_id = %s and kind = 1 limit %s) person
 """
-# As ims.holds.losses knows a teacher: by the institution role, or, in PIFU-IMS, by being an instructor somewhere.
+# A teacher as in ims.holds.losses: by the institution role, or, in PIFU-IMS, by being an instructor somewhere.
 _TEACHERS: Final = """
 select count(*) from (
 select distinct case kind when 1 then id else member end from imsfeed.published

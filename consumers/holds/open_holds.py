@@ -1,4 +1,4 @@
-"""The holds that stand, in the state database."""
+"""The open holds, in the state database."""
 
 from datetime import datetime
 from typing import Final, Literal
@@ -11,15 +11,15 @@ from ims.holds.losses import Cause
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
-    """A hold that stands.
+    """An open hold.
 
     Attributes:
         target: OWNER/NAME.
-        state: ``waiting``; ``approved``: told at the next cut; ``rejected``: waits until the source changes.
+        state: ``waiting``; ``approved``: published next; ``rejected``: waits until the source changes.
         began_at: when it began.
         changed_at: when it last became another set of persons and groups.
-        digest: of that set; of a first publication empty until it is looked at.
-        persons: how many wait; nobody while all do, before a first publication.
+        digest: of that set; of a first publication empty until a person has looked.
+        persons: how many wait; 0 before a first publication, when all do.
     """
 
     hold_id: int
@@ -35,7 +35,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def open_holds(connection: Connection, target_id: int | None = None) -> list[Hold]:
-    """The holds that stand, of one target or of all, the oldest first."""
+    """Return the open holds of one target or of all, the oldest first."""
     rows = connection.execute(
         _HOLDS + "where h.ended_at is null and (%(target)s::bigint is null or h.target_id = %(target)s)"
         " group by h.hold_id, t.target_id order by h.began_at, h.hold_id",
@@ -45,7 +45,7 @@ def open_holds(connection: Connection, target_id: int | None = None) -> list[Hol
 
 
 def find_hold(connection: Connection, hold_id: int) -> Hold:
-    """One hold that stands.
+    """Return an open hold.
 
     Raises:
         InvalidSettingsError: there is none of this number, or it has ended.

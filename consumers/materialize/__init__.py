@@ -1,7 +1,7 @@
-"""The process from Kafka to the state database: ``process`` is the loop.
+"""The process that applies Kafka's change events to the facts in the state database: ``process`` is the loop.
 
-``kafka_source`` reads, ``batch`` works out what a batch says, ``apply`` and ``facts_store`` write it, ``fact_tables``
-is its SQL; ``quarantine`` and ``quarantine_store`` keep what cannot be applied; ``leases`` and ``partition_assignment``
-share the partitions; ``unresolved_references`` counts what has not arrived. Imports :mod:`consumers.database` and
-:mod:`ims`.
+``kafka_source`` reads messages, ``batch`` interprets them, ``apply`` and ``facts_store`` write the result, with the SQL
+of ``fact_tables``. ``quarantine`` and ``quarantine_store`` keep the messages that cannot be applied; ``leases`` and
+``partition_assignment`` share the partitions among processes; ``unresolved_references`` counts references to rows that
+have not arrived. Imports :mod:`consumers.database` and :mod:`ims`.
 """

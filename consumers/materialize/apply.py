@@ -1,4 +1,4 @@
-"""Write what a run of messages means to the state database, and find the one message that PostgreSQL refuses."""
+"""Applying a batch of messages to the state database, and finding the one message in it that PostgreSQL refuses."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -11,21 +11,22 @@ from ims.source.mapping import SourceMapping
 
 
 class Store(Protocol):
-    """What materialize needs of the state database in order to apply a batch (:class:`FactsStore`)."""
+    """The part of the state database that applying a batch needs (:class:`FactsStore`)."""
 
     def apply(self, partition: int, start: int, outcome: Outcome) -> list[Refused]:
-        """As :meth:`FactsStore.apply`."""
+        """Apply a batch, as :meth:`FactsStore.apply` does."""
 
     def refuse(self, partition: int, start: int, outcome: Outcome, refused: Iterable[Refused]) -> None:
-        """As :meth:`FactsStore.refuse`."""
+        """Move past a refused batch, as :meth:`FactsStore.refuse` does."""
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Messages of a partition that are read and not written.
+    """Messages of a partition that have been read and not yet written.
 
     Attributes:
-        progress: where the partition stands before them.
-        outcome: what they mean, and where it stands after them, whatever PostgreSQL refuses.
+        progress: the partition's progress before them.
+        outcome: what they mean, and the progress after them. The progress holds even if PostgreSQL refuses a message,
+            so the next batch can be read before this one is written.
     """
 
     partition: int
@@ -37,22 +38,22 @@ class Batch(msgspec.Struct, frozen=True):
 def read(
     partition: int, messages: list[Message], progress: Progress, mapping: SourceMapping, default_epoch: int
 ) -> Batch:
-    """Read *messages*, the next ones of *partition*; needs no database."""
+    """Read *messages*, the next ones of *partition*. No database is needed."""
     return Batch(partition, messages, progress, read_batch(progress, messages, mapping, default_epoch))
 
 
 def write(store: Store, batch: Batch, mapping: SourceMapping, default_epoch: int) -> tuple[Outcome, list[Refused]]:
     """Apply *batch* in one transaction.
 
-    Should PostgreSQL find a value impossible that the mapping let through, the batch is halved until the one message
-    is found; that one goes to quarantine and the others are applied.
+    If PostgreSQL refuses a value that the mapping let through, the batch is halved, each half in a transaction of its
+    own, until the one message is found. That message goes to quarantine and the others are applied.
 
     Returns:
-        The outcome with the progress reached, and all messages now in quarantine.
+        The outcome with the progress reached, and all messages of the batch that are now in quarantine.
 
     Raises:
-        FencedError: another process has applied this partition.
-        psycopg.Error: nothing of the last batch has been applied.
+        FencedError: another process has moved this partition on.
+        psycopg.Error: nothing of the batch, or of its last part, has been applied.
     """
     partition, messages, progress, outcome = msgspec.structs.astuple(batch)
     try:
@@ -76,5 +77,5 @@ def materialize_once(
     mapping: SourceMapping,
     default_epoch: int,
 ) -> tuple[Outcome, list[Refused]]:
-    """Read *messages* and :func:`write` what they mean, which has the same results and errors."""
+    """Read *messages* and :func:`write` them, with the same results and errors."""
     return write(store, read(partition, messages, progress, mapping, default_epoch), mapping, default_epoch)

@@ -1,8 +1,8 @@
-"""What a run of messages from one partition means for the facts: pure, so that every order of events can be tried.
+"""What a batch of messages from one partition means for the facts. Pure, so that tests can try every order of events.
 
-The facts are absolute, so of several changes of one row in a batch only the sum matters. What was applied before is
-dropped by its position; what can never be applied is put aside with the reason; and how the batch leaves the partition
-(the middle of a source transaction, or between two) is part of the outcome.
+An event carries a row's new values, not a difference, so several changes of one row in a batch are merged into one. A
+message that was applied before is recognised by its position and dropped. One that can never be applied is refused with
+the reason. The outcome also says whether the batch ends in the middle of a source transaction.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ HEARTBEAT_SCHEMA = "imsfeed"
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """A Kafka message as it lies in its partition."""
+    """A Kafka message in its partition."""
 
     offset: int
     key: bytes | None
@@ -34,9 +34,9 @@ class Progress(msgspec.Struct, frozen=True):
     Attributes:
         next_offset: the first offset not applied.
         position: the last change applied, or ``None``.
-        open_owners: owners of which a part of a source transaction has been applied and more is to come.
-        heartbeat_at: the source's time of the last heartbeat.
-        committed_at: the source's time of the last change.
+        open_owners: owners for whom only a part of a source transaction has been applied.
+        heartbeat_at: when the source committed the last heartbeat.
+        committed_at: when the source committed the last change.
     """
 
     next_offset: int
@@ -47,16 +47,16 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class RowState(msgspec.Struct, frozen=True, gc=False):
-    """What a batch makes of one row.
+    """The state of one row after a batch.
 
     Attributes:
-        values: the columns it sets; ``None`` when the row is gone.
-        message: the last message that said so, for quarantine.
-        whole: the row was created in this batch: what it does not set is null, not kept.
-        epoch: the source's epoch it was last seen in.
-        lsn: that of the commit, or of the load, in which it was last seen.
-        committed_at: when the source committed the earliest change of it in this batch.
-        loading: it was only seen by an initial load.
+        values: the columns that the batch sets; ``None`` if the row is deleted.
+        message: the last message about the row, for quarantine.
+        whole: the row was created in this batch, so a column that is not set is null; otherwise it keeps its value.
+        epoch: the epoch of the source in which the row was last seen.
+        lsn: the LSN of the commit or load in which the row was last seen.
+        committed_at: when the source committed the earliest of the row's changes in this batch.
+        loading: only a load has seen the row in this batch.
     """
 
     values: dict[str, Any] | None
@@ -77,13 +77,13 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Load(msgspec.Struct, frozen=True):
-    """A load that was completed in a partition: rows of its owners that were last seen before it are gone.
+    """A load that was completed in a partition. Rows of its owners that were last seen before it no longer exist.
 
     Attributes:
-        epoch: of the source's history.
-        lsn: of the resync of one owner: every commit before it is in what was loaded, and none after it. 0 for a load
-            of all owners, which begins an epoch of its own.
-        owner_id: whose rows were loaded, or ``None`` for all owners of the partition.
+        epoch: the epoch of the source that was loaded.
+        lsn: for the resync of one owner, the LSN of what was loaded: it includes every commit before and none after.
+            0 for a load of all owners, which begins an epoch of its own.
+        owner_id: the owner whose rows were loaded, or ``None`` for all owners of the partition.
     """
 
     epoch: int
@@ -92,12 +92,16 @@ class Load(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """All that a batch means.
+    """Everything that a batch means.
 
     Attributes:
-        loads: those completed in the batch, in order.
-        unread: rows that a load has seen and that could not be read, with its epoch and LSN: what is stored of them
-            stays, since they are not gone.
+        progress: the partition's progress after the batch.
+        rows: the rows that the batch changes.
+        refused: the messages that can never be applied.
+        duplicates: how many messages had been applied before.
+        loads: the loads that were completed in the batch, in order.
+        unread: rows that a load has seen but whose values could not be read, with its epoch and LSN. Their stored
+            values are kept, because the rows still exist.
     """
 
     progress: Progress
@@ -108,8 +112,8 @@ class Outcome(msgspec.Struct, frozen=True):
     unread: dict[tuple[Table, FactKey], tuple[int, int]]
 
 
-class _Reading:
-    """The state while a batch is read through once."""
+class _BatchReader:
+    """The state while a batch is read, one message after the other."""
 
     def __init__(self, progress: Progress, mapping: SourceMapping, *, sparse: bool) -> None:
         self.mapping = mapping
@@ -123,7 +127,12 @@ class _Reading:
         self.loads: list[Load] = []
         self.unread: dict[tuple[Table, FactKey], tuple[int, int]] = {}
 
-    def take(self, message: Message, change: Change) -> None:
+    def add(self, message: Message, change: Change) -> None:
+        """Add a message's change to the batch, or count it as a duplicate.
+
+        Raises:
+            BadMessageError: the change can never be applied.
+        """
         if not is_news(self.position, change):
             self.duplicates += 1
             return
@@ -137,6 +146,7 @@ class _Reading:
                 self.unread[seen] = change.position[:2]
             raise
         finally:
+            # Also for a message that is refused: otherwise its owner would stay open, and nothing of it be published.
             if change.ends_transaction:
                 self.open_owners.clear()
                 if change.loading and change.exact:
@@ -152,7 +162,7 @@ class _Reading:
         key = old_row(message, change)
         fact = self.mapping.fact_change(change.table, after=change.after, key=key, sparse=self.sparse)
         row = fact.table, fact.key
-        self.rows[row] = _merged(self.rows.get(row), fact, message, change)
+        self.rows[row] = _merge(self.rows.get(row), fact, message, change)
         if not change.ends_transaction:
             self.open_owners.add(fact.key.owner_id)
 
@@ -165,12 +175,13 @@ def read_batch(
     *,
     sparse: bool = False,
 ) -> Outcome:
-    """Read *messages*, the next ones of a partition that stands at *progress*.
+    """Read *messages*, the next ones of a partition with this *progress*.
 
     Args:
-        sparse: whether rows may leave mapped columns out, as those in a file of events may.
+        default_epoch: the source's epoch of events that do not carry one, as Debezium's do not.
+        sparse: rows may leave out mapped columns, as they may in an events file.
     """
-    reading = _Reading(progress, mapping, sparse=sparse)
+    reader = _BatchReader(progress, mapping, sparse=sparse)
     refused: list[Refused] = []
     next_offset = progress.next_offset
     for message in messages:
@@ -178,22 +189,22 @@ def read_batch(
         try:
             change = decode(message.value, default_epoch=default_epoch)
             if change is not None:
-                reading.take(message, change)
+                reader.add(message, change)
         except BadMessageError as error:
             refused.append(Refused(message, error.reason, error.detail))
     return Outcome(
         progress=Progress(
             next_offset=next_offset,
-            position=reading.position,
-            open_owners=frozenset(reading.open_owners),
-            heartbeat_at=reading.heartbeat_at,
-            committed_at=reading.committed_at,
+            position=reader.position,
+            open_owners=frozenset(reader.open_owners),
+            heartbeat_at=reader.heartbeat_at,
+            committed_at=reader.committed_at,
         ),
-        rows=reading.rows,
+        rows=reader.rows,
         refused=refused,
-        duplicates=reading.duplicates,
-        loads=reading.loads,
-        unread=reading.unread,
+        duplicates=reader.duplicates,
+        loads=reader.loads,
+        unread=reader.unread,
     )
 
 
@@ -204,7 +215,7 @@ def _load(change: Change) -> Load:
 
 
 def old_row(message: Message, change: Change) -> dict[str, Any]:
-    """The key columns of the row before the change: the message's key, and over it what ``before`` says."""
+    """Return the key columns of a deleted row: the message's key, overridden by ``before``; empty for other changes."""
     if change.after is not None:
         return {}
     key: dict[str, Any] = {}
@@ -219,10 +230,12 @@ def old_row(message: Message, change: Change) -> dict[str, Any]:
     return {**key, **(change.before or {})}
 
 
-def _merged(known: RowState | None, fact: FactChange, message: Message, change: Change) -> RowState:
+def _merge(known: RowState | None, fact: FactChange, message: Message, change: Change) -> RowState:
+    """Return the row's state after *change*, from its state after the earlier messages of the batch, if any."""
     values, committed_at = fact.values, change.committed_at
     whole, loading = change.op in "cr", change.loading
     if known is not None:
+        # A row that comes again after it was deleted in this batch must not inherit the stored values either.
         whole = whole or known.whole or known.values is None
         loading = loading and known.loading
         committed_at = earliest(known.committed_at, committed_at)
@@ -241,7 +254,7 @@ def _merged(known: RowState | None, fact: FactChange, message: Message, change: 
 
 
 def earliest(one: datetime | None, other: datetime | None) -> datetime | None:
-    """The earlier of two times, of which either may not be known."""
+    """Return the earlier of two times; if only one is known, that one."""
     if one is None or other is None:
         return other if one is None else one
     return min(one, other)

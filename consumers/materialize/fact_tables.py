@@ -1,4 +1,4 @@
-"""The tables of facts as SQL: read, write and remove rows by key, many at a time, whatever the table."""
+"""SQL for the fact tables: read, write and delete rows by key, many at a time, in any of the tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -20,13 +20,13 @@ Cursor = psycopg.Cursor[tuple[Any, ...]]
 _ARRAYS: Final[Mapping[type, LiteralString]] = {int: "bigint[]", str: "text[]", bool: "boolean[]", date: "date[]"}
 
 
-def stored(
+def read_rows(
     cursor: Cursor, table: Table, keys: list[FactKey], columns: tuple[str, ...] | None = None
 ) -> dict[FactKey, dict[str, Any]]:
-    """The rows of *keys* as they are stored, each by our column names; those that are not there are left out.
+    """Return the stored rows of *keys*, with their columns by our names; keys without a row are absent.
 
     Args:
-        columns: which ones, with those of the key; all if ``None``.
+        columns: the columns to read, with those of the key; all if ``None``.
     """
     if not keys:
         return {}
@@ -37,13 +37,13 @@ def stored(
 
 
 def delete(cursor: Cursor, table: Table, keys: list[FactKey]) -> None:
-    """Remove the rows of *keys*."""
+    """Delete the rows of *keys*."""
     if keys:
         cursor.execute(_delete_statement(table), _key_arrays(table, keys))
 
 
 def upsert(cursor: Cursor, table: Table, rows: Sequence[RowState]) -> None:
-    """Make the rows, each with its key among its values, what they say, whether they are there or not."""
+    """Insert or update the rows. Each has all of its key among its values; a column without a value becomes null."""
     if not rows:
         return
     names, seen = tuple(COLUMNS[table]), [[row.epoch for row in rows], [row.lsn for row in rows]]
@@ -55,8 +55,11 @@ def upsert(cursor: Cursor, table: Table, rows: Sequence[RowState]) -> None:
     cursor.execute(_upsert_statement(table), [array_literal(column) for column in (*zip(*values, strict=True), *seen)])
 
 
-def keep(cursor: Cursor, table: Table, seen: Mapping[FactKey, tuple[int, int]]) -> None:
-    """Note that the rows were seen at that epoch and LSN, unless they were seen later; their values stay."""
+def mark_seen(cursor: Cursor, table: Table, seen: Mapping[FactKey, tuple[int, int]]) -> None:
+    """Record that the rows were seen at that epoch and LSN, unless they were seen later; their values stay.
+
+    It keeps :func:`sweep` from deleting them.
+    """
     if not seen:
         return
     epochs, lsns = zip(*seen.values(), strict=True)
@@ -76,14 +79,17 @@ def keep(cursor: Cursor, table: Table, seen: Mapping[FactKey, tuple[int, int]]) 
 
 
 def sweep(cursor: Cursor, table: Table, load: Load, partitions: int, partition: int) -> set[int]:
-    """Remove the rows of the load's owners that were last seen before it.
+    """Delete the rows of the load's owners that were last seen before it.
+
+    A load sends every row that exists, with its own epoch and LSN, and changes made meanwhile have a later LSN. So a
+    row that is still older when the load is complete was deleted in the source, in a change that was never captured.
 
     Args:
-        partitions: how many there are; an owner's is its number modulo this.
+        partitions: how many there are; an owner's partition is its number modulo this.
         partition: the one in which the load was completed.
 
     Returns:
-        The owners of which a row was removed.
+        The owners of whom a row was deleted.
     """
     whose, parameters = "owner_id = %s", [load.owner_id]
     if load.owner_id is None:
@@ -98,7 +104,7 @@ def sweep(cursor: Cursor, table: Table, load: Load, partitions: int, partition: 
 
 
 def all_seen_after(connection: Connection, owner_id: int, epoch: int, lsn: int) -> bool:
-    """Whether the owner has rows, and each of them was seen after that epoch and LSN, as after a load."""
+    """Return whether the owner has rows and all of them were seen after that epoch and LSN, as after a load."""
     seen = [
         connection.execute(
             sql.SQL(
@@ -118,12 +124,12 @@ def _key_columns(table: Table) -> list[str]:
 
 
 def _key_arrays(table: Table, keys: Iterable[FactKey]) -> list[str]:
-    """The parameters of :func:`_given_keys`."""
+    """Return the parameters of :func:`_given_keys`."""
     return [array_literal(column) for column in zip(*keys, strict=True)][: len(_key_columns(table))]
 
 
 def _given_keys(table: Table) -> sql.Composed:
-    """``unnest`` of keys as rows."""
+    """Return the SQL that unnests arrays of keys into rows."""
     columns = _key_columns(table)
     arrays = sql.SQL(", ").join(sql.SQL("%s::bigint[]") for _ in columns)
     return sql.SQL("unnest({}) as k({})").format(arrays, sql.SQL(", ").join(map(sql.Identifier, columns)))

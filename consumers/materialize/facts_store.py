@@ -1,4 +1,4 @@
-"""The one doorway to the state database for materialize: facts, progress and marks, changed together or not at all."""
+"""Materialize's adapter to the state database: facts, progress and pending changes in one transaction."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,18 +21,24 @@ from ims.source.facts import Table
 from ims.source.mapping import COLUMNS, FactKey, missing_columns
 
 _REFERENCES: Final[Mapping[Table, str]] = {Table.EMPLOYEE: "person_id", Table.ENROLMENT: "person_id"}
-"""Tables whose rows bear on a person: the one they point to now, and the one they pointed to before."""
+"""Tables whose rows affect a person: the one they point to now, and the one they pointed to before."""
 
 ChangedKey = tuple[int, str, int]
+"""Owner, kind (``person``, ``group``, ``school``, ``owner``) and id of a pending change."""
 ChangedKeys = dict[ChangedKey, datetime | None]
+"""With the source's time of the earliest change, if it is known."""
 
 
 class FencedError(ImsfeedError):
-    """Another process has moved this partition on: what was read here is not applied. Start again from its row."""
+    """Another process has moved this partition on. Nothing was applied; read its stored progress and start there."""
 
 
 class FactsStore:
-    """Facts and progress of one topic in the state database."""
+    """Facts and progress of one topic in the state database.
+
+    Args:
+        partitions: how many partitions the topic has.
+    """
 
     def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], topic: str, partitions: int) -> None:
         self._connection = connection
@@ -40,7 +46,7 @@ class FactsStore:
         self._partitions = partitions
 
     def progress(self, partition: int) -> Progress | None:
-        """How far *partition* has been applied, or ``None`` if nothing ever was or its offset was forgotten."""
+        """Return how far *partition* has been applied; ``None`` if it never was, or its offset was reset."""
         row = self._connection.execute(
             "select next_offset, source_epoch, commit_lsn, ordinal, open_owners, heartbeat_at, committed_at"
             " from imsfeed.topic_partition where topic = %s and partition = %s and next_offset is not null",
@@ -52,7 +58,7 @@ class FactsStore:
         return Progress(row[0], position, frozenset(row[4]), row[5], row[6])
 
     def begin(self, partition: int, next_offset: int) -> Progress:
-        """Register a partition that was never applied, or whose offset was forgotten, from *next_offset* on."""
+        """Register a partition that was never applied, or whose offset was reset, from *next_offset* on."""
         self._connection.execute(
             "insert into imsfeed.topic_partition as p (topic, partition, next_offset) values (%s, %s, %s)"
             " on conflict (topic, partition) do update set next_offset = excluded.next_offset"
@@ -62,10 +68,10 @@ class FactsStore:
         return self.progress(partition) or Progress(next_offset)
 
     def belong_to(self, topic_id: UUID, partitions: Iterable[int]) -> list[int]:
-        """Remember that the offsets of *partitions* are those of the topic with this id, unless they have another's.
+        """Store the topic's id with *partitions* that have none.
 
         Returns:
-            The partitions whose offsets are those of another topic.
+            The partitions whose offsets belong to another topic, by its id.
         """
         rows = self._connection.execute(
             "update imsfeed.topic_partition set topic_id = coalesce(topic_id, %s)"
@@ -75,26 +81,28 @@ class FactsStore:
         return [partition for partition, remembered in rows if remembered != topic_id]
 
     def apply(self, partition: int, start: int, outcome: Outcome) -> list[Refused]:
-        """Make the facts what *outcome* says, move the partition on from *start*, mark what may have changed.
+        """Write the facts of *outcome*, move the partition on from *start*, and insert the pending changes.
 
-        All in one transaction; the compare-and-set on the partition's row comes first, so that marks of one owner are
-        numbered in the order of their commits.
+        All of it is one transaction. The compare-and-set on the partition's row comes first and locks it, so that
+        pending changes of one owner get their numbers in the order in which they are committed.
 
         Returns:
-            The messages that turned out not to be applicable, now in quarantine with those of *outcome*.
+            The refused messages, now in quarantine: those of *outcome*, and those found while writing.
 
         Raises:
-            FencedError: the partition no longer stands at *start*.
+            FencedError: the partition's next offset is no longer *start*.
             psycopg.Error: nothing has been applied.
         """
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            waiting = self._move(cursor, partition, start, outcome.progress)
+            any_waiting = self._move(cursor, partition, start, outcome.progress)
             changes: ChangedKeys = {}
             refused = [*outcome.refused, *self._apply_rows(cursor, outcome, changes)]
-            applied = _applied(outcome, refused) if waiting or refused else []
-            if waiting:
+            applied = _applied(outcome, refused) if any_waiting or refused else []
+            # Earlier messages in quarantine first: those of this batch are compared when they are inserted below.
+            if any_waiting:
                 quarantine_store.resolve(cursor, self._topic, partition, applied)
-            _keep(cursor, outcome.unread)
+            # Rows that could not be read exist all the same: they are marked before a completed load sweeps.
+            _mark_seen(cursor, outcome.unread)
             for load in outcome.loads:
                 self._sweep(cursor, partition, load, changes)
                 if load.owner_id is None:
@@ -106,12 +114,12 @@ class FactsStore:
         return refused
 
     def apply_again(self, partition: int, outcome: Outcome, number: int) -> list[Refused]:
-        """Make the facts what a message from quarantine says; the partition stays where it is.
+        """Write the facts of a message from quarantine; the partition's progress stays as it is.
 
-        For a transaction that holds the partition's lock, as :meth:`apply` does while it moves it on.
+        The caller's transaction must hold the lock of the partition's row, as :meth:`apply` does.
 
         Args:
-            number: the message's in quarantine; earlier ones about the same row are healed by it.
+            number: the message's number in quarantine. It resolves earlier messages about the same row.
 
         Returns:
             The message, if it still cannot be applied.
@@ -124,27 +132,25 @@ class FactsStore:
         return refused
 
     def refuse(self, partition: int, start: int, outcome: Outcome, refused: Iterable[Refused]) -> None:
-        """Move past a batch none of which can be applied: its messages go to quarantine.
+        """Move past a batch of which nothing can be applied: its messages go to quarantine.
 
         Raises:
-            FencedError: the partition no longer stands at *start*.
+            FencedError: the partition's next offset is no longer *start*.
         """
         with self._connection.transaction(), self._connection.cursor() as cursor:
             self._move(cursor, partition, start, outcome.progress)
-            _keep(cursor, {key: (row.epoch, row.lsn) for key, row in outcome.rows.items() if row.loading})
+            _mark_seen(cursor, {key: (row.epoch, row.lsn) for key, row in outcome.rows.items() if row.loading})
             quarantine_store.quarantine(cursor, self._topic, partition, refused, ())
 
     def quarantine_size(self) -> int:
-        """How many messages wait in quarantine; those that were healed do not."""
-        return quarantine_store.waiting(self._connection)
-
-    def unresolved_references(self) -> int:
-        """How many references point to a row that has not arrived."""
-        row = self._connection.execute(_UNRESOLVED).fetchone()
-        return int(row[0]) if row else 0
+        """Return how many unresolved messages are in quarantine."""
+        return quarantine_store.count_unresolved(self._connection)
 
     def _move(self, cursor: Cursor, partition: int, start: int, to: Progress) -> bool:
-        """Move the partition on, and tell whether messages of it wait in quarantine."""
+        """Move the partition on by compare-and-set; return whether it has unresolved messages in quarantine.
+
+        Both in one statement, so that the usual batch without any costs no second query.
+        """
         position = to.position or (None, None, None)
         cursor.execute(
             "update imsfeed.topic_partition set next_offset = %s, source_epoch = %s, commit_lsn = %s, ordinal = %s,"
@@ -165,7 +171,7 @@ class FactsStore:
         )
         row = cursor.fetchone()
         if row is None:
-            raise FencedError(f"partition {partition} no longer stands at offset {start}: another process applied it")
+            raise FencedError(f"partition {partition} is no longer at offset {start}: another process has moved it on")
         return bool(row[0])
 
     def _apply_rows(self, cursor: Cursor, outcome: Outcome, changes: ChangedKeys) -> list[Refused]:
@@ -177,8 +183,9 @@ class FactsStore:
     def _apply_table(
         self, cursor: Cursor, table: Table, rows: dict[FactKey, RowState], changes: ChangedKeys
     ) -> list[Refused]:
+        # An update may leave out large values that did not change (TOAST); they are taken from the stored rows.
         incomplete = [key for key, row in rows.items() if row.values and len(row.values) < len(COLUMNS[table])]
-        stored = _stored(cursor, table, rows, [key for key in incomplete if not rows[key].whole])
+        stored = _read_stored(cursor, table, rows, [key for key in incomplete if not rows[key].whole])
         refused = _complete(table, rows, incomplete, stored)
         fact_tables.delete(cursor, table, [key for key, row in rows.items() if row.values is None])
         fact_tables.upsert(cursor, table, [row for row in rows.values() if row.values is not None])
@@ -188,21 +195,24 @@ class FactsStore:
         return refused
 
     def _sweep(self, cursor: Cursor, partition: int, load: Load, changes: ChangedKeys) -> None:
-        """Remove the rows that the completed load has not seen."""
+        """Delete the rows that the completed load has not seen, and report their owners as changed.
+
+        The whole owner, because the deleted rows do not say whom they affected.
+        """
         for table in Table:
             for owner_id in fact_tables.sweep(cursor, table, load, self._partitions, partition):
                 changes.setdefault((owner_id, "owner", owner_id), None)
 
 
 def _applied(outcome: Outcome, refused: Iterable[Refused]) -> list[Message]:
-    """The messages whose rows were written; of several about one row the last."""
+    """Return the messages whose rows were written; of several about one row, the last."""
     quarantined = {one.message.offset for one in refused}
     return [row.message for row in outcome.rows.values() if row.message.offset not in quarantined]
 
 
-def _keep(cursor: Cursor, seen: Mapping[tuple[Table, FactKey], tuple[int, int]]) -> None:
+def _mark_seen(cursor: Cursor, seen: Mapping[tuple[Table, FactKey], tuple[int, int]]) -> None:
     for table in Table:
-        fact_tables.keep(cursor, table, {key: at for (of, key), at in seen.items() if of is table})
+        fact_tables.mark_seen(cursor, table, {key: at for (of, key), at in seen.items() if of is table})
 
 
 def _by_table(rows: Mapping[tuple[Table, FactKey], RowState]) -> dict[Table, dict[FactKey, RowState]]:
@@ -212,29 +222,33 @@ def _by_table(rows: Mapping[tuple[Table, FactKey], RowState]) -> dict[Table, dic
     return tables
 
 
-def _stored(
+def _read_stored(
     cursor: Cursor, table: Table, rows: Mapping[FactKey, RowState], partial: list[FactKey]
 ) -> Mapping[FactKey, Mapping[str, Any]]:
-    """What matters of the rows as stored: the columns that events left out of *partial*, and whom they pointed to."""
+    """Read what is needed of the stored rows.
+
+    That is all of *partial*, whose events left out columns, and the person that each changed row pointed to before. A
+    row that was only loaded needs no such person, because its whole owner counts as changed.
+    """
     pointing = _REFERENCES.get(table)
     if pointing is None:
-        return fact_tables.stored(cursor, table, partial)
+        return fact_tables.read_rows(cursor, table, partial)
     needed = frozenset(partial)
     keys = [key for key, row in rows.items() if not row.loading or key in needed]
-    return fact_tables.stored(cursor, table, keys, None if partial else ("owner_id", "id", pointing))
+    return fact_tables.read_rows(cursor, table, keys, None if partial else ("owner_id", "id", pointing))
 
 
 def _complete(
     table: Table, rows: dict[FactKey, RowState], incomplete: list[FactKey], stored: Mapping[FactKey, Mapping[str, Any]]
 ) -> list[Refused]:
-    """Fill in the columns that events left out; take out, and return, the rows that stay without a needed one."""
+    """Fill in the columns that events left out; remove from *rows*, and return, those that still lack a needed one."""
     refused = []
     for key in incomplete:
         row = rows[key]
         values = {**({} if row.whole else stored.get(key, {})), **(row.values or {})}
-        lacking = missing_columns(table, values)
-        if lacking:
-            refused.append(Refused(row.message, "missing_column", f"{table.value} without {', '.join(lacking)}"))
+        missing = missing_columns(table, values)
+        if missing:
+            refused.append(Refused(row.message, "missing_column", f"{table.value} without {', '.join(missing)}"))
             del rows[key]
         else:
             rows[key] = msgspec.structs.replace(row, values=values)
@@ -242,10 +256,10 @@ def _complete(
 
 
 def changed_keys(table: Table, key: FactKey, row: RowState, stored: Mapping[str, Any] | None) -> Iterator[ChangedKey]:
-    """Whom a row that is written or removed may bear on: owner, kind and id.
+    """Yield the pending changes of a row that is written or deleted.
 
     Args:
-        stored: the row before, if it is one that points to a person.
+        stored: the row before the change, if the table's rows point to a person.
     """
     if row.loading or table is Table.OWNER:
         yield key.owner_id, "owner", key.owner_id
@@ -267,17 +281,3 @@ def _insert_changes(cursor: Cursor, changes: ChangedKeys) -> None:
         [array_literal(column) for column in (owners, kinds, ids, list(changes.values()))],
     )
     cursor.execute(f"notify {CHANNEL}")
-
-
-_UNRESOLVED: Final = """
-select (select count(*) from imsfeed.enrolment e where not exists
-           (select from imsfeed.person p where (p.owner_id, p.id) = (e.owner_id, e.person_id)))
-     + (select count(*) from imsfeed.enrolment e where not exists
-           (select from imsfeed.course_group g where (g.owner_id, g.id) = (e.owner_id, e.group_id)))
-     + (select count(*) from imsfeed.employee e where not exists
-           (select from imsfeed.person p where (p.owner_id, p.id) = (e.owner_id, e.person_id)))
-     + (select count(*) from imsfeed.employee e where not exists
-           (select from imsfeed.school s where (s.owner_id, s.id) = (e.owner_id, e.school_id)))
-     + (select count(*) from imsfeed.course_group g where not exists
-           (select from imsfeed.school s where (s.owner_id, s.id) = (g.owner_id, g.school_id)))
-"""

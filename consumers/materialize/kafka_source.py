@@ -16,7 +16,7 @@ from kafka.structs import OffsetAndMetadata
 from consumers.materialize.batch import Message
 from ims.errors import ImsfeedError
 from ims.runtime.bearer_token import EndpointToken, FileToken
-from ims.runtime.kafka_connection import KafkaUnreachableError, kafka_options, unreachable
+from ims.runtime.kafka_connection import KafkaUnreachableError, kafka_options, unreachable_error
 from ims.runtime.settings import Settings
 
 _FETCH_WAIT_MS: Final = 500
@@ -55,7 +55,7 @@ class KafkaSource:
         try:
             self._consumer = _connect(settings)
         except KafkaTimeoutError:
-            raise unreachable(settings) from None
+            raise unreachable_error(settings) from None
 
     def partitions(self) -> set[int]:
         """The topic's partitions; empty while it does not exist."""

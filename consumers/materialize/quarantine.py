@@ -1,8 +1,8 @@
-"""What a person does with messages in quarantine: look at one, apply it again, or discard it.
+"""What an operator does with messages in quarantine: describe one, apply it again, or discard it.
 
-Applying again is right only while nothing newer about the same row has been applied: a healed message is refused, and
-so is one without a key, which nothing can be compared with. It happens under the lock of the partition's row, so that
-the marks it makes are numbered in the order of commits, as those of materialize are.
+Applying again is right only while nothing newer about the same row has been applied. So a resolved message is refused,
+and so is one without a key, for which that cannot be known. It happens under the lock of the partition's row, so that
+its pending changes get their numbers in the order in which they are committed, as those of materialize do.
 """
 
 from typing import Any, Final
@@ -26,20 +26,22 @@ _LONGEST_RUNNING_NUMBER: Final = 10
 
 
 class QuarantineError(ImsfeedError):
-    """What was asked for cannot be done with this message; the text says why, and what can."""
+    """The request cannot be carried out for this message; the text says why, and what the operator can do instead."""
 
 
-class About(msgspec.Struct, frozen=True, kw_only=True):
-    """What a message is about: never a value of a row but the running numbers of its key.
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """What a message is about. It has no value of a row except the running numbers of its key.
 
     Attributes:
+        size: the message's size in bytes.
+        has_key: the message has a key.
         table: the source's schema and table, or ``None`` when the message cannot be read.
         op: ``c``, ``u``, ``d``, ``r`` or ``t``, as in Debezium's envelope.
         position: epoch, commit LSN and ordinal in the source.
-        owner_id: the owner's number, if the key has one that is a running number.
-        id: the row's, likewise.
-        columns: those mapped columns of the source that the message gives, by the source's names.
-        unmapped: how many other columns it gives.
+        owner_id: the owner's running number, if the key has one.
+        id: the row's running number, if the key has one.
+        columns: the mapped columns that the message has, by the source's names.
+        unmapped: how many other columns it has.
     """
 
     size: int
@@ -54,10 +56,10 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find(connection: Connection, number: int) -> QuarantinedMessage:
-    """The message *number*.
+    """Return the message *number*.
 
     Raises:
-        QuarantineError: there is none in quarantine.
+        QuarantineError: there is no such message in quarantine.
     """
     with connection.cursor(row_factory=class_row(QuarantinedMessage)) as cursor:
         found = cursor.execute(quarantine_store.COLUMNS + " where quarantine_id = %s", (number,)).fetchone()
@@ -66,14 +68,14 @@ def find(connection: Connection, number: int) -> QuarantinedMessage:
     return found
 
 
-def about(connection: Connection, number: int, mapping: SourceMapping, default_epoch: int) -> About:
-    """What the message *number* is about.
+def describe(connection: Connection, number: int, mapping: SourceMapping, default_epoch: int) -> Description:
+    """Describe the message *number*. Of one that cannot be read, only size and key are known.
 
     Raises:
-        QuarantineError: there is none in quarantine.
+        QuarantineError: there is no such message in quarantine.
     """
     message = _message(connection, find(connection, number))
-    known = About(size=len(message.value or b""), has_key=message.key is not None)
+    known = Description(size=len(message.value or b""), has_key=message.key is not None)
     try:
         change = decode(message.value, default_epoch=default_epoch)
     except BadMessageError:
@@ -84,27 +86,28 @@ def about(connection: Connection, number: int, mapping: SourceMapping, default_e
 def replay(
     connection: Connection, number: int, mapping: SourceMapping, partitions: int, default_epoch: int, by: str
 ) -> Refused | None:
-    """Apply the message *number* by the mapping in force, and take it out of quarantine.
+    """Apply the message *number* by the mapping in force, and remove it from quarantine.
 
     Args:
-        partitions: of the topic.
+        partitions: how many partitions the topic has.
         by: who asked for it, for the audit.
 
     Returns:
-        Why it still cannot be applied: it stays, with this reason. ``None`` when it was applied.
+        Why it still cannot be applied; it then stays, with this reason. ``None`` if it was applied.
 
     Raises:
         QuarantineError: there is no such message, or it must not be applied any more.
     """
     with connection.transaction():
-        quarantined = _locked(connection, number)
+        quarantined = _lock(connection, number)
         message = _message(connection, quarantined)
-        _refuse_what_must_not_be_applied(quarantined, message)
+        _check_applicable(quarantined, message)
         outcome = read_batch(Progress(quarantined.offset), [message], mapping, default_epoch)
         refused = outcome.refused
         if not refused:
-            _refuse_what_was_loaded_since(connection, number, outcome)
+            _check_not_loaded_since(connection, number, outcome)
             try:
+                # A savepoint: if PostgreSQL refuses the message, the outer transaction stores the new reason.
                 with connection.transaction():
                     refused = FactsStore(connection, quarantined.topic, partitions).apply_again(
                         quarantined.partition, outcome, number
@@ -122,18 +125,18 @@ def replay(
 
 
 def discard(connection: Connection, number: int, explanation: str, by: str) -> None:
-    """Take the message *number* out of quarantine without applying it; the audit keeps who and why.
+    """Remove the message *number* from quarantine without applying it. The audit keeps who did it and why.
 
     Raises:
-        QuarantineError: there is none in quarantine.
+        QuarantineError: there is no such message in quarantine.
     """
     with connection.transaction():
-        _locked(connection, number)
+        _lock(connection, number)
         _remove(connection, number, "discarded", by, explanation)
 
 
-def _locked(connection: Connection, number: int) -> QuarantinedMessage:
-    """The message, its partition's row locked first, as materialize does."""
+def _lock(connection: Connection, number: int) -> QuarantinedMessage:
+    """Lock the row of the message's partition, as materialize does, and return the message as it is then."""
     quarantined = find(connection, number)
     connection.execute(
         "select from imsfeed.topic_partition where topic = %s and partition = %s for update",
@@ -142,7 +145,7 @@ def _locked(connection: Connection, number: int) -> QuarantinedMessage:
     return find(connection, number)
 
 
-def _refuse_what_must_not_be_applied(quarantined: QuarantinedMessage, message: Message) -> None:
+def _check_applicable(quarantined: QuarantinedMessage, message: Message) -> None:
     refusal = None
     if quarantined.resolved_at is not None:
         refusal = "it is superseded: its row has been written since; discard it"
@@ -150,32 +153,34 @@ def _refuse_what_must_not_be_applied(quarantined: QuarantinedMessage, message: M
         refusal = "a TRUNCATE is never applied; `imsfeed resync all` brings what the source has now"
     elif message.key is None:
         refusal = (
-            "it has no key, so that nobody knows whether its row has been written since;"
+            "it has no key, so it is not known whether its row has been written since;"
             " `imsfeed resync all` brings what the source has now, then discard it"
         )
     if refusal is not None:
         raise QuarantineError(f"message {quarantined.number} is not applied: {refusal}")
 
 
-def _refuse_what_was_loaded_since(connection: Connection, number: int, outcome: Outcome) -> None:
-    """A resync may have found that the row is gone, of which no later message with its key tells."""
+def _check_not_loaded_since(connection: Connection, number: int, outcome: Outcome) -> None:
+    """Refuse a message if all rows of its owner have been loaded since.
+
+    The load may have found that the row no longer exists. No later message with the row's key says so.
+    """
     for (_, key), row in outcome.rows.items():
-        seen = fact_tables.all_seen_after(connection, key.owner_id, row.epoch, row.lsn)
-        if seen:
+        if fact_tables.all_seen_after(connection, key.owner_id, row.epoch, row.lsn):
             raise QuarantineError(
-                f"message {number} is not applied: it is superseded: all of owner {key.owner_id} was loaded since;"
-                " discard it"
+                f"message {number} is not applied: it is superseded: all rows of owner {key.owner_id} were loaded"
+                " since; discard it"
             )
 
 
 def _remove(connection: Connection, number: int, action: str, by: str, explanation: str | None) -> None:
     connection.execute(
-        "with gone as (delete from imsfeed.quarantine where quarantine_id = %s returning *)"
+        "with removed as (delete from imsfeed.quarantine where quarantine_id = %s returning *)"
         " insert into imsfeed.quarantine_audit (done_by, action, explanation, quarantine_id, topic, partition,"
         " message_offset, reason, detail, quarantined_at, resolved_at)"
         " select %s, %s, %s, quarantine_id, topic, partition, message_offset, reason, detail, quarantined_at,"
         " resolved_at"
-        " from gone",
+        " from removed",
         (number, by, action, explanation),
     )
 
@@ -188,7 +193,7 @@ def _message(connection: Connection, quarantined: QuarantinedMessage) -> Message
     return Message(quarantined.offset, key, value)
 
 
-def _described(known: About, message: Message, change: Change, mapping: SourceMapping) -> About:
+def _described(known: Description, message: Message, change: Change, mapping: SourceMapping) -> Description:
     table = mapping.table_of(change.table)
     columns = dict(mapping.columns(table)) if table is not None else {"owner_id": "owner_id", "id": "id"}
     key = change.after if change.after is not None else old_row(message, change)

@@ -1,7 +1,7 @@
-"""Messages that cannot be applied, in the state database: put aside, and healed by what comes after them.
+"""The quarantine in the state database: messages that cannot be applied, until a later message resolves them.
 
-A message is healed once the row that it was about has been written since, by a later message with its key or by a load.
-It says nothing any more then, and applying it would take the row back to what it was.
+A message is resolved when its row has been written since, by a later message with the same key or by a load. It is
+obsolete then: applying it would set the row back to an older state.
 """
 
 from collections import defaultdict
@@ -20,15 +20,15 @@ from ims.source.events import Change, decode
 Cursor = psycopg.Cursor[tuple[Any, ...]]
 
 _ROWS: Final = 500
-"""Messages of the quarantine held in memory at a time."""
+"""How many quarantined messages are held in memory at a time."""
 
 
 class QuarantinedMessage(msgspec.Struct, frozen=True):
-    """A message in quarantine, without what it says.
+    """A message in quarantine, without its content.
 
     Attributes:
-        number: its name here, in the order of arrival.
-        resolved_at: when a later message or a load wrote the row that it was about; ``None`` while it waits.
+        number: its number in quarantine, in the order of arrival.
+        resolved_at: when a later message or a load wrote its row, or ``None`` while it is unresolved.
     """
 
     number: int
@@ -45,11 +45,11 @@ COLUMNS: Final = (
     'select quarantine_id as number, topic, partition, message_offset as "offset", reason, detail, quarantined_at,'
     " resolved_at from imsfeed.quarantine"
 )
-"""What an :class:`QuarantinedMessage` is made of."""
+"""The query for the fields of a :class:`QuarantinedMessage`."""
 
 
 def all_quarantined(connection: psycopg.Connection[tuple[Any, ...]]) -> list[QuarantinedMessage]:
-    """Every message in quarantine, in the order of arrival."""
+    """Return all messages in quarantine, in the order of arrival."""
     with connection.cursor(row_factory=class_row(QuarantinedMessage)) as cursor:
         return cursor.execute(COLUMNS + " order by quarantine_id").fetchall()
 
@@ -57,10 +57,10 @@ def all_quarantined(connection: psycopg.Connection[tuple[Any, ...]]) -> list[Qua
 def quarantine(
     cursor: Cursor, topic: str, partition: int, refused: Iterable[Refused], applied: Iterable[Message]
 ) -> None:
-    """Put messages into quarantine, in their order.
+    """Insert refused messages into the quarantine, in the order of their offsets.
 
     Args:
-        applied: messages of the same batch that were applied; a refused one before them may be healed at once.
+        applied: messages of the same batch that were applied; they may resolve a refused one before them immediately.
     """
     quarantined = sorted(refused, key=lambda one: one.message.offset)
     if not quarantined:
@@ -73,9 +73,9 @@ def quarantine(
     cursor.execute(
         "insert into imsfeed.quarantine"
         " (topic, partition, message_offset, message_key, message_value, reason, detail, resolved_at)"
-        " select %s, %s, place, key, value, reason, detail, case when healed then now() end"
+        " select %s, %s, place, key, value, reason, detail, case when resolved then now() end"
         " from unnest(%s::bigint[], %s::bytea[], %s::bytea[], %s::text[], %s::text[], %s::boolean[]) with ordinality"
-        " as aside(place, key, value, reason, detail, healed, number) order by number",
+        " as refused(place, key, value, reason, detail, resolved, number) order by number",
         (
             topic,
             partition,
@@ -92,10 +92,12 @@ def quarantine(
 def resolve(
     cursor: Cursor, topic: str, partition: int, applied: Iterable[Message], *, before: int | None = None
 ) -> None:
-    """Note that *applied* have written the rows which messages in quarantine were about.
+    """Resolve the quarantined messages whose rows the messages *applied* have written.
+
+    Only messages with the same key are read; whether they are about the same table is decided by their values.
 
     Args:
-        before: only messages in quarantine with a smaller number; ``None``: all, because all came earlier.
+        before: resolve only messages with a smaller number; ``None`` for all, because all of them came earlier.
     """
     by_key = _by_key(applied)
     cursor.execute(
@@ -108,13 +110,13 @@ def resolve(
         for number, key, value in cursor.fetchall()
         if any(_same_row(Message(0, bytes(key), value), after) for after in by_key[bytes(key)])
     ]
-    _note(cursor, resolved)
+    _set_resolved(cursor, resolved)
 
 
 def resolve_by_load(cursor: Cursor, topic: str, partition: int, epoch: int) -> None:
-    """Note that a load of *epoch* has written all there is in the partition: what an older epoch said is healed.
+    """Resolve the quarantined messages of older epochs, after a load of *epoch* has written all rows of the partition.
 
-    A message that cannot be read stays as it is, since nobody knows of when it is.
+    A message that cannot be read stays unresolved, because its epoch is not known.
     """
     cursor.execute(
         "select quarantine_id, message_value from imsfeed.quarantine"
@@ -125,16 +127,16 @@ def resolve_by_load(cursor: Cursor, topic: str, partition: int, epoch: int) -> N
     while rows := cursor.fetchmany(_ROWS):
         changes = [(number, _change(value)) for number, value in rows]
         resolved += [number for number, change in changes if change is not None and change.position.epoch < epoch]
-    _note(cursor, resolved)
+    _set_resolved(cursor, resolved)
 
 
-def waiting(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
-    """How many messages wait in quarantine for a person; those that were healed do not."""
+def count_unresolved(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
+    """Return how many messages in quarantine are unresolved and wait for an operator."""
     row = connection.execute("select count(*) from imsfeed.quarantine where resolved_at is null").fetchone()
     return int(row[0]) if row else 0
 
 
-def _note(cursor: Cursor, resolved: list[int]) -> None:
+def _set_resolved(cursor: Cursor, resolved: list[int]) -> None:
     if resolved:
         cursor.execute("update imsfeed.quarantine set resolved_at = now() where quarantine_id = any (%s)", (resolved,))
 
@@ -147,9 +149,10 @@ def _by_key(messages: Iterable[Message]) -> dict[bytes | None, list[Message]]:
 
 
 def _same_row(quarantined: Message, applied: Message) -> bool:
-    """Whether messages with one key bear on one row: a key names it in its table only.
+    """Return whether two messages with the same key are about the same row: a key identifies a row within its table.
 
-    One that cannot be read may be about any table.
+    A message that cannot be read may be about any table. It counts as the same row, because an outdated message must
+    never be applied. A message without a key is never resolved this way.
     """
     if quarantined.key is None:
         return False

@@ -1,4 +1,4 @@
-"""Mail to case workers: ``notices`` decides when, ``mail`` sends, ``notice_store`` sees that each is sent once.
+"""Mails to case workers: ``notices`` decides which are due, ``mail`` sends, ``notice_store`` lets each be sent once.
 
 Imports :mod:`consumers.holds` and what lies below it.
 """

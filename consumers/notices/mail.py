@@ -1,4 +1,4 @@
-"""Mail: the one way out to a mail server."""
+"""The only module that talks to a mail server."""
 
 import contextlib
 import smtplib
@@ -19,29 +19,29 @@ from ims.reports.mail_texts import Mail
 from ims.runtime.settings import Settings
 
 _TIMEOUT_SECONDS: Final = 10.0
-"""Longest wait for any one answer of the mail server."""
-_FOR_GOOD: Final = 500
-"""From here on a reply's code is permanent (RFC 5321, 4.2.1)."""
+"""Longest wait for one reply of the mail server."""
+_PERMANENT: Final = 500
+"""Reply codes from here on are permanent (RFC 5321, 4.2.1)."""
 
 
 class MailError(ImsfeedError):
-    """The mail server did not take a mail; says the kind of error, never what the server said: it quotes addresses."""
+    """The mail server did not accept a mail. The text has the kind of error but no reply, which may quote addresses."""
 
 
 class MailRefusedError(MailError):
-    """The mail server refused this mail, or all to whom it goes; others it may well take.
+    """The mail server refused this mail or all of its recipients; it may accept other mails.
 
     Args:
-        for_good: trying again would not help; else it asks to come again later ("greylisting").
+        permanent: trying again would not help; otherwise the server asks to try again later ("greylisting").
     """
 
-    def __init__(self, text: str, *, for_good: bool) -> None:
+    def __init__(self, text: str, *, permanent: bool) -> None:
         super().__init__(text)
-        self.for_good = for_good
+        self.permanent = permanent
 
 
 class MailServer(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail server, and how it is spoken to. ``user`` is ``None`` where it wants no login."""
+    """A mail server and how to connect to it. ``user`` is ``None`` where it requires no login."""
 
     host: str
     port: int
@@ -52,10 +52,10 @@ class MailServer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def mail_server(settings: Settings) -> MailServer | None:
-    """The mail server of the settings, or ``None`` if there is none.
+    """Return the mail server of the settings, or ``None`` if there is none.
 
     Raises:
-        InvalidSettingsError: SMTP_HOST without SMTP_FROM, a user without a password, or a password in the clear.
+        InvalidSettingsError: SMTP_HOST without SMTP_FROM, a user without a password, or a password in clear text.
     """
     if settings.smtp_host is None:
         return None
@@ -64,7 +64,7 @@ def mail_server(settings: Settings) -> MailServer | None:
     if (settings.smtp_user is None) is not (settings.smtp_password is None):
         raise InvalidSettingsError("SMTP_USER and SMTP_PASSWORD go together; give both, or neither for no login")
     if settings.smtp_user is not None and settings.smtp_security == "none":
-        raise InvalidSettingsError("SMTP_PASSWORD would be sent in the clear; set SMTP_SECURITY to starttls or tls")
+        raise InvalidSettingsError("SMTP_PASSWORD would be sent in clear text; set SMTP_SECURITY to starttls or tls")
     return MailServer(
         host=settings.smtp_host,
         port=settings.smtp_port,
@@ -76,23 +76,23 @@ def mail_server(settings: Settings) -> MailServer | None:
 
 
 def send(server: MailServer, mail: Mail, recipients: Sequence[str], name: str, at: datetime) -> int:
-    """Send a mail to all *recipients*, with everything masked that has the shape of a national id.
+    """Send a mail to all *recipients*, with everything masked that looks like a national id.
 
     Args:
-        name: of this mail among all of this sender: makes its ``Message-ID``, by which mail systems know one that
-            comes twice.
+        name: a unique name of the mail among all mails of this sender. It becomes the ``Message-ID``, by which mail
+            systems recognise a duplicate.
 
     Returns:
-        How many of the recipients the server refused, while it took the others.
+        How many of the recipients the server refused while it accepted others.
 
     Raises:
-        MailRefusedError: the server did not take this mail.
-        MailError: the server cannot be reached, or would take no mail at all.
+        MailRefusedError: the server did not accept this mail.
+        MailError: the server cannot be reached, or would accept no mail at all.
     """
     message = EmailMessage(policy.SMTP)
     message["From"] = server.sender
     message["To"] = ", ".join(recipients)
-    # Masked last: what is cleaned away may have stood between the digits.
+    # Masked after cleaning: a character that is cleaned away may separate the digits of a national id.
     message["Subject"] = without_national_ids(clean_text(mail.subject))
     message["Date"] = at
     message["Message-ID"] = f"<{name}@{server.sender.rpartition('@')[2].rstrip('>')}>"
@@ -112,13 +112,13 @@ def send(server: MailServer, mail: Mail, recipients: Sequence[str], name: str, a
 
 
 def greet(server: MailServer) -> None:
-    """Open a conversation as for a mail, with TLS and login, and end it without one.
+    """Open an SMTP session as for a mail, with TLS and login, and close it without sending one.
 
     Raises:
-        MailError: the server cannot be reached, or would take no mail at all.
+        MailError: the server cannot be reached, or would accept no mail at all.
     """
     try:
-        with _conversation(server) as smtp:
+        with _smtp_session(server) as smtp:
             smtp.noop()
     except (smtplib.SMTPException, OSError) as error:
         code = getattr(error, "smtp_code", "")
@@ -126,17 +126,18 @@ def greet(server: MailServer) -> None:
 
 
 def _refused(error: smtplib.SMTPException, *codes: int) -> MailRefusedError:
-    said = " ".join(map(str, sorted(codes)))
-    return MailRefusedError(f"{type(error).__name__} {said}", for_good=min(codes) >= _FOR_GOOD)
+    text = " ".join(map(str, sorted(codes)))
+    # Permanent only if it is so for all recipients: one who is to be tried again later still gets the mail then.
+    return MailRefusedError(f"{type(error).__name__} {text}", permanent=min(codes) >= _PERMANENT)
 
 
 def _send(server: MailServer, message: EmailMessage) -> int:
-    with _conversation(server) as smtp:
+    with _smtp_session(server) as smtp:
         return len(smtp.send_message(message))
 
 
 @contextlib.contextmanager
-def _conversation(server: MailServer) -> Iterator[smtplib.SMTP]:
+def _smtp_session(server: MailServer) -> Iterator[smtplib.SMTP]:
     context = ssl.create_default_context()
     smtp = (
         smtplib.SMTP_SSL(server.host, server.port, timeout=_TIMEOUT_SECONDS, context=context)
@@ -149,7 +150,7 @@ def _conversation(server: MailServer) -> Iterator[smtplib.SMTP]:
         if server.user is not None:
             smtp.login(server.user, server.password.get_secret_value())
         yield smtp
-        # What was sent has been taken; how the conversation ends changes nothing.
+        # The mail has been accepted by now; an error while the session closes must not make it count as unsent.
         with contextlib.suppress(smtplib.SMTPException, OSError):
             smtp.quit()
     finally:

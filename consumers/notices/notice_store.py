@@ -1,4 +1,4 @@
-"""What case workers have been told by mail, what fails, and the figures to tell, in the state database."""
+"""Mails and failures in the state database: which mails have been sent, which targets fail, and a mail's figures."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -18,13 +18,13 @@ from ims.targets.importer_deadline import is_short_notice
 
 Kind = Literal["daily", "failure", "over", "hold"]
 
-_SETTLES: Final = timedelta(minutes=2)
-"""How long no failure must have been seen before it is over: several processes look, and not all see the same."""
+_OVER_AFTER: Final = timedelta(minutes=2)
+"""How long a failure must not have been seen before it is over: of several processes only one may see it."""
 _DAY: Final = timedelta(days=1)
 
 
 class FailureRow(msgspec.Struct, frozen=True):
-    """A time in which a target failed, or has failed until now."""
+    """A period in which a target failed; ``ended_at`` is ``None`` while it still fails."""
 
     failure_id: int
     kinds: tuple[Failure, ...]
@@ -33,7 +33,7 @@ class FailureRow(msgspec.Struct, frozen=True):
 
 
 def note_failures(connection: Connection, target_id: int, kinds: Collection[Failure], now: datetime) -> None:
-    """Keep that the target fails now for these reasons, or not at all."""
+    """Record that the target fails now in these ways, or not at all."""
     if kinds:
         connection.execute(
             "insert into imsfeed.failure as f (target_id, kinds, began_at, seen_at) values"
@@ -45,12 +45,12 @@ def note_failures(connection: Connection, target_id: int, kinds: Collection[Fail
     else:
         connection.execute(
             "update imsfeed.failure set ended_at = %s where target_id = %s and ended_at is null and seen_at <= %s",
-            (now, target_id, now - _SETTLES),
+            (now, target_id, now - _OVER_AFTER),
         )
 
 
 def recent_failures(connection: Connection, target_id: int, now: datetime) -> list[FailureRow]:
-    """The failure that goes on, and those that ended in the last day."""
+    """Return the present failure, if there is one, and those that ended in the last day."""
     rows = connection.execute(
         "select failure_id, kinds, began_at, ended_at from imsfeed.failure"
         " where target_id = %s and (ended_at is null or ended_at > %s) order by failure_id",
@@ -60,7 +60,7 @@ def recent_failures(connection: Connection, target_id: int, now: datetime) -> li
 
 
 def claimed(connection: Connection, target_id: int) -> set[tuple[Kind, str]]:
-    """The mails that somebody has sent or is sending."""
+    """Return the mails that a process has sent or is sending, by kind and subject."""
     rows = connection.execute(
         "select kind, subject from imsfeed.notice where target_id = %s and claimed_at is not null", (target_id,)
     ).fetchall()
@@ -68,7 +68,8 @@ def claimed(connection: Connection, target_id: int) -> set[tuple[Kind, str]]:
 
 
 def last_hold_mails(connection: Connection, target_id: int) -> dict[int, datetime]:
-    """When the last mail about each hold was sent, or begun, by the hold's number."""
+    """Return when the last mail about each hold was claimed, by the hold's number."""
+    # The subject of such a mail is the hold's number, a dot, and the start of the digest of what is on hold.
     rows = connection.execute(
         "select split_part(subject, '.', 1)::bigint, max(claimed_at) from imsfeed.notice"
         " where target_id = %s and kind = 'hold' and claimed_at is not null group by 1",
@@ -78,34 +79,41 @@ def last_hold_mails(connection: Connection, target_id: int) -> dict[int, datetim
 
 
 def claim(connection: Connection, target_id: int, kind: Kind, subject: str, now: datetime) -> bool:
-    """Take it upon oneself to send a mail; of several who try one may."""
-    taken = connection.execute(
+    """Claim a mail; return False if another process has sent it or is sending it.
+
+    The unique key of the table decides between processes that try at the same time. A claim that was released is kept
+    as a row without ``claimed_at``, which the next process takes over.
+    """
+    claimed = connection.execute(
         "insert into imsfeed.notice as n (target_id, kind, subject, claimed_at) values (%s, %s, %s, %s)"
         " on conflict (target_id, kind, subject) do update set claimed_at = excluded.claimed_at"
         " where n.claimed_at is null returning 1",
         (target_id, kind, subject, now),
     ).fetchone()
-    return taken is not None
+    return claimed is not None
 
 
-def sent(connection: Connection, target_id: int, kind: Kind, subject: str, at: datetime) -> None:
-    """Keep that a claimed mail was sent."""
+def mark_sent(connection: Connection, target_id: int, kind: Kind, subject: str, at: datetime) -> None:
+    """Record that a claimed mail was sent."""
     connection.execute(
         "update imsfeed.notice set sent_at = %s where target_id = %s and kind = %s and subject = %s",
         (at, target_id, kind, subject),
     )
 
 
-def give_back(connection: Connection, target_id: int, kind: Kind, subject: str) -> None:
-    """Let a claimed mail that was not sent be tried again."""
+def release(connection: Connection, target_id: int, kind: Kind, subject: str) -> None:
+    """Release a claimed mail that was not sent, so that it is tried again."""
     connection.execute(
         "update imsfeed.notice set claimed_at = null where target_id = %s and kind = %s and subject = %s",
         (target_id, kind, subject),
     )
 
 
-def forget(connection: Connection, before: datetime) -> None:
-    """Remove what was told and what was over before *before*."""
+def delete_old(connection: Connection, before: datetime) -> None:
+    """Delete mails and failures that are older than *before*.
+
+    The mails of a hold that still stands are kept: without them the hold would be reported again as a new one.
+    """
     connection.execute(
         "delete from imsfeed.notice n where claimed_at < %s and not (kind = 'hold' and exists"
         " (select from imsfeed.hold h where h.target_id = n.target_id and h.ended_at is null"
@@ -116,7 +124,7 @@ def forget(connection: Connection, before: datetime) -> None:
 
 
 def owner_name(connection: Connection, owner_id: int) -> str:
-    """The owner's name; a number stands for it until it has arrived."""
+    """Return the owner's name, or its number as long as the name has not arrived."""
     row = connection.execute("select name from imsfeed.owner where owner_id = %s", (owner_id,)).fetchone()
     return row[0] if row else str(owner_id)
 
@@ -124,7 +132,12 @@ def owner_name(connection: Connection, owner_id: int) -> str:
 def figures(
     connection: Connection, target: TargetRow, failures: tuple[Failure, ...], link: str | None, now: datetime
 ) -> Figures:
-    """What is to be told of *target* today."""
+    """Return the figures of today's mail about *target*.
+
+    Args:
+        failures: the ways in which the target fails now.
+        link: address of the report, for the mail.
+    """
     published = connection.execute(
         "select kind, count(*) from imsfeed.published where target_id = %s group by kind", (target.target_id,)
     ).fetchall()
@@ -138,16 +151,16 @@ def figures(
     ).fetchall()
     quarantined = connection.execute("select count(*) from imsfeed.quarantine").fetchone()
     counts: dict[int, int] = dict(published)
-    place = {reason: number for number, reason in enumerate(Reason)}
+    order = {reason: number for number, reason in enumerate(Reason)}
     return Figures(
         target=target.settings.name,
         owner=owner_name(connection, target.owner_id),
-        waiting=target.state == "waiting" and not target.held,
+        waiting=target.state == "waiting" and not target.outstanding.held,
         published=Totals(*(counts.get(kind, 0) for kind in RecordKind)),
-        last_day=_added_up([msgspec.convert(row[0], Counts) for row in deltas]),
+        last_day=_sum([msgspec.convert(row[0], Counts) for row in deltas]),
         excluded=tuple(
             sorted(
-                (ExcludedCount(Reason(row[0]), row[1], row[2]) for row in excluded), key=lambda one: place[one.reason]
+                (ExcludedCount(Reason(row[0]), row[1], row[2]) for row in excluded), key=lambda one: order[one.reason]
             )
         ),
         quarantined=quarantined[0] if quarantined else 0,
@@ -161,11 +174,11 @@ def figures(
 
 
 def held_figure(hold: Hold, target: TargetRow) -> HeldFigure:
-    """A hold as mails tell it."""
+    """Return a hold as mails describe it."""
     return HeldFigure(hold.hold_id, hold.cause, hold.persons, hold.groups, hold.began_at, target.settings.zone)
 
 
-def _added_up(counts: list[Counts]) -> Counts:
+def _sum(counts: list[Counts]) -> Counts:
     def of_kind(kinds: list[KindCounts]) -> KindCounts:
         return KindCounts(sum(k.new for k in kinds), sum(k.changed for k in kinds), sum(k.gone for k in kinds))
 

@@ -1,8 +1,8 @@
-"""Notices: the mails to case workers, sent beside everything else, each once.
+"""Notices: the mails to case workers, sent in a thread of their own, each at most once.
 
-A mail is claimed in the state database, sent, and marked as sent; one that the mail server does not take is given back
-and tried again at the next look. A process that dies between the two leaves the claim: that mail is not sent again,
-since nobody knows whether it was, and the next day's says the same.
+A mail is claimed in the state database, sent, and marked as sent. If the mail server does not accept it, the claim is
+released and the mail is tried again in the next round. A process that dies after the claim leaves it there: it is not
+known whether the mail was sent, so it is not sent again, and the next daily mail says the same.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -26,14 +26,18 @@ from ims.targets.importer_deadline import snapshot_is_missing
 
 log = get_logger(__name__)
 
-_BETWEEN: Final = timedelta(hours=1)
+_HOLD_MAIL_EVERY: Final = timedelta(hours=1)
 """Shortest time between two mails about one hold."""
 
 
 class _Due(NamedTuple):
-    """A mail that should have been sent by now; ``failure`` or ``hold`` is what it is about, if it is about one.
+    """A mail that is due.
 
-    ``first``: it is the first mail about its hold.
+    Attributes:
+        subject: what distinguishes it from others of its kind, for example the date, or the hold's number and digest.
+        failure: the failure that it is about, if any.
+        hold: the hold that it is about, if any.
+        first: it is the first mail about its hold.
     """
 
     kind: Kind
@@ -47,8 +51,8 @@ class Notices:
     """The mails of all targets.
 
     Args:
-        executor: where mails are sent, so that a slow mail server keeps nobody waiting.
-        stop: no further mail is begun once asked to stop.
+        executor: sends the mails, so that a slow mail server does not delay the feeds.
+        stop: once it is set, no further target's mails are begun.
     """
 
     def __init__(
@@ -59,37 +63,37 @@ class Notices:
         self._executor = executor
         self._metrics = metrics
         self._stop = stop
-        self._looking: Future[None] | None = None
+        self._round: Future[None] | None = None
 
-    def look(self, broken: Collection[int], now: datetime) -> bool:
-        """Send what is due, in the background.
+    def send_due(self, broken: Collection[int], now: datetime) -> bool:
+        """Begin a round of all mails that are due, in the background.
 
         Args:
-            broken: targets in whose feed something was found wrong since the last look.
+            broken: targets whose feed was found wrong since the last round.
 
         Returns:
-            Whether it was begun; not while the last look goes on.
+            Whether a round was begun; it is not while the last one still runs.
         """
-        if self._looking is not None and not self._looking.done():
+        if self._round is not None and not self._round.done():
             return False
-        self._looking = self._executor.submit(self._look, frozenset(broken), now)
+        self._round = self._executor.submit(self._send_due, frozenset(broken), now)
         return True
 
-    def _look(self, broken: Collection[int], now: datetime) -> None:
+    def _send_due(self, broken: Collection[int], now: datetime) -> None:
         try:
             with sessions.connect(self._settings.state(), "notices") as connection:
                 for target in all_targets(connection):
                     if self._stop:
                         return
                     if target.state != "disabled" and target.settings.case_workers:
-                        self._target(connection, target, target.target_id in broken, now)
+                        self._send_due_of(connection, target, target.target_id in broken, now)
         except MailError as error:
-            # Looked at again soon; the other targets' mails go to the same server.
+            # The other targets' mails go to the same server, so this round ends; the next one tries again.
             log.warning("mail server failed", error=str(error))
-        except Exception as error:  # whatever ails the mails, the feeds go on
+        except Exception as error:  # no failure of the mails may stop the feeds
             log.error("notices failed", exc_info=error)  # noqa: TRY400 - the error is given
 
-    def _target(self, connection: Connection, target: TargetRow, broken: bool, now: datetime) -> None:
+    def _send_due_of(self, connection: Connection, target: TargetRow, broken: bool, now: datetime) -> None:
         notice_store.note_failures(connection, target.target_id, failures_of(target, broken, now), now)
         failures = notice_store.recent_failures(connection, target.target_id, now)
         claimed = notice_store.claimed(connection, target.target_id)
@@ -97,19 +101,20 @@ class Notices:
         mailed = notice_store.last_hold_mails(connection, target.target_id)
         for due in (
             *_due(target, failures, claimed, self._settings.notice_hour, now),
-            *due_about_holds(holds, claimed, mailed, now),
+            *due_hold_mails(holds, claimed, mailed, now),
         ):
-            mail = self._mail(connection, target, due, failures, now)
+            # Composed before it is claimed: an error while composing must not use up the only attempt.
+            mail = self._compose(connection, target, due, failures, now)
             if notice_store.claim(connection, target.target_id, due.kind, due.subject, now):
                 self._send(connection, target, due, mail, now)
 
-    def _mail(
+    def _compose(
         self, connection: Connection, target: TargetRow, due: _Due, failures: list[FailureRow], now: datetime
     ) -> Mail:
         link, zone, name = self._settings.report_url, target.settings.zone, target.settings.name
         if due.hold is not None:
-            tell = hold_began if due.first else hold_changed
-            return tell(
+            compose = hold_began if due.first else hold_changed
+            return compose(
                 name, notice_store.owner_name(connection, target.owner_id), notice_store.held_figure(due.hold, target)
             )
         if due.failure is None:
@@ -125,26 +130,36 @@ class Notices:
         about = {"target": target.settings.name, "owner": target.owner_id, "kind": due.kind}
         self._metrics.notice_attempts.inc()
         try:
-            refused = send(self._server, mail, recipients, f"imsfeed.{target.epoch}.{due.kind}.{due.subject}", now)
+            refused = send(
+                self._server, mail, recipients, f"imsfeed.{target.position.epoch}.{due.kind}.{due.subject}", now
+            )
         except MailError as error:
-            for_good = isinstance(error, MailRefusedError) and error.for_good
-            if not for_good:
-                notice_store.give_back(connection, target.target_id, due.kind, due.subject)
+            permanent = isinstance(error, MailRefusedError) and error.permanent
+            if not permanent:
+                notice_store.release(connection, target.target_id, due.kind, due.subject)
             if not isinstance(error, MailRefusedError):
                 raise
-            log.error("mail refused", error=str(error), for_good=for_good, **about)  # noqa: TRY400 - the text says it all
+            log.error("mail refused", error=str(error), permanent=permanent, **about)  # noqa: TRY400 - the text says it all
             return
-        notice_store.sent(connection, target.target_id, due.kind, due.subject, now)
+        notice_store.mark_sent(connection, target.target_id, due.kind, due.subject, now)
         self._metrics.notices_sent.inc()
         log.info("mail sent", recipients=len(recipients), refused=refused, **about)
 
 
 def failures_of(target: TargetRow, broken: bool, now: datetime) -> list[Failure]:
-    """Why a target fails now. One that stands still makes no snapshots either, and that is one failure, not two."""
+    """Return the ways in which a target fails now.
+
+    A stale target takes no snapshots either; that is one failure, not two.
+
+    Args:
+        broken: something in its feed was found wrong.
+    """
     failures = [Failure.FEED_BROKEN] if broken else []
     if target.state == "stale":
         return [*failures, Failure.STALE]
-    if target.head_seq is not None and snapshot_is_missing(target.settings, target.snapshot_through, now):
+    if target.position.head_seq is not None and snapshot_is_missing(
+        target.settings, target.position.snapshot_through, now
+    ):
         return [*failures, Failure.SNAPSHOT_MISSING]
     return failures
 
@@ -152,7 +167,13 @@ def failures_of(target: TargetRow, broken: bool, now: datetime) -> list[Failure]
 def _due(
     target: TargetRow, failures: list[FailureRow], claimed: set[tuple[Kind, str]], hour: int, now: datetime
 ) -> Iterator[_Due]:
-    """What should have been sent by now and nobody has claimed; the end of a failure only if its beginning was told."""
+    """Yield the mails about failures and the daily one that are due and unclaimed.
+
+    The end of a failure is reported only if its beginning was.
+
+    Args:
+        hour: from when the daily mail is due, in the target's time zone.
+    """
     for failure in failures:
         subject = str(failure.failure_id)
         if failure.ended_at is None and ("failure", subject) not in claimed:
@@ -165,10 +186,12 @@ def _due(
         yield _Due("daily", today)
 
 
-def due_about_holds(
+def due_hold_mails(
     holds: list[Hold], claimed: set[tuple[Kind, str]], mailed: Mapping[int, datetime], now: datetime
 ) -> Iterator[_Due]:
-    """A mail when a hold begins, and when it has become another set: at most one an hour, none once it is decided on.
+    """Yield a mail for each hold that has begun or whose content has changed.
+
+    There is at most one mail an hour about a hold, and none after it has been approved or rejected.
 
     Args:
         mailed: when the last mail about each hold was claimed, by the hold's number.
@@ -176,5 +199,9 @@ def due_about_holds(
     for hold in holds:
         subject = f"{hold.hold_id}.{hold.digest[:12]}"
         last = mailed.get(hold.hold_id)
-        if hold.state == "waiting" and ("hold", subject) not in claimed and (last is None or now - last >= _BETWEEN):
+        if (
+            hold.state == "waiting"
+            and ("hold", subject) not in claimed
+            and (last is None or now - last >= _HOLD_MAIL_EVERY)
+        ):
             yield _Due("hold", subject, hold=hold, first=last is None)

@@ -1,4 +1,4 @@
-"""What a person asks for, by a command today: approvals, emergencies, status, reports, a reset of offsets.
+"""What operators and case workers ask for: approvals, emergency orders, status, reports, a reset of offsets.
 
-May import every room of :mod:`consumers` but ``compact``.
+May import every folder of :mod:`consumers` except ``compact``.
 """

@@ -1,4 +1,4 @@
-"""Somebody's decision on a hold, bound to the digest of exactly what was looked at, and kept with name and reason."""
+"""Decisions on holds. Each is bound, by a digest, to exactly the content that was shown, and audited with a reason."""
 
 from datetime import datetime
 from typing import Final, Literal
@@ -6,55 +6,61 @@ from typing import Final, Literal
 from consumers.database.notifications import CHANNEL
 from consumers.database.sessions import Connection
 from consumers.holds.open_holds import find_hold
-from consumers.operations.holds_report import Details, details
+from consumers.operations.holds_report import Details, details_of
 from ims.errors import ImsfeedError, InvalidSettingsError
 
 SHORTEST_DIGEST: Final = 12
-"""Hexadecimal digits of a digest that are enough to say which set was looked at."""
+"""The first hexadecimal digits of a digest that are enough to identify the content that was shown."""
 
 
 class HoldChangedError(ImsfeedError):
-    """What waits is not what was looked at; the text says how to look again. Nothing has been decided."""
+    """The hold has changed since it was shown; the text says how to show it again. Nothing has been decided."""
 
 
-def approve(connection: Connection, hold_id: int, digest: str, who: str, reason: str, now: datetime) -> Details:
-    """Let the next cut tell what a hold keeps back, if that is still exactly what was looked at.
+def approve(connection: Connection, hold_id: int, digest: str, by: str, reason: str, now: datetime) -> Details:
+    """Let the next delta publish what a hold keeps back, if that is still exactly what was shown.
 
-    The target's row is locked meanwhile, so that no cut changes the hold between the comparison and the approval. What
-    a person loses beyond what was approved, by the next cut, goes on waiting.
+    The target's row is locked meanwhile, so that no publication changes the hold between the comparison and the
+    approval. What a person loses beyond that by the time of the next delta goes on waiting.
 
     Args:
-        digest: of the hold as it was shown, or at least its first 12 hexadecimal digits.
+        digest: the digest of the hold as it was shown, or at least its first 12 hexadecimal digits.
+        by: who decides, for the audit.
+        reason: why, for the audit.
 
     Returns:
         What was approved.
 
     Raises:
-        InvalidSettingsError: there is no such hold, or the digest or the reason is none.
-        HoldChangedError: it keeps back something else now.
+        InvalidSettingsError: there is no such hold, or the digest or the reason is not valid.
+        HoldChangedError: the hold keeps back something else now.
         psycopg.Error: nothing has been decided.
     """
     _check_reason(reason)
     if len(digest) < SHORTEST_DIGEST or not all(digit in "0123456789abcdef" for digit in digest):
         raise InvalidSettingsError(f"--digest takes at least {SHORTEST_DIGEST} of the digits that `holds show` shows")
     with connection.transaction():
-        in_scope = _locked(connection, hold_id, now)
-        if not in_scope.hold.digest.startswith(digest):
+        details = _lock(connection, hold_id, now)
+        if not details.hold.digest.startswith(digest):
             raise HoldChangedError(
                 f"hold {hold_id} keeps back something else now; look again with `imsfeed holds show {hold_id}`"
             )
         connection.execute(
             "update imsfeed.hold set approved_at = %s, rejected_at = null, digest = %s where hold_id = %s",
-            (now, in_scope.hold.digest, hold_id),
+            (now, details.hold.digest, hold_id),
         )
-        connection.execute("update imsfeed.target set review = true where target_id = %s", (in_scope.hold.target_id,))
-        _audit(connection, "approved", in_scope, who, reason, now)
+        connection.execute("update imsfeed.target set review = true where target_id = %s", (details.hold.target_id,))
+        _audit(connection, "approved", details, by, reason, now)
         connection.execute(f"notify {CHANNEL}")
-    return in_scope
+    return details
 
 
-def reject(connection: Connection, hold_id: int, who: str, reason: str, now: datetime) -> Details:
-    """Leave a hold as it is until the source changes, and remind nobody of it; it can still be approved.
+def reject(connection: Connection, hold_id: int, by: str, reason: str, now: datetime) -> Details:
+    """Leave a hold as it is until the source changes, without further reminders; it can still be approved.
+
+    Args:
+        by: who decides, for the audit.
+        reason: why, for the audit.
 
     Returns:
         What was rejected.
@@ -65,36 +71,36 @@ def reject(connection: Connection, hold_id: int, who: str, reason: str, now: dat
     """
     _check_reason(reason)
     with connection.transaction():
-        in_scope = _locked(connection, hold_id, now)
+        details = _lock(connection, hold_id, now)
         connection.execute(
             "update imsfeed.hold set rejected_at = %s, approved_at = null where hold_id = %s", (now, hold_id)
         )
-        _audit(connection, "rejected", in_scope, who, reason, now)
-    return in_scope
+        _audit(connection, "rejected", details, by, reason, now)
+    return details
 
 
 def _check_reason(reason: str) -> None:
     if not reason.strip():
-        raise InvalidSettingsError("--reason must say why, for whoever reads the audit")
+        raise InvalidSettingsError("--reason must say why; the audit keeps it")
 
 
-def _locked(connection: Connection, hold_id: int, now: datetime) -> Details:
-    # The lock comes first: what is read after it in this transaction is as no cut can change it any more.
+def _lock(connection: Connection, hold_id: int, now: datetime) -> Details:
+    # The lock comes first: no publication can change any more what this transaction reads after it.
     locked = connection.execute(
         "select target_id from imsfeed.target where target_id ="
         " (select target_id from imsfeed.hold where hold_id = %s) for update",
         (hold_id,),
     ).fetchone()
     if locked is None:
-        raise InvalidSettingsError(f"there is no hold {hold_id}; `imsfeed holds list` shows those that stand")
-    return details(connection, find_hold(connection, hold_id), now)
+        raise InvalidSettingsError(f"there is no hold {hold_id}; `imsfeed holds list` shows the open ones")
+    return details_of(connection, find_hold(connection, hold_id), now)
 
 
 def _audit(
     connection: Connection,
     action: Literal["approved", "rejected"],
     decided: Details,
-    who: str,
+    by: str,
     reason: str,
     now: datetime,
 ) -> None:
@@ -105,7 +111,7 @@ def _audit(
         " from imsfeed.target where target_id = %s",
         (
             now,
-            who,
+            by,
             action,
             reason.strip(),
             hold.hold_id,

@@ -1,6 +1,6 @@
-"""Orders in an emergency: a person is told to leave, or is suppressed, before the source says so; each is audited.
+"""Emergency orders: a person must leave, or is suppressed, before the source says so. Every order is audited.
 
-An order is one transaction that also asks every target of the owner to look at the person and wakes compact.
+An order is one transaction, which also makes the person urgent for every target of the owner and wakes compact.
 """
 
 from datetime import datetime
@@ -15,29 +15,30 @@ from consumers.facts.suppressions import Kind
 from ims.errors import ImsfeedError, InvalidSettingsError
 from ims.identifiers.national_id import without_national_ids
 
-_LONGEST: Final = 10**9
-"""A running number that the state does not know is not so long; a national id, typed by mistake, is."""
+_TOO_LONG: Final = 10**9
+"""Unknown persons' numbers from here on are refused: no running number is that long, but a mistyped national id is."""
 
 
 class NotInForceError(ImsfeedError):
-    """What is to be taken back is not in force."""
+    """There is no order in force that could be taken back."""
 
 
 class Affected(msgspec.Struct, frozen=True):
-    """A target of the owner, and whether its importer has been told of the person."""
+    """A target of the owner, and whether the person has been published to it."""
 
     target: TargetRow
     has_person: bool
 
 
 class Ordered(msgspec.Struct, frozen=True):
-    """An order as it is in force, or the one that was taken back.
+    """An order that is in force, or that was taken back.
 
     Attributes:
-        since: when it was ordered first.
-        ordered_by: by whom.
-        repeated: it was in force already.
+        since: when it was given first.
+        ordered_by: who gave it first.
+        repeated: it was already in force.
         known: the owner's facts have the person.
+        targets: the owner's targets.
     """
 
     since: datetime
@@ -47,65 +48,68 @@ class Ordered(msgspec.Struct, frozen=True):
     targets: list[Affected]
 
 
-def order(connection: Connection, kind: Kind, owner_id: int, person_id: int, who: str, reason: str) -> Ordered:
-    """Make a person leave every target of the owner, whether or not the person has arrived.
+def order(connection: Connection, kind: Kind, owner_id: int, person_id: int, by: str, reason: str) -> Ordered:
+    """Remove a person from every target of the owner, whether or not the person's facts have arrived.
 
     Args:
         person_id: the running number.
-        who: who orders it, for the audit and the two-person rule.
-        reason: why, for the audit; what looks like a national id in it is masked.
+        by: who orders it, for the audit and the two-person rule.
+        reason: why, for the audit; anything in it that looks like a national id is masked.
 
     Raises:
-        InvalidSettingsError: neither facts nor targets have such an owner; name or reason is blank; or the number is
-            none that the state knows and as long as a national id.
+        InvalidSettingsError: neither facts nor targets have such an owner; name or reason is blank; or the person is
+            unknown and the number as long as a national id.
     """
     with connection.transaction():
-        targets = _owners_targets(connection, owner_id)
+        targets = _targets_of(connection, owner_id)
         known = _is_known(connection, owner_id, person_id)
-        if not known and person_id >= _LONGEST:
-            raise InvalidSettingsError("that is no running number: it is as long as a national id, and nobody has it")
+        if not known and person_id >= _TOO_LONG:
+            # The text does not quote the number: it may be a national id.
+            raise InvalidSettingsError("no person has this number, and it is too long for a running number")
         inserted = connection.execute(
             "insert into imsfeed.suppression (owner_id, person_id, kind, ordered_by, known) values (%s, %s, %s, %s, %s)"
             " on conflict (owner_id, person_id, kind) where ended_at is null do nothing",
-            (owner_id, person_id, kind, _text(who, "--name"), known),
+            (owner_id, person_id, kind, _audit_text(by, "--name"), known),
         ).rowcount
         since, ordered_by = _in_force(connection, kind, owner_id, person_id)
-        _audit(connection, who, kind, reason, owner_id, person_id)
-        affected = _ask(connection, targets, person_id)
+        _audit(connection, by, kind, reason, owner_id, person_id)
+        affected = _make_urgent(connection, targets, person_id)
     return Ordered(since, ordered_by, inserted == 0, known, affected)
 
 
-def undo(connection: Connection, kind: Kind, owner_id: int, person_id: int, who: str, reason: str) -> Ordered:
-    """Take an order back: from the next cuts on the source decides again.
+def undo(connection: Connection, kind: Kind, owner_id: int, person_id: int, by: str, reason: str) -> Ordered:
+    """Take an order back: from the next publications on, the source decides again.
 
-    A suppression protects somebody's life; it is taken back by another person than the one who ordered it.
+    A suppression may protect a person's life, so that only another person than the one who ordered it may take it back.
 
     Raises:
-        InvalidSettingsError: as for :func:`order`; or the same person ordered it.
-        NotInForceError: there is nothing to take back.
+        InvalidSettingsError: as for :func:`order`; or the same person gave the order.
+        NotInForceError: there is no order to take back.
     """
     with connection.transaction():
-        targets = _owners_targets(connection, owner_id)
+        targets = _targets_of(connection, owner_id)
         since, ordered_by = _in_force(connection, kind, owner_id, person_id)
-        if kind == "suppressed" and _same_name(who, ordered_by):
+        if kind == "suppressed" and _same_name(by, ordered_by):
             raise InvalidSettingsError(
-                f"{ordered_by} has suppressed person {person_id}: somebody else must take it back, named by --name"
+                f"{ordered_by} has suppressed person {person_id}; another person must take it back, named by --name"
             )
         connection.execute(
             "update imsfeed.suppression set ended_at = now()"
             " where owner_id = %s and person_id = %s and kind = %s and ended_at is null",
             (owner_id, person_id, kind),
         )
-        _audit(connection, who, f"{kind}_undone", reason, owner_id, person_id)
-        affected = _ask(connection, targets, person_id)
+        _audit(connection, by, f"{kind}_undone", reason, owner_id, person_id)
+        affected = _make_urgent(connection, targets, person_id)
         known = _is_known(connection, owner_id, person_id)
     return Ordered(since, ordered_by, repeated=False, known=known, targets=affected)
 
 
-def _owners_targets(connection: Connection, owner_id: int) -> list[TargetRow]:
+def _targets_of(connection: Connection, owner_id: int) -> list[TargetRow]:
     targets = [target for target in all_targets(connection) if target.owner_id == owner_id]
     if not targets and not connection.execute("select from imsfeed.owner where owner_id = %s", (owner_id,)).fetchall():
-        raise InvalidSettingsError(f"there is no owner {owner_id}; `imsfeed targets show` lists the owners told of")
+        raise InvalidSettingsError(
+            f"there is no owner {owner_id}; `imsfeed targets show` lists the owners with targets"
+        )
     return targets
 
 
@@ -121,21 +125,22 @@ def _in_force(connection: Connection, kind: Kind, owner_id: int, person_id: int)
         (owner_id, person_id, kind),
     ).fetchone()
     if row is None:
-        said = "suppressed" if kind == "suppressed" else "told to leave"
+        missing = "is not suppressed" if kind == "suppressed" else "has no leave-now order"
         raise NotInForceError(
-            f"person {person_id} of owner {owner_id} is not {said}; `imsfeed status --json` lists all"
+            f"person {person_id} of owner {owner_id} {missing}; `imsfeed status --json` lists all orders"
         )
     return row[0], row[1]
 
 
-def _audit(connection: Connection, who: str, action: str, reason: str, owner_id: int, person_id: int) -> None:
+def _audit(connection: Connection, by: str, action: str, reason: str, owner_id: int, person_id: int) -> None:
     connection.execute(
         "insert into imsfeed.suppression_audit (who, action, reason, owner_id, person_id) values (%s, %s, %s, %s, %s)",
-        (_text(who, "--name"), action, _text(reason, "--reason"), owner_id, person_id),
+        (_audit_text(by, "--name"), action, _audit_text(reason, "--reason"), owner_id, person_id),
     )
 
 
-def _ask(connection: Connection, targets: list[TargetRow], person_id: int) -> list[Affected]:
+def _make_urgent(connection: Connection, targets: list[TargetRow], person_id: int) -> list[Affected]:
+    """Make the person urgent for *targets*, and return which of them have the person."""
     ids = [target.target_id for target in targets]
     connection.execute(
         "insert into imsfeed.urgent_person (target_id, person_id) select *, %s::bigint from unnest(%s::bigint[])",
@@ -150,7 +155,7 @@ def _ask(connection: Connection, targets: list[TargetRow], person_id: int) -> li
     return [Affected(target, target.target_id in having) for target in targets]
 
 
-def _text(text: str, option: str) -> str:
+def _audit_text(text: str, option: str) -> str:
     kept = without_national_ids(" ".join(text.split()))
     if not kept:
         raise InvalidSettingsError(f"{option} is blank; the audit needs it")

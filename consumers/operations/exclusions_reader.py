@@ -1,4 +1,4 @@
-"""What is reported to the case worker: who is left out, with names and places, and where one person stands."""
+"""The data of two reports to case workers: who is excluded, with names and places, and one person's status."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
@@ -17,11 +17,11 @@ from ims.xml.reader import ReadRecord, read, read_fragment
 
 
 class UnknownPersonError(ImsfeedError):
-    """Neither the owner's facts nor the feed has a person of this running number."""
+    """Neither the owner's facts nor the feed has a person with this running number."""
 
 
 def read_report(connection: Connection, target: TargetRow, now: datetime) -> Report:
-    """All that *target* leaves out, with the names and places by which a case worker finds it."""
+    """Return everyone and every group excluded from *target*, with names and places by which case workers find them."""
     parameters = {
         "target": target.target_id,
         "owner": target.owner_id,
@@ -43,11 +43,11 @@ def read_report(connection: Connection, target: TargetRow, now: datetime) -> Rep
 
 
 def read_status(connection: Connection, target: TargetRow, person: int) -> PersonStatus:
-    """Where the person with this running number stands at *target*.
+    """Return the status at *target* of the person with this running number.
 
     Raises:
-        UnknownPersonError: the owner has no such person, and the feed neither.
-        FeedError: what was told about the person cannot be read.
+        UnknownPersonError: neither the owner's facts nor the feed has such a person.
+        FeedError: what was published about the person cannot be read.
     """
     with repeatable_read(connection):
         exported = _exported(connection, target, person)
@@ -62,7 +62,7 @@ def read_status(connection: Connection, target: TargetRow, person: int) -> Perso
                 " this running number"
             )
         current = exported[0] if exported else None
-        published, since = _published(connection, target, {*ids, *([current] if current else [])}, current)
+        published, since = _last_publication(connection, target, {*ids, *([current] if current else [])}, current)
         oldest = connection.execute(
             "select seq, created_at from imsfeed.delta where target_id = %s order by seq limit 1", (target.target_id,)
         ).fetchone()
@@ -79,11 +79,12 @@ def read_status(connection: Connection, target: TargetRow, person: int) -> Perso
 
 
 _Memberships = list[tuple[str, RoleType]]
-_AT_SCHOOL: Final = {RoleType.LEARNER: InstitutionRole.STUDENT, RoleType.INSTRUCTOR: InstitutionRole.STAFF}
+"""Each group's name, and the person's role in it."""
+_ROLE_AT_SCHOOL: Final = {RoleType.LEARNER: InstitutionRole.STUDENT, RoleType.INSTRUCTOR: InstitutionRole.STAFF}
 
 
 def _exported(connection: Connection, target: TargetRow, person: int) -> tuple[str, PersonRecord, _Memberships] | None:
-    """The person's ``sourcedid/id``, record, and groups with their roles, as told."""
+    """Return the person's ``sourcedid/id``, record and memberships as they were published."""
     rows = connection.execute(
         "select p.kind, p.id, p.member, p.xml, g.xml from imsfeed.published p left join imsfeed.published g"
         " on g.target_id = p.target_id and g.kind = 2 and g.id = p.id and p.kind = 3"
@@ -107,12 +108,13 @@ def _as_exported(
     person: int, id_: str, record: PersonRecord, memberships: _Memberships, since: datetime | None
 ) -> Exported:
     in_groups = {role for _, role in memberships}
-    roles = record.roles or tuple(_AT_SCHOOL[role] for role in RoleType if role in in_groups)
+    # A PIFU file has no institution roles; the roles in the groups then say what the person is at the school.
+    roles = record.roles or tuple(_ROLE_AT_SCHOOL[role] for role in RoleType if role in in_groups)
     return Exported("running number" if id_ == str(person) else "national id", roles, tuple(memberships), since)
 
 
 def _ids(connection: Connection, target: TargetRow, person: int) -> list[str]:
-    """What the person may be known by in the feed, if the owner has the person."""
+    """Return the ids that the person may have in the feed, or none if the owner does not have the person."""
     row = connection.execute(
         "select national_id from imsfeed.person where owner_id = %s and id = %s", (target.owner_id, person)
     ).fetchone()
@@ -121,10 +123,10 @@ def _ids(connection: Connection, target: TargetRow, person: int) -> list[str]:
     return [str(person), *filter(None, [compact(row[0] or "")])]
 
 
-def _published(
+def _last_publication(
     connection: Connection, target: TargetRow, ids: Collection[str], current: str | None
 ) -> tuple[LastPublication | None, datetime | None]:
-    """The newest delta that mentions one of *ids*, and the time of the newest that told *current* as new."""
+    """Return the newest delta that mentions one of *ids*, and the time of the newest in which *current* is new."""
     newest: LastPublication | None = None
     for published, records in _mentions(connection, target, ids):
         newest = newest or published
@@ -138,7 +140,9 @@ def _published(
 def _mentions(
     connection: Connection, target: TargetRow, ids: Collection[str]
 ) -> Iterator[tuple[LastPublication, list[ReadRecord]]]:
-    """The deltas that hold a person's record or memberships under one of *ids*, the newest first."""
+    """Yield the deltas that have a person's record or memberships under one of *ids*, the newest first."""
+    # The server skips deltas that cannot mention the ids, and sends the others one at a time: a delta may be large, and
+    # the newest ones are usually enough. The XML reader then decides, because a text search also finds group ids.
     with connection.cursor(name="imsfeed_mentions") as cursor:
         cursor.itersize = 1
         cursor.execute(
@@ -149,9 +153,9 @@ def _mentions(
         )
         for seq, at, xml in cursor:
             records = [item for item in read(xml) if isinstance(item, ReadRecord) and _is_about(item, ids)]
-            said = tuple((one.record.key.kind, one.recstatus) for one in records if one.recstatus is not None)
-            if said:
-                yield LastPublication(seq, at, said), records
+            changes = tuple((one.record.key.kind, one.recstatus) for one in records if one.recstatus is not None)
+            if changes:
+                yield LastPublication(seq, at, changes), records
 
 
 def _is_about(item: ReadRecord, ids: Collection[str]) -> bool:

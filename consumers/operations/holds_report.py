@@ -1,4 +1,4 @@
-"""What waits for an approval, for whoever decides on it: persons by running number, groups by ``sourcedid/id``."""
+"""The content of a hold, for the person who decides on it: persons by running number, groups by ``sourcedid/id``."""
 
 from datetime import datetime
 
@@ -15,18 +15,18 @@ from ims.records.vocabulary import RecordKind
 
 
 class HeldPerson(msgspec.Struct, frozen=True):
-    """A person who waits, by running number, and what is not taken away yet."""
+    """A person on hold, by running number, and what the person would lose."""
 
     person: int
     loses: Loss
 
 
 class Details(msgspec.Struct, frozen=True):
-    """A hold and all it keeps back.
+    """A hold and everything that it keeps back.
 
     Attributes:
-        groups: ``sourcedid/id`` of the groups that would be gone.
-        would_publish: of a first publication, how many records it would be.
+        groups: ``sourcedid/id`` of the groups that would be removed.
+        would_publish: for a first publication, how many records it would publish.
     """
 
     hold: Hold
@@ -36,17 +36,17 @@ class Details(msgspec.Struct, frozen=True):
 
 
 def read_hold(connection: Connection, hold_id: int, now: datetime) -> Details:
-    """A hold and all it keeps back; a first publication is worked out now.
+    """Return a hold and everything that it keeps back; a first publication is evaluated now.
 
     Raises:
-        InvalidSettingsError: there is none of this number, or it has ended.
+        InvalidSettingsError: there is no such hold, or it has ended.
     """
     with repeatable_read(connection):
-        return details(connection, find_hold(connection, hold_id), now)
+        return details_of(connection, find_hold(connection, hold_id), now)
 
 
-def details(connection: Connection, hold: Hold, now: datetime) -> Details:
-    """What a hold keeps back, as the caller's transaction sees it."""
+def details_of(connection: Connection, hold: Hold, now: datetime) -> Details:
+    """Return what a hold keeps back, as the caller's transaction sees it."""
     if hold.cause is Cause.INITIAL:
         found = preview(connection, read_target(connection, hold.target_id), now)
         return Details(msgspec.structs.replace(hold, digest=found.digest), [], [], found.totals)

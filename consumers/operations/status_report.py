@@ -1,4 +1,4 @@
-"""Where everything stands, for people and for scripts: partitions, targets, what is left out, what is in quarantine.
+"""The status report, for people and for scripts: partitions, targets, exclusions, holds and the quarantine.
 
 Persons and groups are named by their running numbers only.
 """
@@ -22,9 +22,9 @@ from ims.targets.importer_deadline import settings_warning
 
 
 class PartitionStatus(msgspec.Struct, frozen=True):
-    """How far a partition has been applied; ``heartbeat_at`` tells an idle one from one that is stuck.
+    """How far a partition has been applied; ``heartbeat_at`` distinguishes an idle partition from a stuck one.
 
-    ``next_offset`` is ``None`` while the offset is forgotten, until materialize begins the partition anew.
+    ``next_offset`` is ``None`` after a reset of the offsets, until materialize begins the partition again.
     ``leased_by`` is the session of the materialize that applies it, or ``None`` while none does.
     """
 
@@ -38,7 +38,7 @@ class PartitionStatus(msgspec.Struct, frozen=True):
 
 
 class Excluded(msgspec.Struct, frozen=True):
-    """A person or group that exists and is not exported, by its running number."""
+    """A person or group that exists and is not exported, by running number."""
 
     kind: Literal["person", "group"]
     id: int
@@ -46,8 +46,8 @@ class Excluded(msgspec.Struct, frozen=True):
     since: datetime
 
 
-class Remarked(msgspec.Struct, frozen=True):
-    """A person or group that is exported though something was not as it should be, by its running number."""
+class Warned(msgspec.Struct, frozen=True):
+    """A person or group that is exported with a warning, because something in its data is wrong, by running number."""
 
     kind: Literal["person", "group"]
     id: int
@@ -56,7 +56,7 @@ class Remarked(msgspec.Struct, frozen=True):
 
 
 class IdChange(msgspec.Struct, frozen=True):
-    """A person whose id in the feed has changed, by its running number, and the delta that told it."""
+    """A person whose id in the feed has changed, by running number, and the delta that published the change."""
 
     person: int
     seq: int
@@ -64,11 +64,14 @@ class IdChange(msgspec.Struct, frozen=True):
 
 
 class TargetStatus(msgspec.Struct, frozen=True):
-    """Where a target's feed stands.
+    """The status of a target and its feed.
 
-    ``published`` counts persons, groups and memberships told; ``holds`` is what waits for an approval; ``warning`` is
-    about settings that are unwise; ``halt_reason`` says why nothing is written to the feed, and what to do;
-    ``reconciliation`` is what the last proof has found, by check.
+    Attributes:
+        published: how many persons, groups and memberships have been published and not removed.
+        holds: the holds that wait for an approval.
+        warning: about settings that are valid but unwise.
+        halt_reason: why nothing is written to the feed, and what to do about it.
+        reconciliation: the findings of the last reconciliation, by check.
     """
 
     owner: int
@@ -80,7 +83,7 @@ class TargetStatus(msgspec.Struct, frozen=True):
     snapshot_at: datetime | None
     published: dict[str, int]
     excluded: list[Excluded]
-    warnings: list[Remarked]
+    warnings: list[Warned]
     id_changes: list[IdChange]
     holds: list[Hold]
     warning: str | None = None
@@ -89,7 +92,7 @@ class TargetStatus(msgspec.Struct, frozen=True):
 
 
 class StatusReport(msgspec.Struct, frozen=True):
-    """All of it. ``suppressions``: who is told to leave or suppressed, by running number."""
+    """The status of everything. ``suppressions`` are the emergency orders in force, by running number."""
 
     partitions: list[PartitionStatus]
     targets: list[TargetStatus]
@@ -98,7 +101,7 @@ class StatusReport(msgspec.Struct, frozen=True):
 
 
 def report(connection: Connection) -> StatusReport:
-    """Read where everything stands now."""
+    """Return the status of everything now."""
     partitions = connection.execute(
         "select topic, partition, next_offset, heartbeat_at, committed_at, open_owners from imsfeed.topic_partition"
         " order by topic, partition"
@@ -119,7 +122,7 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
     published = connection.execute(
         "select kind, count(*) from imsfeed.published where target_id = %s group by kind", (target.target_id,)
     ).fetchall()
-    taken = connection.execute(
+    latest_snapshot = connection.execute(
         "select max(created_at) from imsfeed.snapshot where target_id = %s", (target.target_id,)
     ).fetchone()
     excluded = connection.execute(
@@ -139,17 +142,19 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         owner=target.owner_id,
         name=target.settings.name,
         state=target.shown_state,
-        orgnr=target.orgnr,
-        head_seq=target.head_seq,
-        head_at=target.head_at,
-        snapshot_at=taken[0] if taken else None,
+        orgnr=target.position.orgnr,
+        head_seq=target.position.head_seq,
+        head_at=target.position.head_at,
+        snapshot_at=latest_snapshot[0] if latest_snapshot else None,
         published={kind.name.lower(): counts.get(kind, 0) for kind in RecordKind},
         excluded=[Excluded(_kind(kind), id_, reason, since) for kind, id_, reason, since in excluded],
-        warnings=[Remarked(_kind(kind), id_, warning, since) for kind, id_, warning, since in warnings],
+        warnings=[Warned(_kind(kind), id_, warning, since) for kind, id_, warning, since in warnings],
         id_changes=[IdChange(*row) for row in id_changes],
         holds=open_holds(connection, target.target_id),
         warning=settings_warning(target.settings),
-        halt_reason=None if target.halt_reason is None else text_of(target.halt_reason, target.settings.name),
+        halt_reason=None
+        if target.position.halt_reason is None
+        else text_of(target.position.halt_reason, target.settings.name),
         reconciliation=results_store.latest(connection, target.target_id),
     )
 

@@ -1,6 +1,7 @@
-"""What an importer must be sent next: ``evaluation`` is the core, the others are its uses.
+"""What an importer must be sent next: gathered, decided (:mod:`ims.publication`) and stored.
 
-``delta`` and ``urgent_delta`` publish changes, ``first_publication`` everything, ``plan`` shows what changed settings
-would do; ``delta_files`` makes the bytes, ``leave_now_expiry`` ends orders that the source agrees with. Imports
-:mod:`consumers.holds` and what lies below it.
+``view`` says what a publication may ask, ``postgres_view`` answers from the state database. ``gathering`` is the only
+place that asks, ``rounds`` puts gathering and deciding together. ``delta`` publishes and stores what has changed,
+``urgent_delta`` the persons who must leave immediately, ``first_publication`` publishes ``everything``, ``plan`` shows
+what changed settings would do. Imports :mod:`consumers.holds` and what lies below it.
 """

@@ -1,7 +1,7 @@
-"""What a target's next cut would tell, with the settings in force or with others, worked out and thrown away.
+"""What a target's next publication would be, with the settings in force or with others, worked out and thrown away.
 
-It reads one state of the database in a transaction that locks nothing, so that cuts go on meanwhile. Nothing of it is
-kept: what has been told, marks and settings stay as they are.
+It reads one state of the database in a transaction that locks nothing, so that publications go on meanwhile. Nothing of
+it is kept: what was published, pending changes and settings stay as they are.
 """
 
 from collections import Counter, defaultdict
@@ -11,22 +11,18 @@ from typing import Final, Literal
 
 import msgspec
 
-from consumers.database.sessions import Connection, reading
-from consumers.database.targets_table import TargetRow, valid_orgnr
-from consumers.facts import facts_reader
-from consumers.facts.facts_reader import Affected
-from consumers.publication.delta import connected, difference, roster_today
-from consumers.published import published_store
+from consumers.database.sessions import Connection, read_only
+from consumers.database.targets_table import State, TargetRow, read_target, state_of, valid_orgnr
+from consumers.publication.gathering import Gatherer
+from consumers.publication.postgres_view import PostgresView
 from ims.identifiers.national_id import without_national_ids
+from ims.publication.decision import decide, numbers_of
+from ims.publication.gathered import Format, Gathered, Subjects, Terms
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind, RecStatus
 from ims.rules.eligibility import Reason
-from ims.rules.roster import Roster
 from ims.targets.schedule import local_day
 from ims.targets.target_settings import TargetSettings
-
-_CHUNK: Final = 2_000
-"""Persons worked out at a time."""
 
 What = Literal["new", "changed", "gone"]
 Kind = Literal["person", "group", "membership"]
@@ -46,7 +42,7 @@ class Line(msgspec.Struct, frozen=True):
     """The records of one kind with which one thing happens.
 
     Attributes:
-        count: how many; of a changed role the old one is gone and the new one new, as in a delta.
+        count: how many; a changed role counts as one removed and one new, as in a delta.
         persons: running numbers of the persons they are about.
         groups: of groups, ``sourcedid/id``.
     """
@@ -59,7 +55,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Excluded(msgspec.Struct, frozen=True):
-    """How many would be left out for a reason, and how many of them the importer has been told of."""
+    """How many would be excluded for a reason, and how many of them are published."""
 
     kind: Literal["person", "group"]
     reason: Reason
@@ -68,15 +64,15 @@ class Excluded(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What would be told.
+    """What would be published.
 
     Attributes:
         state: of the target with these settings. Of one that is disabled all is worked out as if it were enabled;
-            one that would stand still (``stale``), or whose owner has no organisation number yet, is not worked out.
-        worked_out: false if nothing could be told with these settings, so that there was nothing to work out.
+            one that would be ``stale``, or whose owner has no organisation number yet, is not worked out.
+        worked_out: false if nothing could be published with these settings, so that there was nothing to work out.
         first: it was never published, and all this would be its first publication.
         arriving: a transaction of the source has arrived in part; the numbers are not final.
-        persons: how many were looked at.
+        persons: how many were compared.
         losing_last_membership: running numbers of those who are members of something now and of nothing then.
         changed_ids: running numbers of those whose ``sourcedid/id`` would be another.
         would_hold: what is taken away, or the first publication, would wait for an approval (:mod:`ims.holds.losses`),
@@ -85,7 +81,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     owner: int
     target: str
-    state: Literal["ok", "waiting", "stale", "disabled"]
+    state: State
     worked_out: bool
     first: bool
     arriving: bool
@@ -98,7 +94,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Found:
-    """What has been found so far; a record that was looked at with two parts counts once."""
+    """What has been found so far; a record that was compared with two parts counts once."""
 
     def __init__(self) -> None:
         self.changes: dict[tuple[RecordKind, RecStatus], set[RecordKey]] = defaultdict(set)
@@ -116,52 +112,44 @@ def plan(
     now: datetime,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Plan:
-    """Work out what the target's importer would be told with *settings*.
+    """Work out what the target's importer would be sent with *settings*.
 
     Args:
         settings: those in force, or changed ones (:func:`ims.targets.target_settings.changed`).
-        progress: is told how many persons of how many have been looked at.
+        progress: called with how many persons of how many have been compared.
 
     Raises:
         psycopg.Error: the state database is away.
     """
-    found, in_force = _Found(), target.settings
-    with reading(connection):
-        registered = connection.execute(
-            "select orgnr from imsfeed.owner where owner_id = %s", (target.owner_id,)
-        ).fetchone()
-        target = _with(target, settings, registered[0] if registered else None)
-        state, in_scope = target.state, 0
-        possible = target.orgnr is not None and target.owner_orgnr == target.orgnr
+    found, in_scope = _Found(), 0
+    with read_only(connection):
+        owner, position = read_target(connection, target.target_id).owner, target.position
+        first = position.head_seq is None
+        owner_orgnr = valid_orgnr(owner.registered, settings)
+        orgnr = owner_orgnr if first else position.orgnr
+        possible = orgnr is not None and owner_orgnr == orgnr
         if possible:
-            target = _enabled(target)
-            today = max(local_day(now, settings.zone), target.dated_through or date.min)
-            for affected, in_scope, of in _chunks(connection, target):
-                _work_out(connection, target, affected, today, found)
+            today = max(local_day(now, settings.zone), position.dated_through or date.min)
+            terms = Terms(msgspec.structs.replace(settings, enabled=True), orgnr or "", today)
+            gatherer = Gatherer(PostgresView(connection, target), terms)
+            before = Format(position.source, position.dialect)
+            for scope, in_scope, of in gatherer.chunks():
+                _note(gatherer.compare(scope, closed=True), terms, before, found)
                 progress(in_scope, of)
-            found.published.update(_published_groups(connection, target))
     return Plan(
         owner=target.owner_id,
         target=settings.name,
-        state=state,
+        state=state_of(settings, position, owner),
         worked_out=possible,
-        first=target.head_seq is None,
-        arriving=target.open,
+        first=first,
+        arriving=target.owner.open,
         persons=in_scope,
         changes=_lines(found),
         losing_last_membership=sorted(found.losing),
         changed_ids=sorted(found.changed_ids),
         excluded=_excluded(found),
-        would_hold=not settings.accept_initial
-        if target.head_seq is None
-        else settings != in_force and _takes_away(found),
+        would_hold=not settings.accept_initial if first else settings != target.settings and _takes_away(found),
     )
-
-
-def _would_wait(target: TargetRow, in_force: TargetSettings, found: _Found) -> bool:
-    if target.head_seq is None:
-        return not target.settings.accept_initial
-    return msgspec.structs.replace(in_force, enabled=True) != target.settings and _takes_away(found)
 
 
 def _takes_away(found: _Found) -> bool:
@@ -169,66 +157,34 @@ def _takes_away(found: _Found) -> bool:
     return gone or bool(found.losing or found.changed_ids)
 
 
-def _with(target: TargetRow, settings: TargetSettings, registered: str | None) -> TargetRow:
-    """The target as it would stand with *settings*."""
-    owner_orgnr = valid_orgnr(registered, settings)
-    orgnr = target.orgnr if target.head_seq is not None else owner_orgnr
-    return msgspec.structs.replace(target, settings=settings, owner_orgnr=owner_orgnr, orgnr=orgnr)
-
-
-def _enabled(target: TargetRow) -> TargetRow:
-    return msgspec.structs.replace(target, settings=msgspec.structs.replace(target.settings, enabled=True))
-
-
-def _chunks(connection: Connection, target: TargetRow) -> Iterator[tuple[Affected, int, int]]:
-    """All there is, a part at a time, and how many persons of how many that makes; who shares an id is never apart."""
-    everything = facts_reader.everything(connection, target)
-    persons = everything.persons
-    yield Affected([], everything.groups), 0, len(persons)
-    for start in range(0, len(persons), _CHUNK):
-        chunk = persons[start : start + _CHUNK]
-        yield Affected(facts_reader.with_same_id(connection, target, chunk), []), start + len(chunk), len(persons)
-
-
-def _work_out(connection: Connection, target: TargetRow, affected: Affected, today: date, found: _Found) -> None:
-    roster = _roster(connection, target, affected, today)
-    while (together := connected(connection, target, affected, roster)) is not None:
-        affected = facts_reader.affected(connection, target, together, None)
-        roster = _roster(connection, target, affected, today)
-    about = published_store.published(connection, target.target_id, affected.persons, affected.groups)
-    published, published_ids = about.texts, about.person_ids
-    delta = difference(target.settings, published, published_ids, roster)
-    before = {id_: person for person, id_ in published_ids.items()}
-    after = {id_: person for person, id_ in roster.person_ids.items()}
-    for change in delta.changes:
+def _note(gathered: Gathered, terms: Terms, before: Format, found: _Found) -> None:
+    """Work out one part, and note in *found* what is found."""
+    decision = decide(gathered, terms, before)
+    published = gathered.published
+    ids_before, ids_after = numbers_of(published.person_ids), numbers_of(gathered.roster.person_ids)
+    for change in decision.delta.changes:
         key = change.key
         found.changes[key.kind, change.recstatus].add(key)
-        whose = before if change.recstatus is RecStatus.GONE else after
+        whose = ids_before if change.recstatus is RecStatus.GONE else ids_after
         person = whose.get(key.member or key.id) if key.kind is not RecordKind.GROUP else None
         if person is not None:
             found.persons[key.kind, change.recstatus].add(person)
-    found.losing |= _members(published, before) - _members(roster.records, after)
-    found.changed_ids.update(p for p, id_ in roster.person_ids.items() if published_ids.get(p, id_) != id_)
-    found.excluded.update(roster.excluded)
-    found.published.update((RecordKind.PERSON, person) for person in published_ids)
+    found.losing |= _members(published.texts, ids_before) - _members(gathered.roster.records, ids_after)
+    found.changed_ids.update(decision.changed_ids)
+    found.excluded.update(decision.excluded)
+    found.published.update(_subjects(published.subjects))
 
 
-def _published_groups(connection: Connection, target: TargetRow) -> Iterator[tuple[RecordKind, int]]:
-    """The course groups that the importer has been told of."""
-    rows = connection.execute(
-        "select group_id from imsfeed.published where target_id = %s and kind = 2 and group_id is not null",
-        (target.target_id,),
-    ).fetchall()
-    return ((RecordKind.GROUP, id_) for (id_,) in rows)
-
-
-def _roster(connection: Connection, target: TargetRow, affected: Affected, today: date) -> Roster:
-    facts = facts_reader.read_facts(connection, target, affected.persons, affected.groups)
-    return roster_today(target, facts, affected, today)
+def _subjects(published: Subjects) -> Iterator[tuple[RecordKind, int]]:
+    """Yield the persons and course groups that are published."""
+    for key, (person, group) in published.items():
+        number = person if key.kind is RecordKind.PERSON else group
+        if key.kind is not RecordKind.MEMBERSHIP and number is not None:
+            yield key.kind, number
 
 
 def _members(keys: Iterable[RecordKey], persons: Mapping[str, int]) -> set[int]:
-    """The running numbers of those who are members of anything."""
+    """Return the running numbers of those who are members of anything."""
     return {persons[key.member] for key in keys if key.kind is RecordKind.MEMBERSHIP and key.member in persons}
 
 

@@ -1,19 +1,15 @@
-"""What a target's importer has been told, record by record, in the state database, and what is still to be told."""
+"""What has been published to a target, record by record, in the state database."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 from xml.sax.saxutils import unescape
 
-import msgspec
-
 from consumers.database.array_literals import array_literal
 from consumers.database.sessions import Connection
 from ims.feed.delta import Delta
+from ims.publication.gathered import Published, Scope, Subjects
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
-
-Subjects = Mapping[RecordKey, tuple[int | None, int | None]]
-"""The running numbers of the person and the group that a record is about."""
 
 _STREAM_ROWS: Final = 2_000
 _STORED_ROWS: Final = 10_000
@@ -21,41 +17,20 @@ _STORED_ROWS: Final = 10_000
 _KINDS: Final = {int(kind): kind for kind in RecordKind}
 
 
-class Published(msgspec.Struct, frozen=True):
-    """What was told about some persons and groups, by key.
+def published(connection: Connection, target_id: int, scope: Scope) -> Published:
+    """As :meth:`consumers.publication.view.View.published`.
 
-    Attributes:
-        texts: the fragments.
-        subjects: whom each is about.
-    """
-
-    texts: dict[RecordKey, str]
-    subjects: dict[RecordKey, tuple[int | None, int | None]]
-
-    @property
-    def person_ids(self) -> dict[int, str]:
-        """The ``sourcedid/id`` that the persons were told under, by running number."""
-        return {
-            person: key.id
-            for key, (person, _) in self.subjects.items()
-            if key.kind is RecordKind.PERSON and person is not None
-        }
-
-
-def published(connection: Connection, target_id: int, persons: Collection[int], groups: Collection[int]) -> Published:
-    """What was told about these persons (with their memberships) and groups, and about the owner and its schools.
-
-    Groups that stand for the owner and its schools belong to no course group; every cut compares them all.
+    Groups that stand for the owner and its schools belong to no course group; every publication compares them all.
     """
     # Each condition by itself: joined by "or", each row found would be compared with all persons one by one.
     rows = connection.execute(
         "select kind, id, member, xml, person_id, group_id from imsfeed.published"
-        " where target_id = %(target)s and person_id = any (%(persons)s)"
+        " where target_id = %(target)s and person_id = any (%(persons)s::bigint[])"
         " union all select kind, id, member, xml, person_id, group_id from imsfeed.published"
-        " where target_id = %(target)s and kind = 2 and group_id = any (%(groups)s)"
+        " where target_id = %(target)s and kind = 2 and group_id = any (%(groups)s::bigint[])"
         " union all select kind, id, member, xml, person_id, group_id from imsfeed.published"
         " where target_id = %(target)s and kind = 2 and group_id is null",
-        {"target": target_id, "persons": list(persons), "groups": list(groups)},
+        {"target": target_id, "persons": array_literal(scope.persons), "groups": array_literal(scope.groups)},
     ).fetchall()
     found = Published({}, {})
     for kind, id_, member, xml, person, group in rows:
@@ -64,80 +39,24 @@ def published(connection: Connection, target_id: int, persons: Collection[int], 
     return found
 
 
-def person_ids(connection: Connection, target_id: int, persons: Collection[int]) -> dict[int, str]:
-    """The ``sourcedid/id`` that these persons were told under, by running number."""
-    rows = connection.execute(
-        "select person_id, id from imsfeed.published where target_id = %s and kind = 1 and person_id = any (%s)",
-        (target_id, list(persons)),
-    ).fetchall()
-    return dict(rows)
-
-
-def subjects(
-    connection: Connection, target_id: int, keys: Collection[RecordKey]
-) -> dict[RecordKey, tuple[int | None, int | None]]:
-    """The running numbers of the person and the group that each of these was told about."""
-    kinds, ids, members = zip(*keys, strict=True)
-    rows = connection.execute(
-        "select kind, id, member, person_id, group_id from imsfeed.published"
-        " join unnest(%s::smallint[], %s::text[], %s::text[]) as k(kind, id, member) using (kind, id, member)"
-        " where target_id = %s",
-        ([int(kind) for kind in kinds], list(ids), list(members), target_id),
-    ).fetchall()
-    return {RecordKey(RecordKind(kind), id_, member): (person, group) for kind, id_, member, person, group in rows}
-
-
-def persons_called(connection: Connection, target_id: int, ids: Collection[str]) -> list[int]:
-    """Running numbers of the persons that were told with one of these as their ``sourcedid/id``."""
-    rows = connection.execute(
-        "select person_id from imsfeed.published where target_id = %s and kind = 1 and id = any (%s)",
-        (target_id, list(ids)),
-    ).fetchall()
-    return [person for (person,) in rows]
-
-
-def groups_called(connection: Connection, target_id: int, ids: Collection[str]) -> set[str]:
-    """Those of the ``sourcedid/id`` that groups were told with."""
-    rows = connection.execute(
-        "select id from imsfeed.published where target_id = %s and kind = 2 and id = any (%s)", (target_id, list(ids))
-    ).fetchall()
-    return {id_ for (id_,) in rows}
-
-
-def persons_once_called(connection: Connection, target_id: int, ids: Collection[str]) -> list[int]:
-    """Running numbers of the persons that were told with one of these as their old ``sourcedid/id``."""
-    rows = connection.execute(
-        "select person_id from imsfeed.published where target_id = %s and kind = 1"
-        " and xml like '%%sourcedidtype=\"Old\"%%'"
-        " and substring(xml from 'sourcedidtype=\"Old\".*?<id>([^<]*)</id>') = any (%s)",
-        (target_id, list(ids)),
-    ).fetchall()
-    return [person for (person,) in rows]
-
-
 def logins_elsewhere(
-    connection: Connection, target_id: int, gone: Collection[str], in_scope: Collection[str]
-) -> set[str]:
-    """The logins of some persons that others are told with too.
-
-    Args:
-        gone: ``sourcedid/id`` of the persons in question.
-        in_scope: of those who do not count as others.
-    """
+    connection: Connection, target_id: int, persons: Collection[str], in_scope: Collection[str]
+) -> frozenset[str]:
+    """As :meth:`consumers.publication.view.View.logins_elsewhere`."""
     rows = connection.execute(
-        "with told as (select distinct lower(substring(xml from '<userid[^>]*>([^<]*)</userid>')) as login"
-        " from imsfeed.published where target_id = %(target)s and kind = 1 and id = any (%(gone)s))"
-        " select told.login from told cross join lateral (select from imsfeed.published other"
+        "with leaving as (select distinct lower(substring(xml from '<userid[^>]*>([^<]*)</userid>')) as login"
+        " from imsfeed.published where target_id = %(target)s and kind = 1 and id = any (%(persons)s))"
+        " select leaving.login from leaving cross join lateral (select from imsfeed.published other"
         " where other.target_id = %(target)s and other.kind = 1"
-        " and lower(substring(other.xml from '<userid[^>]*>([^<]*)</userid>')) = told.login"
+        " and lower(substring(other.xml from '<userid[^>]*>([^<]*)</userid>')) = leaving.login"
         " and not other.id = any (%(in_scope)s) limit 1) elsewhere",
-        {"target": target_id, "gone": list(gone), "in_scope": list(in_scope)},
+        {"target": target_id, "persons": list(persons), "in_scope": list(in_scope)},
     ).fetchall()
-    return {unescape(login) for (login,) in rows}
+    return frozenset(unescape(login).casefold() for (login,) in rows)
 
 
 def streamed(connection: Connection, query: str, parameters: Mapping[str, Any]) -> Iterator[tuple[RecordKey, str]]:
-    """The fragments that *query* finds, as kind, id, member and xml; needs a transaction, holds little in memory."""
+    """Yield the fragments that *query* finds, as kind, id, member and xml; needs a transaction, holds few in memory."""
     with connection.cursor(name="imsfeed_fragments") as cursor:
         cursor.itersize = _STREAM_ROWS
         for kind, id_, member, xml in cursor.execute(query.encode(), parameters):
@@ -145,7 +64,7 @@ def streamed(connection: Connection, query: str, parameters: Mapping[str, Any]) 
 
 
 def record_delta(connection: Connection, target_id: int, delta: Delta, subjects: Subjects) -> None:
-    """Make ``published`` what the importer knows once it has taken in *delta*."""
+    """Store what the importer has once it has applied *delta*."""
     if delta.removals:
         kinds, ids, members = zip(*delta.removals, strict=True)
         connection.execute(
@@ -163,7 +82,7 @@ def store_fragments(
     fragments: Mapping[RecordKey, str],
     subjects: Subjects,
 ) -> None:
-    """Keep *fragments* as told, each with the running number of the person and the group it is about."""
+    """Store *fragments* as published, each with the running numbers of the person and the group it is about."""
     keys = list(fragments)
     for first in range(0, len(keys), _STORED_ROWS):
         _store(connection, target_id, keys[first : first + _STORED_ROWS], fragments, subjects)
@@ -193,8 +112,32 @@ def _store(
     )
 
 
+def store_moved(connection: Connection, target_id: int, moved: Subjects) -> None:
+    """Make the published records of these keys those of other persons and groups.
+
+    A national id may go from one running number to another, as when a person was registered twice. What is published of
+    it stays word for word, and no delta comes of it; but the next change of the new running number has to find it.
+    """
+    if not moved:
+        return
+    connection.execute(
+        "update imsfeed.published p set person_id = o.person_id, group_id = o.group_id"
+        " from unnest(%s::smallint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[])"
+        " as o(kind, id, member, person_id, group_id)"
+        " where p.target_id = %s and (p.kind, p.id, p.member) = (o.kind, o.id, o.member)",
+        (
+            [int(key.kind) for key in moved],
+            [key.id for key in moved],
+            [key.member for key in moved],
+            [person for person, _ in moved.values()],
+            [group for _, group in moved.values()],
+            target_id,
+        ),
+    )
+
+
 def pending_changes_count(connection: Connection) -> int:
-    """How many marks some enabled target has not been told yet."""
+    """Return how many pending changes are not published to some enabled target."""
     row = connection.execute(
         "select count(*) from imsfeed.pending_change m where exists (select from imsfeed.target t where t.owner_id ="
         " m.owner_id"
@@ -204,7 +147,10 @@ def pending_changes_count(connection: Connection) -> int:
 
 
 def delete_published_changes(connection: Connection) -> int:
-    """Remove the marks that every enabled target of their owner has passed; one that is enabled later looks at all."""
+    """Delete the pending changes that every enabled target of their owner has published, and return how many.
+
+    A target that is enabled later looks at everything.
+    """
     return connection.execute(
         "delete from imsfeed.pending_change m where not exists (select from imsfeed.target t where t.owner_id ="
         " m.owner_id"

@@ -1,4 +1,4 @@
-"""The deltas and snapshots of a feed in the state database: what was made, and whether it is a file yet."""
+"""The deltas and snapshots of a feed in the state database: which there are, and whether they are files yet."""
 
 from datetime import date, datetime
 from typing import Final
@@ -33,7 +33,7 @@ def add_delta(connection: Connection, target_id: int, entry: DeltaEntry, xml: by
 
 
 def unlinked_deltas(connection: Connection, target_id: int) -> list[tuple[int, str, bytes]]:
-    """Number, digest and bytes of the deltas that are recorded but not known to be in the feed, in order."""
+    """Return number, digest and bytes of the deltas that are recorded but not known to be in the feed, in order."""
     return connection.execute(
         "select seq, sha256, xml from imsfeed.delta where target_id = %s and linked_at is null order by seq",
         (target_id,),
@@ -41,14 +41,14 @@ def unlinked_deltas(connection: Connection, target_id: int) -> list[tuple[int, s
 
 
 def mark_linked(connection: Connection, target_id: int, seq: int, now: datetime) -> None:
-    """Remember that delta *seq* is in the feed."""
+    """Record that delta *seq* is in the feed."""
     connection.execute(
         "update imsfeed.delta set linked_at = %s where target_id = %s and seq = %s", (now, target_id, seq)
     )
 
 
 def deltas(connection: Connection, target_id: int) -> list[DeltaEntry]:
-    """The deltas in the feed, in order.
+    """Return the deltas in the feed, in order.
 
     Every manifest names them all: they come as one text, which costs a third of as many rows.
     """
@@ -84,12 +84,12 @@ def add_snapshot(connection: Connection, target_id: int, entry: SnapshotEntry, n
 
 
 def announced(connection: Connection, target_id: int, now: datetime) -> None:
-    """Remember that a manifest names the target's files: from now on they must be there."""
+    """Record that a manifest names the target's files: from now on they must be there."""
     connection.execute("update imsfeed.target set announced_at = %s where target_id = %s", (now, target_id))
 
 
 def exported(connection: Connection, target_id: int, seq: int) -> bool:
-    """Take the turn at the file at the fixed path, for what it shows at *seq*; in the transaction that replaces it.
+    """Record that the file at the fixed path shows *seq*; in the transaction that replaces it.
 
     Returns:
         Whether it may be replaced; not if it shows something newer already.
@@ -102,7 +102,7 @@ def exported(connection: Connection, target_id: int, seq: int) -> bool:
 
 
 def latest_snapshot(connection: Connection, target_id: int) -> tuple[SnapshotEntry, datetime] | None:
-    """The newest snapshot and when it was made."""
+    """Return the newest snapshot and when it was made."""
     row = connection.execute(
         "select seq, path, sha256, size, counts, local_date, created_at from imsfeed.snapshot"
         " where target_id = %s order by seq desc, created_at desc limit 1",
@@ -115,7 +115,7 @@ def latest_snapshot(connection: Connection, target_id: int) -> tuple[SnapshotEnt
 
 
 def scheduled_through(connection: Connection, target_id: int, day: date) -> None:
-    """Remember that the snapshot of *day*'s hour has been taken."""
+    """Record that the snapshot of *day*'s hour has been taken."""
     connection.execute(
         "update imsfeed.target set snapshot_through = greatest(snapshot_through, %s) where target_id = %s",
         (day, target_id),
@@ -123,7 +123,7 @@ def scheduled_through(connection: Connection, target_id: int, day: date) -> None
 
 
 def expire(connection: Connection, target_id: int, before: datetime) -> list[str]:
-    """Forget snapshots and deltas made before *before*.
+    """Delete the records of snapshots and deltas made before *before*.
 
     Never the newest snapshot, nor a delta newer than the oldest snapshot that is kept.
 
@@ -145,7 +145,7 @@ def expire(connection: Connection, target_id: int, before: datetime) -> list[str
 
 
 def known_files(connection: Connection, target_id: int) -> set[str]:
-    """Paths of all deltas and snapshots of the target that are recorded."""
+    """Return the paths of all deltas and snapshots of the target that are recorded."""
     paths = connection.execute("select path from imsfeed.snapshot where target_id = %s", (target_id,)).fetchall()
     numbers = connection.execute("select seq from imsfeed.delta where target_id = %s", (target_id,)).fetchall()
     return {path for (path,) in paths} | {delta_path(seq) for (seq,) in numbers}

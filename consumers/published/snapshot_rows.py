@@ -1,4 +1,4 @@
-"""All that a target's importer has been told, in the order of a snapshot, two thousand records at a time.
+"""All that was published to a target, in the order of a snapshot, two thousand records at a time.
 
 PostgreSQL puts the texts of a run together, and reads the next page while the one before is hashed and written. Each
 page begins after the last key of the one before: no cursor, no sort, and little memory at either end.
@@ -21,11 +21,11 @@ _Page = TypeVar("_Page")
 _RECORDS: Final = 2_000
 """Of a page; about half a megabyte."""
 _AHEAD: Final = 2
-"""Pages: with one alone PostgreSQL would wait until whoever works on the page before lets the thread ask for it."""
+"""Pages: with one alone PostgreSQL would wait until the page before is worked off and the thread may ask again."""
 
 
 def runs(connection: Connection, target_id: int) -> Iterator[Run]:
-    """The fragments told to the target; needs a transaction all of whose statements see the same."""
+    """Yield the fragments published to the target; needs a transaction all of whose statements see the same."""
     for page in _ahead(_pages(connection, target_id)):
         yield from page
 
@@ -48,7 +48,7 @@ def _page(cursor: Cursor[Any], target_id: int, kind: RecordKind, after: RecordKe
 
 
 def _ahead(pages: Iterator[_Page]) -> Iterator[_Page]:
-    """The pages, read while those before are worked on."""
+    """Yield the pages, read while those before are worked on."""
     with ThreadPoolExecutor(1, "published") as reader:
         coming = deque(reader.submit(next, pages, None) for _ in range(_AHEAD))
         while (page := coming.popleft().result()) is not None:

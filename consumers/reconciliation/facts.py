@@ -1,4 +1,4 @@
-"""The third check of a proof: the facts are the source's rows, read there independently of capture.
+"""The third check of a reconciliation: the facts are the source's rows, read there independently of capture.
 
 What is on its way must not be called wrong. The source's position is read with its rows; only when the state has passed
 that position are the two compared. By then it may have taken in later changes of the same rows: what differs is
@@ -38,7 +38,7 @@ class FactsComparison:
         source: to the source.
         topic: of the change events.
         partition: the owner's.
-        pause: waits so many seconds, and tells whether to stop.
+        pause: waits so many seconds, and returns whether to stop.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class FactsComparison:
         seen: set[int] = set()
         for rows in self._source.rows(table, owner_id, ids):
             with self._state.cursor() as cursor:
-                stored = fact_tables.stored(cursor, table, list(rows))
+                stored = fact_tables.read_rows(cursor, table, list(rows))
             for key, values in rows.items():
                 seen.add(key.id)
                 what = None if values is None else _difference(values, stored.get(key))

@@ -1,4 +1,4 @@
-"""The first check of a proof: the last snapshot is the one before and the deltas between, by the files themselves."""
+"""The first check of a reconciliation: the last snapshot is the one before and the deltas between, from files alone."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from consumers.reconciliation.results_store import Checked, done
 
 
 def check_files(connection: Connection, root: Path, target: TargetRow) -> Checked:
-    """Prove the last step of a target's feed.
+    """Verify the last step of a target's feed.
 
-    A file that is not what was recorded cannot be mended from here: it is not touched, and a person must look. Where
+    A file that is not what was recorded cannot be fixed from here: it is not touched, and a person must look. Where
     all files are whole and yet do not add up, ``broken_at`` names the snapshot.
     """
-    folder = root / (target.orgnr or "") / target.settings.name
+    folder = root / (target.position.orgnr or "") / target.settings.name
     while True:
         earlier, later = results_store.last_two_snapshots(connection, target.target_id)
         if later is None:

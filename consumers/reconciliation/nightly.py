@@ -1,4 +1,4 @@
-"""The nightly proof: after a target's scheduled snapshot, in a thread of its own; again while something differs."""
+"""The nightly reconciliation: after a target's scheduled snapshot, in its own thread; again while something differs."""
 
 import random
 import time
@@ -14,7 +14,7 @@ from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, read_target
 from consumers.reconciliation import results_store
 from consumers.reconciliation.facts import AGAIN_SECONDS
-from consumers.reconciliation.run import reconcile
+from consumers.reconciliation.run import Run, reconcile
 from ims.errors import ImsfeedError
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
@@ -25,19 +25,19 @@ from ims.source.mapping import SourceMapping
 log = get_logger(__name__)
 
 _AGAIN_AFTER: Final = timedelta(hours=1)
-"""Time to the next proof of a target when something differed or could not be looked at: does the repair hold?"""
+"""Time to the next reconciliation of a target when something differed or was not compared: does the repair hold?"""
 _SHOW_EVERY: Final = timedelta(seconds=30)
 
 
 class NightlyReconciliation:
-    """Proves whatever target is due.
+    """Reconciles each target that is due.
 
     Args:
         settings: with the source to compare with, if any.
         mapping: from the source's tables to ours.
         metrics: counts attempts, and shows what differs.
         executor: with one thread.
-        stop: ends a proof under way soon.
+        stop: soon ends a reconciliation that is running.
         again_seconds: time between two comparisons of what differs between facts and source.
     """
 
@@ -61,12 +61,12 @@ class NightlyReconciliation:
         self._shown: datetime | None = None
 
     def look(self, connection: Connection, targets: Iterable[TargetRow], now: datetime) -> None:
-        """Begin a proof of each target whose last scheduled snapshot is not proved yet, and show what they found."""
+        """Begin a reconciliation of each target whose last scheduled snapshot has had none, and show the results."""
         if self._shown is None or not timedelta(0) <= now - self._shown < _SHOW_EVERY:
             self._show(connection)
             self._shown = now
         due = [target for target in targets if self._is_due(target, now)]
-        random.shuffle(due)  # another process has them too: what it has proved meanwhile is passed over
+        random.shuffle(due)  # another process has them too: what it has reconciled meanwhile is passed over
         for target in due:
             self._begun[target.target_id] = now
             self._running[target.target_id] = self._executor.submit(self._reconcile, target, now)
@@ -80,8 +80,8 @@ class NightlyReconciliation:
     def _is_due(self, target: TargetRow, now: datetime) -> bool:
         if (
             target.state == "disabled"
-            or not target.has_snapshot
-            or target.reconciled_through == target.snapshot_through
+            or not target.position.has_snapshot
+            or target.position.reconciled_through == target.position.snapshot_through
         ):
             return False
         running = self._running.get(target.target_id)
@@ -98,25 +98,18 @@ class NightlyReconciliation:
         try:
             with sessions.connect(self._settings.state(), "reconciliation") as connection:
                 current = read_target(connection, target.target_id)
-                if current.reconciled_through == current.snapshot_through:
+                if current.position.reconciled_through == current.position.snapshot_through:
                     return
                 self._metrics.reconciliation_attempts.inc()
-                found = reconcile(
-                    connection,
-                    self._settings,
-                    self._mapping,
-                    target.target_id,
-                    now,
-                    pause=self._stop.wait,
-                    again_seconds=self._again_seconds,
-                )
+                run = Run(self._stop.wait, again_seconds=self._again_seconds)
+                found = reconcile(connection, self._settings, self._mapping, target.target_id, now, run)
         except (psycopg.Error, ImsfeedError, OSError) as error:
             # Tried again by and by; a driver's text may hold a row's content.
-            log.warning("proof failed", error=type(error).__name__, **names)
+            log.warning("reconciliation failed", error=type(error).__name__, **names)
             return
         for one in found:
-            tell = log.error if one.outcome == "differs" else log.info
-            tell(
+            write = log.error if one.outcome == "differs" else log.info
+            write(
                 "reconciliation",
                 check=one.check,
                 outcome=one.outcome,

@@ -17,13 +17,13 @@ SHOWN: Final = 20
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """What one check of a proof has found.
+    """What one check of a reconciliation has found.
 
     Attributes:
         outcome: ``unfinished`` if it could not be done now, ``skipped`` if it does not apply here.
         differences: how many; ``None`` unless it was done.
         details: some of them, or why it was not done: running numbers and paths, never a personal value.
-        repair: what was set going to mend it.
+        repair: what was begun to fix it.
         broken_at: path of the snapshot that is not the sum of the one before and the deltas.
     """
 
@@ -36,7 +36,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReconciliationStatus(msgspec.Struct, frozen=True):
-    """The last proof of a check, for people and for scripts."""
+    """The last result of a check, for people and for scripts."""
 
     check: Check
     reconciled_at: datetime
@@ -47,7 +47,7 @@ class ReconciliationStatus(msgspec.Struct, frozen=True):
 
 
 def done(check: Check, differences: Sequence[str], count: int | None = None) -> Checked:
-    """A check that was done and has found these; *count* of them, if not all are given."""
+    """Return a check that was done and has found these; *count* of them, if not all are given."""
     number = len(differences) if count is None else count
     return Checked(
         check=check,
@@ -58,14 +58,14 @@ def done(check: Check, differences: Sequence[str], count: int | None = None) -> 
 
 
 def not_done(check: Check, why: str, *, skipped: bool = False) -> Checked:
-    """A check that was not done."""
+    """Return a check that was not done."""
     return Checked(check=check, outcome="skipped" if skipped else "unfinished", details=(why,))
 
 
 def keep(connection: Connection, target_id: int, found: Sequence[Checked], through: date | None, now: datetime) -> None:
-    """Keep a proof; the snapshot of day *through* counts as proved if all was done and nothing differs.
+    """Store a reconciliation; the snapshot of day *through* is reconciled if all was done and nothing differs.
 
-    Old ones are forgotten, but for what began an epoch: the step to that snapshot is never proved again.
+    Old ones are deleted, but for those that began an epoch: the step to that snapshot is never verified again.
     """
     with connection.transaction(), connection.cursor() as cursor:
         for one in found:
@@ -86,17 +86,17 @@ def keep(connection: Connection, target_id: int, found: Sequence[Checked], throu
 
 
 def is_clean(found: Sequence[Checked]) -> bool:
-    """Whether everything that applies was looked at, and nothing differs."""
+    """Return whether everything that applies was compared, and nothing differs."""
     return all(one.outcome in {"ok", "skipped"} for one in found)
 
 
 def ask_for_repair(connection: Connection, target_id: int) -> None:
-    """Have the target's next cut compare everything anew: its delta is the repair."""
+    """Ask the target's next publication to compare everything again: its delta is the repair."""
     connection.execute("update imsfeed.target set repair = true where target_id = %s", (target_id,))
 
 
 def last_two_snapshots(connection: Connection, target_id: int) -> tuple[SnapshotEntry | None, SnapshotEntry | None]:
-    """The snapshot before the newest and the newest; the first is ``None`` where the step between began a new epoch."""
+    """Return the newest snapshot and the one before, which is ``None`` where the step between began a new epoch."""
     rows = connection.execute(
         "select seq, path, sha256, size, counts, local_date, exists (select from imsfeed.reconciliation p"
         " where p.target_id = s.target_id and p.checked = 'files' and p.broken_at = s.path)"
@@ -113,7 +113,7 @@ def last_two_snapshots(connection: Connection, target_id: int) -> tuple[Snapshot
 
 
 def latest(connection: Connection, target_id: int) -> list[ReconciliationStatus]:
-    """The last proof of each check of a target."""
+    """Return the last result of each check of a target."""
     rows = connection.execute(
         "select distinct on (checked) checked, reconciled_at, outcome, differences, details, repair from"
         " imsfeed.reconciliation"
@@ -124,7 +124,7 @@ def latest(connection: Connection, target_id: int) -> list[ReconciliationStatus]
 
 
 def differing(connection: Connection) -> dict[Check, int]:
-    """Differences that the last proofs of the enabled targets have found, by check."""
+    """Return how many differences the last reconciliations of the enabled targets have found, by check."""
     rows = connection.execute(
         "select checked, sum(differences) from (select distinct on (target_id, checked) target_id, checked, differences"
         " from imsfeed.reconciliation join imsfeed.target t using (target_id)"
@@ -136,7 +136,7 @@ def differing(connection: Connection) -> dict[Check, int]:
 
 
 def oldest_success(connection: Connection) -> datetime | None:
-    """When each enabled target was last proved to be in order, the oldest of all; its first snapshot counts as one."""
+    """Return the oldest of the times at which each enabled target was last in order; a first snapshot counts as one."""
     row = connection.execute(_OLDEST_SUCCESS.encode()).fetchone()
     return row[0] if row else None
 

@@ -1,23 +1,23 @@
-"""The second check of a proof: what the importer has been told is what the rules make of the facts, worked out anew.
+"""The second check of a reconciliation: what was published is what the rules make of the facts, worked out again.
 
-In one read-only view of the state database and off the target's lock, so that no leaver waits for it. What is not told
-yet is left out: whom marks bear on that the target has not passed.
+In one read-only view of the state database and off the target's lock, so that no leaver waits for it. Persons and
+groups about which something is not published yet, because changes are pending or it waits for an approval, are not
+compared.
 """
 
-from collections.abc import Callable, Collection, Iterator
-from datetime import date
+from collections.abc import Callable
 
 from consumers.database.sessions import Connection, repeatable_read
-from consumers.database.targets_table import TargetRow, read_target
-from consumers.facts import facts_reader
-from consumers.facts.facts_reader import Affected, unsettled
-from consumers.holds import holds_store
-from consumers.publication.delta import difference, logins_taken, roster_today
-from consumers.published import published_store
+from consumers.database.targets_table import read_target
+from consumers.facts.facts_reader import pending_changes
+from consumers.facts.pending_changes import settled
+from consumers.publication.gathering import Gatherer
+from consumers.publication.postgres_view import PostgresView
 from consumers.reconciliation.results_store import Checked, done, not_done
+from ims.publication.decision import decide
+from ims.publication.gathered import Format, Gathered, Scope, Terms
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
-from ims.rules.roster import Roster
 
 
 def check_rules(
@@ -25,7 +25,7 @@ def check_rules(
     target_id: int,
     proceed: Callable[[], bool] = lambda: True,
 ) -> Checked:
-    """Compare what is told with the rules, the whole owner, some thousand persons at a time.
+    """Compare what was published with the rules, the whole owner, some thousand persons at a time.
 
     Args:
         connection: to the state database, in autocommit mode.
@@ -35,26 +35,34 @@ def check_rules(
     with repeatable_read(connection):
         connection.execute("set transaction read only")
         target = read_target(connection, target_id)
-        pending = unsettled(connection, target)
-        if target.state != "ok" or not target.has_snapshot:
+        position, outstanding = target.position, target.outstanding
+        pending = settled(
+            pending_changes(connection, target.owner_id, position.changes_through), 0, after=position.changes_through
+        )
+        if target.state != "ok" or not position.has_snapshot:
             return not_done("rules", f"the target is {target.state}", skipped=True)
-        if target.open or target.recompute or target.repair or pending.everything or target.dated_through is None:
-            return not_done("rules", "a change of the whole owner or of the settings is not told yet")
-        beside = facts_reader.affected(connection, target, pending, None) if pending else Affected([], [])
-        # About these something waits for approval: they are told what they were.
-        waiting = holds_store.waiting(connection, target_id)
-        persons = set(beside.persons) | waiting.persons.keys()
-        groups = set(beside.groups)
+        unfinished = target.owner.open or outstanding.recompute or outstanding.repair or pending.everything
+        if unfinished or position.dated_through is None:
+            return not_done("rules", "a change of the whole owner or of the settings is not published yet")
+        view = PostgresView(connection, target)
+        terms = Terms(target.settings, position.orgnr or "", position.dated_through)
+        gatherer, before = Gatherer(view, terms), Format(position.source, position.dialect)
+        aside = gatherer.affected(pending, None) if pending else Scope([], [])
+        waiting = view.held(aside).waiting
+        persons, groups = {*aside.persons, *waiting.persons}, set(aside.groups)
         found: set[tuple[int, int | str]] = set()
-        for chunk in facts_reader.chunks(connection, target):
+        for chunk, _, _ in gatherer.chunks():
             if not proceed():
                 return not_done("rules", "interrupted")
-            part = Affected(
-                [p for p in chunk.persons if p not in persons], [g for g in chunk.groups if g not in groups]
-            )
+            part = Scope([p for p in chunk.persons if p not in persons], [g for g in chunk.groups if g not in groups])
+            gathered = gatherer.compare(part, closed=False)
+            delta = decide(gathered, terms, before).delta
+            keys = {change.key for change in delta.changes} - {
+                RecordKey(RecordKind.GROUP, id_) for id_ in waiting.groups
+            }
             found |= {
                 (int(kind), about)
-                for kind, about in _different(connection, target, part, target.dated_through, waiting.groups.keys())
+                for kind, about in (_about(key, gathered) for key in keys)
                 if not (kind is RecordKind.PERSON and about in persons)
                 and not (kind is RecordKind.GROUP and about in groups)
             }
@@ -62,34 +70,9 @@ def check_rules(
     return done("rules", words)
 
 
-def _different(
-    connection: Connection, target: TargetRow, part: Affected, today: date, waiting: Collection[str]
-) -> Iterator[tuple[RecordKind, int | str]]:
-    """The persons, groups, and groups of schools or the owner about which a cut would tell something now.
-
-    Args:
-        waiting: ``sourcedid/id`` of the groups whose removal waits for approval.
-    """
-    facts = facts_reader.read_facts(connection, target, part.persons, part.groups)
-    roster = roster_today(target, facts, part, today)
-    about = published_store.published(connection, target.target_id, part.persons, part.groups)
-    published, published_ids = about.texts, about.person_ids
-    delta = difference(
-        target.settings, published, published_ids, roster, logins_taken(connection, target, published, roster)
-    )
-    keys = {change.key for change in delta.changes}
-    keys -= {RecordKey(RecordKind.GROUP, id_) for id_ in waiting}
-    if not keys:
-        return
-    subjects = published_store.subjects(connection, target.target_id, keys)
-    for key in keys:
-        yield _about(key, roster, subjects)
-
-
-def _about(
-    key: RecordKey, roster: Roster, published: dict[RecordKey, tuple[int | None, int | None]]
-) -> tuple[RecordKind, int | str]:
-    person, group = roster.subjects.get(key) or published.get(key) or (None, None)
+def _about(key: RecordKey, gathered: Gathered) -> tuple[RecordKind, int | str]:
+    """Return the person, or the group, about which a publication would send something now."""
+    person, group = gathered.roster.subjects.get(key) or gathered.published.subjects[key]
     if person is not None:
         return RecordKind.PERSON, person
     # A person's sourcedid may be a national id; a group's is none.

@@ -1,8 +1,8 @@
-"""The proof of one target: its files, what it has been told, and the facts; and what is set going where they differ.
+"""The reconciliation of one target: its files, what was published, and the facts; and what is begun where they differ.
 
-What was told wrongly is told right by the next cut, as any change is; facts that are not the source's come anew with a
-resync, in order; and where two snapshots and the deltas between do not go together, a new epoch makes every importer
-take the snapshot. A file that was changed in place is left to a person.
+What was published wrongly is corrected by the next publication, as any change is; facts that are not the source's come
+again with a resync, in order; and where two snapshots and the deltas between do not go together, a new epoch makes
+every importer take the snapshot. A file that was changed in place is left to a person.
 """
 
 from collections.abc import Callable
@@ -25,8 +25,22 @@ from ims.runtime.settings import Settings
 from ims.source.mapping import SourceMapping
 
 _NO_SOURCE: Final = "RECONCILE_SOURCE_DSN is not set"
-_NEXT_PUBLICATION: Final = "the next cut compares everything anew"
+_NEXT_PUBLICATION: Final = "the next publication compares everything again"
 _NEW_EPOCH: Final = "a new epoch: every importer takes the snapshot again"
+
+
+class Run(msgspec.Struct, frozen=True):
+    """How a reconciliation goes.
+
+    Attributes:
+        pause: waits so many seconds, and returns whether to stop.
+        begun: called with each check when it begins.
+        again_seconds: time between two comparisons of what differs between facts and source.
+    """
+
+    pause: Callable[[float], bool]
+    begun: Callable[[Check], None] = lambda _check: None
+    again_seconds: float = AGAIN_SECONDS
 
 
 def reconcile(
@@ -35,37 +49,31 @@ def reconcile(
     mapping: SourceMapping,
     target_id: int,
     now: datetime,
-    *,
-    pause: Callable[[float], bool],
-    begun: Callable[[Check], None] = lambda _check: None,
-    again_seconds: float = AGAIN_SECONDS,
+    run: Run,
 ) -> list[Checked]:
-    """Prove a target, set repairs going, and keep what was found.
+    """Reconcile a target, begin repairs, and store what was found.
 
     Args:
         connection: to the state database, in autocommit mode.
-        pause: waits so many seconds, and tells whether to stop.
-        begun: told each check when it begins.
-        again_seconds: time between two comparisons of what differs between facts and source.
 
     Raises:
         psycopg.Error: the state database is away; nothing is kept.
     """
     target = read_target(connection, target_id)
-    begun("files")
+    run.begun("files")
     files = check_files(connection, settings.feed_directory, target)
-    begun("rules")
-    rules = check_rules(connection, target_id, lambda: not pause(0))
-    begun("source")
-    source = _source(connection, settings, mapping, target, pause, again_seconds)
+    run.begun("rules")
+    rules = check_rules(connection, target_id, lambda: not run.pause(0))
+    run.begun("source")
+    source = _source(connection, settings, mapping, target, run)
     if rules.outcome == "differs":
         results_store.ask_for_repair(connection, target_id)
         rules = msgspec.structs.replace(rules, repair=_NEXT_PUBLICATION)
     if files.broken_at is not None:
-        begin_epoch(connection, settings.feed_directory, target_id, now, "the nightly proof")
+        begin_epoch(connection, settings.feed_directory, target_id, now, "the nightly reconciliation")
         files = msgspec.structs.replace(files, repair=_NEW_EPOCH)
     found = [files, rules, source]
-    results_store.keep(connection, target_id, found, target.snapshot_through, now)
+    results_store.keep(connection, target_id, found, target.position.snapshot_through, now)
     return found
 
 
@@ -74,8 +82,7 @@ def _source(
     settings: Settings,
     mapping: SourceMapping,
     target: TargetRow,
-    pause: Callable[[float], bool],
-    again_seconds: float,
+    run: Run,
 ) -> Checked:
     dsn = settings.reconcile_source_dsn
     if dsn is None:
@@ -84,8 +91,8 @@ def _source(
     try:
         with source_reader.connect(dsn.get_secret_value()) as session:
             source = SourceReader(session, settings.source_schema, settings.source_publication, mapping)
-            reconciliation = FactsComparison(connection, source, settings.kafka_topic, partition, pause)
-            found = reconciliation.check(target.owner_id, again_seconds=again_seconds)
+            reconciliation = FactsComparison(connection, source, settings.kafka_topic, partition, run.pause)
+            found = reconciliation.check(target.owner_id, again_seconds=run.again_seconds)
             if found.outcome != "differs":
                 return found
             asked = source.ask_for_resync(target.owner_id)

@@ -1,7 +1,7 @@
-"""The one doorway to the source on this side: rows as they are there now, read only, for the proof alone.
+"""The only adapter to the source on this side: its rows as they are now, read only, for the reconciliation alone.
 
-Capture is not asked, nor is its code used: what it may have got wrong, the proof must be able to see. Values are read
-as the text that PostgreSQL prints, which is what a change event is made of too.
+Capture is not asked, nor is its code used: the reconciliation must be able to see what capture got wrong. Values are
+read as the text that PostgreSQL prints, which is what a change event is made of too.
 """
 
 from collections.abc import Collection, Iterator
@@ -35,7 +35,7 @@ class SourceReader:
     Args:
         connection: in autocommit mode, from :func:`connect`.
         schema: of the source's tables.
-        publication: tells which columns are captured at all; without it all are taken to be.
+        publication: says which columns are captured at all; without it all are.
         mapping: from the source's tables and columns to ours.
     """
 
@@ -47,7 +47,7 @@ class SourceReader:
 
     @contextmanager
     def view(self) -> Iterator[int]:
-        """One read-only view of the source.
+        """Yield a read-only view of the source.
 
         Yields:
             A position in its write-ahead log before which every commit that the view shows begins.
@@ -61,7 +61,7 @@ class SourceReader:
     def rows(
         self, table: Table, owner_id: int, ids: Collection[int] | None = None
     ) -> Iterator[dict[FactKey, Row | None]]:
-        """The owner's rows of a table as facts, a part at a time; needs a :meth:`view`.
+        """Yield the owner's rows of a table as facts, a part at a time; needs a :meth:`view`.
 
         Args:
             ids: only these.
@@ -80,7 +80,7 @@ class SourceReader:
                 )
 
     def ask_for_resync(self, owner_id: int) -> bool:
-        """Ask capture to read an owner's rows anew, if this session may; once until that is done.
+        """Ask capture to read an owner's rows again, if this session may; once until that is done.
 
         Returns:
             Whether it is asked for now.
@@ -92,7 +92,8 @@ class SourceReader:
         if allowed != (True,):
             return False
         self._connection.execute(
-            "insert into imsfeed.resync (owner_id, requested_at, requested_by) select %(owner)s, now(), 'reconciliation'"
+            "insert into imsfeed.resync (owner_id, requested_at, requested_by) select %(owner)s, now(),"
+            " 'reconciliation'"
             " where not exists (select from imsfeed.resync r where r.owner_id = %(owner)s"
             " and to_jsonb(r) ->> 'done_at' is null)",
             {"owner": owner_id},
@@ -100,7 +101,7 @@ class SourceReader:
         return True
 
     def _columns(self, table: Table) -> set[str]:
-        """The columns of the source's table that are captured."""
+        """Return the columns of the source's table that are captured."""
         name = self._mapping.source_table(table)
         published = self._connection.execute(
             "select attnames::text[] from pg_publication_tables where (pubname, schemaname, tablename) = (%s, %s, %s)",

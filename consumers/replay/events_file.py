@@ -31,7 +31,7 @@ class MessageLine(msgspec.Struct, frozen=True):
 
 
 class SettingsLine(msgspec.Struct, frozen=True):
-    """Some keys of a target's settings are set anew; ``target`` is its name, or OWNER/NAME."""
+    """Some keys of a target's settings are changed; ``target`` is its name, or OWNER/NAME."""
 
     number: int
     at: datetime
@@ -112,22 +112,22 @@ def _line(number: int, line: _Line) -> Line:
 
 
 def message_line(at: datetime, value: bytes, partition: int = 0) -> bytes:
-    """The line of a change event, *value* being its JSON."""
+    """Return the line of a change event, *value* being its JSON."""
     return _encoded(_Line(at.astimezone(UTC), partition, value=msgspec.Raw(value)))
 
 
 def raw_line(at: datetime, text: str, partition: int = 0) -> bytes:
-    """The line of a message that is no JSON."""
+    """Return the line of a message that is no JSON."""
     return _encoded(_Line(at.astimezone(UTC), partition, raw=text))
 
 
 def settings_line(at: datetime, target: str, changes: dict[str, Any]) -> bytes:
-    """The line of changed settings."""
+    """Return the line of changed settings."""
     return _encoded(_Line(at.astimezone(UTC), settings=_Settings(target, changes)))
 
 
 def tick_line(at: datetime) -> bytes:
-    """The line of a tick."""
+    """Return the line of a tick."""
     return _encoded(_Line(at.astimezone(UTC)))
 
 

@@ -1,7 +1,7 @@
 """The topic as a file of events for a replay, without personal data.
 
-Each partition stays in its own order; between partitions the source's commit times decide. Whatever life would put into
-quarantine is in the file as something that is put aside for the same reason, and holds nothing of the original.
+Each partition stays in its own order; between partitions the source's commit times decide. What materialize would
+quarantine is in the file as a message that is quarantined for the same reason, and has nothing of the original.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """The time of messages before the first that says when it was committed."""
 _POLL_SECONDS: Final = 0.5
 _EMPTY_POLLS: Final = 120
-"""So many polls in a row without a message, and the broker is taken for gone."""
+"""After so many polls in a row without a message the broker counts as unreachable."""
 _NO_TIME: Final = 10**18
 
 _BROKEN: Final[Mapping[str, bytes]] = {
@@ -43,25 +43,25 @@ class Topic(Protocol):
     """What is needed of :class:`consumers.materialize.kafka_source.KafkaSource`."""
 
     def partitions(self) -> set[int]:
-        """As there."""
+        """As in the class named above."""
 
     def first_offset(self, partition: int) -> int:
-        """As there."""
+        """As in the class named above."""
 
     def assign(self, offsets: dict[int, int]) -> None:
-        """As there."""
+        """As in the class named above."""
 
     def poll(self, seconds: float) -> dict[int, list[Message]]:
-        """As there."""
+        """As in the class named above."""
 
     def position(self, partition: int) -> int:
-        """As there."""
+        """As in the class named above."""
 
     def lag(self, offsets: dict[int, int]) -> dict[int, int]:
-        """As there."""
+        """As in the class named above."""
 
     def close(self) -> None:
-        """As there."""
+        """As in the class named above."""
 
 
 class Span(NamedTuple):
@@ -77,13 +77,13 @@ def export(
     from_offsets: Mapping[int, int],
     progress: Callable[[int], Callable[[], None]],
 ) -> Iterator[bytes]:
-    """The lines of the file, up to what the topic holds now.
+    """Yield the lines of the file, up to what the topic holds now.
 
     Args:
         exporter: makes the lines.
         open_topic: opens a consumer of its own for each partition, so that none is read further than the others.
         from_offsets: by partition, where to begin; the others from the first offset there is.
-        progress: told how many messages there are, gives back what is called at each.
+        progress: called with the number of messages; returns what is called at each.
 
     Raises:
         InvalidSettingsError: the topic does not exist, or has no such partition.
@@ -143,10 +143,10 @@ class Exporter:
         self._owner = owner
 
     def lines(self, partition: int, messages: Iterable[Message]) -> Iterator[tuple[datetime, int, int, bytes]]:
-        """Time, partition, offset and line of each of a partition's *messages* that is in the file, in order.
+        """Yield time, partition, offset and line of each of a partition's *messages* that is in the file, in order.
 
-        Should the last event of a transaction be left out, the one before it becomes the last: whatever has begun in a
-        partition ends with the next event that ends a transaction there, as in life.
+        If the last event of a transaction is not in the file, the one before it becomes the last: a transaction that
+        has begun in a partition ends with the next event that ends one there, as in production.
         """
         at = _BEGINNING
         waiting: _Entry | None = None
@@ -165,7 +165,7 @@ class Exporter:
             yield waiting.at, partition, waiting.offset, waiting.line(partition)
 
     def _read(self, message: Message) -> tuple[Change | None, Envelope | bytes | None]:
-        """The change, and what the file has for it; nothing, if it says nothing about this owner's rows."""
+        """Return the change, and what the file has for it; nothing, if it says nothing about this owner's rows."""
         try:
             change = decode(message.value, default_epoch=self._default_epoch)
         except BadMessageError as error:
@@ -194,7 +194,7 @@ class _Entry(NamedTuple):
     content: Envelope | bytes
 
     def end(self) -> None:
-        """What comes after it in its transaction is not in the file."""
+        """Make it the last of its transaction: what comes after it there is not in the file."""
         if isinstance(self.content, Envelope) and self.content.transaction is not None:
             self.content.transaction.last = True
 
@@ -206,7 +206,7 @@ class _Entry(NamedTuple):
 
 
 def _envelope(change: Change, table: str, row: Row) -> Envelope:
-    """The change as an envelope that holds nothing but *row* and where it stands."""
+    """Return the change as an envelope that holds nothing but *row* and its position."""
     position = change.position
     return Envelope(
         before=row if change.op == "d" else None,

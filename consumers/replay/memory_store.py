@@ -27,7 +27,7 @@ class _Stored(msgspec.Struct, frozen=True):
 
 
 class MemoryFacts:
-    """What :class:`~consumers.materialize.facts_store.FactsStore` keeps, but for marks and quarantined messages."""
+    """What :class:`~consumers.materialize.facts_store.FactsStore` keeps, but for pending changes and the quarantine."""
 
     def __init__(self) -> None:
         self._progress: dict[int, Progress] = {}
@@ -82,15 +82,15 @@ class MemoryFacts:
         self._quarantined += len(list(refused))
 
     def quarantine_size(self) -> int:
-        """How many messages were put aside."""
+        """Return how many messages were quarantined."""
         return self._quarantined
 
     def open_owners(self) -> frozenset[int]:
-        """Owners of which a source transaction has arrived in part."""
+        """Return the owners of which a source transaction has arrived in part."""
         return frozenset().union(*(progress.open_owners for progress in self._progress.values()))
 
     def rows(self, table: Table) -> dict[FactKey, dict[str, Any]]:
-        """The table's rows of all owners."""
+        """Return the table's rows of all owners."""
         return {
             FactKey(owner_id, id_): stored.values
             for (of, owner_id), rows in self._rows.items()
@@ -99,12 +99,12 @@ class MemoryFacts:
         }
 
     def stored(self, table: Table, key: FactKey) -> dict[str, Any] | None:
-        """One row's values."""
+        """Return one row's values."""
         row = self._rows[table, key.owner_id].get(key.id)
         return None if row is None else row.values
 
     def facts(self, owner_id: int) -> Facts:
-        """All facts of an owner."""
+        """Return all facts of an owner."""
         return Facts(
             owner=self._read(Owner, Table.OWNER, owner_id).get(owner_id),
             schools=self._read(School, Table.SCHOOL, owner_id),
@@ -115,7 +115,7 @@ class MemoryFacts:
         )
 
     def orgnr(self, owner_id: int) -> str | None:
-        """The owner's organisation number as registered, or ``None``."""
+        """Return the owner's organisation number as registered, or ``None``."""
         stored = self._rows[Table.OWNER, owner_id].get(owner_id)
         return None if stored is None else stored.values["orgnr"]
 

@@ -1,7 +1,7 @@
-"""Rows without personal data: nobody in them can be told, and the rules decide as they did.
+"""Rows without personal data: no person in them can be recognised, and the rules decide as they did.
 
-docs/events-file.md says what is kept and what is replaced, and by what. A column that is listed here as neither is left
-out, and a value that cannot be what its column is becomes another one that cannot.
+docs/events-file.md says what is kept and what is replaced, and by what. A column that is listed here as neither is
+dropped, and a value that cannot be what its column is becomes another one that cannot.
 """
 
 import re
@@ -31,7 +31,7 @@ KEPT: Final[Mapping[Table, frozenset[str]]] = {
         *("starts_on", "ends_on", "status"),
     }),
 }
-"""Columns whose values stay, but for numbers in a text that may be somebody's national id."""
+"""Columns whose values stay, but for numbers in a text that may be a person's national id."""
 
 _IMPOSSIBLE: Final = "\0"
 """No column can have it: no number, no date, no truth value, and no text in PostgreSQL."""
@@ -62,11 +62,11 @@ class Pseudonyms:
         }
 
     def replaced(self, table: Table) -> set[str]:
-        """The columns of *table* whose values are replaced."""
+        """Return the columns of *table* whose values are replaced."""
         return {name for of, name in self._replacing if of is table}
 
     def row(self, table: Table, row: Row) -> Row:
-        """The row, by our column names, without personal data."""
+        """Return the row, by our column names, without personal data."""
         columns = KEPT[table] | self.replaced(table)
         return {name: self._value(table, name, value) for name, value in row.items() if name in columns}
 
@@ -96,7 +96,7 @@ class Pseudonyms:
         return self._numbered("user{}" + domain, text.lower())
 
     def _numbered(self, pattern: str, text: str) -> str:
-        """The pattern with the text's number; a blank text stays, since rules ask whether there is one."""
+        """Return the pattern with the text's number; a blank text stays, since rules ask whether there is one."""
         cleaned = clean_text(text)
         if not cleaned:
             return text

@@ -1,11 +1,12 @@
-"""A replay: a file of change events in, the feeds that life would have made of it out, without Kafka or PostgreSQL.
+"""A replay: a file of change events in, the feeds that they lead to out, without Kafka or PostgreSQL.
 
-The rules and the writers are those of life; what differs is the clock, which follows the file. It goes from one moment
-to the next at which something is due: an owner's changes have settled, a target's midnight, its snapshot's hour.
+The rules and the writers are those of production; what differs is the clock, which follows the file. It goes from one
+moment to the next at which something is due: an owner's changes have settled, a target's midnight, its snapshot's hour.
 Nothing asks the real time, so the same file always gives the same bytes.
 
-Changes of one owner whose times lie within the settling time of each other are one cut, at most five settling times
-long, as in life (:mod:`consumers.facts.pending_changes`); a source transaction that has arrived in part is never cut.
+Changes of one owner whose times lie within the settling time of each other are published together, at most five
+settling times later, as in production (:mod:`consumers.facts.pending_changes`); a source transaction that has arrived
+in part is never published.
 """
 
 from collections import Counter
@@ -17,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from consumers.database.targets_table import named
+from consumers.database.targets_table import OwnerState, named, valid_orgnr
 from consumers.facts.pending_changes import LONGEST_WAIT
 from consumers.materialize.batch import Message, Outcome, Refused, read_batch
 from consumers.materialize.facts_store import changed_keys
@@ -31,7 +32,7 @@ from ims.targets.schedule import next_midnight, next_snapshot
 from ims.targets.target_settings import TargetSettings, changed
 
 SETTLE: Final = timedelta(seconds=0.2)
-"""How long a change rests before it is told; the default of ``SETTLE_SECONDS``."""
+"""How long a change has to settle before it is published; the default of ``SETTLE_SECONDS``."""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -40,7 +41,7 @@ class Result(msgspec.Struct, frozen=True):
     Attributes:
         messages: how many messages were read.
         duplicates: of those, how many had been applied already by their position in the source.
-        refused: how many life would have put into quarantine, by reason.
+        refused: how many would be quarantined in production, by reason.
     """
 
     messages: int
@@ -50,7 +51,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class _Unsettled(msgspec.Struct, frozen=True):
-    """An owner's changes that rest: the time of the first one, and when they are told."""
+    """An owner's changes that have not settled: the time of the first one, and when they are published."""
 
     first: datetime
     due: datetime
@@ -63,7 +64,7 @@ class Replay:
         targets: the settings with which the replay starts.
         root: an empty feed directory.
         name: of the file of events, for errors.
-        holds: what would wait for an approval in life waits here, for ever; without, nothing does.
+        holds: what would wait for an approval in production waits here for ever; without holds nothing waits.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class Replay:
         self._changed({*finished, *(key.owner_id for _, key in outcome.rows)}, line.at)
 
     def _note_changes(self, outcome: Outcome) -> None:
-        """Keep whom the rows bear on; what they say now is not applied yet."""
+        """Note whom the rows bear on, before they are applied."""
         for (table, key), row in outcome.rows.items():
             changes = list(changed_keys(table, key, row, None if row.loading else self._facts.stored(table, key)))
             for feed in self._of(key.owner_id):
@@ -147,7 +148,7 @@ class Replay:
         self._refused.update(one.reason for one in refused)
         for (_, key), row in outcome.rows.items():
             for feed in self._of(key.owner_id):
-                feed.hear(row.committed_at)
+                feed.changes.committed(row.committed_at)
 
     def _set(self, line: SettingsLine) -> None:
         try:
@@ -155,21 +156,21 @@ class Replay:
             settings = changed(row.settings, line.set)
         except InvalidSettingsError as error:
             raise EventsFileError(self._name, line.number, str(error)) from None
-        self._feeds[row.target_id - 1].change(settings=settings)
+        self._feeds[row.target_id - 1].target.set(settings)
         self._changed({row.owner_id}, line.at)
 
     def _of(self, owner_id: int) -> list[ReplayedFeed]:
-        return [feed for feed in self._feeds if feed.row.owner_id == owner_id]
+        return [feed for feed in self._feeds if feed.target.settings.owner == owner_id]
 
     def _changed(self, owners: Iterable[int], at: datetime) -> None:
-        """Something of these owners has changed just now."""
+        """Let the changes of these owners settle from *at* on."""
         for owner_id in owners:
             known = self._unsettled.get(owner_id)
             first = at if known is None else known.first
             self._unsettled[owner_id] = _Unsettled(first, min(at + SETTLE, first + LONGEST_WAIT * SETTLE))
 
     def _end_load(self) -> None:
-        """The leading rows of a load are in: publish what they make, as of the last of them."""
+        """Publish what the leading rows of a load make, as of the last of them."""
         if self._loading and self._now is not None:
             self._unsettled.clear()
             for feed in self._feeds:
@@ -195,11 +196,11 @@ class Replay:
         self._now = to
 
     def _next_moment(self, now: datetime, to: datetime, settled_before: datetime) -> datetime | None:
-        """The next moment up to *to*, if there is one; of changes that settle, only those *settled_before*."""
+        """Return the next moment up to *to*, if there is one; of changes that settle, only those *settled_before*."""
         moments = [rest.due for rest in self._unsettled.values() if rest.due < settled_before]
         for feed in self._feeds:
             if feed.published:
-                settings = feed.row.settings
+                settings = feed.target.settings
                 moments += [next_midnight(now, settings.zone)]
                 moments += [next_snapshot(now, settings.snapshot_hour, settings.zone)]
         moment = min(moments, default=None)
@@ -210,18 +211,19 @@ class Replay:
         open_owners = self._facts.open_owners()
         facts_of = cache(self._facts.facts)
         for feed in self._feeds:
-            feed.owner_has(self._facts.orgnr(feed.row.owner_id))
-            feed.change(open=feed.row.owner_id in open_owners)
+            owner_id = feed.target.settings.owner
+            feed.owner = OwnerState(self._facts.orgnr(owner_id), owner_id in open_owners)
             self._step_one(feed, facts_of, now)
 
     def _step_one(self, feed: ReplayedFeed, facts_of: Callable[[int], Facts], now: datetime) -> None:
-        owner_id, state = feed.row.owner_id, feed.row.state
-        ready = not feed.row.open and (feed.asked or feed.is_new_day(now))
+        owner_id, state = feed.target.settings.owner, feed.row.state
+        ready = not feed.owner.open and (feed.asked or feed.is_new_day(now))
         if ready and owner_id in self._unsettled:
-            return  # a move may be half made; its other half, or its rest, comes in a moment
-        if state == "waiting" and ready and feed.row.owner_orgnr is not None:
+            return  # a move may be half made; its other half comes in a moment
+        has_orgnr = valid_orgnr(feed.owner.registered, feed.target.settings) is not None
+        if state == "waiting" and ready and has_orgnr:
             feed.publish_first(facts_of(owner_id), now)
         elif state == "ok":
             if ready:
-                feed.publication(facts_of(owner_id), now)
+                feed.publish(facts_of(owner_id), now)
             feed.snapshot_if_due(now)

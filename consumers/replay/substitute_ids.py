@@ -1,6 +1,6 @@
-"""A national id that is nobody's in the place of each real one: as valid, as invalid, and in the same way.
+"""A national id that no person has in the place of each real one: as valid, as invalid, and in the same way.
 
-What comes out is chosen by a key. Nobody who has not the key, which is not stored, finds the original; the same
+A key chooses the number. Without the key, which is not stored, the original cannot be found; the same
 original always gives the same number, and two originals never the same one.
 
 >>> ids = SubstituteIds(b"key")
@@ -38,7 +38,7 @@ class SubstituteIds:
         self._taken: set[str] = set()
 
     def instead_of(self, registered: str) -> str:
-        """The synthetic number for a registered one, in its shortest form.
+        """Return the synthetic number for a registered one, in its shortest form.
 
         A fødselsnummer or D-number becomes one with 80 added to the month, a DUF number one of the year 2099. A wrong
         control digit stays wrong, a day that does not exist becomes day 0, an implausible year of a DUF number the year
@@ -64,7 +64,7 @@ class SubstituteIds:
 
 
 def _like_eleven(number: str, chance: int) -> str | None:
-    """``None`` if a control digit would be 10; such a number is not issued."""
+    """Return the number with its control digits, or ``None`` if one would be 10; such a number is not issued."""
     shift = d_number.DAY_SHIFT if number[0] in "4567" else 0
     day = shift
     if birth_number.is_day(int(number[:2]) - shift, number, allow_test_numbers=True):

@@ -1,4 +1,4 @@
-"""What several commands take from the person who types them: who it is, and settings as KEY=VALUE."""
+"""Arguments that several commands share: the operator's name, and settings as KEY=VALUE."""
 
 import getpass
 import os
@@ -11,7 +11,7 @@ from ims.errors import InvalidSettingsError
 
 
 def caller() -> str:
-    """Who runs the command, for an audit; in a container a user may have a number and no name."""
+    """Return the name of the user who runs the command, for an audit; their number if they have no name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -19,10 +19,10 @@ def caller() -> str:
 
 
 def assignments(texts: Iterable[str]) -> dict[str, Any]:
-    """Settings given as KEY=VALUE; a value is read as JSON, and is a text where it is none.
+    """Return settings given as KEY=VALUE; a value that is not valid JSON is a text.
 
     Raises:
-        InvalidSettingsError: one has no equals sign.
+        InvalidSettingsError: a text has no equals sign.
 
     >>> assignments(["enabled=true", "scope=grunnskole", "excluded_groups=[1, 2]"])
     {'enabled': True, 'scope': 'grunnskole', 'excluded_groups': [1, 2]}

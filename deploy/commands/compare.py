@@ -1,4 +1,4 @@
-"""`imsfeed compare`: what would change for an importer that has read another exporter's file until now."""
+"""`imsfeed compare`: shows what would change for an importer that has been reading another exporter's file."""
 
 import csv as csv_module
 import shlex
@@ -15,63 +15,68 @@ from rich.table import Table
 from consumers.database import sessions, targets_table
 from consumers.database.targets_table import TargetRow
 from consumers.facts import facts_reader
+from deploy.commands.exit_codes import DIFFERENCES, exits
 from deploy.commands.private_file import private
 from ims.runtime.settings import read_settings
 from ims.source.facts import Facts
-from ims.switchover.comparison import KINDS, Comparison, What, compare
+from ims.switchover.comparison import KINDS, Comparison, DifferenceType, compare
 from ims.switchover.comparison_rows import Row, reasons, row_of, summary
 from ims.switchover.existing_file import read_old_file
 from ims.switchover.group_templates import likely_templates
-from ims.switchover.matching import OldRoster, collect, recognise
-from ims.switchover.settings_search import Step, candidates, matching_settings, tally
+from ims.switchover.matching import OldRoster, collect, match_records
+from ims.switchover.settings_search import Step, candidates, search_settings, tally
 from ims.targets.schedule import local_day
 from ims.targets.target_settings import TargetSettings
 
-CHANGES = 3
-"""Exit code: the importer would see a change."""
-
 _LARGE = 4 * 1024 * 1024
-"""Bytes of a file that takes long enough for a progress bar."""
+"""Size in bytes from which reading a file takes long enough for a progress bar."""
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add this command to *app*."""
-    app.command(name="compare")(compare_)
+    more = f", {DIFFERENCES} if the importer would see a change"
+    app.command(name="compare", epilog=exits(more=more))(compare_)
 
 
 def compare_(
     old: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A full file as the importer reads it now.")],
     target: Annotated[str, typer.Argument(help="The target's name, or OWNER/NAME.")],
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write every difference here; no national ids.")] = None,
-    try_: Annotated[bool, typer.Option("--try/--no-try", help="Look for settings that make the two agree.")] = True,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Write every difference to this file; no national ids.")
+    ] = None,
+    search: Annotated[
+        bool,
+        typer.Option("--search-settings/--no-search-settings", help="Look for settings that remove the differences."),
+    ] = True,
 ) -> None:
-    """Say what would change for an importer on its first day with us, compared with the file it reads now.
+    """Show what would change for an importer on the day it switches over from the file that it reads now.
 
-    The target need not be enabled. Exits with 0 if the importer would see no change, with 3 if it would.
+    The target need not be enabled.
 
     Example: [bold]imsfeed compare Eksport.xml lms --csv changes.csv[/bold]
     """
     file = _read(old)
     facts, row = _facts(target)
     settings = row.settings
-    orgnr, today = row.orgnr or row.owner_orgnr or "", local_day(datetime.now(UTC), settings.zone)
+    orgnr = row.position.orgnr or targets_table.valid_orgnr(row.owner.registered, settings) or ""
+    today = local_day(datetime.now(UTC), settings.zone)
     templates = list(dict.fromkeys((settings.group_id, *likely_templates(file, facts))))
-    recognised = recognise(file, facts, templates)
+    matches = match_records(file, facts, templates)
 
     def compared(tried: TargetSettings) -> Comparison:
-        return compare(file, recognised, facts, tried, orgnr=orgnr, today=today)
+        return compare(file, matches, facts, tried, orgnr=orgnr, today=today)
 
     found = compared(settings)
     _print(found, settings)
     if csv is not None:
         _write(csv, [row_of(difference, facts) for difference in found.differences])
-    if found.differences and try_:
+    if found.differences and search:
         values = candidates(file, facts, found, settings, templates)
-        with Console(stderr=True).status("trying settings"):
-            steps = matching_settings(settings, values, lambda tried: tally(compared(tried)))
+        with Console(stderr=True).status("searching settings"):
+            steps = search_settings(settings, values, lambda tried: tally(compared(tried)))
         _print_steps(steps, target)
     if found.differences:
-        raise typer.Exit(CHANGES)
+        raise typer.Exit(DIFFERENCES)
 
 
 def _read(path: Path) -> OldRoster:
@@ -85,43 +90,43 @@ def _read(path: Path) -> OldRoster:
 
 
 def _facts(target: str) -> tuple[Facts, TargetRow]:
-    """All facts of the target's owner, in memory: everybody is compared with everybody."""
+    """Return all facts of the target's owner, in memory: any person may have to be matched with any other."""
     with sessions.connect(read_settings().state(), "compare") as connection, sessions.repeatable_read(connection):
         row = targets_table.find_target(connection, target)
         everything = facts_reader.everything(connection, row)
-        return facts_reader.read_facts(connection, row, everything.persons, everything.groups), row
+        return facts_reader.read_facts(connection, row.owner_id, everything.persons, everything.groups), row
 
 
 def _print(found: Comparison, settings: TargetSettings) -> None:
     console = Console()
     counts = summary(found)
-    shown = [what for what in What if any(counts[kind][what] for kind in KINDS)]
-    table = Table("", "In the file", "Here", *(what.value.replace("_", " ") for what in shown))
+    shown = [what for what in DifferenceType if any(counts[kind][what] for kind in KINDS)]
+    table = Table("", "In the file", "In imsfeed", *(what.value.replace("_", " ") for what in shown))
     for kind in KINDS:
         sides = (str(side.get(kind, "")) for side in (found.old, found.new))
         table.add_row(kind, *sides, *(str(counts[kind][what] or "") for what in shown))
     console.print(table)
     missing = reasons(found)
     if missing:
-        why = Table("Missing", "Reason", "Count")
+        reasons_table = Table("Missing", "Reason", "Count")
         for (kind, reason), count in sorted(missing.items()):
-            why.add_row(kind, reason, str(count))
-        console.print(why)
+            reasons_table.add_row(kind, reason, str(count))
+        console.print(reasons_table)
     if not settings.enabled:
-        typer.echo("The target is not enabled; compared as if it were.")
+        typer.echo("The target is not enabled; it was compared as if it were.")
     typer.echo(f"{len(found.differences)} differences")
 
 
 def _print_steps(steps: list[Step], target: str) -> None:
     if not steps:
-        typer.echo("No other setting that was tried makes the differences fewer.")
+        typer.echo("No setting that was tried leaves fewer differences.")
     for step in steps:
         argument = shlex.quote(f"{step.key}={_value(step.value)}")
         typer.echo(f"imsfeed targets set {target} {argument}  # {step.before} -> {step.after} differences")
 
 
-def _value(value: Any) -> str:  # noqa: ANN401 - of whatever type the key has
-    """A value as `imsfeed targets set` takes it."""
+def _value(value: Any) -> str:  # noqa: ANN401 - of the key's own type
+    """Return a value in the form in which `imsfeed targets set` takes it."""
     text = msgspec.json.encode(value).decode()
     if isinstance(value, str):
         try:
@@ -140,5 +145,5 @@ def _write(path: Path, rows: list[Row]) -> None:
 
 
 def _cell(value: str) -> str:
-    # A spreadsheet takes a cell that begins so for a formula (CWE-1236).
+    # A spreadsheet would evaluate such a cell as a formula (CWE-1236).
     return f"'{value}" if value.startswith(("=", "+", "-", "@")) else value

@@ -1,4 +1,4 @@
-"""`imsfeed status`, `snapshot` and `verify`: look at the feeds, and make one whole now."""
+"""`imsfeed status`, `snapshot` and `verify`: show the feeds' state, write a snapshot, and verify the files."""
 
 import os
 from collections import Counter
@@ -17,10 +17,11 @@ from consumers.compact.process import UMASK
 from consumers.database import sessions
 from consumers.database.targets_table import find_target
 from consumers.feed.feed_directory import verify_folder
-from consumers.feed.feed_permissions import refuse_wide_feed
+from consumers.feed.feed_permissions import check_permissions
 from consumers.feed.manifests import write_manifest
 from consumers.feed.snapshots import take_snapshot
 from consumers.operations.status_report import StatusReport, TargetStatus, report
+from deploy.commands.exit_codes import exits
 from ims.errors import FeedError
 from ims.feed.manifest import MANIFEST
 from ims.feed.verification import Verification
@@ -32,16 +33,17 @@ _SHOWN = 20
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to *app*."""
-    for command in (status, snapshot, verify):
-        app.command()(command)
+    app.command(epilog=exits())(status)
+    app.command(epilog=exits())(snapshot)
+    app.command(epilog=exits("a feed has a problem"))(verify)
 
 
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="Everything, for scripts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, for scripts.")] = False,
 ) -> None:
-    """Show where partitions and targets stand, who is left out and why, and what is in quarantine.
+    """Show the state of targets and partitions, how many records are excluded and why, and what is in quarantine.
 
-    Example: [bold]imsfeed status --json | jq .targets[].left_out[/bold]
+    Example: [bold]imsfeed status --json | jq .targets[].excluded[/bold]
     """
     with sessions.connect(read_settings().state(), "status") as connection:
         found = report(connection)
@@ -53,49 +55,45 @@ def status(
 
 def snapshot(
     target: Annotated[str, typer.Argument(help="The target's name, or OWNER/NAME.")],
-    now: Annotated[bool, typer.Option("--now", help="Do not wait for the scheduled hour.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Do not wait for the scheduled hour; required.")] = False,
 ) -> None:
-    """Write a target's full snapshot out of turn, for an importer that has lost its place.
+    """Write a full snapshot of a target now, for an importer that needs a fresh start.
 
     Example: [bold]imsfeed snapshot --now lms[/bold]
     """
     if not now:
-        raise typer.BadParameter("snapshots come at their hour by themselves; say --now for one out of turn")
+        raise typer.BadParameter("compact writes snapshots at their scheduled hour; use --now for one in between")
     settings = read_settings()
     os.umask(UMASK)
-    refuse_wide_feed(settings.feed_directory)
+    check_permissions(settings.feed_directory)
     moment = datetime.now(UTC)
     with sessions.connect(settings.state(), "snapshot") as connection:
         row = find_target(connection, target)
         entry = take_snapshot(connection, settings.feed_directory, row.target_id, moment)
         write_manifest(connection, settings.feed_directory, row.target_id, moment)
-    typer.echo(settings.feed_directory / (row.orgnr or "") / row.settings.name / entry.path)
+    typer.echo(settings.feed_directory / (row.position.orgnr or "") / row.settings.name / entry.path)
 
 
 def verify(
     directory: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A feed directory, or a part of it.")],
 ) -> None:
-    """Verify that feeds are in order: digests, chain, schema, and snapshot + deltas = next snapshot.
-
-    Exits with 1 if anything is wrong.
+    """Verify feeds from their files alone: digests, chain, schema, and snapshot + deltas = next snapshot.
 
     Example: [bold]imsfeed verify .imsfeed-demo/feed[/bold]
     """
     folders = sorted(path.parent for path in directory.rglob(MANIFEST))
     if not folders:
         raise FeedError(f"there is no {MANIFEST} in {directory} or below")
-    wrong = 0
+    problems = 0
     for folder in folders:
         verification = _verified(folder)
-        wrong += len(verification.problems)
-        typer.echo(
-            f"{folder}: {verification.snapshots} snapshots, {verification.deltas} deltas, {verification.records}"
-            f" records"
-        )
+        problems += len(verification.problems)
+        counts = f"{verification.snapshots} snapshots, {verification.deltas} deltas, {verification.records} records"
+        typer.echo(f"{folder}: {counts}")
         for problem in verification.problems:
             typer.echo(f"  {problem}")
-    if wrong:
-        raise FeedError(f"{wrong} problems found")
+    if problems:
+        raise FeedError(f"{problems} problems found")
 
 
 def _verified(folder: Path) -> Verification:
@@ -112,17 +110,14 @@ def _print(found: StatusReport) -> None:
     _print_exceptions(console, found.targets)
     partitions = Table("Topic", "Partition", "Next offset", "Heartbeat", "Applied by")
     for partition in found.partitions:
-        offset = "forgotten" if partition.next_offset is None else partition.next_offset
-        lessee = partition.leased_by or "nobody"
-        cells = (partition.partition, offset, _moment(partition.heartbeat_at), lessee)
+        offset = "reset" if partition.next_offset is None else partition.next_offset
+        cells = (partition.partition, offset, _moment(partition.heartbeat_at), partition.leased_by or "no process")
         partitions.add_row(partition.topic, *map(str, cells))
     console.print(partitions)
     kinds = Counter(one.kind for one in found.suppressions)
-    console.print(f"Suppressed: {kinds['suppressed']}; told to leave ahead of the source: {kinds['leave_now']}")
+    console.print(f"Suppressed: {kinds['suppressed']}; removed ahead of the source: {kinds['leave_now']}")
     waiting = [message for message in found.quarantine if message.resolved_at is None]
-    console.print(
-        f"In quarantine: {len(waiting)}, and {len(found.quarantine) - len(waiting)} whose row was written since"
-    )
+    console.print(f"In quarantine: {len(waiting)}, and {len(found.quarantine) - len(waiting)} resolved")
     for message in waiting[:_SHOWN]:
         place = f"{message.topic}[{message.partition}]@{message.offset}"
         console.print(f"  {message.number}: {place} {message.reason}: {message.detail}")
@@ -138,29 +133,27 @@ def _print_targets(console: Console, found: Sequence[TargetStatus]) -> None:
     console.print(targets)
     for target in found:
         if target.halt_reason:
-            console.print(f"{_name(target)} stands still: {target.halt_reason}")
+            console.print(f"{_name(target)} is halted: {target.halt_reason}")
         for hold in target.holds:
-            who = "" if hold.cause is Cause.INITIAL else f": {hold.persons} persons, {hold.groups} groups"
+            size = "" if hold.cause is Cause.INITIAL else f": {hold.persons} persons, {hold.groups} groups"
             since = _moment(hold.began_at)
-            console.print(f"{_name(target)} hold {hold.hold_id} {hold.state}: {hold.cause}, since {since}{who}")
+            console.print(f"{_name(target)} hold {hold.hold_id} {hold.state}: {hold.cause}, since {since}{size}")
         if target.warning:
             console.print(f"Warning: {target.warning}")
-        for verification in target.reconciliation:
-            count = "" if verification.differences is None else f" ({verification.differences})"
-            console.print(
-                f"Proof of {_name(target)}, {verification.check}: {verification.outcome}{count},"
-                f" {_moment(verification.reconciled_at)}"
-            )
+        for result in target.reconciliation:
+            count = "" if result.differences is None else f" ({result.differences})"
+            at = _moment(result.reconciled_at)
+            console.print(f"Reconciliation of {_name(target)}, {result.check}: {result.outcome}{count}, {at}")
 
 
 def _print_exceptions(console: Console, found: Sequence[TargetStatus]) -> None:
-    """Who is left out, who is exported with a remark, whose id has changed: counted; --json lists them."""
-    exceptions = Table("Target", "", "What", "Count")
+    """Print counts of the excluded, of those exported with a warning, and of changed ids; --json lists them."""
+    exceptions = Table("Target", "", "Reason or warning", "Count")
     for target in found:
         excluded = Counter((one.kind, one.reason) for one in target.excluded)
         warnings = Counter((one.kind, one.warning) for one in target.warnings)
         for (kind, reason), count in sorted(excluded.items()):
-            exceptions.add_row(_name(target), f"{kind} left out", reason, str(count))
+            exceptions.add_row(_name(target), f"{kind} excluded", reason, str(count))
         for (kind, warning), count in sorted(warnings.items()):
             exceptions.add_row(_name(target), f"{kind} exported", warning, str(count))
         if target.id_changes:

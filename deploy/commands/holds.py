@@ -1,4 +1,4 @@
-"""`imsfeed holds`: what waits for an approval before an importer is told that it is gone."""
+"""`imsfeed holds`: shows the removals and first publications that wait for an approval, and decides on them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,28 +18,33 @@ from consumers.operations import approvals, holds_report
 from consumers.operations.approvals import SHORTEST_DIGEST
 from consumers.operations.holds_report import Details, HeldPerson
 from deploy.commands.arguments import caller
+from deploy.commands.exit_codes import exits
 from ims.runtime.settings import read_settings
 
 Number = Annotated[int, typer.Argument(metavar="HOLD", help="The hold's number, as `holds list` shows it.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
-Name = Annotated[str | None, typer.Option("--name", help="Who decides, for the audit; else the user's name.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Everything, for scripts.")]
+Reason = Annotated[str, typer.Option("--reason", help="The reason, for the audit.")]
+Name = Annotated[
+    str | None, typer.Option("--name", help="Who decides, for the audit; the logged-in user unless given.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print everything as JSON, for scripts.")]
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to *app*."""
     group = typer.Typer(
-        help="Show and decide what waits for an approval: removals that are too many, or that nobody decided on.",
+        help="Show what waits for an approval, and approve or reject it: first publications, and removals that are too "
+        "many at a time or that no case worker decided on.",
         no_args_is_help=True,
     )
-    group.command(name="list")(list_)
-    for command in (show, approve, reject):
-        group.command()(command)
+    group.command(name="list", epilog=exits())(list_)
+    group.command(epilog=exits())(show)
+    group.command(epilog=exits("the hold has changed"))(approve)
+    group.command(epilog=exits())(reject)
     app.add_typer(group, name="holds")
 
 
 def list_(as_json: AsJson = False) -> None:
-    """List what waits, the oldest first.
+    """List the open holds, the oldest first.
 
     Example: [bold]imsfeed holds list[/bold]
     """
@@ -52,11 +57,13 @@ def list_(as_json: AsJson = False) -> None:
     for hold in found:
         counts = (str(hold.persons), str(hold.groups))
         table.add_row(str(hold.hold_id), hold.target, hold.cause, hold.state, _since(hold), *counts, _short(hold))
-    Console().print(table if found else "Nothing waits.")
+    Console().print(table if found else "No hold is open.")
 
 
 def show(hold: Number, as_json: AsJson = False) -> None:
-    """Show everybody a hold keeps back, by running number, and what they would lose; a first publication is counted.
+    """Show each person in a hold, by running number, and what the person would lose.
+
+    For a first publication, which has too many persons to list, their number is shown.
 
     Example: [bold]imsfeed holds show 3[/bold]
     """
@@ -76,26 +83,26 @@ def approve(
     reason: Reason,
     name: Name = None,
 ) -> None:
-    """Let what a hold keeps back be told now, if it is still exactly what was looked at.
+    """Approve a hold, so that the next delta publishes what it contains.
 
-    Exits with 1 if it is not: then look again.
+    If the hold no longer contains exactly what was reviewed, it is not approved: show it again.
 
     Example: [bold]imsfeed holds approve 3 --digest 09af97b18353 --reason "term is over"[/bold]
     """
     with _state() as connection:
         moment = datetime.now(UTC)
         approved = approvals.approve(connection, hold, digest.lower(), name or caller(), reason, moment)
-    typer.echo(f"approved hold {hold}: {_counted(approved)}; the next cut tells it")
+    typer.echo(f"approved hold {hold}: {_counted(approved)}; the next delta publishes it")
 
 
 def reject(hold: Number, reason: Reason, name: Name = None) -> None:
-    """Leave what a hold keeps back as it is until the source changes, and send no more reminders.
+    """Reject a hold: the importer keeps what it has until the source changes, and no more reminders are sent.
 
-    Example: [bold]imsfeed holds reject 3 --reason "wrong import, being mended"[/bold]
+    Example: [bold]imsfeed holds reject 3 --reason "wrong import, will be corrected"[/bold]
     """
     with _state() as connection:
         rejected = approvals.reject(connection, hold, name or caller(), reason, datetime.now(UTC))
-    typer.echo(f"rejected hold {hold}: {_counted(rejected)}; it stays as it was told until the source changes")
+    typer.echo(f"rejected hold {hold}: {_counted(rejected)}; the importer keeps these until the source changes")
 
 
 @contextmanager
@@ -107,26 +114,26 @@ def _state() -> Iterator[Connection]:
 def _print(found: Details) -> None:
     console, hold = Console(), found.hold
     console.print(f"Hold {hold.hold_id} of {hold.target}: {hold.cause}, {hold.state}, since {_since(hold)}")
-    console.print(f"It keeps back: {_counted(found)}")
+    console.print(f"It contains: {_counted(found)}")
     console.print(f"Digest: {hold.digest}", soft_wrap=True)
     if found.persons:
         table = Table("Person", "Loses")
         for held in found.persons:
-            table.add_row(str(held.person), _loses(held))
+            table.add_row(str(held.person), _loss(held))
         console.print(table)
     for id_ in found.groups:
-        console.print(f"group {id_}: gone")
+        console.print(f"group {id_}: removed")
 
 
-def _loses(held: HeldPerson) -> str:
+def _loss(held: HeldPerson) -> str:
     loses = held.loses
-    said = [
-        *(["everything: no longer told"] if loses.gone else []),
+    parts = [
+        *(["everything: removed from the feed"] if loses.gone else []),
         *(["the last membership"] if loses.last and not loses.gone else []),
         *([f"membership in {', '.join(loses.groups)}"] if loses.groups else []),
-        *(["the id they were told under"] if loses.id_changed else []),
+        *(["the id under which the person was published"] if loses.id_changed else []),
     ]
-    return "; ".join(said) or "nothing; waits for another person's id"
+    return "; ".join(parts) or "nothing; waits for another person's id"
 
 
 def _counted(found: Details) -> str:
@@ -134,11 +141,11 @@ def _counted(found: Details) -> str:
         totals = found.would_publish
         return f"a first publication of {totals.person} persons, {totals.group} groups, {totals.membership} memberships"
     memberships = sum(len(held.loses.groups) for held in found.persons)
-    gone = sum(held.loses.gone for held in found.persons)
+    removed = sum(held.loses.gone for held in found.persons)
     changed = sum(held.loses.id_changed for held in found.persons)
     return (
-        f"{len(found.persons)} persons ({gone} gone, {changed} with another id), {memberships} memberships,"
-        f" {len(found.groups)} groups gone"
+        f"{len(found.persons)} persons ({removed} removed, {changed} with another id), {memberships} memberships,"
+        f" {len(found.groups)} groups removed"
     )
 
 

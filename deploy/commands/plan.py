@@ -1,4 +1,4 @@
-"""`imsfeed plan`: what a change of a target's settings would do, before it is made."""
+"""`imsfeed plan`: shows what a change of a target's settings would publish, before the change is made."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -12,51 +12,53 @@ from rich.table import Table
 from consumers.database import sessions
 from consumers.database.targets_table import TargetRow, find_target
 from consumers.publication.plan import Line, Plan
-from consumers.publication.plan import plan as work_out
+from consumers.publication.plan import plan as make_plan
 from deploy.commands.arguments import assignments
+from deploy.commands.exit_codes import exits
 from ims.runtime.settings import read_settings
 from ims.targets.target_settings import TargetSettings, changed
 
 _STATES: Final = {
-    "disabled": "The target is disabled: nothing of this is told until `imsfeed targets set {target} enabled=true`.",
-    "stale": "The target would stand still, since the owner's organisation number is not the feed's: nothing is told.",
-    "waiting": "Nothing can be published: the owner has no valid organisation number, or has not arrived.",
+    "disabled": "The target is disabled: nothing is published until `imsfeed targets set {target} enabled=true`.",
+    "stale": "The target would be halted: the owner's organisation number is not that of the feed.",
+    "waiting": "Nothing can be published: the owner has no valid organisation number, or its facts have not arrived.",
 }
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add this command to *app*."""
-    app.command()(plan)
+    app.command(epilog=exits())(plan)
 
 
 def plan(
     target: Annotated[str, typer.Argument(help="The target's name, or OWNER/NAME.")],
     changes: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE...]", help="As for `targets set`; none: as it stands.")
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE...]", help="As for `targets set`; the settings in force unless given."),
     ] = None,
-    show: Annotated[int, typer.Option(min=0, help="How many running numbers to show of each kind.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="Everything, for scripts.")] = False,
+    show: Annotated[int, typer.Option(min=0, help="How many running numbers to show on each line.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, for scripts.")] = False,
 ) -> None:
-    """Say what a target's importer would be told if its settings were changed so; nothing is changed.
+    """Show what would be published to a target's importer with changed settings; nothing is changed.
 
-    Without settings: what is still to be told with those in force. Persons are named by running number.
+    Without settings, shows what the next delta would publish. Persons are named by running number.
 
     Example: [bold]imsfeed plan lms scope=grunnskole grace_days=14[/bold]
     """
     with sessions.connect(read_settings().state(), "plan") as connection:
         row = find_target(connection, target)
-        found = _worked_out(connection, row, changed(row.settings, assignments(changes or ())))
+        found = _planned(connection, row, changed(row.settings, assignments(changes or ())))
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     else:
         _print(found, show)
 
 
-def _worked_out(connection: sessions.Connection, row: TargetRow, settings: TargetSettings) -> Plan:
+def _planned(connection: sessions.Connection, row: TargetRow, settings: TargetSettings) -> Plan:
     console = Console(stderr=True)
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("working out", total=None)
-        return work_out(
+        task = progress.add_task("planning", total=None)
+        return make_plan(
             connection,
             row,
             settings,
@@ -68,35 +70,35 @@ def _worked_out(connection: sessions.Connection, row: TargetRow, settings: Targe
 def _print(found: Plan, show: int) -> None:
     console = Console()
     if found.first:
-        typer.echo("The target was never published; this would be its first publication.")
+        typer.echo("Nothing has been published to the target yet; this would be its first publication.")
     if found.state == "disabled" or not found.worked_out:
         typer.echo(_STATES[found.state].format(target=f"{found.owner}/{found.target}"))
     if found.arriving:
-        typer.echo("A transaction of the source has arrived in part: the numbers are not final.")
-    table = Table("Records", "", "Count", "Whose")
+        typer.echo("Only a part of a source transaction has arrived: the numbers are not final.")
+    table = Table("Records", "", "Count", "Running numbers or ids")
     for line in found.changes:
-        table.add_row(line.kind, line.what, str(line.count), _first(_whose(line), show))
+        table.add_row(line.kind, line.what, str(line.count), _first(_subjects(line), show))
     for title, persons in (
         ("persons losing their last membership", found.losing_last_membership),
         ("persons whose id changes", found.changed_ids),
     ):
         table.add_row(title, "", str(len(persons)), _first(persons, show))
     console.print(table)
-    excluded = Table("Left out", "Reason", "Count", "Of these told before")
+    excluded = Table("Excluded", "Reason", "Count", "Of these published now")
     for one in found.excluded:
         excluded.add_row(one.kind, one.reason, str(one.count), str(one.published))
     console.print(excluded)
     if not found.changes:
-        typer.echo("Nothing would be told.")
+        typer.echo("Nothing would be published.")
     elif found.would_hold:
-        what = "The first publication" if found.first else "What these settings take away"
+        what = "The first publication" if found.first else "What these settings remove"
         typer.echo(f"{what} would wait for an approval: `imsfeed holds list`.")
 
 
-def _whose(line: Line) -> list[str] | list[int]:
+def _subjects(line: Line) -> list[str] | list[int]:
     return line.groups if line.kind == "group" else line.persons
 
 
-def _first(whose: list[str] | list[int], show: int) -> str:
-    more = len(whose) - show
-    return ", ".join(map(str, whose[:show])) + (f" and {more} more" if more > 0 else "")
+def _first(subjects: list[str] | list[int], show: int) -> str:
+    more = len(subjects) - show
+    return ", ".join(map(str, subjects[:show])) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""Files with personal data that a command writes where it is told to: for their owner and group only."""
+"""Opens files for personal data, with permissions for their owner and group only."""
 
 import os
 import stat
@@ -8,7 +8,10 @@ _MODE: Final = 0o640
 
 
 def private(path: str, flags: int) -> int:
-    """An ``opener`` for :func:`open`: a file that is there already is made narrow too, before anything is in it."""
+    """Open a file that only its owner and group may read; an ``opener`` for :func:`open`.
+
+    A file that exists already gets the same permissions, before anything is written. A device keeps its own.
+    """
     handle = os.open(path, flags, _MODE)
     if stat.S_ISREG(os.fstat(handle).st_mode):
         os.fchmod(handle, _MODE)

@@ -1,4 +1,4 @@
-"""`imsfeed capture`, `materialize`, `compact`: the three processes; `imsfeed run`: all of them in one container."""
+"""`imsfeed capture`, `materialize` and `compact` run one of the three processes, `imsfeed run` all of them together."""
 
 import gc
 import sys
@@ -11,20 +11,22 @@ from prometheus_client import CollectorRegistry
 
 from consumers.compact import process as compact_process
 from consumers.materialize import process as materialize_process
+from deploy.commands.exit_codes import exits
 from deploy.process_names import PROCESSES
 from ims.runtime.lifecycle import Stop, stop_on_signals
 from ims.runtime.logs import configure, get_logger
 from ims.runtime.metrics import CaptureMetrics, CompactMetrics, MaterializeMetrics, ProcessMetrics
 from ims.runtime.monitoring import Health, serve
-from ims.runtime.settings import Settings, loose_secrets, read_settings
+from ims.runtime.settings import Settings, read_settings, world_readable_secrets
 from ims.runtime.supervisor import supervise
 from producers.capture import process as capture_process
 
 _OBJECTS: Final = 50_000
-"""Allocations between two looks for garbage, instead of 700."""
+"""Allocations between two runs of the garbage collector, instead of Python's 700."""
 _TURN_SECONDS: Final = {"materialize": 0.0005, "compact": 0.0002}
-"""How long one thread computes while another one could. By default it would be 5 ms: the thread that applies a batch
-waits for PostgreSQL a dozen times, one that makes a cut fifty times, and each time it would wait for its turn too."""
+"""The interpreter's switch interval: how long one thread computes while another could. Python's default is 5 ms. The
+thread that applies a batch waits for PostgreSQL a dozen times, the thread that publishes a delta fifty times, and after
+each answer it would wait for its turn as well."""
 
 
 Run = Callable[[Settings, Stop, Callable[[bool], None]], None]
@@ -33,7 +35,7 @@ Run = Callable[[Settings, Stop, Callable[[bool], None]], None]
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to *app*."""
     for command in (capture, materialize, compact, run):
-        app.command()(command)
+        app.command(epilog=exits())(command)
 
 
 def capture() -> None:
@@ -43,7 +45,7 @@ def capture() -> None:
     """
     registry = CollectorRegistry()
     metrics = CaptureMetrics(registry)
-    _live("capture", registry, metrics, lambda s, stop, ready: capture_process.run(s, stop, metrics, ready))
+    _run_process("capture", registry, metrics, lambda s, stop, ready: capture_process.run(s, stop, metrics, ready))
 
 
 def materialize() -> None:
@@ -54,21 +56,23 @@ def materialize() -> None:
     registry = CollectorRegistry()
     settings = read_settings()
     metrics = MaterializeMetrics(registry, settings.kafka_partitions, settings.kafka_topic)
-    _live("materialize", registry, metrics, lambda s, stop, ready: materialize_process.run(s, stop, metrics, ready))
+    _run_process(
+        "materialize", registry, metrics, lambda s, stop, ready: materialize_process.run(s, stop, metrics, ready)
+    )
 
 
 def compact() -> None:
-    """Write snapshots and deltas of every enabled target from the state database, until stopped.
+    """Write the snapshots and deltas of every enabled target from the state database, until stopped.
 
     Example: [bold]FEED_DIRECTORY=/feed STATE_DSN=postgresql://imsfeed@db/imsfeed imsfeed compact[/bold]
     """
     registry = CollectorRegistry()
     metrics = CompactMetrics(registry, compact_process.EXCLUDED_SERIES)
-    _live("compact", registry, metrics, lambda s, stop, ready: compact_process.run(s, stop, metrics, ready))
+    _run_process("compact", registry, metrics, lambda s, stop, ready: compact_process.run(s, stop, metrics, ready))
 
 
 def run() -> None:
-    """Run capture, materialize and compact together, restarting whichever fails, until stopped.
+    """Run capture, materialize and compact together until stopped, and restart a process that fails.
 
     For small installations. Their /metrics are at METRICS_PORT and the two ports after it, in that order.
 
@@ -84,9 +88,10 @@ def run() -> None:
 
 
 def set_up_interpreter(name: str) -> None:
-    """Let threads of the process *name* take short turns, and look for cycles seldom, if either pays there.
+    """Shorten the turns of threads and make garbage collection rare, in those processes (by *name*) that gain from it.
 
-    A batch or a cut has tens of thousands of objects, which are in none and all live as long.
+    A batch or a delta consists of tens of thousands of objects that form no cycles and are freed together: each run of
+    the collector would walk through all of them and find nothing.
     """
     if name in _TURN_SECONDS:
         sys.setswitchinterval(_TURN_SECONDS[name])
@@ -95,8 +100,8 @@ def set_up_interpreter(name: str) -> None:
         gc.set_threshold(_OBJECTS)
 
 
-def _live(name: str, registry: CollectorRegistry, metrics: ProcessMetrics, process: Run) -> None:
-    """Live as the process *name*: logs, metrics and probes, and a clean stop on SIGTERM or Ctrl-C."""
+def _run_process(name: str, registry: CollectorRegistry, metrics: ProcessMetrics, process: Run) -> None:
+    """Run the process *name* with its logs, metrics and probes, and stop it cleanly on SIGTERM or Ctrl-C."""
     set_up_interpreter(name)
     settings = read_settings()
     configure(name, settings.log_level)
@@ -109,13 +114,13 @@ def _live(name: str, registry: CollectorRegistry, metrics: ProcessMetrics, proce
 
     with stop_on_signals() as stop, serve(settings.metrics_host, settings.metrics_port, registry, health) as port:
         log.info("started", metrics_port=port)
-        if loose := loose_secrets():
-            log.warning("secret files that everybody may read", settings=loose)
+        if loose := world_readable_secrets():
+            log.warning("secret files are readable by every user", settings=loose)
         try:
             process(settings, stop, ready)
         except Exception:
             if not stop:
                 raise
-            # Asked to stop while a server was away: nothing is lost, and nobody needs to look.
+            # Asked to stop while a server was unreachable: nothing is lost, and no operator needs to act.
             log.warning("stopped during an outage")
         log.info("stopped")

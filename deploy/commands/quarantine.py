@@ -1,4 +1,4 @@
-"""`imsfeed quarantine`: look at the messages that could not be applied, apply them again, or discard them."""
+"""`imsfeed quarantine`: shows the messages that could not be applied, applies them again, or discards them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,29 +12,35 @@ from rich.table import Table
 
 from consumers.database import sessions
 from consumers.materialize import quarantine, quarantine_store
-from consumers.materialize.quarantine import About, QuarantineError
+from consumers.materialize.quarantine import Description, QuarantineError
 from consumers.materialize.quarantine_store import QuarantinedMessage
 from deploy.commands.arguments import caller
+from deploy.commands.exit_codes import exits
 from ims.errors import InvalidSettingsError
 from ims.runtime.mapping_file import read_mapping
 from ims.runtime.settings import read_settings
 
 Number = Annotated[int, typer.Argument(help="The message's number, as `list` shows it.")]
-AsJson = Annotated[bool, typer.Option("--json", help="For scripts.")]
-Name = Annotated[str | None, typer.Option("--name", help="Who does it, for the audit; the user unless given.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print everything as JSON, for scripts.")]
+Name = Annotated[
+    str | None, typer.Option("--name", help="Who does it, for the audit; the logged-in user unless given.")
+]
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to *app*."""
-    group = typer.Typer(help="Look at messages that could not be applied, and settle them.", no_args_is_help=True)
-    group.command(name="list")(list_)
-    for command in (show, replay, discard):
-        group.command()(command)
+    group = typer.Typer(
+        help="Show messages that could not be applied, and apply them again or discard them.", no_args_is_help=True
+    )
+    group.command(name="list", epilog=exits())(list_)
+    group.command(epilog=exits())(show)
+    group.command(epilog=exits("a message stays in quarantine"))(replay)
+    group.command(epilog=exits())(discard)
     app.add_typer(group, name="quarantine")
 
 
 def list_(as_json: AsJson = False) -> None:
-    """List the messages in quarantine: where each lies, why, since when, and whether its row was written since.
+    """List the messages in quarantine: place in the topic, reason, since when, and whether a later change resolved it.
 
     Example: [bold]imsfeed quarantine list[/bold]
     """
@@ -43,43 +49,43 @@ def list_(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     elif not found:
-        typer.echo("nothing is in quarantine")
+        typer.echo("no message is in quarantine")
     else:
         _print(found)
 
 
 def show(number: Number, as_json: AsJson = False) -> None:
-    """Show what a message is about: table, running numbers, columns, place in the source. Never what it says.
+    """Show what a message is about: table, running numbers, columns, position in the source; never a value of the row.
 
     Example: [bold]imsfeed quarantine show 17[/bold]
     """
     settings = read_settings()
     with sessions.connect(settings.state(), "quarantine") as connection:
         quarantined = quarantine.find(connection, number)
-        about = quarantine.about(connection, number, read_mapping(settings), settings.source_epoch)
+        about = quarantine.describe(connection, number, read_mapping(settings), settings.source_epoch)
     if as_json:
-        published = {**msgspec.to_builtins(quarantined), "about": msgspec.to_builtins(about)}
-        typer.echo(msgspec.json.format(msgspec.json.encode(published), indent=2).decode())
+        shown = {**msgspec.to_builtins(quarantined), "about": msgspec.to_builtins(about)}
+        typer.echo(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
     else:
-        typer.echo("\n".join(f"{what}: {value}" for what, value in _published(quarantined, about)))
+        typer.echo("\n".join(f"{label}: {value}" for label, value in _lines(quarantined, about)))
 
 
 def replay(
     numbers: Annotated[list[int] | None, typer.Argument(help="The messages' numbers.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every message that waits, in order.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every unresolved message, in order.")] = False,
     name: Name = None,
 ) -> None:
-    """Apply messages again by the mapping in force, once the mapping was mended or a newer imsfeed knows better.
+    """Apply messages again, after the mapping was corrected or imsfeed was upgraded.
 
-    A message whose row has been written since is refused: it would take the row back. Exits with 1 if one stays.
+    A message is refused if its row has been written since: it would overwrite the row with older values.
 
     Example: [bold]imsfeed quarantine replay --all[/bold]
     """
     if bool(numbers) == everything:
-        raise InvalidSettingsError("say which messages to apply again, or --all")
+        raise InvalidSettingsError("give the numbers of the messages to apply again, or --all")
     settings = read_settings()
     mapping, by = read_mapping(settings), name or caller()
-    stay = 0
+    remaining = 0
     with sessions.connect(settings.state(), "quarantine") as connection:
         waiting = [
             quarantined.number
@@ -94,30 +100,31 @@ def replay(
                 )
             except QuarantineError as error:
                 typer.echo(str(error))
-                stay += 1
+                remaining += 1
                 continue
-            stay += refused is not None
+            remaining += refused is not None
             typer.echo(f"message {number}: {'applied' if refused is None else f'{refused.reason}: {refused.detail}'}")
-    if stay:
-        raise QuarantineError(f"{len(chosen) - stay} of {len(chosen)} messages were applied; {stay} stay in quarantine")
+    if remaining:
+        applied = len(chosen) - remaining
+        raise QuarantineError(f"{applied} of {len(chosen)} messages were applied; {remaining} stay in quarantine")
 
 
 def discard(
     numbers: Annotated[list[int] | None, typer.Argument(help="The messages' numbers.")] = None,
-    reason: Annotated[str, typer.Option("--reason", help="Why, for the audit. Write no personal data.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="The reason, for the audit. No personal data.")] = "",
     resolved: Annotated[
-        bool, typer.Option("--healed", help="Every message whose row has been written since, instead of NUMBERS.")
+        bool, typer.Option("--resolved", help="Every message whose row has been written since, instead of NUMBERS.")
     ] = False,
     name: Name = None,
 ) -> None:
-    """Remove messages from quarantine for good; the audit keeps who, why and where, not what they said.
+    """Remove messages from quarantine for good; the audit keeps who, why and where, but not the messages.
 
-    Example: [bold]imsfeed quarantine discard 17 --reason "mended in the source"[/bold]
+    Example: [bold]imsfeed quarantine discard 17 --reason "corrected in the source"[/bold]
     """
     if bool(numbers) == resolved:
-        raise InvalidSettingsError("say which messages to discard, or --healed")
+        raise InvalidSettingsError("give the numbers of the messages to discard, or --resolved")
     if not reason.strip():
-        raise InvalidSettingsError("say why, with --reason TEXT")
+        raise InvalidSettingsError("give the reason with --reason TEXT")
     with sessions.connect(read_settings().state(), "quarantine") as connection:
         if resolved:
             numbers = [
@@ -131,7 +138,7 @@ def discard(
 
 
 def _print(found: Sequence[QuarantinedMessage]) -> None:
-    table = Table("Number", "Place", "Reason", "Detail", "Since", "Row written since")
+    table = Table("Number", "Place", "Reason", "Detail", "Since", "Resolved")
     for quarantined in found:
         place = f"{quarantined.topic}[{quarantined.partition}]@{quarantined.offset}"
         resolved = "" if quarantined.resolved_at is None else _moment(quarantined.resolved_at)
@@ -146,17 +153,17 @@ def _print(found: Sequence[QuarantinedMessage]) -> None:
     Console().print(table)
 
 
-def _published(quarantined: QuarantinedMessage, about: About) -> list[tuple[str, object]]:
-    published: list[tuple[str, object]] = [
+def _lines(quarantined: QuarantinedMessage, about: Description) -> list[tuple[str, object]]:
+    lines: list[tuple[str, object]] = [
         ("message", quarantined.number),
         ("place", f"{quarantined.topic}[{quarantined.partition}]@{quarantined.offset}, {about.size} bytes"),
         ("reason", f"{quarantined.reason}: {quarantined.detail}"),
         ("in quarantine since", _moment(quarantined.quarantined_at)),
-        ("row written since", "no" if quarantined.resolved_at is None else _moment(quarantined.resolved_at)),
+        ("resolved", "no" if quarantined.resolved_at is None else _moment(quarantined.resolved_at)),
         ("key", "yes" if about.has_key else "none, so it cannot be applied again"),
     ]
     if about.table is not None:
-        published += [
+        lines += [
             ("table", about.table),
             ("operation", about.op),
             ("position (epoch, commit LSN, ordinal)", about.position),
@@ -165,7 +172,7 @@ def _published(quarantined: QuarantinedMessage, about: About) -> list[tuple[str,
             ("columns", ", ".join(about.columns) or "none that are mapped"),
             ("other columns", about.unmapped),
         ]
-    return published
+    return lines
 
 
 def _moment(at: datetime) -> str:

@@ -1,4 +1,4 @@
-"""`imsfeed reconcile`: the nightly proof of a target, now."""
+"""`imsfeed reconcile`: runs the nightly reconciliation of a target now."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -9,28 +9,30 @@ from rich.console import Console
 from consumers.database import sessions
 from consumers.database.targets_table import find_target
 from consumers.reconciliation.results_store import Checked
-from consumers.reconciliation.run import reconcile as prove_target
+from consumers.reconciliation.run import Run
+from consumers.reconciliation.run import reconcile as reconcile_target
+from deploy.commands.exit_codes import exits
 from ims.errors import FeedError
 from ims.runtime.lifecycle import stop_on_signals
 from ims.runtime.mapping_file import read_mapping
 from ims.runtime.settings import read_settings
 
-_DOES = {
-    "files": "adding up the last snapshot from its files",
-    "rules": "applying the rules to the facts anew",
+_STEPS = {
+    "files": "verifying the files",
+    "rules": "comparing what was published with the facts",
     "source": "comparing the facts with the source",
 }
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add this command to *app*."""
-    app.command()(reconcile)
+    app.command(epilog=exits("anything differs or could not be checked"))(reconcile)
 
 
 def reconcile(target: Annotated[str, typer.Argument(help="The target's name, or OWNER/NAME.")]) -> None:
-    """Prove a target: its files add up, what is told follows from the facts, and the facts are the source's.
+    """Compare a target's files, what was published, the facts and the source with each other, as every night.
 
-    Sets the same repairs going as the nightly proof does. Exits with 1 if anything differs or could not be looked at.
+    Starts the same repairs as the nightly reconciliation.
 
     Example: [bold]imsfeed reconcile lms[/bold]
     """
@@ -40,23 +42,22 @@ def reconcile(target: Annotated[str, typer.Argument(help="The target's name, or 
     with (
         stop_on_signals() as stop,
         sessions.connect(settings.state(), "reconciliation") as connection,
-        console.status("proving") as progress,
+        console.status("reconciling") as progress,
     ):
         row = find_target(connection, target)
-        found = prove_target(
+        found = reconcile_target(
             connection,
             settings,
             mapping,
             row.target_id,
             datetime.now(UTC),
-            pause=stop.wait,
-            begun=lambda check: progress.update(f"{row.settings.name}: {_DOES[check]}"),
+            Run(stop.wait, lambda check: progress.update(f"{row.settings.name}: {_STEPS[check]}")),
         )
     for one in found:
         _print(one)
-    wrong = [one.check for one in found if one.outcome in {"differs", "unfinished"}]
-    if wrong:
-        raise FeedError(f"not proved: {', '.join(wrong)}")
+    failed = [one.check for one in found if one.outcome in {"differs", "unfinished"}]
+    if failed:
+        raise FeedError(f"not reconciled: {', '.join(failed)}")
 
 
 def _print(one: Checked) -> None:

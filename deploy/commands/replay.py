@@ -1,4 +1,4 @@
-"""`imsfeed replay` and `export-events`: what happened once, or might, without servers and without personal data."""
+"""`imsfeed replay` and `export-events`: writes feeds from a file of change events, and such a file from the topic."""
 
 import os
 import secrets
@@ -19,38 +19,41 @@ from consumers.compact.process import UMASK
 from consumers.materialize.kafka_source import KafkaSource
 from consumers.replay import events_file, export_events
 from consumers.replay.replay import Replay, Result
+from deploy.commands.exit_codes import exits
 from ims.errors import InvalidSettingsError
 from ims.runtime.mapping_file import read_mapping
 from ims.runtime.settings import read_settings
 from ims.targets.target_settings import parse_toml
 
-_FILE = typer.Argument(exists=True, dir_okay=False, help="Change events, one JSON object a line.")
+_FILE = typer.Argument(exists=True, dir_okay=False, help="Change events, one JSON object on each line.")
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to *app*."""
-    app.command()(replay)
-    app.command(name="export-events")(export)
+    app.command(epilog=exits())(replay)
+    app.command(name="export-events", epilog=exits())(export)
 
 
 def replay(
     events: Annotated[Path, _FILE],
     targets: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="A targets.toml.")],
-    out: Annotated[Path, typer.Option(file_okay=False, help="Where the feeds are written; new or empty.")],
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="When it ends: 2026-10-15T12:00:00+02:00.")] = None,
-    no_holds: Annotated[bool, typer.Option("--no-holds", help="Let nothing wait for an approval.")] = False,
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the feeds; new or empty.")],
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When the replay ends, such as 2026-10-15T12:00:00+02:00.")
+    ] = None,
+    no_holds: Annotated[bool, typer.Option("--no-holds", help="Hold nothing for an approval.")] = False,
 ) -> None:
-    """Write the feeds that a file of change events leads to; needs neither Kafka nor PostgreSQL.
+    """Write the feeds that result from a file of change events; needs neither Kafka nor PostgreSQL.
 
-    The clock follows the file, so the same file always gives the same bytes. Nobody approves anything here: what waits
-    stays as it was told, a first publication too, unless its target accepts it.
+    The clock follows the file, so the same file always gives the same bytes. A replay has no approvals: without
+    --no-holds, a hold stays closed, and a first publication waits unless its target has accept_initial = true.
 
     Example: [bold]imsfeed replay events.jsonl --targets targets.toml --out feed[/bold]
     """
     end = None if until is None else _time(until)
     settings = parse_toml(targets.read_text(encoding="utf-8"))
     if out.exists() and any(out.iterdir()):
-        raise InvalidSettingsError(f"{out} is not empty; a replay wants a folder of its own")
+        raise InvalidSettingsError(f"{out} is not empty; a replay needs a folder of its own")
     os.umask(UMASK)
     with open_with_progress(
         events, "rb", description="replaying", console=Console(stderr=True), transient=True
@@ -64,13 +67,14 @@ def export(
     from_offset: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="PARTITION:OFFSET", help="Where a partition begins; else with what Kafka has. Repeatable."
+            metavar="PARTITION:OFFSET",
+            help="First offset of a partition; the oldest in Kafka unless given. Repeatable.",
         ),
     ] = None,
 ) -> None:
     """Write the topic's change events as a file for `imsfeed replay`, without personal data.
 
-    National ids become synthetic ones, so that the replay's targets need [bold]allow_test_numbers = true[/bold].
+    National ids are replaced by synthetic ones, so the replay's targets need [bold]allow_test_numbers = true[/bold].
 
     Example: [bold]imsfeed export-events --owner 1 > events.jsonl[/bold]
     """
@@ -85,7 +89,7 @@ def export(
 
 @contextmanager
 def _bar(description: str) -> Iterator[Callable[[int], Callable[[], None]]]:
-    """A progress bar on stderr: told how many there are, it gives back what is called at each."""
+    """Show a progress bar on stderr; yield a function that takes the total and returns one to call for each item."""
     with Progress(console=Console(stderr=True), transient=True) as bar:
 
         def begin(total: int) -> Callable[[], None]:
@@ -121,9 +125,9 @@ def _print(result: Result) -> None:
     console.print(table)
     for target in result.targets:
         for (kind, reason), number in target.excluded.items():
-            console.print(f"{target.owner}/{target.name} left out: {kind.name.lower()} {reason.value} {number}")
+            console.print(f"{target.owner}/{target.name} excluded: {kind.name.lower()} {reason.value} {number}")
         for cause, number in target.waiting.items():
-            console.print(f"{target.owner}/{target.name} waiting for approval: {cause.value} {number} persons")
-    console.print(f"{result.messages} messages, {result.duplicates} of them had been applied before")
-    for why, number in result.refused.items():
-        console.print(f"not applied, quarantined in life: {why} {number}")
+            console.print(f"{target.owner}/{target.name} held for approval: {cause.value} {number} persons")
+    console.print(f"{result.messages} messages, {result.duplicates} of them duplicates")
+    for reason_text, number in result.refused.items():
+        console.print(f"not applied, in production quarantined: {reason_text} {number}")

@@ -1,4 +1,4 @@
-"""`imsfeed republish`: write feeds anew, after their volume was lost or the state database was set back."""
+"""`imsfeed republish`: writes feeds again after their volume was lost, or the state database was restored."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -16,25 +16,26 @@ from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, all_targets, find_target
 from consumers.feed.republish import begin_epoch, republish
 from deploy.commands.arguments import caller
+from deploy.commands.exit_codes import exits
 from ims.errors import FeedError
 from ims.runtime.settings import Settings, read_settings
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add the command to *app*."""
-    app.command(name="republish")(republish_)
+    app.command(name="republish", epilog=exits("a target could not be republished"))(republish_)
 
 
 def republish_(
     target: Annotated[str, typer.Argument(help="The target's name, OWNER/NAME, or all.")],
     new_epoch: Annotated[
         bool,
-        typer.Option("--new-epoch", help="Begin a new history: every importer takes the snapshot again."),
+        typer.Option("--new-epoch", help="Begin a new epoch, so that every importer takes the snapshot again."),
     ] = False,
 ) -> None:
-    """Write a target's files anew from the state database: deltas as they were, a fresh snapshot, the manifest last.
+    """Write a target's files again from the state database: the same deltas, a new snapshot, the manifest last.
 
-    For a lost volume. With --new-epoch for a state database that was restored from a backup, or made anew.
+    For a lost volume. Use --new-epoch for a state database that was restored from a backup, or recreated.
 
     Example: [bold]imsfeed republish lms[/bold]
     """
@@ -51,13 +52,13 @@ def republish_(
                 typer.echo(f"{row.owner_id}/{row.settings.name}: {error}")
                 failed += 1
     if failed:
-        raise FeedError(f"{failed} targets were not written anew")
+        raise FeedError(f"{failed} targets were not republished")
 
 
 def _chosen(connection: Connection, target: str) -> Iterable[TargetRow]:
     if target != "all":
         return [find_target(connection, target)]
-    return [row for row in all_targets(connection) if row.head_seq is not None and row.state != "disabled"]
+    return [row for row in all_targets(connection) if row.position.head_seq is not None and row.state != "disabled"]
 
 
 def _republished(connection: Connection, settings: Settings, row: TargetRow, new_epoch: bool) -> str:
@@ -65,10 +66,10 @@ def _republished(connection: Connection, settings: Settings, row: TargetRow, new
     if new_epoch:
         done = begin_epoch(connection, root, row.target_id, now, caller())
     else:
-        done = republish(connection, root, row.target_id, now, caller(), partial(_shown, row.settings.name))
-    snapshot = "the snapshot was there" if done.snapshot is None else f"fresh snapshot {done.snapshot}"
-    return f"epoch {done.epoch}, number {done.head_seq}, {done.deltas} deltas, {snapshot}"
+        done = republish(connection, root, row.target_id, now, caller(), partial(_with_progress, row.settings.name))
+    snapshot = "the snapshot existed" if done.snapshot is None else f"new snapshot {done.snapshot}"
+    return f"epoch {done.epoch}, sequence {done.head_seq}, {done.deltas} deltas, {snapshot}"
 
 
-def _shown(name: str, numbers: Sequence[int]) -> Iterable[int]:
+def _with_progress(name: str, numbers: Sequence[int]) -> Iterable[int]:
     return track(numbers, f"deltas of {name}", console=Console(stderr=True), transient=True)

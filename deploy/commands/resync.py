@@ -1,4 +1,4 @@
-"""`imsfeed resync`: have the source's rows told anew, those of one owner or all, and wait until they are."""
+"""`imsfeed resync`: requests that capture sends the rows of one owner, or all rows, again; and waits until it has."""
 
 import re
 from collections.abc import Callable
@@ -8,6 +8,7 @@ import psycopg
 import typer
 from rich.console import Console
 
+from deploy.commands.exit_codes import INTERRUPTED, exits
 from ims.errors import InvalidSettingsError
 from ims.runtime.lifecycle import Stop, stop_on_signals
 from ims.runtime.settings import Settings, read_settings
@@ -15,18 +16,18 @@ from producers.loads import resync_requests
 from producers.source import catalog, source_setup
 from producers.source.catalog import Connection
 
-_LOOK_SECONDS: Final = 0.5
+_POLL_SECONDS: Final = 0.5
 _SILENT_SECONDS: Final = 30.0
 _SILENT_BEATS: Final = 3
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add this command to *app*."""
-    app.command()(resync)
+    app.command(epilog=exits(more=f", {INTERRUPTED} if interrupted while it waits"))(resync)
 
 
-class Look(NamedTuple):
-    """What a look at a resync saw, in words, and whether it is done."""
+class Progress(NamedTuple):
+    """The progress of a resync: a text to show, and whether it is done."""
 
     text: str
     done: bool
@@ -34,83 +35,85 @@ class Look(NamedTuple):
 
 def resync(
     owner: Annotated[str, typer.Argument(metavar="OWNER|all", help="The owner_id, or `all`.")],
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Ask for it, and do not wait until it is done.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Make the request, and do not wait until it is done.")] = (
+        False
+    ),
 ) -> None:
-    """Have capture tell an owner's rows anew, as of now, while changes go on; what is not there any more goes.
+    """Make capture send all rows of an owner again while changes go on; what no longer exists is removed.
 
-    `all` loads every table under a new slot: for a slot that is lost or was moved, a changed mapping, a source restored
-    from a backup, or a new topic. Asking needs the source only; capture does it when it runs.
+    `all` loads every table under a new slot: for a slot that was lost or moved, a changed mapping, a source restored
+    from a backup, or a new topic. The request needs only the source; capture carries it out when it is running.
 
     Example: [bold]imsfeed resync 1[/bold]
     """
     if owner != "all" and not re.fullmatch(r"-?\d{1,18}", owner):
-        raise typer.BadParameter("it is the number of an owner, or `all`", param_hint="OWNER|all")
+        raise typer.BadParameter("it must be the number of an owner, or `all`", param_hint="OWNER|all")
     settings = read_settings()
     with psycopg.connect(settings.source(), autocommit=True) as connection:
-        look = _ask_all(connection, settings) if owner == "all" else _ask(connection, settings, int(owner))
+        progress = _request_all(connection, settings) if owner == "all" else _request(connection, settings, int(owner))
         if no_wait:
-            typer.echo("asked for; capture does it at one of its next heartbeats, or when it starts")
+            typer.echo("requested; capture begins at one of its next heartbeats, or when it starts")
             return
         with stop_on_signals() as stop:
-            _wait(connection, settings, look, stop)
+            _wait(connection, settings, progress, stop)
 
 
-def _ask(connection: Connection, settings: Settings, owner: int) -> Callable[[], Look]:
-    if not catalog.exists(connection, "imsfeed.resync") or catalog.loaded(connection, settings.source_slot) is None:
-        raise InvalidSettingsError("the source is not set up for it; run `imsfeed setup source`")
-    number = resync_requests.ask(connection, settings.source_slot, owner)
+def _request(connection: Connection, settings: Settings, owner: int) -> Callable[[], Progress]:
+    """Request the resync of one owner, and return a function that reads its progress."""
+    if not catalog.exists(connection, "imsfeed.resync") or catalog.load_state(connection, settings.source_slot) is None:
+        raise InvalidSettingsError("the source is not set up for a resync; run `imsfeed setup source`")
+    number = resync_requests.add(connection, settings.source_slot, owner)
 
-    def look() -> Look:
-        standing = resync_requests.standing(connection, number)
-        if standing.done_at is not None:
-            return Look(f"owner {owner}: {standing.rows} rows told anew", done=True)
-        if standing.began_at is None:
-            return Look(
-                "waits for a heartbeat of capture, and for transactions of the source that run long", done=False
-            )
-        return Look(f"owner {owner}: {standing.rows} rows sent", done=False)
+    def progress() -> Progress:
+        status = resync_requests.read_status(connection, number)
+        if status.done_at is not None:
+            return Progress(f"owner {owner}: {status.rows} rows sent, complete", done=True)
+        if status.began_at is None:
+            return Progress("waiting for capture's heartbeat, and for long transactions of the source", done=False)
+        return Progress(f"owner {owner}: {status.rows} rows sent", done=False)
 
-    return look
+    return progress
 
 
-def _ask_all(connection: Connection, settings: Settings) -> Callable[[], Look]:
-    known = catalog.loaded(connection, settings.source_slot)
+def _request_all(connection: Connection, settings: Settings) -> Callable[[], Progress]:
+    """Request a load of every table, and return a function that reads its progress."""
+    known = catalog.load_state(connection, settings.source_slot)
     before = 0 if known is None else known.epoch
     source_setup.apply(connection, settings, reload=True)
 
-    def look() -> Look:
-        loaded = catalog.loaded(connection, settings.source_slot)
+    def progress() -> Progress:
+        loaded = catalog.load_state(connection, settings.source_slot)
         if loaded is None or loaded.epoch == before:
-            return Look("waits for a heartbeat of capture", done=False)
+            return Progress("waiting for capture's heartbeat", done=False)
         if loaded.loaded_at is None:
-            return Look(f"every table: {loaded.rows} rows sent", done=False)
-        return Look(f"every table: {loaded.rows} rows told anew", done=True)
+            return Progress(f"every table: {loaded.rows} rows sent", done=False)
+        return Progress(f"every table: {loaded.rows} rows sent, complete", done=True)
 
-    return look
+    return progress
 
 
-def _wait(connection: Connection, settings: Settings, look: Callable[[], Look], stop: Stop) -> None:
-    """Show how it goes until it is done.
+def _wait(connection: Connection, settings: Settings, read_progress: Callable[[], Progress], stop: Stop) -> None:
+    """Show the progress until the resync is done.
 
     Raises:
-        typer.Exit: asked to stop first; what was asked for stays asked for.
+        typer.Exit: asked to stop before that; the request stays.
     """
     console = Console(stderr=True)
     silent = False
     with console.status("") as line:
-        while not (seen := look()).done:
-            line.update(seen.text)
+        while not (progress := read_progress()).done:
+            line.update(progress.text)
             was_silent, silent = silent, _is_silent(connection, settings)
             if silent and not was_silent:
-                console.print("capture does not answer: see that it runs, and its log; the request stays")
-            if stop.wait(_LOOK_SECONDS):
-                console.print("not waiting any longer; the request stays, and capture does it when it can")
-                raise typer.Exit(130)
-    typer.echo(seen.text)
+                console.print("capture does not answer: check that it is running, and read its log; the request stays")
+            if stop.wait(_POLL_SECONDS):
+                console.print("stopped waiting; the request stays, and capture carries it out when it can")
+                raise typer.Exit(INTERRUPTED)
+    typer.echo(progress.text)
 
 
 def _is_silent(connection: Connection, settings: Settings) -> bool:
-    """Whether capture's last heartbeat is long past, by the source's clock."""
+    """Return True if capture's last heartbeat is too old, by the source's clock."""
     row = connection.execute("select extract(epoch from clock_timestamp() - max(beat_at)) from imsfeed.heartbeat")
     (age,) = row.fetchone() or (None,)
     return age is None or age > max(_SILENT_SECONDS, _SILENT_BEATS * settings.heartbeat_seconds)

@@ -1,4 +1,4 @@
-"""`imsfeed setup source` and `imsfeed setup state`: prepare the two databases, as often as one likes."""
+"""`imsfeed setup source` and `imsfeed setup state`: prepare the two databases; both may be run again at any time."""
 
 from typing import Annotated
 
@@ -7,19 +7,20 @@ import typer
 
 from consumers.database import sessions
 from consumers.operations.offset_reset import reset_offsets
+from deploy.commands.exit_codes import exits
 from deploy.state import migrate
 from ims.errors import InvalidSettingsError
 from ims.runtime.settings import read_settings
 from producers.source import source_setup
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, without doing it.")]
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to *app*."""
     group = typer.Typer(help="Prepare the source and the state database.", no_args_is_help=True)
-    group.command()(source)
-    group.command()(state)
+    group.command(epilog=exits())(source)
+    group.command(epilog=exits())(state)
     app.add_typer(group, name="setup")
 
 
@@ -39,11 +40,11 @@ def source(dry_run: DryRun = False) -> None:
 
 def state(
     dry_run: DryRun = False,
-    forget: Annotated[
+    reset: Annotated[
         bool,
         typer.Option(
             "--reset-offsets",
-            help="Also forget how far the topic was read, when Kafka has lost messages or the topic is another one.",
+            help="Also reset the topic's offsets, after Kafka has lost messages or the topic was recreated.",
         ),
     ] = False,
 ) -> None:
@@ -51,14 +52,14 @@ def state(
 
     Example: [bold]STATE_DSN=postgresql://imsfeed@db/imsfeed imsfeed setup state[/bold]
     """
-    if dry_run and forget:
-        raise InvalidSettingsError("--dry-run and --reset-offsets do not go together: forgetting has nothing to show")
+    if dry_run and reset:
+        raise InvalidSettingsError("--dry-run cannot be combined with --reset-offsets: a reset has nothing to show")
     settings = read_settings()
     for name in migrate.pending(settings.state()) if dry_run else migrate.migrate(settings.state()):
         typer.echo(name)
-    if forget:
+    if reset:
         with sessions.connect(settings.state(), "setup") as connection:
-            reset = reset_offsets(connection, settings.kafka_topic)
-        typer.echo(f"offsets forgotten: {len(reset)} partitions of {settings.kafka_topic}")
-        typer.echo("materialize begins at the oldest message that Kafka has; what is lost between is not in the state:")
+            partitions = reset_offsets(connection, settings.kafka_topic)
+        typer.echo(f"offsets reset: {len(partitions)} partitions of {settings.kafka_topic}")
+        typer.echo("materialize begins at the oldest message in Kafka; the messages before it are not in the state:")
         typer.echo("run `imsfeed resync all`")

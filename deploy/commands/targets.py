@@ -1,4 +1,4 @@
-"""`imsfeed targets`: the settings of the importers, read and changed while everything runs."""
+"""`imsfeed targets`: shows and changes the settings of the targets while everything is running."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +8,7 @@ import typer
 
 from consumers.database import sessions, targets_table
 from deploy.commands.arguments import assignments, caller
+from deploy.commands.exit_codes import exits
 from ims.runtime.settings import read_settings
 from ims.targets.importer_deadline import settings_warning
 from ims.targets.target_settings import TargetSettings, parse_toml, to_toml
@@ -18,21 +19,21 @@ Name = Annotated[str, typer.Argument(help="The target's name, or OWNER/NAME wher
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to *app*."""
     group = typer.Typer(help="Show and change the settings of the targets.", no_args_is_help=True)
-    group.command()(apply)
-    group.command()(show)
-    group.command(name="set")(set_)
+    group.command(epilog=exits())(apply)
+    group.command(epilog=exits())(show)
+    group.command(name="set", epilog=exits())(set_)
     app.add_typer(group, name="targets")
 
 
 def apply(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A targets.toml.")]) -> None:
-    """Make the targets what FILE says; targets that it does not name stay as they are.
+    """Create or change the targets that FILE describes; other targets stay as they are.
 
     Example: [bold]imsfeed targets apply targets.toml[/bold]
     """
     targets = parse_toml(file.read_text(encoding="utf-8"))
     with sessions.connect(read_settings().state(), "targets") as connection:
-        said = targets_table.apply_settings(connection, targets, caller())
-    typer.echo("\n".join(said) or "nothing to change")
+        changes = targets_table.apply_settings(connection, targets, caller())
+    typer.echo("\n".join(changes) or "nothing to change")
     _warn(targets)
 
 
@@ -48,9 +49,11 @@ def show(name: Annotated[str | None, typer.Argument(help="Only this target.")] =
 
 def set_(
     name: Name,
-    changes: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", help="VALUE as in JSON; else it is a text.")],
+    changes: Annotated[
+        list[str], typer.Argument(metavar="KEY=VALUE...", help="VALUE is JSON; anything else is a text.")
+    ],
 ) -> None:
-    """Change settings of one target; they count from its next cut on.
+    """Change settings of one target; they apply from its next delta on.
 
     Example: [bold]imsfeed targets set lms enabled=true snapshot_hour=3[/bold]
     """

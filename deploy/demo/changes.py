@@ -1,4 +1,4 @@
-"""The changes that the demo makes in the source, as an administration system would: one transaction each."""
+"""The changes that the demo makes in the source, as the administration system would make them: one transaction each."""
 
 import random
 from collections.abc import Callable
@@ -13,28 +13,28 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 OWNER: Final = 1
 
 
-class Committed(msgspec.Struct, frozen=True):
+class CommittedChange(msgspec.Struct, frozen=True):
     """A change that was just committed.
 
     Attributes:
-        what: what happened, for people.
+        name: a short name of the change.
+        text: what happened, to be shown.
         person: the person's ``sourcedid/id`` in the feed.
-        name: a short word for it.
     """
 
     name: str
-    what: str
+    text: str
     person: str
 
 
-class Source:
-    """Somebody who works in the administration system.
+class CaseWorker:
+    """A case worker who makes changes in the administration system.
 
     Args:
         source: a session on the source.
-        state: a session on the state database, to choose persons who are in the feed.
+        state: a session on the state database, used to choose persons who are in the feed.
         today: the date.
-        chance: chooses among them.
+        chance: chooses persons and groups.
     """
 
     def __init__(self, source: Connection, state: Connection, today: date, chance: random.Random) -> None:
@@ -44,16 +44,16 @@ class Source:
         self._chance = chance
         self._joined = 0
 
-    def student_leaves(self, at_least: int = 2) -> Committed:
-        """A learner of so many groups withdraws from all of them."""
+    def student_leaves(self, at_least: int = 2) -> CommittedChange:
+        """Withdraw a learner of at least so many groups from all of them."""
         person, sourcedid, groups = self._member("01", at_least)
         self._commit(
             "update enrolment set status = 'withdrawn' where owner_id = %s and person_id = %s", (OWNER, person)
         )
-        return Committed("leaver", f"student {person} withdraws from {groups} groups", sourcedid)
+        return CommittedChange("leaver", f"student {person} withdraws from {groups} groups", sourcedid)
 
-    def student_joins(self) -> Committed:
-        """A person who has no national id yet is registered and enrolled in a group, in one transaction."""
+    def student_joins(self) -> CommittedChange:
+        """Register a person without a national id, and enrol the person in a group, in one transaction."""
         self._joined += 1
         row = self._source.execute(
             "select greatest((select max(id) from person where owner_id = %s),"
@@ -74,25 +74,25 @@ class Source:
                 " values (%s, %s, %s, %s, 'learner', %s)",
                 (OWNER, number, number, group, self._today),
             )
-        return Committed("joiner", f"student {number} is registered and joins group {group}", str(number))
+        return CommittedChange("joiner", f"student {number} is registered and joins group {group}", str(number))
 
-    def name_changes(self) -> Committed:
-        """A learner gets another family name."""
+    def name_changes(self) -> CommittedChange:
+        """Change a learner's family name."""
         person, sourcedid, _ = self._member("01", 1)
         self._commit(
             "update person set family_name = family_name || '-Ny' where owner_id = %s and id = %s", (OWNER, person)
         )
-        return Committed("name change", f"student {person} has another family name", sourcedid)
+        return CommittedChange("name change", f"student {person} has another family name", sourcedid)
 
-    def teacher_stops(self) -> Committed:
-        """A teacher's employments are no longer active."""
+    def teacher_stops(self) -> CommittedChange:
+        """End a teacher's employments."""
         person, sourcedid, groups = self._member("02", 1)
         self._commit("update employee set active = false where owner_id = %s and person_id = %s", (OWNER, person))
-        return Committed("teacher", f"teacher {person} of {groups} groups stops", sourcedid)
+        return CommittedChange("teacher", f"teacher {person} of {groups} groups stops", sourcedid)
 
-    def something(self) -> Committed:
-        """One of these by chance, such that about as many join as leave."""
-        changes: list[Callable[[], Committed]] = [
+    def random_change(self) -> CommittedChange:
+        """Make one of the changes at random, so that about as many students join as leave."""
+        changes: list[Callable[[], CommittedChange]] = [
             lambda: self.student_leaves(at_least=1),
             self.student_joins,
             self.name_changes,
@@ -104,7 +104,11 @@ class Source:
             self._source.execute(statement.encode(), parameters)
 
     def _member(self, roletype: str, at_least: int) -> tuple[int, str, int]:
-        """A person whose every membership in the feed has this role: running number, sourcedid, number of groups."""
+        """Choose a person who has this role in every membership in the feed.
+
+        Returns:
+            The running number, the ``sourcedid/id``, and the number of groups.
+        """
         found = self._state.execute(
             "select person_id, member, count(*) from imsfeed.published where kind = 3 group by person_id, member"
             " having count(*) >= %s and bool_and(xml like %s) order by 1",

@@ -1,4 +1,4 @@
-"""A small importer: it looks at the manifest, takes what is new, and tells when somebody's record has come."""
+"""A small importer: polls the manifest, reads new deltas, and returns as soon as a person's record has arrived."""
 
 import time
 from collections.abc import Callable
@@ -13,25 +13,31 @@ from ims.records.model import MemberRecord, PersonRecord
 from ims.records.vocabulary import RecStatus
 from ims.xml.reader import ReadRecord, read
 
-_LOOK_EVERY_SECONDS: Final = 0.004
-_PATIENCE_SECONDS: Final = 60.0
+_POLL_SECONDS: Final = 0.004
+_LONGEST_WAIT_SECONDS: Final = 60.0
 T = TypeVar("T")
 
 
 class Arrival(msgspec.Struct, frozen=True):
-    """The delta that told of a person, and in which words."""
+    """The delta with a person's records.
+
+    Attributes:
+        path: the delta's file.
+        milliseconds: time from the commit until the delta was seen.
+        records: the person's records in it, to be shown.
+    """
 
     path: Path
     milliseconds: int
-    words: str
+    records: str
 
 
 class Importer:
     """Reads one target's folder as an LMS would.
 
     Args:
-        folder: the target's folder; it need not be there yet.
-        check: called while waiting; raises when there is nothing to wait for.
+        folder: the target's folder; it need not exist yet.
+        check: called while waiting; raises if there is nothing left to wait for.
     """
 
     def __init__(self, folder: Path, check: Callable[[], None]) -> None:
@@ -46,26 +52,27 @@ class Importer:
         """
         return self._wait(self._manifest, "the first snapshot")
 
-    def published(self, person: str, since: int, committed_at: float) -> Arrival:
-        """Wait for a delta after number *since* that tells of *person*.
+    def await_delta(self, person: str, since: int, committed_at: float) -> Arrival:
+        """Wait for a delta with a record of *person*.
 
         Args:
             person: the person's ``sourcedid/id``.
+            since: the sequence number after which deltas count.
             committed_at: when the change was committed, by the monotonic clock, in seconds.
 
         Raises:
             LocalStackError: it does not come within a minute.
         """
 
-        def look() -> Arrival | None:
+        def find() -> Arrival | None:
             manifest = self._manifest()
             seen_at = time.monotonic()
             for delta in manifest.deltas if manifest is not None else ():
-                if delta.seq > since and (words := self._words(delta.path, person)):
-                    return Arrival(self.folder / delta.path, round((seen_at - committed_at) * 1000), words)
+                if delta.seq > since and (records := self._records(delta.path, person)):
+                    return Arrival(self.folder / delta.path, round((seen_at - committed_at) * 1000), records)
             return None
 
-        return self._wait(look, "a delta that tells of the change")
+        return self._wait(find, "a delta with the change")
 
     def _manifest(self) -> Manifest | None:
         try:
@@ -73,26 +80,26 @@ class Importer:
         except FileNotFoundError:
             return None
 
-    def _words(self, path: str, person: str) -> str:
-        words = []
+    def _records(self, path: str, person: str) -> str:
+        records = []
         for item in read(self.folder / path):
             if isinstance(item, ReadRecord) and item.recstatus is not None:
                 record = item.record
                 if isinstance(record, PersonRecord) and record.id == person:
-                    words.append(f"person {_said(item.recstatus)}")
+                    records.append(f"person {_word(item.recstatus)}")
                 elif isinstance(record, MemberRecord) and record.person == person:
-                    words.append(f"{_said(item.recstatus)} in {record.group}")
-        return ", ".join(words)
+                    records.append(f"{_word(item.recstatus)} in {record.group}")
+        return ", ".join(records)
 
-    def _wait(self, look: Callable[[], T | None], what: str) -> T:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while (found := look()) is None:
+    def _wait(self, find: Callable[[], T | None], what: str) -> T:
+        deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
+        while (found := find()) is None:
             self._check()
             if time.monotonic() > deadline:
-                raise LocalStackError(f"{what} did not come within {_PATIENCE_SECONDS:.0f} s; see the logs")
-            time.sleep(_LOOK_EVERY_SECONDS)
+                raise LocalStackError(f"{what} did not come within {_LONGEST_WAIT_SECONDS:.0f} s; read the logs")
+            time.sleep(_POLL_SECONDS)
         return found
 
 
-def _said(recstatus: RecStatus) -> str:
+def _word(recstatus: RecStatus) -> str:
     return recstatus.name.lower()

@@ -1,4 +1,4 @@
-"""Names for made-up persons, as they occur in Norwegian adult education; given and family names are combined freely."""
+"""Names for synthetic persons, as they occur in Norwegian adult education; given and family names combine freely."""
 
 NAMES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     # Norwegian
@@ -11,7 +11,7 @@ NAMES: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
         ("Áilu", "Máret", "Biret Ánne", "Niillas", "Jovnna", "Risten", "Šuoŋŋal"),
         ("Čáhcesuolu", "Báŋkovárri", "Gáŧŧejohka", "Đurravuopmi", "Ružžeguolbba", "Šaldegieddi"),
     ),
-    # Somali: most have three names and no family name in the Norwegian sense
+    # Somali: most people have three names, and no family name in the Norwegian sense
     (
         ("Hodan Cali", "Abdirahman Warsame", "Ifrah Xasan", "Cabdi Nuur", "Sahra", "Liibaan Maxamed"),
         ("Warsadeeq", "Guuleedbile", "Xirsimaal", "Cawaleyare", "Dhooresame"),

@@ -1,7 +1,7 @@
-"""A synthetic school owner with 2,000 persons of every kind the export must tell apart. Nobody in it exists.
+"""A synthetic school owner with 2,000 persons, of every kind that the export must distinguish. None of them exists.
 
-The same day and seed give the same rows. Which case a row is follows from its running number, names and days from
-chance, so that every case is there whatever the seed.
+The same day and seed give the same rows. A row's running number decides which case the row represents, and chance
+decides names and dates; so every case is present with every seed.
 """
 
 import random
@@ -21,11 +21,11 @@ from ims.source.facts import CourseGroup, Employee, Enrolment, Fact, Owner, Pers
 OWNER: Final = 1
 PERSONS: Final = 2000
 EMPLOYEES: Final = 150
-"""The first so many persons work here, the others learn."""
+"""Persons up to this running number are employees, the others are learners."""
 GROUPS: Final = 120
 NO_SUCH_SCHOOL: Final = 99
 
-# A made-up municipality, with organisation numbers of a series that no organisation has.
+# A synthetic municipality, with organisation numbers of a series that is not assigned.
 _OWNER: Final = Owner(OWNER, "310000000", "Fjordlia kommune")
 _SCHOOLS: Final = (
     School(OWNER, 1, "90001", "310000019", "Fjordlia voksenopplæringssenter"),
@@ -51,7 +51,7 @@ class DemoRoster(msgspec.Struct, frozen=True):
     enrolments: Sequence[Enrolment]
 
     def tables(self) -> dict[Table, Sequence[Fact]]:
-        """The rows by table, what is referred to before what refers to it."""
+        """Return the rows by table; a table comes after those to which its rows refer."""
         return {
             Table.OWNER: [self.owner],
             Table.SCHOOL: self.schools,
@@ -63,13 +63,13 @@ class DemoRoster(msgspec.Struct, frozen=True):
 
 
 def synthetic_owner(today: date, seed: int = 1) -> DemoRoster:
-    """The made-up owner as it stands on a day.
+    """Return the synthetic owner as of a day.
 
     Args:
-        today: the day; groups and enrolments have ended, begin and end around it.
-        seed: another one gives other names, days and groups.
+        today: the day; groups and enrolments begin and end around it.
+        seed: decides names, dates and the groups of each person.
     """
-    chance = random.Random(seed)  # noqa: S311 - no secret is made
+    chance = random.Random(seed)  # noqa: S311 - nothing secret is generated
     groups = [_group(number, today, chance) for number in range(1, GROUPS + 1)]
     return DemoRoster(
         owner=_OWNER,
@@ -122,7 +122,10 @@ def _persons(chance: random.Random) -> Iterator[Person]:
 
 
 def _national_id(number: int, born: date, ids: SyntheticIds) -> str | None:
-    """Of a hundred persons 74 have a fødselsnummer, 10 a D-number, 10 a DUF number, 4 none and 2 an invalid one."""
+    """Return the person's national id.
+
+    Of a hundred persons, 74 have a fødselsnummer, 10 a D-number, 10 a DUF number, 4 none, and 2 an invalid one.
+    """
     case = number % 100
     if case in range(10, 20):
         return ids.d_number(born)
@@ -163,7 +166,7 @@ def _group(number: int, today: date, chance: random.Random) -> CourseGroup:
 
 
 def _group_dates(number: int, today: date, chance: random.Random) -> tuple[date | None, date | None]:
-    """Most run; of twenty one has ended and one has not begun, and some have no first or last day."""
+    """Return first and last day: of twenty groups one has ended, one has not begun, and two lack one of the days."""
     began, ends = today - chance.randrange(30, 120) * _DAY, today + chance.randrange(30, 200) * _DAY
     match number % 20:
         case 7:
@@ -187,7 +190,7 @@ def _enrolments(today: date, groups: Sequence[CourseGroup], chance: random.Rando
 
 
 def _groups_of(person: int, groups: Sequence[CourseGroup], chance: random.Random) -> Sequence[CourseGroup]:
-    """None for one of a hundred, the same one twice for another, up to three for the rest."""
+    """Return the person's groups: none for one of a hundred, the same one twice for another, else up to three."""
     if _every(100, person, first=17):
         return []
     if _every(100, person, first=18):

@@ -1,7 +1,7 @@
-"""All that the demo runs on: databases, a broker, and capture, materialize and compact as the processes they are.
+"""What the demo runs on: two databases, a broker, and capture, materialize and compact as real processes.
 
-SOURCE_DSN, STATE_DSN and KAFKA_BOOTSTRAP_SERVERS in the environment point it at real servers; there it makes databases
-and a topic of its own, and removes them in the end.
+SOURCE_DSN, STATE_DSN and KAFKA_BOOTSTRAP_SERVERS in the environment make it use other servers; there it creates
+databases and a topic of its own, and removes them at the end.
 """
 
 import os
@@ -24,18 +24,21 @@ from ims.runtime.kafka_connection import kafka_options
 from ims.runtime.settings import Settings, read_settings
 
 MARKER: Final = "made-by-imsfeed-demo"
-"""A file by which a demo's directory is known, so that nothing else is ever emptied."""
+"""A file that marks a demo's directory, so that no other directory is ever emptied."""
 
 _SERVERS: Final = ("SOURCE_DSN", "STATE_DSN")
 
 
 class Stack(msgspec.Struct, frozen=True):
-    """Where everything is.
+    """The demo's servers, processes and files.
 
     Attributes:
+        directory: where the files are left.
+        source_dsn: DSN of the source.
+        state_dsn: DSN of the state database.
         environment: the settings of the processes.
-        metrics: URL of each process's /metrics, once started.
-        processes: those that run.
+        metrics: URL of each process's /metrics, once it is started.
+        processes: the processes, once they are started.
     """
 
     directory: Path
@@ -52,18 +55,18 @@ class Stack(msgspec.Struct, frozen=True):
 
     @property
     def settings(self) -> Settings:
-        """The same settings for use in this process."""
+        """The processes' settings, for use in this process."""
         return Settings.model_validate({name.lower(): value for name, value in self.environment.items()})
 
     def log(self, name: str) -> Path:
-        """The file with the output of the process *name*."""
+        """Return the file with the output of the process *name*."""
         return self.directory / "logs" / f"{name}.log"
 
     def check(self) -> None:
-        """See that every process still runs.
+        """Check that every process is still running.
 
         Raises:
-            LocalStackError: one has ended; the text ends with what it said last.
+            LocalStackError: a process has ended; the text ends with its last lines.
         """
         for name, process in self.processes.items():
             if process.poll() is not None:
@@ -72,26 +75,26 @@ class Stack(msgspec.Struct, frozen=True):
 
 @contextmanager
 def running_servers(directory: Path) -> Iterator[Stack]:
-    """Two empty databases and a broker, until the block is left.
+    """Run two empty databases and a broker until the block is left.
 
     Raises:
         LocalStackError: a server did not start.
     """
     (directory / "logs").mkdir(parents=True)
     (directory / MARKER).touch()
-    change = uuid.uuid4().hex[:8]
+    suffix = uuid.uuid4().hex[:8]
     with ExitStack() as running:
         source_dsn, state_dsn = (
-            running.enter_context(_database(server, f"imsfeed_demo_{change}_{name}"))
+            running.enter_context(_database(server, f"imsfeed_demo_{suffix}_{name}"))
             for name, server in _postgres(directory, running).items()
         )
         environment = {
             "SOURCE_DSN": source_dsn,
             "STATE_DSN": state_dsn,
-            "SOURCE_SLOT": f"imsfeed_demo_{change}",
-            "SOURCE_PUBLICATION": f"imsfeed_demo_{change}",
-            "KAFKA_BOOTSTRAP_SERVERS": running.enter_context(_broker(directory, f"imsfeed.demo.{change}")),
-            "KAFKA_TOPIC": f"imsfeed.demo.{change}",
+            "SOURCE_SLOT": f"imsfeed_demo_{suffix}",
+            "SOURCE_PUBLICATION": f"imsfeed_demo_{suffix}",
+            "KAFKA_BOOTSTRAP_SERVERS": running.enter_context(_broker(directory, f"imsfeed.demo.{suffix}")),
+            "KAFKA_TOPIC": f"imsfeed.demo.{suffix}",
             "FEED_DIRECTORY": str(directory / "feed"),
             "METRICS_HOST": "127.0.0.1",
         }
@@ -100,10 +103,10 @@ def running_servers(directory: Path) -> Iterator[Stack]:
 
 @contextmanager
 def running_processes(stack: Stack) -> Iterator[None]:
-    """Capture, materialize and compact, until the block is left; then each is asked to stop, and must do so cleanly.
+    """Run capture, materialize and compact until the block is left; each must then stop cleanly when asked to.
 
     Raises:
-        LocalStackError: one ended with another exit code than 0.
+        LocalStackError: a process ended with another exit code than 0.
     """
     with ExitStack() as running:
         for name in PROCESSES:

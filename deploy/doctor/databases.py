@@ -1,4 +1,4 @@
-"""What the doctor looks at in either PostgreSQL: that it answers, over what, in which encoding, at which time."""
+"""Checks that apply to both PostgreSQL databases: reachability, version, TLS, encoding and clock."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +13,12 @@ from producers.source.catalog import Connection
 _OPTIONS: Final = "-c statement_timeout=5s -c lock_timeout=5s -c datestyle=ISO -c timezone=UTC"
 _CONNECT_SECONDS: Final = 5
 _SKEW_SECONDS: Final = 2.0
-"""Two clocks that differ by more make the order of events in logs and notices a guess."""
+"""Clocks that differ by more make the order of events across logs and notices unreliable."""
 
 
 @contextmanager
 def opened(dsn: str) -> Iterator[Connection]:
-    """A session that is never waited for long.
+    """Open a session with short timeouts for connecting, for statements and for locks.
 
     Raises:
         psycopg.OperationalError: the server cannot be reached or refuses.
@@ -30,20 +30,20 @@ def opened(dsn: str) -> Iterator[Connection]:
 
 
 def permitted(area: Area, check: str, findings: Findings) -> Findings:
-    """The findings, or a line that says what this role may not read."""
+    """Yield the findings; if the role lacks a privilege for them, an error that says which."""
     try:
         yield from findings
     except psycopg.errors.InsufficientPrivilege as error:
-        yield area.wrong(check, first_line(error), "grant it to this role, or give the DSN another one")
+        yield area.error(check, first_line(error), "grant the privilege to this role, or set another role in the DSN")
 
 
 def first_line(error: psycopg.Error) -> str:
-    """What a server or driver says of a failed connection: no values are in it."""
+    """Return the first line of a server's or driver's error about a connection; it contains no values of rows."""
     return (str(error).splitlines() or ["no more is known"])[0]
 
 
 def check_server(area: Area, connection: Connection, least_version: int) -> Findings:
-    """Version, TLS, encoding and clock."""
+    """Check version, TLS, encoding and clock of the server."""
     info = connection.info
     yield area.ok("reachable", f"database {info.dbname}")
     version = info.server_version // 10_000
@@ -62,19 +62,19 @@ def check_server(area: Area, connection: Connection, least_version: int) -> Find
         otherwise="warning",
     )
     encoding = value(connection, "select current_setting('server_encoding')")
-    yield area.judge("encoding", encoding == "UTF8", encoding, "make the database anew with encoding UTF8")
-    there: datetime = value(connection, "select clock_timestamp()")
-    skew = abs((there - datetime.now(UTC)).total_seconds())
+    yield area.judge("encoding", encoding == "UTF8", encoding, "recreate the database with encoding UTF8")
+    server_time: datetime = value(connection, "select clock_timestamp()")
+    skew = abs((server_time - datetime.now(UTC)).total_seconds())
     yield area.judge(
         "clock",
         skew <= _SKEW_SECONDS,
         f"{skew:.1f} s from this machine's",
-        "let both machines take their time from the same server (chrony, NTP)",
+        "synchronise both clocks with the same time server (chrony, NTP)",
         otherwise="warning",
     )
 
 
 def value(connection: Connection, query: str, parameters: Any = None) -> Any:  # noqa: ANN401 - what the query selects
-    """The first column of the first row, or ``None``."""
+    """Return the first column of the first row, or ``None`` without rows."""
     row = connection.execute(query.encode(), parameters).fetchone()
     return None if row is None else row[0]

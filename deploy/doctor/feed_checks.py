@@ -1,4 +1,4 @@
-"""The feed directory: that files can be put there safely, that there is room, and that every feed is fresh."""
+"""Checks of the feed directory: files can be written safely, there is room, and every manifest is fresh."""
 
 import os
 import stat
@@ -21,22 +21,22 @@ _SHOWN: Final = 5
 
 
 def check_feed(settings: Settings) -> Findings:
-    """Everything about the files."""
+    """Check the feed directory and every manifest in it."""
     root = settings.feed_directory
     if not root.is_dir():
-        fix = "make it, or set FEED_DIRECTORY; compact makes it at the first publication"
+        fix = "create it, or set FEED_DIRECTORY; compact creates it at the first publication"
         yield _AREA.warning("directory", f"{root} does not exist", fix)
         return
     yield _AREA.ok("directory", f"{root}, on {_file_system(root)}")
     yield from _links(root)
-    yield from _modes(root)
-    yield from _room(root)
+    yield from _permissions(root)
+    yield from _free_space(root)
     yield from _manifests(root)
 
 
 def _links(root: Path) -> Findings:
-    """What compact does with every file, tried in a folder that is removed again."""
-    fix = "give compact's user the directory, on a file system with hard links"
+    """Try what compact does with every file, in a folder that is removed again: write it, then link it."""
+    fix = "give compact's user write access to the directory, on a file system with hard links"
     try:
         with tempfile.TemporaryDirectory(prefix=".doctor.", dir=root) as folder:
             whole, linked = Path(folder) / "whole", Path(folder) / "linked"
@@ -46,10 +46,10 @@ def _links(root: Path) -> Findings:
             yield _AREA.ok("hard links", "supported")
     except OSError as error:
         check = "writable" if isinstance(error, PermissionError) else "hard links"
-        yield _AREA.wrong(check, f"{type(error).__name__}: {error.strerror}", fix)
+        yield _AREA.error(check, f"{type(error).__name__}: {error.strerror}", fix)
 
 
-def _modes(root: Path) -> Findings:
+def _permissions(root: Path) -> Findings:
     wide = []
     for folder, _, files in os.walk(root):
         for path in (Path(folder), *(Path(folder) / name for name in files)):
@@ -58,17 +58,18 @@ def _modes(root: Path) -> Findings:
                 wide.append(f"{path.relative_to(root)} {mode:04o}")
     more = f" and {len(wide) - _SHOWN} more" if len(wide) > _SHOWN else ""
     text = f"{', '.join(wide[:_SHOWN])}{more}" if wide else "files 0640, directories 0750, or narrower"
-    yield _AREA.judge("modes", not wide, text, f"run `chmod -R u=rwX,g=rX,o= {root}`: these are personal data")
+    fix = f"run `chmod -R u=rwX,g=rX,o= {root}`: the files are personal data"
+    yield _AREA.judge("permissions", not wide, text, fix)
 
 
-def _room(root: Path) -> Findings:
-    there = os.statvfs(root)
-    free, size = there.f_bavail * there.f_frsize, there.f_blocks * there.f_frsize
+def _free_space(root: Path) -> Findings:
+    disk = os.statvfs(root)
+    free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
     enough = free >= min(_LEAST_BYTES, size * _LEAST_SHARE)
-    yield _AREA.judge("free space", enough, f"{free / 1024**3:.1f} GiB", "make room: deltas wait when it is full")
-    if there.f_files:
-        enough = there.f_favail >= there.f_files * _LEAST_SHARE
-        yield _AREA.judge("free inodes", enough, f"{there.f_favail} of {there.f_files}", "make room for more files")
+    yield _AREA.judge("free space", enough, f"{free / 1024**3:.1f} GiB", "free some space: a full disk stops deltas")
+    if disk.f_files:
+        enough = disk.f_favail >= disk.f_files * _LEAST_SHARE
+        yield _AREA.judge("free inodes", enough, f"{disk.f_favail} of {disk.f_files}", "remove files of other programs")
 
 
 def _manifests(root: Path) -> Findings:
@@ -79,15 +80,15 @@ def _manifests(root: Path) -> Findings:
             manifest = decode(path.read_bytes())
         except (FeedError, OSError) as error:
             text = str(error) if isinstance(error, FeedError) else type(error).__name__
-            yield _AREA.wrong(name, text, "run `imsfeed verify`, and see compact's log")
+            yield _AREA.error(name, text, "run `imsfeed verify`, and read compact's log")
             continue
         age = (now - manifest.checked).total_seconds()
-        fix = "start compact; if it runs, see its log"
+        fix = "start compact; if it is running, read its log"
         yield _AREA.judge(name, now < manifest.expires, f"{manifest.state}, written {age:.0f} s ago", fix)
 
 
 def _file_system(root: Path) -> str:
-    """Type and place of the file system, as Linux tells them."""
+    """Return the type of the directory's file system, from Linux' list of mounts."""
     try:
         mounts = [line.split()[:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
     except OSError:

@@ -1,20 +1,22 @@
-"""One line of the doctor's report, and how a check's verdict becomes one."""
+"""One line of the doctor's report, and the areas to which lines belong."""
 
 from collections.abc import Iterator
 from typing import Final, Literal
 
 import msgspec
 
-Status = Literal["ok", "warning", "wrong", "not looked at"]
+Status = Literal["ok", "warning", "error", "skipped"]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What one check has found.
+    """The result of one check.
 
     Attributes:
-        area: the part of the installation (``source``, ``kafka``, ``state``, ``feed``, ``targets``, ``machine`` ...).
-        check: what was looked at.
-        text: what is so.
+        area: the part of the installation: ``machine``, ``source``, ``kafka``, ``state``, ``targets``, ``feed`` ...
+        check: what was checked.
+        status: ``ok``; ``warning`` if it works but is unwise; ``error`` if it does not work, or soon will not;
+            ``skipped`` if it could not be checked, or has no meaning in this installation.
+        text: what was found.
         fix: what to do about it; empty if nothing.
     """
 
@@ -28,34 +30,36 @@ class Finding(msgspec.Struct, frozen=True):
 Findings = Iterator[Finding]
 
 NOT_CONFIGURED: Final = "not configured here"
+SAME_AS_TEXT: Final = "as the line says"
+"""The fix of a finding whose text is an error that already says what to do."""
 
 
 class Area:
-    """Makes the findings of one area, in few words.
+    """Builds the findings of one area.
 
     >>> Area("kafka").judge("partitions", 8 == 6, "8", "set KAFKA_PARTITIONS to 8").status
-    'wrong'
+    'error'
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def ok(self, check: str, text: str) -> Finding:
-        """All is well."""
+        """Return a finding that nothing is wrong."""
         return Finding(self._name, check, "ok", text)
 
-    def wrong(self, check: str, text: str, fix: str) -> Finding:
-        """It does not work, or will not for long."""
-        return Finding(self._name, check, "wrong", text, fix)
+    def error(self, check: str, text: str, fix: str) -> Finding:
+        """Return a finding of something that does not work, or soon will not."""
+        return Finding(self._name, check, "error", text, fix)
 
     def warning(self, check: str, text: str, fix: str) -> Finding:
-        """It works, and is unwise."""
+        """Return a finding of something that works but is unwise."""
         return Finding(self._name, check, "warning", text, fix)
 
     def skipped(self, check: str, text: str) -> Finding:
-        """It could not be looked at, or has no meaning here."""
-        return Finding(self._name, check, "not looked at", text)
+        """Return a finding that the check could not be made, or has no meaning in this installation."""
+        return Finding(self._name, check, "skipped", text)
 
-    def judge(self, check: str, good: bool, text: str, fix: str, *, otherwise: Status = "wrong") -> Finding:
-        """``ok`` if *good*, else what *otherwise* says, with the fix."""
+    def judge(self, check: str, good: bool, text: str, fix: str, *, otherwise: Status = "error") -> Finding:
+        """Return an ``ok`` finding if *good*, else one with the status *otherwise* and the fix."""
         return self.ok(check, text) if good else Finding(self._name, check, otherwise, text, fix)

@@ -1,4 +1,4 @@
-"""Kafka: that it answers, and that the topic keeps every change event long enough and unchanged."""
+"""Checks of Kafka: it answers, and the topic keeps every change event long enough and unchanged."""
 
 import contextlib
 import socket
@@ -22,15 +22,15 @@ _REMEDY: Final = "check KAFKA_BOOTSTRAP_SERVERS, the network and Kafka"
 
 
 def check_kafka(settings: Settings) -> Findings:
-    """Everything about Kafka."""
+    """Check the Kafka client, the brokers and the topic."""
     yield _crc()
     silent = [server for server in settings.bootstrap_servers if not _listens(server)]
     if len(silent) == len(settings.bootstrap_servers):
-        yield _AREA.wrong("reachable", f"nobody answers at {', '.join(silent)}", _REMEDY)
+        yield _AREA.error("reachable", f"no answer from {', '.join(silent)}", _REMEDY)
         yield _AREA.skipped("topic", "Kafka does not answer")
         return
     if silent:
-        yield _AREA.warning("bootstrap servers", f"nobody answers at {', '.join(silent)}", _REMEDY)
+        yield _AREA.warning("bootstrap servers", f"no answer from {', '.join(silent)}", _REMEDY)
     try:
         with _admin(settings) as admin:
             brokers = len(admin.describe_cluster()["brokers"])
@@ -44,32 +44,32 @@ def check_kafka(settings: Settings) -> Findings:
             config = _config(admin, settings.kafka_topic)
             yield from check_topic(topic, config, settings, brokers)
     except (KafkaError, OSError) as error:
-        yield _AREA.wrong("reachable", type(error).__name__, _REMEDY)
+        yield _AREA.error("reachable", type(error).__name__, _REMEDY)
         yield _AREA.skipped("topic", "Kafka does not answer")
 
 
 def check_topic(topic: dict[str, Any], config: dict[str, str], settings: Settings, brokers: int) -> Findings:
-    """What the topic is and how it is configured.
+    """Check the topic's partitions, replicas and configuration.
 
     Args:
-        topic: as the admin client describes it.
-        config: its settings by name; those that the broker does not tell are passed over.
-        settings: what imsfeed counts on.
-        brokers: how many there are.
+        topic: the admin client's description of the topic.
+        config: the topic's configuration by name; what the broker does not report is not checked.
+        settings: what imsfeed relies on.
+        brokers: number of brokers.
     """
     partitions = topic["partitions"]
     yield _AREA.judge(
         "partitions",
         len(partitions) == settings.kafka_partitions,
         f"{len(partitions)}, and KAFKA_PARTITIONS is {settings.kafka_partitions}",
-        f"set KAFKA_PARTITIONS to {len(partitions)}, or KAFKA_TOPIC to a new topic and reload the source",
+        f"set KAFKA_PARTITIONS to {len(partitions)}; or set KAFKA_TOPIC to a new topic and run `imsfeed resync all`",
     )
     replicas = min((len(_field(partition, "replicas", "replica_nodes")) for partition in partitions), default=0)
     yield _AREA.judge(
         "replicas",
         replicas >= min(settings.kafka_replication_factor, 2) and (replicas > 1 or brokers == 1),
         f"{replicas} on {brokers} brokers",
-        "give the topic three replicas: with one, a broker's disk is all there is",
+        "give the topic three replicas: with only one, every change event is on a single disk",
         otherwise="warning",
     )
     yield from _durability(config, replicas)
@@ -84,12 +84,13 @@ def _durability(config: dict[str, str], replicas: int) -> Findings:
             "min.insync.replicas",
             enough and int(synced) <= replicas,
             synced,
-            f"set it to {max(1, min(2, replicas))}: what is acknowledged must be on two brokers, and can be",
-            otherwise="warning" if int(synced) <= replicas else "wrong",
+            f"set it to {max(1, min(2, replicas))}: an acknowledged message should be on two brokers if there are two,"
+            " and more in-sync replicas than exist can never be had",
+            otherwise="warning" if int(synced) <= replicas else "error",
         )
     policy = config.get("cleanup.policy")
     if policy is not None:
-        fix = "set cleanup.policy to delete: a compacted topic forgets changes that were not applied"
+        fix = "set cleanup.policy to delete: compaction removes changes that have not been applied"
         yield _AREA.judge("cleanup.policy", policy == "delete", policy, fix)
     kind = config.get("message.timestamp.type")
     if kind is not None:
@@ -101,16 +102,16 @@ def _sizes(config: dict[str, str], settings: Settings) -> Findings:
     if retention is not None:
         days = settings.kafka_retention_days
         long_enough = int(retention) < 0 or int(retention) >= days * _DAY_MS
-        text = "without end" if int(retention) < 0 else f"{int(retention) / _DAY_MS:.1f} days"
-        fix = f"set retention.ms to {days * _DAY_MS}: what is removed before it is applied is lost"
+        text = "unlimited" if int(retention) < 0 else f"{int(retention) / _DAY_MS:.1f} days"
+        fix = f"set retention.ms to {days * _DAY_MS}: a change removed before it is applied is lost"
         yield _AREA.judge("retention.ms", long_enough, text, fix)
     bytes_ = config.get("retention.bytes")
     if bytes_ is not None:
-        fix = "set retention.bytes to -1: a busy day must not remove what was not applied"
+        fix = "set retention.bytes to -1: a busy day must not remove changes that have not been applied"
         yield _AREA.judge("retention.bytes", int(bytes_) < 0, bytes_, fix, otherwise="warning")
     largest = config.get("max.message.bytes")
     if largest is not None:
-        fix = f"set max.message.bytes to {LARGEST_MESSAGE}: a larger row stops capture"
+        fix = f"set max.message.bytes to {LARGEST_MESSAGE}: a row that is larger than the limit stops capture"
         yield _AREA.judge("max.message.bytes", int(largest) >= LARGEST_MESSAGE, largest, fix, otherwise="warning")
 
 
@@ -118,12 +119,12 @@ def _crc() -> Any:  # noqa: ANN401 - a Finding
     try:
         refuse_slow_crc()
     except InvalidSettingsError as error:
-        return _AREA.wrong("crc32c", str(error), "install kafka-python[crc32c]")
+        return _AREA.error("crc32c", str(error), "install kafka-python[crc32c]")
     return _AREA.ok("crc32c", "compiled")
 
 
 def _listens(server: str) -> bool:
-    # kafka-python leaves the socket of a refused connection open: it is asked only where somebody listens.
+    # kafka-python leaves the socket of a refused connection open, so it is used only once the port is known to listen.
     host, _, port = server.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_MS / 1000):

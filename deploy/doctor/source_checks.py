@@ -1,4 +1,4 @@
-"""The source: what capture needs of it, and what would cost it its slot or its disk."""
+"""Checks of the source: what capture needs there, and what could cost it the slot or fill the source's disk."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ import psycopg
 
 from consumers.reconciliation.source_reader import SourceReader
 from deploy.doctor.databases import check_server, first_line, opened, permitted, value
-from deploy.doctor.finding import NOT_CONFIGURED, Area, Findings
+from deploy.doctor.finding import NOT_CONFIGURED, SAME_AS_TEXT, Area, Findings
 from ims.errors import InvalidSettingsError
 from ims.runtime.mapping_file import read_mapping
 from ims.runtime.settings import Settings
@@ -21,7 +21,7 @@ from producers.source.preflight import RELOAD, check_slot, identity_suffices, re
 _AREA: Final = Area("source")
 _SETUP: Final = "run `imsfeed setup source`"
 _LEAST_VERSION: Final = 15
-"""Publications tell their columns from here on (pg_publication_tables.attnames)."""
+"""The first version that reports a publication's columns (pg_publication_tables.attnames)."""
 _OPERATIONS: Final = ("insert", "update", "delete", "truncate")
 _HALF: Final = 0.5
 _LATE_HEARTBEATS: Final = 6
@@ -30,7 +30,7 @@ _LEAST_SENDER_SECONDS: Final = 10
 
 
 def check_source(settings: Settings) -> Findings:
-    """Everything about the source."""
+    """Check the source as capture's role sees it."""
     if settings.source_dsn is None:
         yield _AREA.skipped("reachable", f"SOURCE_DSN: {NOT_CONFIGURED}")
         return
@@ -40,17 +40,16 @@ def check_source(settings: Settings) -> Findings:
             for check, findings in _PARTS.items():
                 yield from permitted(_AREA, check, findings(connection, settings))
     except psycopg.OperationalError as error:
-        yield _AREA.wrong("reachable", first_line(error), "check SOURCE_DSN, the network and the server")
+        yield _AREA.error("reachable", first_line(error), "check SOURCE_DSN, the network and the server")
         yield _AREA.skipped("everything else", "the source does not answer")
 
 
 def check_reconciliation_source(settings: Settings) -> Findings:
-    """The role under which the nightly proof reads the source."""
-    area = Area("proof source")
+    """Check the role with which the nightly reconciliation reads the source."""
+    area = Area("reconciliation source")
     if settings.reconcile_source_dsn is None:
-        yield area.skipped(
-            "reachable", f"RECONCILE_SOURCE_DSN: {NOT_CONFIGURED}: the proof does not compare facts with the source"
-        )
+        effect = "the nightly reconciliation does not compare facts with the source"
+        yield area.skipped("reachable", f"RECONCILE_SOURCE_DSN: {NOT_CONFIGURED}: {effect}")
         return
     try:
         with opened(settings.reconcile_source_dsn.get_secret_value()) as connection:
@@ -63,14 +62,15 @@ def check_reconciliation_source(settings: Settings) -> Findings:
             yield area.ok("select", "every table may be read")
             writes = value(connection, _WRITES, [settings.source_schema])
             yield area.judge(
-                "rights",
+                "privileges",
                 not writes,
                 "may write the source's tables" if writes else "may only read",
-                "give RECONCILE_SOURCE_DSN a role that may only read",
+                "set a role in RECONCILE_SOURCE_DSN that may only read",
                 otherwise="warning",
             )
     except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable) as error:
-        yield area.wrong("select", first_line(error), "grant this role select on the captured tables, or mend the DSN")
+        fix = "grant this role select on the captured tables, or correct RECONCILE_SOURCE_DSN"
+        yield area.error("select", first_line(error), fix)
 
 
 def _server(connection: Connection, settings: Settings) -> Findings:
@@ -78,7 +78,7 @@ def _server(connection: Connection, settings: Settings) -> Findings:
         require_logical_wal(connection)
         yield _AREA.ok("wal_level", "logical")
     except InvalidSettingsError as error:
-        yield _AREA.wrong("wal_level", str(error), "as it says")
+        yield _AREA.error("wal_level", str(error), SAME_AS_TEXT)
     has_slot = catalog.slot(connection, settings.source_slot) is not None
     for setting, used in (
         ("max_replication_slots", "select count(*) from pg_replication_slots"),
@@ -90,29 +90,28 @@ def _server(connection: Connection, settings: Settings) -> Findings:
             setting, has_slot or free > 0, f"{taken} of {limit} used", f"raise {setting} and restart PostgreSQL"
         )
     may = value(connection, "select rolreplication or rolsuper from pg_roles where rolname = current_user")
-    yield _AREA.judge(
-        "REPLICATION", bool(may), "the role has it" if may else "the role lacks it", "alter role … replication"
-    )
+    text = "the role has it" if may else "the role lacks it"
+    yield _AREA.judge("REPLICATION", bool(may), text, "run `alter role … replication`")
     sender = _seconds(connection, "wal_sender_timeout")
     yield _AREA.judge(
         "wal_sender_timeout",
         sender == 0 or sender >= _LEAST_SENDER_SECONDS,
         f"{sender:g} s",
-        f"set it to {_LEAST_SENDER_SECONDS} s or more: capture's connection is cut at every pause",
+        f"set it to {_LEAST_SENDER_SECONDS} s or more: the source closes capture's connection at every short pause",
         otherwise="warning",
     )
     yield from _idle_timeout(connection)
 
 
 def _idle_timeout(connection: Connection) -> Findings:
-    """PostgreSQL 18 can give up a slot that nobody reads."""
+    """Check the timeout after which PostgreSQL 18 invalidates a slot that no process reads."""
     idle = _seconds(connection, "idle_replication_slot_timeout")
     if idle is not None:
         yield _AREA.judge(
             "idle_replication_slot_timeout",
             idle == 0 or idle >= _LEAST_IDLE_SECONDS,
             f"{idle:g} s",
-            "set it to 0 or a day at least: a capture that is away so long loses its slot",
+            "set it to 0 or at least a day: a capture that is stopped for longer loses its slot",
             otherwise="warning",
         )
 
@@ -121,7 +120,7 @@ def _publication(connection: Connection, settings: Settings) -> Findings:
     name = settings.source_publication
     found = catalog.publication(connection, name)
     if found is None:
-        yield _AREA.wrong("publication", f"{name!r} does not exist", _SETUP)
+        yield _AREA.error("publication", f"{name!r} does not exist", _SETUP)
         return
     lacking = [word for word in _OPERATIONS if not found[f"pub{word}"]]
     text = f"{name!r} does not publish {', '.join(lacking)}" if lacking else f"{name!r} publishes every change"
@@ -134,21 +133,21 @@ def _tables(connection: Connection, settings: Settings) -> Findings:
     found = catalog.tables(connection, owners)
     published = catalog.published(connection, settings.source_publication)
     for name, owner in owners.items():
-        fix = _SETUP if name == HEARTBEAT else "mend MAPPING_FILE or SOURCE_SCHEMA, or the source"
+        fix = _SETUP if name == HEARTBEAT else "correct MAPPING_FILE, SOURCE_SCHEMA or the source"
         if name not in found:
-            yield _AREA.wrong(f"table {name}", "does not exist", fix)
+            yield _AREA.error(f"table {name}", "does not exist", fix)
             continue
         if name not in published:
-            yield _AREA.wrong(f"table {name}", "is not in the publication", _SETUP)
+            yield _AREA.error(f"table {name}", "is not in the publication", _SETUP)
             continue
         lacking = set(wanted.get(name, {}).values()) - set(published[name])
         if lacking:
-            text = f"without the columns {', '.join(sorted(lacking))}"
-            yield _AREA.wrong(f"table {name}", text, fix)
+            text = f"the publication lacks the columns {', '.join(sorted(lacking))}"
+            yield _AREA.error(f"table {name}", text, fix)
         elif not identity_suffices(found[name], owner or OWNER_COLUMN):
-            yield _AREA.wrong(f"table {name}", f"its replica identity lacks {owner} or the primary key", _SETUP)
+            yield _AREA.error(f"table {name}", f"its replica identity lacks {owner} or the primary key", _SETUP)
         elif not value(connection, "select has_table_privilege(%s, 'select')", [_quoted(connection, name)]):
-            yield _AREA.wrong(f"table {name}", "may not be read", f"grant select on {name} to capture's role")
+            yield _AREA.error(f"table {name}", "may not be read", f"grant select on {name} to capture's role")
         else:
             yield _AREA.ok(f"table {name}", "captured, with all its columns")
 
@@ -157,18 +156,18 @@ def _slot(connection: Connection, settings: Settings) -> Findings:
     name = settings.source_slot
     slot = catalog.slot(connection, name)
     try:
-        check_slot(slot, name, catalog.database(connection), catalog.loaded(connection, name))
+        check_slot(slot, name, catalog.database(connection), catalog.load_state(connection, name))
     except InvalidSettingsError as error:
-        yield _AREA.wrong("slot", str(error), RELOAD)
+        yield _AREA.error("slot", str(error), RELOAD)
         return
     if slot is None:
-        yield _AREA.wrong("slot", f"{name!r} does not exist", _SETUP)
+        yield _AREA.error("slot", f"{name!r} does not exist", _SETUP)
         return
     yield _AREA.judge(
         "slot",
         bool(slot["active"]),
-        "is read" if slot["active"] else "nobody reads it",
-        "start capture: the source keeps its write-ahead log meanwhile",
+        "active" if slot["active"] else "no process reads it",
+        "start capture: until then the source keeps its write-ahead log",
         otherwise="warning",
     )
     yield from _retained(connection, slot)
@@ -183,21 +182,21 @@ def _retained(connection: Connection, slot: dict[str, Any]) -> Findings:
         yield _AREA.warning(
             "retained WAL",
             f"{_megabytes(retained)}, and max_slot_wal_keep_size has no limit",
-            "set max_slot_wal_keep_size, so that a capture that is away costs the slot and not the source's disk",
+            "set max_slot_wal_keep_size: a capture that is stopped for long then costs the slot, not the source's disk",
         )
         return
     limit = kept * 1024 * 1024
     text = f"{_megabytes(retained)} of {_megabytes(limit)}"
     if retained > limit * _HALF:
-        yield _AREA.wrong("retained WAL", text, "see why capture does not go on, or raise max_slot_wal_keep_size")
+        yield _AREA.error("retained WAL", text, "find out what stops capture, or raise max_slot_wal_keep_size")
     else:
         yield _AREA.ok("retained WAL", text)
 
 
 def _load(connection: Connection, settings: Settings) -> Findings:
-    loaded = catalog.loaded(connection, settings.source_slot)
+    loaded = catalog.load_state(connection, settings.source_slot)
     if loaded is None:
-        yield _AREA.wrong("initial load", "imsfeed.capture has no row for the slot", _SETUP)
+        yield _AREA.error("initial load", "imsfeed.capture has no row for the slot", _SETUP)
     else:
         done = loaded.loaded_at is not None
         yield _AREA.judge(
@@ -211,7 +210,7 @@ def _load(connection: Connection, settings: Settings) -> Findings:
 
 def _heartbeat(connection: Connection, settings: Settings) -> Findings:
     if not catalog.exists(connection, str(HEARTBEAT)):
-        yield _AREA.wrong("heartbeat", "imsfeed.heartbeat does not exist", _SETUP)
+        yield _AREA.error("heartbeat", "imsfeed.heartbeat does not exist", _SETUP)
         return
     oldest = value(connection, "select min(beat_at) from imsfeed.heartbeat")
     rows = value(connection, "select count(*) from imsfeed.heartbeat")
@@ -226,7 +225,7 @@ def _heartbeat(connection: Connection, settings: Settings) -> Findings:
         "heartbeat",
         age <= _LATE_HEARTBEATS * settings.heartbeat_seconds,
         f"written {age:.0f} s ago",
-        "start capture; if it runs, see its log",
+        "start capture; if it is running, read its log",
         otherwise="warning",
     )
 

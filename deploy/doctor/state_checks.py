@@ -1,4 +1,4 @@
-"""The state database: that it answers, is of this version, and follows Kafka."""
+"""Checks of the state database: it answers, its schema is this version's, and it keeps up with Kafka."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import psycopg
 
 from deploy.doctor.databases import check_server, first_line, opened, permitted, value
-from deploy.doctor.finding import NOT_CONFIGURED, Area, Findings
+from deploy.doctor.finding import NOT_CONFIGURED, SAME_AS_TEXT, Area, Findings
 from deploy.state import migrate
 from ims.errors import InvalidSettingsError
 from ims.runtime.settings import Settings
@@ -15,11 +15,11 @@ from producers.source.catalog import Connection
 _AREA: Final = Area("state")
 _LEAST_VERSION: Final = 15
 _LATE_HEARTBEATS: Final = 6
-_LATE_MARKS_SECONDS: Final = 300.0
+_LATE_CHANGES_SECONDS: Final = 300.0
 
 
 def check_state(settings: Settings) -> Findings:
-    """Everything about the state database but its targets."""
+    """Check the state database, except its targets."""
     if settings.state_dsn is None:
         yield _AREA.skipped("reachable", f"STATE_DSN: {NOT_CONFIGURED}")
         return
@@ -27,17 +27,17 @@ def check_state(settings: Settings) -> Findings:
         with opened(settings.state()) as connection:
             yield from check_server(_AREA, connection, _LEAST_VERSION)
             missing = migrate.pending(settings.state())
-            text = f"lacking: {', '.join(missing)}" if missing else "all applied"
+            text = f"missing: {', '.join(missing)}" if missing else "all applied"
             yield _AREA.judge("migrations", not missing, text, "run `imsfeed setup state`")
             if missing:
                 yield _AREA.skipped("progress", "the schema is not this version's")
                 return
             yield from permitted(_AREA, "partitions", _partitions(connection, settings))
-            yield from permitted(_AREA, "quarantine", _changed(connection))
+            yield from permitted(_AREA, "quarantine", _backlog(connection))
     except InvalidSettingsError as error:
-        yield _AREA.wrong("migrations", str(error), "as it says")
+        yield _AREA.error("migrations", str(error), SAME_AS_TEXT)
     except psycopg.OperationalError as error:
-        yield _AREA.wrong("reachable", first_line(error), "check STATE_DSN, the network and the server")
+        yield _AREA.error("reachable", first_line(error), "check STATE_DSN, the network and the server")
         yield _AREA.skipped("everything else", "the state database does not answer")
 
 
@@ -48,38 +48,39 @@ def _partitions(connection: Connection, settings: Settings) -> Findings:
         [settings.kafka_topic],
     ).fetchall()
     missing = set(range(settings.kafka_partitions)) - {row[0] for row in rows}
-    text = f"not begun: {', '.join(map(str, sorted(missing)))}" if missing else f"{len(rows)} are followed"
+    text = f"not begun: {', '.join(map(str, sorted(missing)))}" if missing else f"{len(rows)} begun"
     yield _AREA.judge("partitions", not missing, text, "start materialize", otherwise="warning")
     now, limit = datetime.now(UTC), _LATE_HEARTBEATS * settings.heartbeat_seconds
     silent = [p for p, beat, _, _ in rows if beat is None or (now - beat).total_seconds() > limit]
     text = f"late in partitions {', '.join(map(str, silent))}" if silent else "fresh in every partition"
-    fix = "one of source, capture, Kafka and materialize stands still: see their logs"
+    fix = "the source, capture, Kafka or materialize is stuck: read their logs"
     yield _AREA.judge("heartbeats", not silent, text, fix, otherwise="warning")
     stuck = sorted({o for _, _, owners, at in rows for o in owners if (now - at).total_seconds() > limit})
-    text = f"owners {', '.join(map(str, stuck))} have waited long" if stuck else "none is stuck"
-    fix = "the rest of a source transaction has not arrived: see capture's log and Kafka"
+    text = f"owners with one that has waited long: {', '.join(map(str, stuck))}" if stuck else "none is stuck"
+    fix = "the rest of a source transaction has not arrived: read capture's log, and check Kafka"
     yield _AREA.judge("open transactions", not stuck, text, fix)
 
 
-def _changed(connection: Connection) -> Findings:
+def _backlog(connection: Connection) -> Findings:
+    """Check what waits in the state database: messages in quarantine, and changes that are not published."""
     quarantined = value(connection, "select count(*) from imsfeed.quarantine")
     yield _AREA.judge(
         "quarantine",
         not quarantined,
         f"{quarantined} messages",
-        "see them in `imsfeed status`, and mend the source or the mapping",
+        "run `imsfeed quarantine list`, and fix the source or the mapping",
         otherwise="warning",
     )
     oldest = value(
         connection,
-        "select extract(epoch from clock_timestamp() - min(m.noted_at))::float8 from imsfeed.pending_change m"
-        " join imsfeed.target t on t.owner_id = m.owner_id and (t.settings ->> 'enabled')::boolean"
-        " and t.changes_through < m.change_id and t.head_seq is not null",
+        "select extract(epoch from clock_timestamp() - min(c.noted_at))::float8 from imsfeed.pending_change c"
+        " join imsfeed.target t on t.owner_id = c.owner_id and (t.settings ->> 'enabled')::boolean"
+        " and t.changes_through < c.change_id and t.head_seq is not null",
     )
-    late = oldest is not None and oldest > _LATE_MARKS_SECONDS
+    late = oldest is not None and oldest > _LATE_CHANGES_SECONDS
     yield _AREA.judge(
         "pending changes",
         not late,
-        f"the oldest has waited {oldest:.0f} s" if oldest else "all are told",
-        "start compact; if it runs, see its log and `imsfeed status`",
+        f"the oldest has waited {oldest:.0f} s" if oldest else "all are published",
+        "start compact; if it is running, read its log and `imsfeed status`",
     )

@@ -1,4 +1,4 @@
-"""Writes the conformance kit: events, targets, the feeds that a replay makes of them, and a page that explains them."""
+"""Writes the conformance kit: events, targets, the feeds that a replay writes from them, and a page about them."""
 
 import shutil
 from collections import defaultdict
@@ -13,7 +13,7 @@ import msgspec
 
 from consumers.replay import events_file
 from consumers.replay.replay import Replay
-from deploy.kit.story import END, ROSTER, START, TARGETS, Case, cases
+from deploy.kit.scenario import END, ROSTER, START, TARGETS, Case, cases
 from ims.feed.manifest import MANIFEST, DeltaEntry, decode
 from ims.identifiers.national_id import NationalId
 from ims.source.events import Envelope, Source, Transaction, encode
@@ -29,7 +29,7 @@ _A_MOMENT: Final = timedelta(seconds=0.1)
 
 
 def write(folder: Path) -> None:
-    """Write the kit into *folder*; what an older kit left there is removed first."""
+    """Write the kit into *folder*, and remove the feeds of an older kit first."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / FEED, ignore_errors=True)
     lines = list(_lines())
@@ -40,7 +40,7 @@ def write(folder: Path) -> None:
 
 
 class _Change(NamedTuple):
-    """A row that is written (``c``), loaded (``r``) or deleted (``d``)."""
+    """A row that is created or changed (``c``), loaded (``r``) or deleted (``d``)."""
 
     op: str
     fact: Fact
@@ -52,7 +52,7 @@ def _lines() -> Iterator[bytes]:
     for case in cases():
         at = _time(case)
         changes = [[_Change("c", fact) for fact in facts] for facts in case.transactions] or [[]]
-        changes[0] = [*(_Change("d", fact) for fact in case.gone), *changes[0]]
+        changes[0] = [*(_Change("d", fact) for fact in case.deleted), *changes[0]]
         for number, transaction in enumerate(changes):
             yield from _transaction(at + number * _A_MOMENT, transaction, next(numbers), whole=case.whole)
         for target, settings in case.settings.items():
@@ -62,7 +62,11 @@ def _lines() -> Iterator[bytes]:
 
 
 def _transaction(at: datetime, changes: Sequence[_Change], number: int, *, whole: bool = True) -> Iterator[bytes]:
-    """The events of one transaction; every owner has a partition of its own, and in each a last one is marked."""
+    """Yield the events of one transaction.
+
+    Each owner has a partition of its own, and the last event of each partition is marked, unless the transaction is not
+    *whole*.
+    """
     last = {change.fact.owner_id: ordinal for ordinal, change in enumerate(changes, 1)}
     for ordinal, (op, fact) in enumerate(changes, 1):
         row = _row(fact)
@@ -102,21 +106,25 @@ def _time(case: Case) -> datetime:
 
 _HEAD: Final = """# Conformance kit
 
-A made-up school owner to whom everything happens that an importer must get right, as change events and as the feeds
-that come of them. Nobody in it exists. `make kit` writes all of it anew, this page too; the bytes are always the same.
+A synthetic school owner with every kind of change that an importer must handle, as change events and as the feeds that
+result from them. None of the persons exists. `make kit` writes all of it again, this page too, always with the same
+bytes.
 
-- `events.jsonl`: what happens, in the [format of a replay](../../events-file.md)
+- `events.jsonl`: the changes, in the [format of a replay](../../events-file.md)
 - `targets.toml`: the targets, as `imsfeed targets apply` reads them
-- `feed/`: what `imsfeed replay events.jsonl --targets targets.toml --out feed --until {end} --no-holds`
-  makes of the two; in life some of it would [wait for an approval](../../holds.md)
+- `feed/`: the output of `imsfeed replay events.jsonl --targets targets.toml --out feed --until {end} --no-holds`;
+  in production some of it would [wait for an approval](../../holds.md)
 
-An importer passes when, for each target, the first snapshot and then every delta in order leave it with what the last
-snapshot holds; when every delta applied twice changes nothing more; and when it takes the last snapshot alone for the
-same. `imsfeed verify feed` says the first of the feed itself.
+An importer conforms if, for each target, all of these are true:
 
-## What happens
+1. After the first snapshot and then every delta in order, it has exactly what the last snapshot contains.
+   `imsfeed verify feed` checks that the feed itself has this property.
+2. Applying a delta a second time changes nothing more.
+3. The last snapshot alone leads to the same result.
 
-Times are Oslo's. A dash: the target's importer is told nothing.
+## The changes
+
+Times are in Oslo. The cells give the numbers of the deltas; a dash means that nothing is published to that target.
 
 """
 
@@ -126,8 +134,8 @@ def _page(feed: Path) -> str:
     rows = [(START, "The roster is loaded: the first snapshots"), *((_time(case), case.title) for case in cases())]
     known = {at for at, _ in rows}
     days = sorted({at for deltas in published.values() for at in deltas} - known)
-    rows = sorted([*rows, *((at, "A day begins: enrolments and groups begin and have ended") for at in days)])
-    head = ["time", "what happens", *(f"`{name}`" for name in published)]
+    rows = sorted([*rows, *((at, "A new day: enrolments and groups begin or have ended") for at in days)])
+    head = ["time", "change", *(f"`{name}`" for name in published)]
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for at, title in rows:
         cells = [", ".join(map(str, deltas.get(at, []))) or "-" for deltas in published.values()]
@@ -136,7 +144,7 @@ def _page(feed: Path) -> str:
 
 
 def _published(feed: Path) -> Mapping[str, Mapping[datetime, list[int]]]:
-    """For each feed, the numbers of its deltas by the time of the case (or the midnight) that led to them."""
+    """Return the numbers of each feed's deltas, by the time of the case or the midnight that led to them."""
     starts = [_time(case) for case in cases()]
     published: dict[str, dict[datetime, list[int]]] = {}
     for path in sorted(feed.rglob(MANIFEST)):

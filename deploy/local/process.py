@@ -1,4 +1,4 @@
-"""A program started beside this process and stopped with it."""
+"""Starts a program beside this process, and stops it again."""
 
 import shutil
 import socket
@@ -13,22 +13,23 @@ GRACE_SECONDS = 10
 
 
 class LocalStackError(ImsfeedError):
-    """A program of the local stack did not start; the text ends with what it said last."""
+    """A program of the local stack did not start or has ended; the text ends with its last lines."""
 
 
 @contextmanager
 def running_process(
     command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program until the block is left, however it is left.
+    """Run a program until the block is left, also by an exception.
 
-    It has a session of its own, so that Ctrl-C reaches only us and we stop it when those who use it are done. Where the
-    system can do so, it is also ended when this process is killed outright; therefore call it in the main thread.
+    The program has a session of its own: Ctrl-C reaches only this process, which stops the program once its users are
+    done. On Linux the program also ends when this process is killed. It then ends with the thread that started it, so
+    call this from the main thread.
 
     Args:
         command: the program and its arguments.
-        log: the file its output is added to.
-        environment: its whole environment, or ``None`` for ours.
+        log: the file to which its output is appended.
+        environment: its whole environment; this process's own if ``None``.
     """
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -46,7 +47,7 @@ def running_process(
 
 
 def _ended_with_us() -> list[str]:
-    setpriv = shutil.which("setpriv")  # of util-linux; elsewhere a killed parent leaves its programs behind
+    setpriv = shutil.which("setpriv")  # from util-linux; without it, a killed parent leaves its programs running
     return [setpriv, "--pdeathsig", "TERM"] if setpriv else []
 
 
@@ -61,7 +62,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on now."""
+    """Return a TCP port of 127.0.0.1 on which no program listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -69,5 +70,5 @@ def free_port() -> int:
 
 
 def last_lines(log: Path, count: int = 20) -> str:
-    """The end of a program's output, for an error text."""
+    """Return the last lines of a program's output, for an error text."""
     return "\n".join(log.read_text(errors="replace").splitlines()[-count:])

@@ -1,16 +1,17 @@
--- The roles that imsfeed needs in the source: one for capture, one that only reads (for proving a feed against it).
+-- The roles that imsfeed needs in the source: one for capture, and one that only reads, for the nightly reconciliation.
 --
--- Run it with psql in the source database, as a superuser or as a role that may create roles and grant what is granted
--- here; before or after `imsfeed setup source`, and as often as you like:
+-- Run this with psql in the source database, as a superuser or as a role that may create roles and grant these
+-- privileges; before or after `imsfeed setup source`, and again at any time:
 --
 --   psql "$ADMIN_DSN" -v owner=visma -f deploy/source/roles.sql
---   psql "$ADMIN_DSN" -c '\password imsfeed_capture'      # without a password nobody logs in; it is never in a file
+--   psql "$ADMIN_DSN" -c '\password imsfeed_capture'      # no login without a password; the password is in no file
 --
--- Variables (-v NAME=VALUE): owner: who runs `imsfeed setup source`, the tables' owner; schema and tables: those of
--- MAPPING_FILE, if they are not the reference schema's; capture, reader: the roles' names.
+-- Variables (-v NAME=VALUE): owner: the tables' owner, who runs `imsfeed setup source`; schema and tables: those of
+-- MAPPING_FILE, if they differ from the reference schema's; capture, reader: the roles' names.
 --
--- A role with REPLICATION can read every change in the whole server. Let it in only from capture's address and only to
--- this database (pg_hba.conf: hostssl school imsfeed_capture 10.1.2.3/32 scram-sha-256), and keep other databases elsewhere.
+-- A role with REPLICATION can read every change in the whole server. Admit it only from capture's address and only to
+-- this database (pg_hba.conf: hostssl school imsfeed_capture 10.1.2.3/32 scram-sha-256), and keep other databases on
+-- another server.
 
 \set ON_ERROR_STOP on
 \if :{?owner}
@@ -48,7 +49,7 @@ set search_path = :"schema";
 grant select on :tables to :"capture", :"reader";
 reset search_path;
 
--- imsfeed's own tables: the heartbeat, and how far capture is.
+-- imsfeed's own tables: the heartbeat, capture's position, and the requests for a resync.
 create schema if not exists imsfeed authorization :"owner";
 grant usage on schema imsfeed to :"capture", :"reader";
 grant select, insert, update, delete on all tables in schema imsfeed to :"capture";

@@ -1,6 +1,7 @@
--- The reference source schema: what imsfeed expects of an administration system, and what the demo and the tests use.
--- Another system is attached by a mapping file. Every table has owner_id, since it chooses the Kafka partition, and has
--- it in its primary key, so that a delete says whose row it was. All dates are Norwegian dates, both ends inclusive.
+-- The reference source schema: what imsfeed expects of an administration system; the demo and the tests use it.
+-- A mapping file describes a source with other tables or columns. Every table has owner_id, which decides the Kafka
+-- partition, and has it in the primary key, so that a delete names the owner. All dates are Norwegian dates, both ends
+-- inclusive.
 
 create table owner (
     owner_id integer primary key,
@@ -63,6 +64,6 @@ create table enrolment (
     role text not null, -- learner, teacher
     starts_on date not null,
     ends_on date,
-    status text not null default 'active', -- anything else does not count
+    status text not null default 'active', -- an enrolment with any other status does not count
     primary key (owner_id, id)
 );

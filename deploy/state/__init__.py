@@ -1,1 +1,4 @@
-"""The state database's schema: ``migrations/``, ``migrate`` that applies them, and the roles of the processes."""
+"""The state database's schema: the SQL files in ``migrations/``, and the roles of the processes in ``roles.sql``.
+
+``migrate`` applies the migrations, and is the only module; it may be imported from anywhere in :mod:`deploy`.
+"""

@@ -1,4 +1,4 @@
-"""The schema of the state database, brought up to date by numbered SQL files that are never changed once released."""
+"""Brings the schema of the state database up to date, with numbered SQL files that never change once released."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from ims.errors import InvalidSettingsError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-# Any fixed number, the same for all who migrate; the lock is given back when the connection ends.
+# Any fixed number, the same for every process that migrates; the lock is released when the connection ends.
 _LOCK = 0x1F5_FEED
 
 _LEDGER = """
@@ -34,17 +34,18 @@ class _Migration:
 
 
 def migrate(dsn: str, directory: Path = MIGRATIONS) -> list[str]:
-    """Apply what is missing, each file in one transaction. When several migrate at once, one does and the others wait.
+    """Apply the missing migrations, each in one transaction; concurrent calls wait for each other.
 
     Args:
-        dsn: the state database's.
-        directory: where the files are.
+        dsn: DSN of the state database.
+        directory: folder of the migrations.
 
     Returns:
-        The names of the files applied, in order; empty when there was nothing to do.
+        The names of the migrations applied, in order; empty if there was nothing to do.
 
     Raises:
-        InvalidSettingsError: the database does not fit this version: an applied file has changed, or is not known here.
+        InvalidSettingsError: the database does not fit this version: an applied migration has changed, or this version
+            does not have it.
     """
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("select pg_advisory_lock(%s)", [_LOCK])
@@ -61,7 +62,7 @@ def migrate(dsn: str, directory: Path = MIGRATIONS) -> list[str]:
 
 
 def pending(dsn: str, directory: Path = MIGRATIONS) -> list[str]:
-    """What :func:`migrate` would apply now; changes nothing.
+    """Return the names of the migrations that :func:`migrate` would apply, without applying them.
 
     Raises:
         InvalidSettingsError: as :func:`migrate`.
@@ -77,13 +78,13 @@ def _missing(connection: psycopg.Connection, directory: Path) -> list[_Migration
     if unknown:
         raise InvalidSettingsError(
             f"the state database has migrations that this version does not know ({', '.join(sorted(unknown))}):"
-            " it was made by a newer version; run that one"
+            " it was created by a newer version; run that version"
         )
     for migration in known:
         if applied.get(migration.name, migration.sha256) != migration.sha256:
             raise InvalidSettingsError(
-                f"migration {migration.name} is not the file that the state database was made with;"
-                " restore the released file and put the change in a new one"
+                f"migration {migration.name} is not the file that was applied to the state database;"
+                " restore the released file, and put the change into a new one"
             )
     return [migration for migration in known if migration.name not in applied]
 
@@ -93,7 +94,7 @@ def _number(path: Path) -> int:
 
 
 def _applied(connection: psycopg.Connection) -> dict[str, str]:
-    """Digest by name of what has been applied."""
+    """Return the digests of the applied migrations by name."""
     if connection.execute("select to_regclass('imsfeed.schema_migration')").fetchone() == (None,):
         return {}
     return dict(connection.execute("select name, sha256 from imsfeed.schema_migration").fetchall())

@@ -1,13 +1,13 @@
--- The roles of imsfeed's own database: for materialize, for compact, for those who operate it, and one that only looks.
+-- The roles of imsfeed's state database: for materialize, for compact, for operators, and one that only reads.
 --
--- Run it with psql in the state database, as the database's owner with the right to create roles: after
--- `imsfeed setup state`, and again after each upgrade. It may be run as often as you like:
+-- Run this with psql in the state database, as the database's owner with the attribute CREATEROLE: after
+-- `imsfeed setup state`, and again after each upgrade. It may be run again at any time:
 --
 --   psql "$ADMIN_DSN" -f deploy/state/roles.sql
---   psql "$ADMIN_DSN" -c '\password imsfeed_materialize'      # and the others; it is never in a file
+--   psql "$ADMIN_DSN" -c '\password imsfeed_materialize'      # and the other roles; the passwords are in no file
 --
--- Variables (-v NAME=VALUE): owner: who runs `imsfeed setup state`, if that is another role; materialize, compact,
--- operator, status: the roles' names.
+-- Variables (-v NAME=VALUE): owner: the role that runs `imsfeed setup state`, if it is another one; materialize,
+-- compact, operator, status: the roles' names.
 
 \set ON_ERROR_STOP on
 \if :{?owner}
@@ -40,12 +40,12 @@ select format('alter role %I with login noreplication nosuperuser nocreatedb noc
 \gexec
 alter role :"status" set default_transaction_read_only = on;
 
--- Nobody else gets in, and nobody makes tables.
+-- No other role may connect, and none of these may create tables.
 revoke all on database :"DBNAME" from public;
 grant connect on database :"DBNAME" to :"materialize", :"compact", :"operator", :"status";
 revoke create on schema public from public;
 
--- Rows, but no definitions. Tables of later versions too; what follows then takes away again what is not needed.
+-- Privileges on rows, not on definitions; on tables of later versions too. What is not needed is revoked below.
 grant usage on schema imsfeed to :"materialize", :"compact", :"operator", :"status";
 grant select, insert, update, delete on all tables in schema imsfeed to :"materialize", :"compact", :"operator";
 grant select on all tables in schema imsfeed to :"status";
@@ -53,7 +53,7 @@ alter default privileges for role :"owner" in schema imsfeed
     grant select, insert, update, delete on tables to :"materialize", :"compact", :"operator";
 alter default privileges for role :"owner" in schema imsfeed grant select on tables to :"status";
 
--- What the source has said is materialize's to write, and what importers were told is compact's.
+-- Only materialize writes facts and its progress; only compact writes what was published.
 revoke insert, update, delete on
     imsfeed.target, imsfeed.target_audit, imsfeed.published, imsfeed.delta, imsfeed.snapshot, imsfeed.tombstone,
     imsfeed.exclusion, imsfeed.warning, imsfeed.id_change, imsfeed.notice, imsfeed.failure, imsfeed.hold, imsfeed.hold_entry,
@@ -66,13 +66,13 @@ revoke insert, update, delete on
     from :"compact";
 revoke insert, update, delete on imsfeed.schema_migration from :"materialize", :"compact", :"operator";
 
--- An audit is written and never changed.
+-- Rows may be added to an audit, but never changed.
 select format('revoke update, delete on imsfeed.%I from %I', tablename, name)
   from pg_tables, (values (:'materialize'), (:'compact'), (:'operator')) as granted (name)
  where schemaname = 'imsfeed' and tablename like '%audit'
 \gexec
 
--- Whoever only looks sees that a message is in quarantine and why, but not what is in it.
+-- The role that only reads sees which messages are in quarantine and why, but not their content.
 revoke select on imsfeed.quarantine from :"status";
 grant select (quarantine_id, topic, partition, message_offset, reason, detail, quarantined_at, resolved_at)
     on imsfeed.quarantine to :"status";

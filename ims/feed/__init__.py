@@ -1,5 +1,7 @@
-"""The feed: ``delta`` and ``delta_split``, the ``manifest``, and its ``verification`` from the files alone.
+"""The feed: ``delta``, its ``delta_files``, the ``manifest``, and the ``verification`` of a feed from its files alone.
 
-``previous_ids`` lets a changed id say what it was, ``conflicts`` names why a feed is halted. Imports :mod:`ims.source`,
-:mod:`ims.targets`, :mod:`ims.xml` and what lies below them.
+``verification`` goes step by step: ``step`` compares two snapshots and the ``changes`` between them, ``chain`` checks the
+numbers and digests, ``files`` reads, ``references`` counts memberships without a person or group. ``previous_ids`` lets
+a changed id say what it was, ``conflicts`` names why a feed is halted. Imports :mod:`ims.source`, :mod:`ims.targets`,
+:mod:`ims.xml` and what lies below them.
 """

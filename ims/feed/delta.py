@@ -13,8 +13,11 @@ told it gives what is so now, which is what makes snapshot + deltas == next snap
 ['GONE', 'NEW']
 """
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from typing import Final
+from xml.sax.saxutils import unescape
 
 import msgspec
 
@@ -26,6 +29,8 @@ from ims.records.vocabulary import RecordKind, RecStatus
 from ims.xml.dialect import Dialect
 from ims.xml.reader import read_fragment
 from ims.xml.writer import Properties, document_parts, fragment, with_recstatus
+
+_LOGIN: Final = re.compile("<userid[^>]*>([^<]*)</userid>")
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -125,6 +130,16 @@ def delta_document(properties: Properties, delta: Delta) -> bytes:
     # If sourcedid/source itself has changed, only what is gone still has the old one.
     source = next((c.record.source for c in delta.changes if c.text is not None), delta.changes[0].record.source)
     return "".join(document_parts(properties, source, rows)).encode()
+
+
+def published_login(text: str) -> str | None:
+    """Return the login in a published person's text, as logins are compared; ``None`` if there is none.
+
+    >>> published_login("<userid>Ada@fjordvik.example</userid>")
+    'ada@fjordvik.example'
+    """
+    found = _LOGIN.search(text)  # our own text, and reading thousands of them whole would keep everybody waiting
+    return unescape(found[1]).casefold() if found else None
 
 
 def _written(change: Change, dialect: Dialect) -> str:

@@ -1,6 +1,7 @@
 """Memberships whose person or group is not in their snapshot, counted in bounded memory.
 
-The ids of the persons are remembered until the memberships have been read. Of more than :data:`LIMIT` only the first are
+The ids of the persons are remembered until the memberships have been read. Of more than :data:`LIMIT` only the first
+are
 remembered: a snapshot is in the order of its keys, so these answer for every membership of a person up to the last of
 them, and the snapshot is read again for the persons after it. Groups likewise.
 """

@@ -4,8 +4,8 @@ The manifest names files that are there, whole and unchanged; the deltas are num
 file is valid; and **snapshot + deltas == next snapshot**, record by record, for every pair of snapshots kept. A problem
 names the file and the rule, and counts records; it never says whose they are.
 
-A feed is verified step by step (:mod:`ims.feed.step`), so that only the deltas of one step are in memory. Files that the
-manifest does not announce yet are passed over: they are being published. So are files of an older epoch.
+A feed is verified step by step (:mod:`ims.feed.step`), so that only the deltas of one step are in memory. Files that
+the manifest does not announce yet are passed over: they are being published. So are files of an older epoch.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -1,20 +1,19 @@
-"""A cut with what has to wait taken out of it: that stays as it was told, and everything else goes on.
+"""Take out of a publication what has to wait for an approval; the importer keeps it as published, all else goes on.
 
-A person who waits is frozen whole. Nothing is told about them, under the id that was told or a new one, and nothing
-about whoever has taken over one of these ids, until they are released; a person told in part would be two persons, or
-nobody, to an importer. A group stands as long as a membership in it does.
+A person on hold is frozen as a whole: no record of them is published, under the published id or a new one, and none of
+another person who has taken over one of these ids, until the hold is resolved. If only some of a person's records were
+published, the importer would see two persons, or none. A group stays as long as a membership in it is held.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from datetime import datetime
 from typing import Final
 
 import msgspec
 
-from ims.holds.limits import Departure, Limits, Verdict, judge, still
-from ims.holds.losses import NEVER_HELD, Cause, Loss, Waits
+from ims.holds.limits import Departure, Limits, Verdict, judge, still_loses
+from ims.holds.losses import NEVER_HELD, Cause, HoldEntry, Loss
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import Reason, has_school_number
@@ -23,15 +22,15 @@ from ims.source.facts import Facts
 from ims.xml.reader import read_fragment
 
 _OF_GROUPS: Final = frozenset({Cause.SETTING, Cause.RESYNC, Cause.SCHOOL_NUMBER})
-"""Causes for which a group's removal waits on its own account."""
+"""Causes for which a group's removal waits even if none of its members does."""
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """What was told of the persons and groups that a cut looks at, and what is so now.
+    """What has been published of the persons and groups in scope, and their current roster.
 
     Attributes:
         published: as for :func:`ims.feed.delta.between`.
-        published_ids: the ``sourcedid/id`` told of these persons, by running number.
+        published_ids: the ``sourcedid/id`` that these persons are published under, by running number.
     """
 
     published: Mapping[RecordKey, str]
@@ -40,55 +39,56 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """Who has waited until now: persons by running number, groups by ``sourcedid/id``."""
+    """What is on hold: persons by running number, groups by ``sourcedid/id``."""
 
-    persons: Mapping[int, Waits] = {}
-    groups: Mapping[str, Waits] = {}
+    persons: Mapping[int, HoldEntry] = {}
+    groups: Mapping[str, HoldEntry] = {}
 
     def __bool__(self) -> bool:
         return bool(self.persons or self.groups)
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where a cut's removals come from.
+    """Where a publication's removals come from.
 
     Attributes:
-        due_to: ``SETTING`` when the settings alone have changed since the last cut, ``RESYNC`` when a load made the cut
-            look at everybody, else ``None``.
-        told_by_events: persons and groups that change events, or dates, led to: theirs are no removals by a load.
-        lost_number: groups that are gone because their school has no number any more.
-        teachers_of_such: persons who would be teachers if their school had a number.
+        due_to: ``SETTING`` if only the settings have changed since the last publication, ``RESYNC`` if a load put all
+            persons in scope, else ``None``.
+        changed_by_events: persons and groups that a change event, or a date, affects. A removal of one of these was not
+            inferred by a load.
+        lost_number: groups that are removed because their school no longer has a school number.
+        teachers_without_number: persons who would be teachers if their school had a school number.
     """
 
     due_to: Cause | None = None
-    told_by_events: tuple[AbstractSet[int], AbstractSet[str]] = (frozenset(), frozenset())
+    changed_by_events: tuple[AbstractSet[int], AbstractSet[str]] = (frozenset(), frozenset())
     lost_number: AbstractSet[str] = frozenset()
-    teachers_of_such: AbstractSet[int] = frozenset()
+    teachers_without_number: AbstractSet[int] = frozenset()
 
     def of_person(self, number: int, loss: Loss) -> Cause | None:
-        """Why a person's loss has to wait whatever the limits say, if it has to."""
-        if self.due_to is not None and number not in self.told_by_events[0]:
+        """Return why a person's loss has to wait whatever the limits say, or ``None``."""
+        if self.due_to is not None and number not in self.changed_by_events[0]:
             return self.due_to
         without = not self.lost_number.isdisjoint(loss.groups) or (
-            loss.last and loss.teacher and number in self.teachers_of_such
+            loss.last and loss.teacher and number in self.teachers_without_number
         )
         return Cause.SCHOOL_NUMBER if without else None
 
     def of_group(self, id_: str) -> Cause | None:
-        """Why a group's removal has to wait, if it has to."""
-        if self.due_to is not None and id_ not in self.told_by_events[1]:
+        """Return why a group's removal has to wait, or ``None``."""
+        if self.due_to is not None and id_ not in self.changed_by_events[1]:
             return self.due_to
         return Cause.SCHOOL_NUMBER if id_ in self.lost_number else None
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """A cut without what waits.
+    """A publication without what waits.
 
     Attributes:
-        published: what was told, without that of which nothing is told now.
-        roster: what is so, likewise; the reasons why somebody is left out are all there.
-        waiting: who waits from now on.
-        departures: who is told to leave, or under another id, and counts against the limits from now on.
+        published: what has been published, without the records that are frozen.
+        roster: the current roster, likewise; its exclusion reasons are complete.
+        waiting: what is on hold from now on.
+        departures: persons who are removed, or published under another id, and count against the limits from now on.
     """
 
     published: Mapping[RecordKey, str]
@@ -96,23 +96,24 @@ class Decision(msgspec.Struct, frozen=True):
     waiting: Waiting = Waiting()
     departures: list[Departure] = []
 
-    def with_all_published(
+    def with_held(
         self,
         published: Mapping[RecordKey, str],
         subjects: Mapping[RecordKey, tuple[int | None, int | None]],
         source: str,
     ) -> "Decision":
-        """This one, with what waits in it as it was told, to be told in another dialect or under another source.
+        """Return this decision with the frozen records in it again, to be rewritten with the others.
 
-        A file has one dialect and one ``sourcedid/source``, whoever waits.
+        Needed when a target's dialect or ``sourcedid/source`` changes: a file has only one of each, so that the frozen
+        records have to change with the others, though what they say stays as published.
 
         Args:
-            published: all that was told, what waits included.
-            subjects: whom what waits was told about.
-            source: ``sourcedid/source`` now.
+            published: all that has been published, the frozen records included.
+            subjects: the subjects of the frozen records (:attr:`ims.rules.roster.Roster.subjects`).
+            source: the new ``sourcedid/source``.
 
         Raises:
-            FeedError: a told text cannot be read.
+            FeedError: a published text cannot be read.
         """
         frozen = {
             key: msgspec.structs.replace(read_fragment(key, published[key]), source=source)
@@ -133,22 +134,21 @@ def decide(
     origin: Origin,
     waiting: Waiting,
     limits: Limits,
-    now: datetime,
 ) -> Decision:
-    """Take out of a cut what has to wait.
+    """Take out of a publication what has to wait.
 
     Args:
         losses: of the persons compared (:func:`ims.holds.losses.losses`).
-        gone: the groups that were told and are no more (:func:`ims.holds.losses.gone_groups`).
-        waiting: all who have waited until now if the cut looks at one of them, which is then at all of them; else
-            nobody.
+        gone: the published groups that are no longer in the roster (:func:`ims.holds.losses.gone_groups`).
+        waiting: all that is on hold already if any of it is in scope (then all of it must be), else nothing.
+        limits: the target's limits at the time of the publication.
     """
     never_held = frozenset(n for n in compared.published_ids if _reason(compared.roster, n) in NEVER_HELD)
     inferred = {number: cause for number, loss in losses.items() if (cause := origin.of_person(number, loss))}
-    own = {number: waits for number, waits in waiting.persons.items() if waits.own}
-    verdict = judge(losses, never_held, inferred, own, limits, now)
-    causes = _with_followers(verdict.waits, compared, never_held)
-    persons = {number: _waits(number, cause, losses.get(number, Loss()), verdict) for number, cause in causes.items()}
+    own = {number: entry for number, entry in waiting.persons.items() if entry.own}
+    verdict = judge(losses, never_held, inferred, own, limits)
+    causes = _with_followers(verdict.held, compared, never_held)
+    persons = {number: _entry(number, cause, losses.get(number, Loss()), verdict) for number, cause in causes.items()}
     ids = _ids(causes, compared) - {compared.published_ids[number] for number in never_held}
     groups = _groups(compared.published, gone, origin, waiting.groups, _cause_by_id(causes, compared))
     departures = [departure for departure in verdict.departures if departure.person not in causes]
@@ -160,12 +160,12 @@ def decide(
     )
 
 
-def _waits(number: int, cause: Cause, loss: Loss, verdict: Verdict) -> Waits:
-    return Waits(cause, loss, own=number in verdict.waits or still(cause, loss))
+def _entry(number: int, cause: Cause, loss: Loss, verdict: Verdict) -> HoldEntry:
+    return HoldEntry(cause, loss, own=number in verdict.held or still_loses(cause, loss))
 
 
 def groups_without_school_number(roster: Roster) -> list[int]:
-    """Running numbers of the groups that are left out because their school has no number."""
+    """Return the running numbers of the groups that are excluded because their school has no school number."""
     return [
         id_
         for (kind, id_), reason in roster.excluded.items()
@@ -174,12 +174,12 @@ def groups_without_school_number(roster: Roster) -> list[int]:
 
 
 def has_school_without_number(facts: Facts) -> bool:
-    """Whether a school of the owner has no number: then a school's group is gone because of that."""
+    """Return True if a school of the owner has no school number: a school's group may be removed because of that."""
     return not all(map(has_school_number, facts.schools.values()))
 
 
 def teachers_without_school_number(facts: Facts) -> frozenset[int]:
-    """Persons who are employed as active teachers at a school that has no school number."""
+    """Return the persons who are employed as active teachers at a school that has no school number."""
     without = {school.id for school in facts.schools.values() if not has_school_number(school)}
     return frozenset(
         employee.person_id
@@ -192,9 +192,14 @@ def _reason(roster: Roster, number: int) -> Reason | None:
     return roster.excluded.get((RecordKind.PERSON, number))
 
 
-def _with_followers(waits: Mapping[int, Cause], compared: Compared, never_held: AbstractSet[int]) -> dict[int, Cause]:
-    """Those who wait, and whoever has, or had, an id of one of them; these wait for the same cause."""
-    causes = dict(waits)
+def _with_followers(held: Mapping[int, Cause], compared: Compared, never_held: AbstractSet[int]) -> dict[int, Cause]:
+    """Return the held persons and all persons who share an id with one of them, these for the same cause.
+
+    An id is shared if it was published for the one and is the other's now, or the other way round. An importer knows a
+    person by the id alone, so that publishing the other person would change the held one. Persons who share an id with
+    such a follower follow as well, and so on until no person is added.
+    """
+    causes = dict(held)
     if not causes:
         return causes
     current = compared.roster.person_ids
@@ -202,13 +207,13 @@ def _with_followers(waits: Mapping[int, Cause], compared: Compared, never_held: 
     for ids in (compared.published_ids, current):
         for number, id_ in ids.items():
             sharing[id_].add(number)
-    look_at = list(causes)
-    while look_at:
-        number = look_at.pop()
+    to_visit = list(causes)
+    while to_visit:
+        number = to_visit.pop()
         for id_ in _ids_of(number, compared.published_ids, current):
             for other in sharing[id_] - causes.keys() - never_held:
                 causes[other] = causes[number]
-                look_at.append(other)
+                to_visit.append(other)
     return causes
 
 
@@ -233,10 +238,10 @@ def _groups(
     published: Mapping[RecordKey, str],
     gone: Collection[str],
     origin: Origin,
-    waiting: Mapping[str, Waits],
+    waiting: Mapping[str, HoldEntry],
     frozen: Mapping[str, Cause],
-) -> dict[str, Waits]:
-    """The removals of groups that wait: for a cause of their own, or because a member does."""
+) -> dict[str, HoldEntry]:
+    """Return the removals of groups that wait: for a cause of their own, or because a member is held."""
     found = {}
     for id_ in gone:
         before = waiting.get(id_)
@@ -245,21 +250,22 @@ def _groups(
         else:
             cause = origin.of_group(id_)
         if cause is not None:
-            found[id_] = Waits(cause)
+            found[id_] = HoldEntry(cause)
+    # The membership of a held person stays published, and a membership must not outlive its group.
     without = set(gone) - found.keys()
     if without and frozen:
         for key in published:
             if key.kind is RecordKind.MEMBERSHIP and key.id in without and key.member in frozen:
-                found.setdefault(key.id, Waits(frozen[key.member], own=False))
+                found.setdefault(key.id, HoldEntry(frozen[key.member], own=False))
     return found
 
 
-def _is_frozen(key: RecordKey, persons: AbstractSet[str], groups: Mapping[str, Waits]) -> bool:
+def _is_frozen(key: RecordKey, persons: AbstractSet[str], groups: Mapping[str, HoldEntry]) -> bool:
     return key.id in groups if key.kind is RecordKind.GROUP else (key.member or key.id) in persons
 
 
 def _without_held(roster: Roster, ids: AbstractSet[str], persons: Mapping[int, Cause]) -> Roster:
-    """The roster without the records of those who wait, and those under one of their ids."""
+    """Return the roster without the records of held persons, and without those under one of their ids."""
     if not persons:
         return roster
     kept = {

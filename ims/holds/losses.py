@@ -1,8 +1,8 @@
-"""What is taken from whom between what was told and what is so now, and which of it may have to wait for approval.
+"""What each person loses between the published and the current state, and the causes for which a loss may wait.
 
-A fault in the source, or in a setting, looks exactly like many people leaving at once. What would take access away
-from too many, or for a reason that no case worker decided on, waits until somebody has looked at it: a **hold**. Only
-that waits; whatever is added or changed, and single leavers, go on.
+A fault in the source, or in a setting, looks exactly like many persons leaving in one step. A removal that takes access
+from too many persons, or for a reason that no case worker decided on, waits for an approval: a **hold**. Nothing else
+waits: additions, changes and single leavers are published.
 
 >>> digest(Cause.PERSONS, {17: Loss(gone=True, last=True, groups=("group-8",))}, [])[:12]
 '09af97b18353'
@@ -22,40 +22,40 @@ from ims.rules.eligibility import IMMEDIATE
 from ims.rules.roster import Roster
 
 NEVER_HELD: Final = IMMEDIATE
-"""Reasons to be left out that wait for nobody: a threatened person's safety comes before everybody's access."""
+"""Exclusion reasons that never wait: a threatened person's safety comes before all other persons' access."""
 
 _STAFF: Final = f'institutionroletype="{InstitutionRole.STAFF.value}"'
 _INSTRUCTOR: Final = f'roletype="{RoleType.INSTRUCTOR.value}"'
 
 
 class Cause(StrEnum):
-    """Why something waits."""
+    """Why a removal waits."""
 
     PERSONS = "persons"
     """More persons would lose their last membership than the target's limits allow."""
     TEACHERS = "teachers"
-    """More teachers would."""
+    """More teachers would lose their last membership than the limits allow."""
     ID_CHANGES = "id_changes"
-    """More persons would change their ``sourcedid/id`` than the limits allow."""
+    """The ``sourcedid/id`` of more persons would change than the limits allow."""
     SETTING = "setting"
-    """A changed setting of the target takes it away, no change in the source."""
+    """A changed setting of the target causes the removal, no change in the source."""
     RESYNC = "resync"
-    """Only a load found it gone: no change event said so."""
+    """A load no longer found the row, and no change event said that it was deleted."""
     SCHOOL_NUMBER = "school_number"
-    """The school has no school number any more; a mistake in one field must not empty a school."""
+    """The school no longer has a school number; a mistake in one field must not empty a school."""
     INITIAL = "initial"
     """Nothing was ever published to the target."""
 
 
 class Loss(msgspec.Struct, frozen=True):
-    """What a person who was told loses.
+    """What a published person loses.
 
     Attributes:
-        gone: nobody is told under the person's ``sourcedid/id`` any more.
+        gone: no person has the published ``sourcedid/id`` any more.
         last: no membership is left, or the person is gone.
         groups: ``sourcedid/id`` of the groups in which the membership ends, in order.
         id_changed: the ``sourcedid/id`` is another one now.
-        teacher: was told as a teacher.
+        teacher: was published as a teacher.
     """
 
     gone: bool = False
@@ -68,7 +68,7 @@ class Loss(msgspec.Struct, frozen=True):
         return self.gone or bool(self.groups) or self.id_changed
 
     def within(self, approved: "Loss") -> bool:
-        """Whether nothing is lost beyond what was approved."""
+        """Return True if nothing is lost beyond what was approved."""
         return (
             self.gone <= approved.gone
             and set(self.groups) <= set(approved.groups)
@@ -76,13 +76,14 @@ class Loss(msgspec.Struct, frozen=True):
         )
 
 
-class Waits(msgspec.Struct, frozen=True):
-    """A person who waits, or a group whose removal does.
+class HoldEntry(msgspec.Struct, frozen=True):
+    """A person on hold, or a group whose removal is.
 
     Attributes:
-        loss: what the person loses; of a group, and of a person who only waits for another one's id, nothing.
-        own: whether it waits for a reason of its own: not a group whose removal waits because of a member.
-        approved: somebody has approved just this since.
+        loss: what the person loses; empty for a group, and for a person who only shares an id with another.
+        own: False for a group whose removal waits only because a member is held, and for a person held only because of
+            a shared id.
+        approved: an operator has since approved exactly this loss.
     """
 
     cause: Cause
@@ -92,14 +93,14 @@ class Waits(msgspec.Struct, frozen=True):
 
 
 def losses(published: Mapping[RecordKey, str], published_ids: Mapping[int, str], roster: Roster) -> dict[int, Loss]:
-    """What each person loses, by running number; only those who lose something.
+    """Return what each person loses, by running number; only persons who lose something.
 
-    An id that has gone to another running number is not lost: the importer keeps the person and gives nothing up.
+    An id that has gone to another running number is not lost: the importer keeps the person and takes nothing away.
 
     Args:
-        published: the texts told of these persons and all their memberships, by key.
-        published_ids: the ``sourcedid/id`` that these persons were told under, by running number.
-        roster: what is so now of the same persons.
+        published: the texts published of these persons and of all their memberships, by key.
+        published_ids: the ``sourcedid/id`` that these persons are published under, by running number.
+        roster: the current roster of the same persons.
     """
     memberships: dict[str, list[str]] = defaultdict(list)
     for key in published:
@@ -119,12 +120,12 @@ def losses(published: Mapping[RecordKey, str], published_ids: Mapping[int, str],
 
 
 def gone_groups(published: Mapping[RecordKey, str], roster: Roster) -> list[str]:
-    """``sourcedid/id`` of the groups that were told and are no more."""
+    """Return ``sourcedid/id`` of the published groups that are no longer in the roster."""
     return [key.id for key in published if key.kind is RecordKind.GROUP and key not in roster.records]
 
 
-def teachers_among(published: Mapping[RecordKey, str]) -> int:
-    """How many persons are told as teachers, by these texts told."""
+def count_teachers(published: Mapping[RecordKey, str]) -> int:
+    """Return how many persons these published texts name as teachers."""
     return len({
         key.member or key.id
         for key, text in published.items()
@@ -134,9 +135,9 @@ def teachers_among(published: Mapping[RecordKey, str]) -> int:
 
 
 def digest(cause: Cause, persons: Mapping[int, Loss], groups: Iterable[str]) -> str:
-    """SHA-256 of exactly what a hold keeps back, in hexadecimal: what an approval is bound to.
+    """Return the SHA-256, in hexadecimal, of exactly what a hold keeps back; an approval is bound to it.
 
-    Persons stand in it by running number; the digest tells nothing that the hold itself does not show.
+    Persons are in it by running number; the digest discloses nothing that the hold itself does not show.
     """
     taken = [[number, loss.gone, sorted(loss.groups), loss.id_changed] for number, loss in sorted(persons.items())]
     canonical = msgspec.json.encode([cause.value, taken, sorted(groups)])
@@ -156,9 +157,10 @@ def _loss(id_: str, now: str | None, groups: Iterable[str], roster: Roster, memb
 
 
 def _as_teacher(published: Mapping[RecordKey, str], id_: str, memberships: Mapping[str, list[str]]) -> bool:
-    """By the institution role, which PIFU-IMS has not, or by being an instructor somewhere.
+    """Return True if the person has a teacher's institution role (PIFU-IMS has none), or is an instructor in a group.
 
-    The texts are our own (:mod:`ims.xml.writer`), and reading thousands of them whole would keep everybody waiting.
+    Searches the texts instead of parsing them: they are our own (:mod:`ims.xml.writer`), and parsing thousands of them
+    would delay the delta.
     """
     return _STAFF in published.get(RecordKey(RecordKind.PERSON, id_), "") or any(
         _INSTRUCTOR in published[RecordKey(RecordKind.MEMBERSHIP, group, id_)] for group in memberships.get(id_, ())

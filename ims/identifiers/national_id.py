@@ -1,27 +1,48 @@
-"""A national id that cannot be printed by accident.
+"""A national id that cannot be printed by accident, its kind, and the masking of national ids in free text.
 
 It is a type of its own so that no log line, error text or traceback shows the number: every way to print it is
-masked, and only :meth:`NationalId.reveal` gives the digits, to the few places that must write them (the feed's XML
-and the state database). Personopplysningsloven § 12 allows national ids only where certain identification is needed.
+masked. Only :meth:`NationalId.reveal` returns the digits, for the few places that must write them (the feed's XML and
+the state database). Personopplysningsloven § 12 allows national ids only where certain identification is needed.
 
 >>> national_id = NationalId("01810012345")
 >>> f"{national_id} {national_id!r}"
 "*********** NationalId('***********')"
 >>> national_id.reveal()
 '01810012345'
+
+The export accepts three kinds: fødselsnummer, D-number and DUF number (Visma Voksenopplæring, "Eksport IMS", changes of
+version 8.16.3).
+
+>>> kind_of(NationalId("418140 61033"), allow_test_numbers=True)
+<NationalIdKind.D_NUMBER: 'd_number'>
+>>> kind_of(NationalId("418140 61033"), allow_test_numbers=False) is None
+True
+>>> kind_of(NationalId("2010 172382 03"), allow_test_numbers=False)
+<NationalIdKind.DUF_NUMBER: 'duf_number'>
+
+A DUF number whose control digits are wrong is accepted only if they are not checked.
+
+>>> kind_of(NationalId("201012345678"), allow_test_numbers=False) is None
+True
+>>> kind_of(NationalId("201012345678"), allow_test_numbers=False, duf_check=False)
+<NationalIdKind.DUF_NUMBER: 'duf_number'>
 """
 
 import re
+from enum import StrEnum
 from typing import Final
 
+from ims.identifiers import birth_number, compact, d_number, duf_number
+
 _MASK: Final = "*" * 11
+# Not part of a longer run of digits; grouped as people group them: 010180 12345, 01.01.80-12345, 2010 172382 03.
 _IN_TEXT: Final = re.compile(
     r"(?<!\d)(?:\d{2}[\s.]?\d{2}[\s.]?\d{2}[\s.-]?\d{3}[\s.]?\d{2}|\d{4}[\s.-]?\d{6}[\s.-]?\d{2})(?!\d)", re.ASCII
 )
 
 
 class NationalId:
-    """A person's national id as registered, valid or not; compares and hashes by its digits."""
+    """A person's national id as registered, valid or not; compared and hashed by its digits."""
 
     __slots__ = ("_digits",)
 
@@ -29,7 +50,7 @@ class NationalId:
         self._digits = digits
 
     def reveal(self) -> str:
-        """The digits themselves; call it only where the number must be written."""
+        """Return the digits themselves; call it only where the number must be written."""
         return self._digits
 
     def __repr__(self) -> str:
@@ -45,10 +66,36 @@ class NationalId:
         return hash(self._digits)
 
 
-def without_national_ids(text: str) -> str:
-    """A free text with everything masked that has the shape of a fødselsnummer, D-number or DUF number.
+class NationalIdKind(StrEnum):
+    """The kinds of national id; most refugees get first a DUF number, then a D-number, then a fødselsnummer."""
 
-    Somebody types one into a name or a comment sooner or later. Dates and telephone numbers stay.
+    BIRTH_NUMBER = "birth_number"
+    D_NUMBER = "d_number"
+    DUF_NUMBER = "duf_number"
+
+
+def kind_of(national_id: NationalId, *, allow_test_numbers: bool, duf_check: bool = True) -> NationalIdKind | None:
+    """Return the kind of a national id, or ``None`` if it is not valid.
+
+    Args:
+        national_id: the number as registered, perhaps with spaces or hyphens.
+        allow_test_numbers: accept the synthetic series too.
+        duf_check: refuse a DUF number whose control digits are wrong.
+    """
+    number = compact(national_id.reveal())
+    if birth_number.is_valid(number, allow_test_numbers=allow_test_numbers):
+        return NationalIdKind.BIRTH_NUMBER
+    if d_number.is_valid(number, allow_test_numbers=allow_test_numbers):
+        return NationalIdKind.D_NUMBER
+    if duf_number.is_valid(number) if duf_check else duf_number.has_form(number):
+        return NationalIdKind.DUF_NUMBER
+    return None
+
+
+def without_national_ids(text: str) -> str:
+    """Return a free text with everything masked that has the form of a fødselsnummer, D-number or DUF number.
+
+    Sooner or later a user types one into a name or a comment. Dates and telephone numbers stay readable.
 
     >>> without_national_ids("Kari 018100 12345, tlf. 22 33 44 55, fra 15.10.2026")
     'Kari ***********, tlf. 22 33 44 55, fra 15.10.2026'

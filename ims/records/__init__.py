@@ -1,4 +1,4 @@
-"""Persons, groups and memberships in the words of IMS Enterprise: ``model``, ``vocabulary``, and clean ``text``.
+"""Persons, groups and memberships in the terms of IMS Enterprise: ``model``, ``vocabulary``, and clean ``text``.
 
-Imports nothing but :mod:`ims.errors`.
+Imports nothing else of imsfeed.
 """

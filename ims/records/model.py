@@ -1,7 +1,7 @@
-"""The three records of a feed: person, group and member, in the words of IMS Enterprise.
+"""The three records of a feed: person, group and member, in the terms of IMS Enterprise.
 
-A record is what an importer is told. It is keyed by what the importer knows it by (``sourcedid/id``), never by our own
-running number: when a person's national id arrives, the old record goes and a new one comes.
+A record is what is published to an importer. Its key is the id by which the importer knows it (``sourcedid/id``), never
+our own running number: when a person's national id arrives, the old record is removed and a new one added.
 """
 
 from typing import NamedTuple
@@ -12,12 +12,12 @@ from ims.records.vocabulary import GroupLevel, InstitutionRole, RecordKind, Role
 
 
 class RecordKey(NamedTuple):
-    """How an importer knows a record. ``member`` is empty but for a membership.
+    """The key by which an importer knows a record.
 
     Attributes:
         kind: person, group or membership.
         id: ``sourcedid/id`` of the person or group; of the group for a membership.
-        member: ``sourcedid/id`` of the member.
+        member: ``sourcedid/id`` of a membership's person; empty for a person or group.
     """
 
     kind: RecordKind
@@ -26,22 +26,22 @@ class RecordKey(NamedTuple):
 
 
 class UserId(msgspec.Struct, frozen=True, gc=False):
-    """A further id of a person: ``type`` is PIFU-IMS's ``useridtype`` (``personNIN``, ``feideID``, ``personLIN``)."""
+    """An additional id of a person, by PIFU-IMS's ``useridtype``: ``personNIN``, ``feideID`` or ``personLIN``."""
 
     type: str
     value: str
 
 
 class PersonRecord(msgspec.Struct, frozen=True, gc=False):
-    """A person as told to an importer.
+    """A person as published to an importer.
 
     Attributes:
         source: ``sourcedid/source``, at most 32 characters.
-        id: ``sourcedid/id``: national id or running number, as the target says.
+        id: ``sourcedid/id``: national id or running number, by the target's settings.
         login: first ``userid`` (Feide name or e-mail), or ``None``; never a national id.
-        roles: what the person is at the schools; the first is the primary one.
-        userids: further userids, in the order written; only for the ``pifu`` dialect.
-        old_id: the ``sourcedid/id`` that the importer knew the person by before; only for the ``pifu`` dialect.
+        roles: the person's roles at the schools; the first is the primary one.
+        userids: additional userids, in the order written; only for the ``pifu`` dialect.
+        old_id: the ``sourcedid/id`` by which the importer knew the person before; only for the ``pifu`` dialect.
     """
 
     source: str
@@ -56,24 +56,25 @@ class PersonRecord(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def key(self) -> RecordKey:
-        """How the importer knows this person."""
+        """The key by which the importer knows this person."""
         return RecordKey(RecordKind.PERSON, self.id)
 
 
 class GroupRecord(msgspec.Struct, frozen=True, gc=False):
-    """A group as told to an importer.
+    """A group as published to an importer.
 
     Attributes:
         kind: free text of the source (``class``, ``subject`` ...), written as ``grouptype/typevalue``.
-        short: unique at the owner by its id, because Moodle makes it the course's short name.
+        short: made unique at the owner by the group's id, because Moodle makes it the course's short name.
         long: the group's name.
         owner_name: ``org/orgname``.
         school_name: ``org/orgunit``; Moodle's course category.
         begin: first day as YYYY-MM-DD, or ``None``.
         end: last day as YYYY-MM-DD, or ``None``.
-        level: whether it stands for the owner, a school, or is a group of persons.
-        parent: ``sourcedid/id`` of the group above it (of an owner: itself), or ``None`` when groups stand alone.
-        orgnr: organisation number of the owner or school it stands for, if known.
+        level: whether it represents the owner or a school, or is a group of persons.
+        parent: ``sourcedid/id`` of the group above it (for the owner's group: itself), or ``None`` if the target has no
+            group hierarchy.
+        orgnr: organisation number of the owner or school that it represents, if known.
     """
 
     source: str
@@ -91,12 +92,12 @@ class GroupRecord(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def key(self) -> RecordKey:
-        """How the importer knows this group."""
+        """The key by which the importer knows this group."""
         return RecordKey(RecordKind.GROUP, self.id)
 
 
 class MemberRecord(msgspec.Struct, frozen=True, gc=False):
-    """One person's one role in one group."""
+    """One person's membership in one group, with one role."""
 
     source: str
     group: str
@@ -105,7 +106,7 @@ class MemberRecord(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def key(self) -> RecordKey:
-        """How the importer knows this membership."""
+        """The key by which the importer knows this membership."""
         return RecordKey(RecordKind.MEMBERSHIP, self.group, self.person)
 
 

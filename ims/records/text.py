@@ -1,4 +1,4 @@
-"""Text as it stands in a file: one spelling of each name, nothing that XML cannot hold, one line."""
+"""Text as it is written to a file: one spelling of each name, no character that XML cannot hold, one line."""
 
 import re
 import unicodedata
@@ -13,22 +13,22 @@ _SKIN_TONES: Final = ("\U0001f3fb", "\U0001f3ff")
 
 
 def clean_text(text: str) -> str:
-    r"""The text as it stands in a file, whatever the source has in its fields.
+    r"""Return a text of the source as it is written to a file.
 
-    Tabs and line breaks become spaces, because a record is read line by line. Control characters and what else XML 1.0
-    forbids (section 2.2, ``Char``) are removed. Letters that can be written in two ways are written in one (Unicode
-    NFC), so that the same name is the same bytes. Space at both ends is cut off.
+    Tabs and line breaks become spaces, because some importers read a record line by line. Control characters and what
+    else XML 1.0 forbids (section 2.2, ``Char``) are removed. Letters that can be written in two ways are written in one
+    (Unicode NFC), so that the same name is the same bytes. White space at both ends is removed.
 
     >>> clean_text(" Ka\x00ri\tA\u030asen ")
     'Kari Åsen'
     """
-    if text.isprintable():  # so nothing has to go: all but the shape of its letters is right
+    if text.isprintable():  # no character has to be removed; only the normal form may differ
         return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
     return unicodedata.normalize("NFC", _UNWRITABLE.sub("", _WHITE_SPACE.sub(" ", text))).strip()
 
 
 def has_control_characters(text: str) -> bool:
-    r"""Whether :func:`clean_text` removes characters from the text, other than space at its ends.
+    r"""Return True if :func:`clean_text` removes characters from the text, other than white space at its ends.
 
     >>> has_control_characters("Ka\x00ri"), has_control_characters("Kari\tÅsen")
     (True, False)
@@ -37,10 +37,10 @@ def has_control_characters(text: str) -> bool:
 
 
 def spell_out_markup(text: str) -> str:
-    r"""The text with the characters that XML must escape written in another way.
+    r"""Return the text with the characters that XML must escape replaced.
 
-    ``&`` becomes ``og`` (Norwegian for "and") with a space on either side, ``<`` and ``>`` single guillemets. For an
-    importer that does not decode entities: Moodle stores ``&amp;`` and ``&lt;`` as they stand in the file.
+    ``&`` becomes ``og`` (Norwegian for "and") with a space on either side, ``<`` and ``>`` become single guillemets.
+    For an importer that does not decode entities: Moodle stores ``&amp;`` and ``&lt;`` as they are in the file.
 
     >>> spell_out_markup("Norsk & mat"), ascii(spell_out_markup("R&D <1>"))
     ('Norsk og mat', "'R og D \\u20391\\u203a'")
@@ -49,12 +49,12 @@ def spell_out_markup(text: str) -> str:
 
 
 def truncate_text(text: str, limit: int) -> str:
-    r"""The beginning of the text, of at most *limit* characters (Unicode code points), cut between two characters.
+    r"""Return the beginning of the text, of at most *limit* characters (Unicode code points).
 
-    What a reader sees as one character is kept whole as far as the standard library can tell: marks stay with their
-    letter, and joined or toned emoji stay together. Not seen are the clusters that need Unicode's own tables: flags
-    (pairs of regional indicators), and conjuncts of Indic scripts. Only where there is no such place at all is the text
-    cut in the middle.
+    What a reader sees as one character is kept whole as far as the standard library knows: combining marks stay with
+    their letter, and joined or toned emoji stay together. Clusters that need Unicode's own tables are not recognised:
+    flags (pairs of regional indicators) and conjuncts of Indic scripts. Only a text with no place to end it between two
+    characters is truncated within one.
 
     >>> truncate_text("Kari", 4), truncate_text("Kari N", 5), truncate_text("Br\u00f8n\u0303\u0301s", 5)
     ('Kari', 'Kari', 'Brø')

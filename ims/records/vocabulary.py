@@ -12,7 +12,7 @@ from enum import IntEnum, StrEnum
 
 
 class RecStatus(IntEnum):
-    """What a record of a delta asks the importer to do; absent in a snapshot."""
+    """What a record of a delta asks the importer to do: add, change or remove; absent in a snapshot."""
 
     NEW = 1
     CHANGED = 2
@@ -20,16 +20,16 @@ class RecStatus(IntEnum):
 
 
 class RoleType(StrEnum):
-    """What a member is in a group; two digits, as Moodle's importer wants them."""
+    """A member's role in a group; two digits, as Moodle's importer expects."""
 
     LEARNER = "01"
     INSTRUCTOR = "02"
 
 
 class InstitutionRole(StrEnum):
-    """What a person is at the school; itslearning's file import makes it mandatory.
+    """A person's role at the school; itslearning's file import requires it.
 
-    ``Staff`` rather than ``Faculty``: of the two that IMS Enterprise has for a teacher, itslearning documents this one.
+    ``Staff`` and not ``Faculty``: of the two that IMS Enterprise has for a teacher, itslearning documents this one.
     """
 
     STUDENT = "Student"
@@ -37,7 +37,7 @@ class InstitutionRole(StrEnum):
 
 
 class GroupLevel(StrEnum):
-    """What a group stands for: PIFU-IMS's organisation levels, and all others."""
+    """What a group represents: one of PIFU-IMS's organisation levels, or a group of persons."""
 
     OWNER = "owner"
     SCHOOL = "school"
@@ -49,7 +49,7 @@ IDTYPE_PERSON = "1"
 
 
 class RecordKind(IntEnum):
-    """The three kinds of record, in the order the schema demands of a file."""
+    """The three kinds of record, in the order that the schema requires in a file."""
 
     PERSON = 1
     GROUP = 2

@@ -1,7 +1,7 @@
-"""The report to the case worker as one web page that needs nothing else: read on a screen, read aloud, or printed.
+"""The exclusion report as one self-contained web page, to be read on a screen, read aloud, or printed.
 
-No script, no picture, nothing fetched from anywhere; the page itself forbids it (Content-Security-Policy), so that a
-name that looks like markup could do nothing even if it were not escaped.
+It has no script and no picture and fetches nothing. The page itself forbids all three (Content-Security-Policy), so
+that a name that looks like markup could do no harm even if it were not escaped.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ from ims.reports.reason_texts import USUALLY_RIGHT, Language, ReasonText, reason
 class _Words(NamedTuple):
     title: str
     made: str
-    nobody: str
+    none_excluded: str
     counts: str
     reason: str
     persons: str
@@ -38,8 +38,8 @@ _WORDS: Final = {
     Language.BOKMAL: _Words(
         title="Ikke med i eksporten",
         made="Laget",
-        nobody="Alle personer og grupper er med.",
-        counts="Antall etter årsak",
+        none_excluded="Alle personer og grupper er med.",
+        counts="Antall per årsak",
         reason="Årsak",
         persons="Personer",
         groups="Grupper",
@@ -58,17 +58,17 @@ _WORDS: Final = {
     Language.ENGLISH: _Words(
         title="Not exported",
         made="Made",
-        nobody="All persons and groups are exported.",
+        none_excluded="All persons and groups are exported.",
         counts="Counts by reason",
         reason="Reason",
         persons="Persons",
         groups="Groups",
         total="Total",
-        to_fix="To be mended",
-        to_fix_why="Once mended in the administration system, the persons and groups follow by themselves.",
+        to_fix="To be corrected",
+        to_fix_why="Once corrected in the administration system, the persons and groups are exported automatically.",
         usually_right="Usually right",
         usually_right_why="There is something to do here only if what is registered is wrong.",
-        remedy="Where to mend it:",
+        remedy="How to correct it:",
         number="Running number",
         name="Name",
         group="Group",
@@ -110,7 +110,7 @@ a { color: inherit; text-decoration-color: var(--accent); text-underline-offset:
 
 
 def as_html(report: Report, language: Language) -> str:
-    """The report as a page: counts by reason on top, then everybody, by reason."""
+    """Return the report as a page: the counts by reason, then every person and group, by reason."""
     words = _WORDS[language]
     title = escape(f"{words.title}: {report.target}")
     found = parts(report)
@@ -132,7 +132,7 @@ def as_html(report: Report, language: Language) -> str:
         "<main>",
         f"<h1>{title}</h1>",
         f"<p>{escape(without_national_ids(report.owner))}{' · ' if report.owner else ''}{made}</p>",
-        *(_counts(found, language) if found else [f"<p>{words.nobody}</p>"]),
+        *(_counts(found, language) if found else [f"<p>{words.none_excluded}</p>"]),
         *_section(words.to_fix, words.to_fix_why, _some(found, usually_right=False), report, language),
         *_section(words.usually_right, words.usually_right_why, _some(found, usually_right=True), report, language),
         "</main>",

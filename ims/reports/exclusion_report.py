@@ -1,7 +1,7 @@
-"""The report to the case worker: who and what is not exported, why, and where to mend it; here as a table for Excel.
+"""The exclusion report to the case worker: who and what is not exported, why, and how to correct it; as CSV for Excel.
 
-Persons are named by running number and name, never by national id. Of a person with protected identity only the running
-number is told: where such a person goes to school is what the protection is about.
+Persons are named by running number and name, never by national id. A person with a protected identity is named by the
+running number alone: where such a person goes to school is what the protection is to hide.
 """
 
 import csv
@@ -27,9 +27,9 @@ class Excluded(msgspec.Struct, frozen=True):
     Attributes:
         id: the running number.
         name: given and family name, or the group's name and code.
-        schools: where a person is employed or enrolled, or the school of a group.
+        schools: the schools where a person is employed or enrolled, or the school of a group.
         groups: the groups in which a person is enrolled.
-        since: since when it has been left out for this reason.
+        since: since when it has been excluded for this reason.
     """
 
     kind: Kind
@@ -42,7 +42,7 @@ class Excluded(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All that a target leaves out, as of ``at``; ``zone`` is that of the times shown."""
+    """All persons and groups that a target excludes, as of ``at``; ``zone`` is that of the times shown."""
 
     target: str
     owner: str
@@ -52,7 +52,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Part(NamedTuple):
-    """Those who are left out for one reason."""
+    """The persons and groups that are excluded for one reason."""
 
     reason: Reason
     persons: Sequence[Excluded]
@@ -60,7 +60,10 @@ class Part(NamedTuple):
 
 
 def parts(report: Report) -> list[Part]:
-    """The left out by reason, as they may be shown: what is to be mended first, each by name."""
+    """Return the excluded persons and groups by reason, those to be corrected first, each part in the order of names.
+
+    What must not be shown is removed (names of protected persons, national ids typed into a name).
+    """
     place = {reason: (reason in USUALLY_RIGHT, number) for number, reason in enumerate(Reason)}
     rows = sorted(
         map(_without_secrets, report.excluded), key=lambda one: (place[one.reason], one.name.casefold(), one.id)
@@ -86,13 +89,13 @@ def _without_secrets(one: Excluded) -> Excluded:
 
 
 def local_time(at: datetime, zone: ZoneInfo, language: Language) -> str:
-    """A time to the minute as people of the language write it."""
+    """Return a time to the minute as it is written in the language."""
     return at.astimezone(zone).strftime("%d.%m.%Y %H:%M" if language is Language.BOKMAL else "%Y-%m-%d %H:%M")
 
 
 _HEADINGS: Final = {
     Language.BOKMAL: ("Type", "Løpenummer", "Navn", "Skole", "Grupper", "Årsak", "Rettes slik", "Siden"),
-    Language.ENGLISH: ("Kind", "Running number", "Name", "School", "Groups", "Reason", "Where to mend it", "Since"),
+    Language.ENGLISH: ("Kind", "Running number", "Name", "School", "Groups", "Reason", "How to correct it", "Since"),
 }
 _KINDS: Final = {
     Language.BOKMAL: {"person": "person", "group": "gruppe"},
@@ -102,10 +105,10 @@ _FORMULA: Final = tuple("=+-@\t\r")
 
 
 def as_csv(report: Report, language: Language) -> str:
-    """The report as a table that a Norwegian Excel opens as it is.
+    """Return the report as CSV that a Norwegian Excel opens as it is.
 
     That needs a byte order mark, or æøå are broken, and semicolons, since the comma is the decimal sign. A cell that
-    begins as a formula does gets an apostrophe in front: a name must not be run (CWE-1236, "CSV injection").
+    begins like a formula gets an apostrophe in front: a name must not be run (CWE-1236, "CSV injection").
     """
     stream = StringIO()
     stream.write("\ufeff")

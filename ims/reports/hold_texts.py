@@ -1,4 +1,4 @@
-"""What waits for an approval, in the words of the mails to case workers: counts, never a person's data."""
+"""What waits for an approval, as the mails to case workers say it: counts, never a person's data."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,7 +11,7 @@ from ims.reports.reason_texts import Language
 
 
 class HeldFigure(NamedTuple):
-    """A hold that stands: its number, why, how many persons and groups wait, and since when, in the target's zone."""
+    """An open hold: its number and cause, how many persons and groups wait, and since when, in the target's zone."""
 
     hold_id: int
     cause: Cause
@@ -35,36 +35,38 @@ _WORDS: Final = {
             Cause.PERSONS: "Uvanlig mange ville miste sitt siste medlemskap: {count}.",
             Cause.TEACHERS: "Uvanlig mange lærere ville miste sitt siste medlemskap: {count}.",
             Cause.ID_CHANGES: "Uvanlig mange ville få en ny id: {count}.",
-            Cause.SETTING: "En endret innstilling ville ta bort noe for {count}.",
-            Cause.RESYNC: "En ny innlasting fant ikke lenger alt for {count}.",
-            Cause.SCHOOL_NUMBER: "En skole mangler skolenummer, og det ville ta bort noe for {count}.",
-            Cause.INITIAL: "Ingenting er meldt ennå: noen må først se hvor mye den første eksporten er.",
+            Cause.SETTING: "En endret innstilling ville fjerne noe for {count}.",
+            Cause.RESYNC: "Ved en ny innlasting manglet noe for {count}.",
+            Cause.SCHOOL_NUMBER: "En skole mangler skolenummer, og det ville fjerne noe for {count}.",
+            Cause.INITIAL: "Ingenting er eksportert ennå: den første eksporten må først godkjennes.",
         },
         persons=("person", "personer"),
         groups=("gruppe", "grupper"),
-        since="Det venter på godkjenning siden {since}: imsfeed holds show {hold}",
-        kept="De beholder tilgangen til noen med ansvar for eksporten har sett på det. Alt annet meldes som vanlig.",
+        since="Det har ventet på godkjenning siden {since}: imsfeed holds show {hold}",
+        kept="De beholder tilgangen til den som har ansvar for eksporten, har sett på det."
+        " Alt annet eksporteres som vanlig.",
     ),
     Language.ENGLISH: _Words(
         causes={
             Cause.PERSONS: "Unusually many would lose their last membership: {count}.",
             Cause.TEACHERS: "Unusually many teachers would lose their last membership: {count}.",
             Cause.ID_CHANGES: "Unusually many would get another id: {count}.",
-            Cause.SETTING: "A changed setting would take something away from {count}.",
-            Cause.RESYNC: "A new load no longer found everything of {count}.",
-            Cause.SCHOOL_NUMBER: "A school has no school number, which would take something away from {count}.",
-            Cause.INITIAL: "Nothing has been told yet: somebody must first see how much the first export is.",
+            Cause.SETTING: "A changed setting would remove something for {count}.",
+            Cause.RESYNC: "A new load did not find everything for {count}.",
+            Cause.SCHOOL_NUMBER: "A school has no school number, which would remove something for {count}.",
+            Cause.INITIAL: "Nothing has been exported yet: the first export must be approved first.",
         },
         persons=("person", "persons"),
         groups=("group", "groups"),
         since="It has been waiting for an approval since {since}: imsfeed holds show {hold}",
-        kept="They keep their access until somebody responsible for the export has looked. All else is told as usual.",
+        kept="They keep their access until the person responsible for the export has looked into it."
+        " Everything else is exported as usual.",
     ),
 }
 
 
 def held_lines(held: HeldFigure, language: Language) -> Iterator[str]:
-    """What waits and why; since when, and the command that shows it."""
+    """Yield what waits and why; since when, and the command that shows it."""
     words = _WORDS[language]
     numbers = ((held.persons, words.persons), (held.groups, words.groups))
     count = ", ".join(f"{number} {unit[0 if number == 1 else 1]}" for number, unit in numbers if number)
@@ -73,5 +75,5 @@ def held_lines(held: HeldFigure, language: Language) -> Iterator[str]:
 
 
 def kept_line(language: Language) -> str:
-    """That nobody loses anything meanwhile."""
+    """Return the sentence that no person loses access meanwhile."""
     return _WORDS[language].kept

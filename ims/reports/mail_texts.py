@@ -1,7 +1,7 @@
 """The mails to case workers: counts and a link, in Norwegian bokmål and, below it, in English; never a person's data.
 
-A mail a day also when all is well, or nobody would notice that the mails have stopped; and one when something fails,
-one when it is over.
+There is a mail each day, also when all is well: otherwise no case worker would notice that the mails have stopped.
+There is one more when a target begins to fail, and one when the failure is over.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,18 +21,18 @@ from ims.rules.eligibility import Reason
 
 
 class Failure(StrEnum):
-    """Why a target fails: its importers miss something until somebody acts."""
+    """Why a target fails: its importer misses changes until an operator or case worker acts."""
 
     STALE = "stale"
-    """The owner's organisation number has changed or gone; nothing is told until it is back."""
+    """The owner's organisation number has changed or is missing; nothing is published until it is back."""
     FEED_BROKEN = "feed_broken"
     """A file of the feed contradicts what was recorded about it."""
     SNAPSHOT_MISSING = "snapshot_missing"
-    """The daily snapshot is late, or not there when the importer reads."""
+    """The daily snapshot is late, or missing when the importer reads."""
 
 
 class ExcludedCount(NamedTuple):
-    """How many are left out for a reason."""
+    """How many persons and groups are excluded for a reason."""
 
     reason: Reason
     persons: int
@@ -40,18 +40,18 @@ class ExcludedCount(NamedTuple):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What a daily mail is made of.
+    """The figures of a daily mail.
 
     Attributes:
         owner: the school owner's name.
         waiting: nothing has been published yet.
-        published: what is in the feed.
-        last_day: what the deltas of the last 24 hours said, added up.
-        quarantined: messages from the administration system that could not be read, of all owners.
+        published: how many records are in the feed.
+        last_day: how many records the deltas of the last 24 hours added, changed and removed.
+        quarantined: messages from the administration system that could not be applied, of all owners.
         failures: why the target fails now, if it does.
         short_notice: the snapshot is made less than an hour before the importer reads it.
         link: where the report is.
-        holds: what waits for an approval, but for what was rejected.
+        holds: what waits for an approval, except what was rejected.
     """
 
     target: str
@@ -95,9 +95,10 @@ class _Words(NamedTuple):
 _WORDS: Final = {
     Language.BOKMAL: _Words(
         units=(("person", "personer"), ("gruppe", "grupper"), ("medlemskap", "medlemskap")),
-        changes=(("ny", "nye"), ("endret", "endret"), ("borte", "borte")),
+        changes=(("ny", "nye"), ("endret", "endret"), ("fjernet", "fjernet")),
         well="Alt er i orden. Med i eksporten {target}: {totals}. Siste døgn: {changes}.",
-        waiting="Eksporten {target} venter på skoleeierens organisasjonsnummer og opplysninger; ingenting er meldt.",
+        waiting="Eksporten {target} venter på skoleeierens organisasjonsnummer og opplysninger;"
+        " ingenting er eksportert ennå.",
         exported="Med i eksporten {target}: {totals}.",
         last_day="Siste døgn: {changes}.",
         to_fix="Ikke med, bør rettes:",
@@ -105,41 +106,42 @@ _WORDS: Final = {
         quarantined="Meldinger fra fagsystemet som ikke kunne leses: {count}. {responsible}",
         short_notice="Den daglige fullfilen lages mindre enn en time før mottakeren leser den. {responsible}",
         responsible="Den som har ansvar for eksporten, må se på det.",
-        link="Hvem det gjelder, og hvor det rettes: {link}",
+        link="Hvem det gjelder, og hvordan det rettes: {link}",
         began="Eksporten {target} har feilet siden {at}.",
         over="Eksporten {target} virker igjen. Den feilet fra {began} til {at}.",
         failures={
-            Failure.STALE: "Ingenting blir meldt: skoleeierens organisasjonsnummer er endret eller borte.",
+            Failure.STALE: "Ingenting blir eksportert: skoleeierens organisasjonsnummer er endret eller mangler.",
             Failure.FEED_BROKEN: "En fil i eksporten er ikke slik den ble skrevet.",
             Failure.SNAPSHOT_MISSING: "Den daglige fullfilen er ikke laget. Mottakeren kan ha lest en gammel fil.",
         },
     ),
     Language.ENGLISH: _Words(
         units=(("person", "persons"), ("group", "groups"), ("membership", "memberships")),
-        changes=(("new", "new"), ("changed", "changed"), ("gone", "gone")),
+        changes=(("new", "new"), ("changed", "changed"), ("removed", "removed")),
         well="All is well. In the export {target}: {totals}. In the last 24 hours: {changes}.",
-        waiting="The export {target} waits for its owner's organisation number and facts; nothing has been told.",
+        waiting="The export {target} is waiting for its owner's organisation number and data;"
+        " nothing has been exported yet.",
         exported="In the export {target}: {totals}.",
         last_day="In the last 24 hours: {changes}.",
-        to_fix="Left out, to be mended:",
-        usually_right="Left out, usually right:",
+        to_fix="Not exported, to be corrected:",
+        usually_right="Not exported, usually right:",
         quarantined="Messages from the administration system that could not be read: {count}. {responsible}",
         short_notice="The daily full file is made less than an hour before it is read. {responsible}",
-        responsible="Whoever is responsible for the export must look at it.",
-        link="Who it is about, and where to mend it: {link}",
+        responsible="The person responsible for the export must look into it.",
+        link="Who is affected, and how to correct it: {link}",
         began="The export {target} has been failing since {at}.",
         over="The export {target} works again. It failed from {began} to {at}.",
         failures={
-            Failure.STALE: "Nothing is told: the school owner's organisation number has changed or gone.",
-            Failure.FEED_BROKEN: "A file of the export is not as it was written.",
-            Failure.SNAPSHOT_MISSING: "The daily full file was not made. Its reader may have read an old one.",
+            Failure.STALE: "Nothing is exported: the school owner's organisation number has changed or is missing.",
+            Failure.FEED_BROKEN: "A file of the export is no longer as it was written.",
+            Failure.SNAPSHOT_MISSING: "The daily full file was not made. The importer may have read an old one.",
         },
     ),
 }
 
 
 def daily(figures: Figures) -> Mail:
-    """The mail of the day: one line, and the link, when there is nothing to do."""
+    """Return the daily mail: one line, and the link, when there is nothing to do."""
     to_fix = sum(one.persons + one.groups for one in figures.excluded if one.reason not in USUALLY_RIGHT)
     if figures.failures:
         what = "feiler"
@@ -157,7 +159,7 @@ def daily(figures: Figures) -> Mail:
 def failure_began(
     target: str, owner: str, failures: Sequence[Failure], began: datetime, zone: ZoneInfo, link: str | None
 ) -> Mail:
-    """The mail when a target begins to fail."""
+    """Return the mail that a target has begun to fail."""
 
     def text(language: Language) -> Iterator[str]:
         words = _WORDS[language]
@@ -170,7 +172,7 @@ def failure_began(
 
 
 def failure_over(target: str, owner: str, began: datetime, ended: datetime, zone: ZoneInfo) -> Mail:
-    """The mail when a target has stopped failing."""
+    """Return the mail that a target's failure is over."""
 
     def text(language: Language) -> Iterator[str]:
         times = {name: local_time(at, zone, language) for name, at in (("began", began), ("at", ended))}
@@ -180,12 +182,12 @@ def failure_over(target: str, owner: str, began: datetime, ended: datetime, zone
 
 
 def hold_began(target: str, owner: str, held: HeldFigure) -> Mail:
-    """The mail when something begins to wait for an approval."""
+    """Return the mail that something has begun to wait for an approval."""
     return Mail(f"Eksporten {target}, {owner}: venter på godkjenning", _hold(held))
 
 
 def hold_changed(target: str, owner: str, held: HeldFigure) -> Mail:
-    """The mail when something else waits than was told before."""
+    """Return the mail that something else waits than an earlier mail said."""
     return Mail(f"Eksporten {target}, {owner}: noe annet venter på godkjenning", _hold(held))
 
 
@@ -203,9 +205,9 @@ def _both(text: Callable[[Language], Iterator[str]]) -> str:
 
 
 def _is_well(figures: Figures) -> bool:
-    mended = all(one.reason in USUALLY_RIGHT for one in figures.excluded)
+    nothing_to_fix = all(one.reason in USUALLY_RIGHT for one in figures.excluded)
     wrong = figures.waiting or figures.quarantined or figures.failures or figures.short_notice or figures.holds
-    return mended and not wrong
+    return nothing_to_fix and not wrong
 
 
 def _daily(figures: Figures, language: Language) -> Iterator[str]:
@@ -251,13 +253,13 @@ def _totals(totals: Totals, words: _Words) -> str:
 
 
 def _changes(counts: Counts, words: _Words) -> str:
-    """``personer: 1 ny, 0 endret, 2 borte; grupper: ...``."""
+    """Return ``personer: 1 ny, 0 endret, 2 fjernet; grupper: ...``."""
 
-    def said(kind: KindCounts) -> str:
+    def counted(kind: KindCounts) -> str:
         return ", ".join(map(_count, (kind.new, kind.changed, kind.gone), words.changes))
 
     kinds = (counts.person, counts.group, counts.membership)
-    return "; ".join(f"{unit[1]}: {said(kind)}" for kind, unit in zip(kinds, words.units, strict=True))
+    return "; ".join(f"{unit[1]}: {counted(kind)}" for kind, unit in zip(kinds, words.units, strict=True))
 
 
 def _count(number: int, unit: tuple[str, str]) -> str:

@@ -1,6 +1,7 @@
-"""The answer to "is this person in the LMS yet?": in the feed or not, since when, why, and which delta said so.
+"""The answer to "is this person in the LMS yet?": in the feed or not, since when, why, and by which delta.
 
-The person is named by the running number alone. Of the id that the importer knows the person by only the kind is told.
+The person is named by the running number alone. Of the id by which the importer knows the person only the kind is
+shown.
 """
 
 from collections import Counter
@@ -19,21 +20,21 @@ from ims.rules.eligibility import Reason
 
 
 class LastPublication(msgspec.Struct, frozen=True):
-    """A delta that mentions the person: its number, when it was cut, and what it said, record by record."""
+    """A delta that mentions the person: its number, when it was published, and the recstatus of each record in it."""
 
     seq: int
     at: datetime
-    said: tuple[tuple[RecordKind, RecStatus], ...]
+    records: tuple[tuple[RecordKind, RecStatus], ...]
 
 
 class Exported(msgspec.Struct, frozen=True):
-    """As what a person is in the feed.
+    """A person's roles and memberships in the feed.
 
     Attributes:
-        id_kind: of the id that the importer knows the person by.
-        roles: what the person is at the schools; where the feed does not say so, in the groups.
+        id_kind: the kind of the id by which the importer knows the person.
+        roles: the roles at the schools; where the feed does not contain them, the roles in the groups.
         memberships: each group's name, and the role in it.
-        since: when a delta told the person as new; ``None`` if no delta that is kept did.
+        since: when a delta published the person as new; ``None`` if no delta that is kept did.
     """
 
     id_kind: Literal["national id", "running number"]
@@ -43,12 +44,13 @@ class Exported(msgspec.Struct, frozen=True):
 
 
 class PersonStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a person stands at a target.
+    """A person's status at a target.
 
     Attributes:
-        state: the target's.
-        exported: as what the person is in the feed, or ``None``.
-        excluded: the first reason and since when; ``None`` for who is in the feed, or not worked out yet.
+        state: the target's state.
+        exported: the person's roles and memberships in the feed, or ``None`` for a person who is not in it.
+        excluded: the first exclusion reason and since when; ``None`` for a person who is in the feed or has not been
+            evaluated yet.
         published: the newest delta that mentions the person, or ``None`` if none that is kept does.
         oldest_delta: number and time of the oldest delta that is kept, or ``None`` if there is none.
     """
@@ -88,26 +90,26 @@ _WORDS: Final = {
     Language.ENGLISH: _Words(
         within="Person {person} is in the feed of {target}, as {roles}, under a {id_kind}.",
         without="Person {person} is not in the feed of {target}.",
-        unknown="Person {person} has not been worked out for {target} yet.",
+        unknown="Person {person} has not been evaluated for {target} yet.",
         since="Since {at}.",
         since_before="Since before the oldest delta kept ({seq}, of {at}).",
         since_first="Since before the first delta.",
-        remedy="Where to mend it: {remedy}",
+        remedy="How to correct it: {remedy}",
         groups="In these groups:",
         no_groups="In no group.",
-        published="Last told by delta {seq}, of {at}: {said}.",
-        published_before="Last told before the oldest delta kept ({seq}, of {at}).",
-        never_published="No delta has told of the person.",
+        published="Last published in delta {seq}, of {at}: {records}.",
+        published_before="Last published before the oldest delta kept ({seq}, of {at}).",
+        never_published="No delta mentions the person.",
         states={
-            "waiting": "The target waits for its owner's organisation number and facts; nothing is published yet.",
-            "stale": "The target stands still: the owner's organisation number has changed or gone.",
-            "disabled": "The target is disabled: its feed stands still.",
+            "waiting": "The target is waiting for its owner's organisation number and data; nothing is published yet.",
+            "stale": "The target is halted: the owner's organisation number has changed or is missing.",
+            "disabled": "The target is disabled: nothing is published.",
         },
         id_kinds={"national id": "national id", "running number": "running number"},
         roles={InstitutionRole.STUDENT: "learner", InstitutionRole.STAFF: "teacher"},
         group_roles={RoleType.LEARNER: "learner", RoleType.INSTRUCTOR: "teacher"},
         kinds={RecordKind.PERSON: "person", RecordKind.MEMBERSHIP: "membership"},
-        recstatus={RecStatus.NEW: "new", RecStatus.CHANGED: "changed", RecStatus.GONE: "gone"},
+        recstatus={RecStatus.NEW: "new", RecStatus.CHANGED: "changed", RecStatus.GONE: "removed"},
     ),
     Language.BOKMAL: _Words(
         within="Person {person} er med i eksporten {target} som {roles}, med {id_kind}.",
@@ -119,25 +121,26 @@ _WORDS: Final = {
         remedy="Rettes slik: {remedy}",
         groups="I disse gruppene:",
         no_groups="Ikke i noen gruppe.",
-        published="Sist meldt i endringsfil {seq}, fra {at}: {said}.",
-        published_before="Sist meldt før den eldste endringsfilen som er tatt vare på ({seq}, fra {at}).",
-        never_published="Ingen endringsfil har meldt personen.",
+        published="Sist nevnt i endringsfil {seq}, fra {at}: {records}.",
+        published_before="Sist nevnt før den eldste endringsfilen som er tatt vare på ({seq}, fra {at}).",
+        never_published="Ingen endringsfil nevner personen.",
         states={
-            "waiting": "Eksporten venter på skoleeierens organisasjonsnummer og opplysninger; ingenting er meldt ennå.",
-            "stale": "Eksporten står stille: skoleeierens organisasjonsnummer er endret eller borte.",
-            "disabled": "Eksporten er slått av og står stille.",
+            "waiting": "Eksporten venter på skoleeierens organisasjonsnummer og opplysninger;"
+            " ingenting er eksportert ennå.",
+            "stale": "Eksporten er stoppet: skoleeierens organisasjonsnummer er endret eller mangler.",
+            "disabled": "Eksporten er slått av: ingenting blir eksportert.",
         },
         id_kinds={"national id": "fødselsnummer, D-nummer eller DUF-nummer", "running number": "løpenummer"},
         roles={InstitutionRole.STUDENT: "deltaker", InstitutionRole.STAFF: "lærer"},
         group_roles={RoleType.LEARNER: "deltaker", RoleType.INSTRUCTOR: "lærer"},
         kinds={RecordKind.PERSON: "person", RecordKind.MEMBERSHIP: "medlemskap"},
-        recstatus={RecStatus.NEW: "ny", RecStatus.CHANGED: "endret", RecStatus.GONE: "borte"},
+        recstatus={RecStatus.NEW: "ny", RecStatus.CHANGED: "endret", RecStatus.GONE: "fjernet"},
     ),
 }
 
 
-def explained(status: PersonStatus, language: Language) -> str:
-    """Where the person stands, in a few lines."""
+def explain(status: PersonStatus, language: Language) -> str:
+    """Return the person's status in a few lines."""
     words = _WORDS[language]
     lines = [words.states[status.state]] if status.state in words.states else []
     if status.exported is not None:
@@ -180,15 +183,16 @@ def _published(status: PersonStatus, language: Language) -> str:
     words, published = _WORDS[language], status.published
     if published is None:
         return _before(status, words.published_before, words.never_published, language)
-    said = ", ".join(
+    records = ", ".join(
         f"{count} x {words.kinds[kind]} {words.recstatus[recstatus]}"
-        for (kind, recstatus), count in sorted(Counter(published.said).items())
+        for (kind, recstatus), count in sorted(Counter(published.records).items())
     )
-    return words.published.format(seq=published.seq, at=local_time(published.at, status.zone, language), said=said)
+    at = local_time(published.at, status.zone, language)
+    return words.published.format(seq=published.seq, at=at, records=records)
 
 
 def _before(status: PersonStatus, before: str, never: str, language: Language) -> str:
-    """What to say of that which no delta tells: it was before the oldest one kept, unless that is the very first."""
+    """Return *before*, with the oldest delta kept, for what no delta mentions; *never* if that delta is the first."""
     if status.oldest_delta is None or status.oldest_delta[0] == 1:
         return never
     seq, at = status.oldest_delta

@@ -1,7 +1,7 @@
-"""Why a person or group is left out, in the words of the case worker who can mend it: Norwegian bokmål, and English.
+"""Why a person or group is excluded, in the words of the case worker who can correct it: Norwegian bokmål and English.
 
-Each reason has what it means and where in the administration system to mend it. Nobody who reads this knows what a
-feed is made of: no word of XML, no name of a setting. Learners in adult education are "deltakere" in Norwegian.
+Each reason says what it means and what to correct in the administration system. The readers do not know what a feed is
+made of: no word of XML, no name of a setting. Learners in adult education are "deltakere" in Norwegian.
 
 >>> reason_text(Reason.NATIONAL_ID_MISSING, Language.BOKMAL).remedy
 'Registrer gyldig fødselsnummer, D-nummer eller DUF-nummer på personen.'
@@ -15,14 +15,14 @@ from ims.rules.eligibility import Reason
 
 
 class Language(StrEnum):
-    """The languages that case workers are spoken to in, by their tags of BCP 47 (``lang`` in HTML)."""
+    """The languages of the texts for case workers, by their tags of BCP 47 (``lang`` in HTML)."""
 
     BOKMAL = "nb"
     ENGLISH = "en"
 
 
 class ReasonText(NamedTuple):
-    """What a reason means, and where to mend it: whole sentences."""
+    """What a reason means, and how to correct it: whole sentences."""
 
     meaning: str
     remedy: str
@@ -39,7 +39,7 @@ USUALLY_RIGHT: Final = frozenset({
     Reason.PERSON_SUPPRESSED,
     Reason.NO_ACTIVE_ENROLMENT,
 })
-"""Reasons that most often say how things are and not that something is wrong; the others are to be mended."""
+"""Reasons that are usually as intended; each of the others means that something is to be corrected."""
 
 _BOKMAL: Final[Mapping[Reason, ReasonText]] = {
     Reason.TARGET_DISABLED: ReasonText(
@@ -51,11 +51,11 @@ _BOKMAL: Final[Mapping[Reason, ReasonText]] = {
         "Registrer organisasjonsnummeret på skoleeieren.",
     ),
     Reason.GROUP_EXCLUDED: ReasonText(
-        "Det er valgt at gruppen ikke skal være med i denne eksporten.",
+        "Gruppen er valgt bort i denne eksporten.",
         "Skal den være med, be den som har ansvar for eksporten, om å ta den med.",
     ),
     Reason.KIND_EXCLUDED: ReasonText(
-        "Det er valgt at grupper av denne typen ikke skal være med i denne eksporten.",
+        "Grupper av denne typen er valgt bort i denne eksporten.",
         "Rett typen på gruppen dersom den er feil.",
     ),
     Reason.OUT_OF_SCOPE: ReasonText(
@@ -92,11 +92,11 @@ _BOKMAL: Final[Mapping[Reason, ReasonText]] = {
     ),
     Reason.PERSON_PROTECTED: ReasonText(
         "Personen har skjermet identitet og blir aldri eksportert.",
-        "Gi tilgang for hånd dersom det trengs. Fjern skjermingen på personen bare når den er opphevet.",
+        "Gi tilgang manuelt ved behov. Fjern skjermingen på personen bare når den er opphevet.",
     ),
     Reason.PERSON_SUPPRESSED: ReasonText(
-        "Det er bestemt at personen ikke skal eksporteres, før skjermet identitet er registrert.",
-        "Registrer skjermingen på personen. Gi tilgang for hånd dersom det trengs.",
+        "Det er bestemt at personen ikke skal eksporteres. Skjermet identitet er ikke registrert ennå.",
+        "Registrer skjermingen på personen. Gi tilgang manuelt ved behov.",
     ),
     Reason.NAME_INCOMPLETE: ReasonText(
         "Personen mangler fornavn eller etternavn.",
@@ -120,8 +120,9 @@ _BOKMAL: Final[Mapping[Reason, ReasonText]] = {
         "Registrer gyldig fødselsnummer, D-nummer eller DUF-nummer på personen.",
     ),
     Reason.LEAVE_NOW: ReasonText(
-        "Det er bestemt at personen skal ut med en gang, men personen er fortsatt registrert som deltaker eller lærer.",
-        "Avslutt plassen i gruppen eller ansettelsen. Etter det teller en ny plass som vanlig.",
+        "Det er bestemt at personen skal fjernes med en gang, men personen er fortsatt registrert som deltaker eller"
+        " lærer.",
+        "Avslutt plassen i gruppen eller ansettelsen. Deretter teller en ny plass som vanlig.",
     ),
     Reason.DUPLICATE_ID: ReasonText(
         "En annen person har samme fødselsnummer, D-nummer eller DUF-nummer, eller en annen gruppe har samme kode."
@@ -134,23 +135,23 @@ _BOKMAL: Final[Mapping[Reason, ReasonText]] = {
 _ENGLISH: Final[Mapping[Reason, ReasonText]] = {
     Reason.TARGET_DISABLED: ReasonText(
         "The export is switched off.",
-        "Ask whoever is responsible for the export to switch it on.",
+        "Ask the person responsible for the export to switch it on.",
     ),
     Reason.OWNER_WITHOUT_NUMBER: ReasonText(
         "The school owner has no valid organisation number.",
         "Register the organisation number of the school owner.",
     ),
     Reason.GROUP_EXCLUDED: ReasonText(
-        "It was chosen that the group is not part of this export.",
-        "If it should be, ask whoever is responsible for the export to include it.",
+        "The group has been excluded from this export.",
+        "If it should be included, ask the person responsible for the export to include it.",
     ),
     Reason.KIND_EXCLUDED: ReasonText(
-        "It was chosen that groups of this kind are not part of this export.",
-        "Mend the group's kind if it is wrong.",
+        "Groups of this kind have been excluded from this export.",
+        "Correct the group's kind if it is wrong.",
     ),
     Reason.OUT_OF_SCOPE: ReasonText(
         "Only groups of basic education (grunnskole) are part of this export.",
-        "Mend the group's programme if it is wrong.",
+        "Correct the group's programme if it is wrong.",
     ),
     Reason.SCHOOL_UNKNOWN: ReasonText(
         "The school that the group belongs to does not exist.",
@@ -166,11 +167,11 @@ _ENGLISH: Final[Mapping[Reason, ReasonText]] = {
     ),
     Reason.GROUP_NOT_STARTED: ReasonText(
         "The group has not begun.",
-        "It comes by itself when it begins. Mend the group's first day if it is wrong.",
+        "It is exported automatically when it begins. Correct the group's first day if it is wrong.",
     ),
     Reason.GROUP_ENDED: ReasonText(
         "The group has ended.",
-        "Mend the group's last day if it is wrong.",
+        "Correct the group's last day if it is wrong.",
     ),
     Reason.GROUP_WITHOUT_ID: ReasonText(
         "The group has no code.",
@@ -181,20 +182,20 @@ _ENGLISH: Final[Mapping[Reason, ReasonText]] = {
         "Give the group a shorter code.",
     ),
     Reason.PERSON_PROTECTED: ReasonText(
-        "The person's identity is protected and is never exported.",
-        "Give access by hand if it is needed. Remove the protection from the person only when it has been lifted.",
+        "The person has a protected identity and is never exported.",
+        "Give access manually if needed. Remove the protection from the person only when it has been lifted.",
     ),
     Reason.PERSON_SUPPRESSED: ReasonText(
-        "It was decided that the person is not exported, before a protected identity is registered.",
-        "Register the protection on the person. Give access by hand if it is needed.",
+        "It has been decided that the person is not to be exported. No protected identity is registered yet.",
+        "Register the protection on the person. Give access manually if needed.",
     ),
     Reason.NAME_INCOMPLETE: ReasonText(
         "The person has no given name or no family name.",
-        "Register both given name and family name of the person.",
+        "Register both the given name and the family name of the person.",
     ),
     Reason.NO_ACTIVE_ENROLMENT: ReasonText(
         "The person is neither a learner in an exported group nor an active teacher.",
-        "If the person should be there: register an active place in a group, with the right dates, or an active"
+        "If the person should be exported: register an active enrolment in a group, with the right dates, or an active"
         " employment as a teacher at a school with a school number.",
     ),
     Reason.NATIONAL_ID_MISSING: ReasonText(
@@ -202,22 +203,23 @@ _ENGLISH: Final[Mapping[Reason, ReasonText]] = {
         "Register a valid national identity number, D-number or DUF number of the person.",
     ),
     Reason.NATIONAL_ID_INVALID: ReasonText(
-        "The number registered for the learner is no valid national identity number, D-number or DUF number.",
-        "Mend the number of the person: look for a slip of the keys.",
+        "The number registered for the learner is not a valid national identity number, D-number or DUF number.",
+        "Correct the number of the person: look for a typing error.",
     ),
     Reason.TEACHER_WITHOUT_VALID_ID: ReasonText(
         "The teacher has no valid national identity number, D-number or DUF number.",
         "Register a valid national identity number, D-number or DUF number of the person.",
     ),
     Reason.LEAVE_NOW: ReasonText(
-        "It was decided that the person leaves at once, but the person is still registered as a learner or teacher.",
-        "End the place in the group or the employment. After that a new place counts as usual.",
+        "It has been decided that the person is removed immediately, but the person is still registered as a learner or"
+        " teacher.",
+        "End the enrolment or the employment. After that a new enrolment counts as usual.",
     ),
     Reason.DUPLICATE_ID: ReasonText(
         "Another person has the same national identity number, D-number or DUF number, or another group has the same"
         " code. None of them is exported.",
-        "Find the other one in this list, and mend the number or code that is wrong. If one person is registered"
-        " twice, keep only one.",
+        "Find the other one in this list, and correct the number or code that is wrong. If the same person is"
+        " registered twice, keep only one registration.",
     ),
 }
 
@@ -225,5 +227,5 @@ _TEXTS: Final = {Language.BOKMAL: _BOKMAL, Language.ENGLISH: _ENGLISH}
 
 
 def reason_text(reason: Reason, language: Language) -> ReasonText:
-    """What a reason means and where to mend it, in a language."""
+    """Return what a reason means and how to correct it, in a language."""
     return _TEXTS[language][reason]

@@ -1,4 +1,4 @@
-"""From a course group's facts to its record, or to the reason why there is none."""
+"""A course group's record, made from its facts, or the reason why it is excluded."""
 
 from datetime import date
 
@@ -14,20 +14,27 @@ from ims.targets.target_settings import TargetSettings
 
 
 class ExportedGroup(msgspec.Struct, frozen=True):
-    """The record of a course group that is exported, and what was not as it should be with it."""
+    """The record of a course group that is exported, and its warnings."""
 
     record: GroupRecord
     warnings: tuple[RecordWarning, ...]
 
 
 def group_id(group: CourseGroup, school: School | None, settings: TargetSettings) -> str:
-    """A group's ``sourcedid/id`` as it stands in the file; two that differ only before that would be told as one."""
+    """Return a group's ``sourcedid/id`` as it is written to the file.
+
+    Two ids that differ only before they are cleaned would be the same to an importer, so that ids are compared in this
+    form.
+    """
     school_no = school_number(school) if school is not None else ""
     return clean_text(settings.group_id.format(id=group.id, code=clean_text(group.code), school_no=school_no))
 
 
 def group_outcome(group: CourseGroup, facts: Facts, settings: TargetSettings, today: date) -> str | Reason:
-    """A course group's ``sourcedid/id``, or why it is not exported, but for other groups that may have the same id."""
+    """Return a course group's ``sourcedid/id``, or the reason why it is excluded.
+
+    Other groups with the same id are not considered here.
+    """
     school = facts.schools.get(group.school_id)
     id_ = group_id(group, school, settings)
     return first_reason(GROUP_RULES, GroupCase(group, school, id_, today, settings)) or id_
@@ -36,7 +43,7 @@ def group_outcome(group: CourseGroup, facts: Facts, settings: TargetSettings, to
 def exported_group(
     group: CourseGroup, id_: str, facts: Facts, settings: TargetSettings, source: str, org: OrgGroups
 ) -> ExportedGroup:
-    """The record of a group whose outcome is to be told as *id_*."""
+    """Return the record of a group that is exported with ``sourcedid/id`` *id_*."""
     school = facts.schools.get(group.school_id)
     normaliser = Normaliser(spell_out_markup=settings.spell_out_markup)
     record = GroupRecord(
@@ -44,7 +51,7 @@ def exported_group(
         id=id_,
         kind=normaliser.name("kind", group.kind),
         # The same code at two schools, or twice at one, is common, and Moodle stops the import at a short name that it
-        # has already: the id makes it unique whatever the code is.
+        # already has. The id makes the short name unique whatever the code is.
         short=normaliser.name("short", group.code, f"{school_number(school) if school is not None else ''}-{group.id}"),
         long=normaliser.name("long", group.name),
         owner_name=normaliser.name("owner_name", facts.owner.name if facts.owner is not None else ""),

@@ -1,7 +1,8 @@
-"""How the texts of a record are worded: what no importer can take is mended, and remarked upon for the case worker.
+"""The normalisation of a record's texts: what importers cannot take is changed, with a warning for the case worker.
 
-A name is cut to its limit. What something is known by (ids, logins, addresses) is never cut and never spelled anew,
-because two could then be the same, or lead to somebody else: it is left out whole.
+A name is truncated to its limit. A text that identifies a record or reaches a person (id, login, e-mail address) is
+never truncated and never spelled in another way, because two could then be the same, or name another person: it is
+omitted as a whole.
 """
 
 from enum import StrEnum
@@ -11,24 +12,24 @@ from ims.records.text import clean_text, has_control_characters, spell_out_marku
 
 
 class RecordWarning(StrEnum):
-    """What was not as it should be with a person or group that is exported all the same."""
+    """A defect of a person or group that is exported nevertheless."""
 
     DUF_CHECK_FAILED = "duf_check_failed"
     """The DUF number's check digits are wrong; perhaps it is mistyped."""
     NAME_TRUNCATED = "name_cut"
-    """A name is longer than importers take, and was cut."""
+    """A name is longer than importers accept, and was truncated."""
     CONTROL_CHARACTERS_REMOVED = "control_characters_removed"
-    """A text held characters that cannot stand in a file."""
+    """A text had characters that cannot be written to a file."""
     MARKUP_SPELLED_OUT = "markup_spelled_out"
-    """A name held ``&``, ``<`` or ``>``, which the target wants written in another way."""
+    """A name had ``&``, ``<`` or ``>``, which the target wants written in another way."""
     LOGIN_TOO_LONG = "login_too_long"
     """A Feide name or e-mail address is longer than a login may be, and is not used as one."""
     EMAIL_TOO_LONG = "email_too_long"
-    """The e-mail address is longer than importers take, and was left out."""
+    """The e-mail address is longer than importers accept, and was omitted."""
 
 
 class Limit(NamedTuple):
-    """The greatest number of characters that a text may have, and who says so."""
+    """The greatest number of characters that a text may have, and the source of the limit."""
 
     characters: int
     source: str
@@ -46,13 +47,17 @@ LIMITS: Final = {
     "owner_name": Limit(256, "IMS Enterprise 1.1: org/orgname"),
     "school_name": Limit(255, "Moodle: name of a course category (IMS Enterprise 1.1 allows 256)"),
 }
-"""By the record's field."""
+"""The limit of each field of a record, the same for every target: which importer reads a file is not known here.
+
+Moodle's limits are the lengths of its database columns. Where it stops the import, one text that is too long would keep
+out everything that follows it in the file.
+"""
 
 _ORDER: Final = {warning: place for place, warning in enumerate(RecordWarning)}
 
 
 class Normaliser:
-    """The texts of one record, and the remarks that they have led to."""
+    """Normalises the texts of one record, and collects the warnings that they lead to."""
 
     __slots__ = ("_spell_out_markup", "_warnings")
 
@@ -62,21 +67,24 @@ class Normaliser:
 
     @property
     def warnings(self) -> tuple[RecordWarning, ...]:
-        """Each remark once, in the order of :class:`RecordWarning`."""
+        """Each warning once, in the order of :class:`RecordWarning`."""
         return tuple(sorted(self._warnings, key=_ORDER.__getitem__))
 
-    def warning(self, warning: RecordWarning) -> None:
-        """Remark upon the record."""
+    def warn(self, warning: RecordWarning) -> None:
+        """Add a warning to the record."""
         self._warnings.add(warning)
 
     def clean(self, text: str) -> str:
-        """The text as it stands in a file, whatever its length; for what must not be spelled anew."""
+        """Return the text as it is written to a file, of any length; for what must not be spelled in another way."""
         if not (text.isascii() and text.isprintable()) and has_control_characters(text):
             self._warnings.add(RecordWarning.CONTROL_CHARACTERS_REMOVED)
         return clean_text(text)
 
     def name(self, field: str, text: str, number: str = "") -> str:
-        """A name, not longer than the field's limit; *number* is put after it in brackets and is never cut."""
+        """Return a name, not longer than the field's limit; *number* follows it in brackets and is never truncated.
+
+        The number makes the name unique, so that it is the name that gives way.
+        """
         written = self.clean(text)
         if self._spell_out_markup and (spelled := spell_out_markup(written)) != written:
             self._warnings.add(RecordWarning.MARKUP_SPELLED_OUT)
@@ -89,7 +97,7 @@ class Normaliser:
         return (written + tail).lstrip()
 
     def address(self, field: str, text: str | None, too_long: RecordWarning) -> str | None:
-        """A login or an e-mail address; ``None`` if it is blank, or longer than the field's limit."""
+        """Return a login or an e-mail address; ``None`` if it is blank, or longer than the field's limit."""
         written = self.clean(text) if text else ""
         if len(written) > LIMITS[field].characters:
             self._warnings.add(too_long)

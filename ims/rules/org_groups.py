@@ -1,11 +1,11 @@
 """The owner and its schools as groups, for importers that build their hierarchy of them.
 
-PIFU-IMS has them always: there every group points to the one above it, and the owner to itself. A school is a group
-while it has a school number, whether or not it has members: a school does not close when its last learner leaves.
-Schools that share a number are one school to the importer, which knows it by that number; the first of them names it.
+PIFU-IMS always has them: every group points to the group above it, and the owner to itself. A school is a group as long
+as it has a school number, whether or not it has members: a school does not close when its last learner leaves. Schools
+that share a number are one school to the importer, which knows it by that number; it gets the name of the first.
 
 Source: PIFU-IMS 1.3 (organisation levels 1 skoleeier and 2 skole, ``relationship`` on every group); VigoBAS and eFeide
-take in no person who is in no school.
+import no person who is not in a school.
 """
 
 from collections.abc import Iterable
@@ -45,18 +45,18 @@ class OrgGroups(msgspec.Struct, frozen=True):
         return records if self.owner is None else {self.owner.id: self.owner, **records}
 
     def parent_of_groups_at(self, school_id: int) -> str | None:
-        """``sourcedid/id`` of the group above a school's course groups."""
+        """Return ``sourcedid/id`` of the group above a school's course groups, or ``None`` if there is none."""
         school = self.schools.get(school_id)
         return school.id if school is not None else None
 
     def roles(self, learns_at: Iterable[int], teaches_at: Iterable[int]) -> dict[str, RoleType]:
-        """A person's role in each school's group: instructor where employed as a teacher, else learner."""
+        """Return a person's role in each school's group: instructor where employed as a teacher, else learner."""
         roles = {self.schools[id_].id: RoleType.LEARNER for id_ in learns_at}
         return roles | {self.schools[id_].id: RoleType.INSTRUCTOR for id_ in teaches_at}
 
 
 def org_groups(facts: Facts, settings: TargetSettings, source: str, orgnr: str) -> OrgGroups:
-    """The owner and all its schools that have a number, if the target wants them or its dialect needs them."""
+    """Return the owner and all its schools that have a number, if the target wants them or its dialect needs them."""
     if facts.owner is None or not (settings.org_groups or settings.dialect == "pifu"):
         return OrgGroups()
     owner = _owner_group(facts.owner, settings, source, orgnr)
@@ -98,7 +98,7 @@ def _school_group(school: School, owner: GroupRecord, settings: TargetSettings) 
         source=owner.source,
         id=f"{SCHOOL_PREFIX}{number}",
         kind=SCHOOL_KIND,
-        # Two schools may have one name, and Moodle stops the import at a short name it has already.
+        # Two schools may have the same name, and Moodle stops the import at a short name that it already has.
         short=normaliser.name("short", school.name, number),
         long=normaliser.name("long", school.name) or number,
         owner_name=owner.owner_name,

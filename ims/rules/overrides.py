@@ -1,7 +1,7 @@
-"""Persons who must be gone before the source says so: whom that concerns, and when the source has come to agree.
+"""An operator's orders to remove a person ahead of the source: whom an order covers, and when the source agrees.
 
-A person may be told to leave, until the source agrees; or be suppressed, which is for a protected identity of which
-the source does not know yet, and holds until it is taken back.
+``leave-now`` removes a person until the source itself no longer has them as a learner or teacher. ``suppress`` is for a
+protected identity that the source does not know yet, and lasts until the operator takes it back.
 """
 
 from collections.abc import Iterable
@@ -13,12 +13,12 @@ from ims.source.facts import Enrolment, Facts
 from ims.targets.target_settings import TargetSettings
 
 
-def same_persons(facts: Facts, persons: Iterable[int]) -> frozenset[int]:
-    """These running numbers, and those that are registered with the national id of one of them.
+def with_same_national_id(facts: Facts, persons: Iterable[int]) -> frozenset[int]:
+    """Return these running numbers, and those that are registered with the national id of one of them.
 
-    Somebody who is registered twice is told under neither number (:data:`ims.rules.eligibility.Reason.DUPLICATE_ID`).
-    Were only one of the two suppressed, the other would no longer be a duplicate, and the order would bring into the
-    feed the very person whom it is to keep out of it.
+    A person who is registered twice is exported under neither running number
+    (:data:`ims.rules.eligibility.Reason.DUPLICATE_ID`). If only one of the two were suppressed, the other would no
+    longer be a duplicate, and the order would bring the very person into the feed whom it is to keep out.
     """
     ordered = frozenset(persons)
     numbers = {number for id_ in ordered if (number := _national_id(facts, id_))}
@@ -28,13 +28,13 @@ def same_persons(facts: Facts, persons: Iterable[int]) -> frozenset[int]:
 
 
 def has_left(facts: Facts, person_id: int, settings: TargetSettings, today: date) -> bool:
-    """Whether the source itself says that a person is nowhere a learner or teacher, or is protected.
+    """Return True if by the source itself a person is neither a learner nor a teacher anywhere, or is protected.
 
-    Asked of the person's places alone. That a target does not take a group, that a school has lost its number, or that
-    a name is half says nothing about the person, who would come back as soon as it is mended.
+    Only the person's enrolments and employments count. That a target excludes a group, that a school has lost its
+    number, or that a name is incomplete does not count: the person would come back as soon as that is corrected.
 
     Args:
-        settings: of a target; of them only the days of lead and grace count.
+        settings: of a target; only ``lead_days`` and ``grace_days`` are used.
         today: the date in the target's time zone.
     """
     person = facts.persons.get(person_id)

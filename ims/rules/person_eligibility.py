@@ -1,6 +1,6 @@
-"""The rules of a person, once it is known which groups are exported: the last of :mod:`ims.rules.eligibility`.
+"""The rules of a person, which come after those of :mod:`ims.rules.eligibility`: they need the exported groups.
 
-Sources named below as there.
+The sources have the same short names as there.
 """
 
 from typing import Final
@@ -15,16 +15,16 @@ from ims.targets.target_settings import TargetSettings
 
 
 class PersonCase(msgspec.Struct, frozen=True, gc=False):
-    """What the rules of a person look at.
+    """What the rules of a person take.
 
     Attributes:
         learns: has an effective enrolment as learner in an exported group.
-        teaches: is employed as a teacher (:func:`ims.rules.eligibility.is_teacher`), whether or not with a valid
-            national id.
-        has_valid_id: the national id is a fødselsnummer, D-number or DUF number that the target takes.
+        teaches: is employed as a teacher (:func:`ims.rules.eligibility.is_teacher`), with or without a valid national
+            id.
+        has_valid_id: the national id is a fødselsnummer, D-number or DUF number that the target accepts.
         settings: of the target.
-        suppressed: somebody has ordered that the person is never exported.
-        told_to_leave: somebody has ordered that the person leaves before the source says so.
+        suppressed: an operator has ordered that the person is never exported.
+        leave_now: an operator has ordered that the person is removed ahead of the source.
     """
 
     person: Person
@@ -33,41 +33,41 @@ class PersonCase(msgspec.Struct, frozen=True, gc=False):
     has_valid_id: bool
     settings: TargetSettings
     suppressed: bool = False
-    told_to_leave: bool = False
+    leave_now: bool = False
 
 
 def person_is_not_protected(case: PersonCase) -> Reason | None:
-    """Whoever has a protected identity is never exported (Identum)."""
+    """Return a reason if the person has a protected identity; such a person is never exported (Identum)."""
     return Reason.PERSON_PROTECTED if case.person.protected else None
 
 
 def person_is_not_suppressed(case: PersonCase) -> Reason | None:
-    """Whoever is suppressed is not exported: a protected identity of which the source does not know yet (Identum)."""
+    """Return a reason if the person is suppressed: a protected identity that the source does not know yet (Identum)."""
     return Reason.PERSON_SUPPRESSED if case.suppressed else None
 
 
 def person_has_whole_name(case: PersonCase) -> Reason | None:
-    """Both names are needed.
+    """Return a reason if the given or the family name is missing.
 
-    itslearning's file import makes them mandatory; Moodle's creates a user with an empty name. The case worker is
-    told, who can mend it, rather than the person being lost somewhere in an import.
+    itslearning's file import requires both; Moodle's creates a user with an empty name. With a reason the case worker
+    sees the person in the report and can correct the name, instead of the person being lost in an import.
     """
     whole = clean_text(case.person.given_name) and clean_text(case.person.family_name)
     return None if whole else Reason.NAME_INCOMPLETE
 
 
 def person_belongs(case: PersonCase) -> Reason | None:
-    """A person is a learner in an exported group, or an active teacher, even without a group (seed).
+    """Return a reason unless the person is a learner in an exported group, or an active teacher (seed).
 
-    Why a learner's group is not exported is said with the group.
+    A teacher is exported even without a group. Why a learner's group is not exported is the group's own reason.
     """
     return None if case.learns or case.teaches else Reason.NO_ACTIVE_ENROLMENT
 
 
 def learner_has_valid_id(case: PersonCase) -> Reason | None:
-    """A learner needs a valid national id unless the target takes persons without one (seed, version 8.16.3).
+    """Return a reason if a learner has no valid national id and the target needs one (seed, version 8.16.3).
 
-    The same holds when everybody goes by the running number: that setting says how a person is named, not who is told.
+    That is so even if ``person_id`` is ``running``: that setting decides a person's id, not who is exported.
     """
     if not case.learns or case.has_valid_id or case.settings.include_without_national_id:
         return None
@@ -76,13 +76,16 @@ def learner_has_valid_id(case: PersonCase) -> Reason | None:
 
 
 def teacher_has_valid_id(case: PersonCase) -> Reason | None:
-    """A teacher needs a valid national id, always (seed); who is a learner as well is still exported as that."""
+    """Return a reason if a teacher has no valid national id (seed); a learner as well is still exported as learner."""
     return None if case.learns or case.has_valid_id else Reason.TEACHER_WITHOUT_VALID_ID
 
 
 def person_may_stay(case: PersonCase) -> Reason | None:
-    """Whoever is told to leave is gone before the source says so. Last, so that it is the reason only until then."""
-    return Reason.LEAVE_NOW if case.told_to_leave else None
+    """Return a reason if an operator has ordered the person's removal.
+
+    It is the last rule, so that it is the reason only until the source itself gives one.
+    """
+    return Reason.LEAVE_NOW if case.leave_now else None
 
 
 PERSON_RULES: Final = (

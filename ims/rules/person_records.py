@@ -1,10 +1,9 @@
-"""From a person's facts to the record and the roles in groups, or to the reason why there is none."""
+"""A person's record and roles in groups, made from the person's facts, or the reason why the person is excluded."""
 
 import msgspec
 
 from ims.identifiers import compact, duf_number
-from ims.identifiers.kinds import kind_of
-from ims.identifiers.national_id import NationalId
+from ims.identifiers.national_id import NationalId, kind_of
 from ims.records.model import PersonRecord, UserId
 from ims.records.vocabulary import InstitutionRole, RoleType
 from ims.rules.eligibility import Reason, first_reason
@@ -14,12 +13,29 @@ from ims.source.facts import Enrolment, Person
 from ims.targets.target_settings import TargetSettings
 
 
+class Candidate(msgspec.Struct, frozen=True, gc=False):
+    """A person who may be exported, and what is known of them at the owner.
+
+    Attributes:
+        enrolments: the effective ones in exported groups.
+        teaches: is employed as a teacher.
+        suppressed: an operator has ordered that the person is never exported.
+        leave_now: an operator has ordered that the person is removed ahead of the source.
+    """
+
+    person: Person
+    enrolments: list[Enrolment]
+    teaches: bool
+    suppressed: bool = False
+    leave_now: bool = False
+
+
 class ExportedPerson(msgspec.Struct, frozen=True, gc=False):
-    """A person who is exported, as what in which group, and what was not as it should be.
+    """The record of a person who is exported, the roles in groups, and the warnings.
 
     Attributes:
         roles: by the course group's running number.
-        learns_in: running numbers of the course groups in which the person is a learner, whatever the role told.
+        learns_in: running numbers of the course groups in which the person is a learner, even if also an instructor.
         teaches: counts as a teacher.
     """
 
@@ -35,35 +51,28 @@ class ExportedPerson(msgspec.Struct, frozen=True, gc=False):
         return self.record.id
 
 
-def exported_person(
-    person: Person,
-    settings: TargetSettings,
-    source: str,
-    enrolments: list[Enrolment],
-    *,
-    teaches: bool,
-    suppressed: bool = False,
-    told_to_leave: bool = False,
-) -> ExportedPerson | Reason:
-    """A person's outcome, but for other persons who may have the same id.
+def exported_person(candidate: Candidate, settings: TargetSettings, source: str) -> ExportedPerson | Reason:
+    """Return a person's record and roles, or the reason why the person is excluded.
+
+    Other persons with the same id are not considered here.
 
     Args:
-        enrolments: the effective ones in exported groups.
-        teaches: is employed as a teacher.
-        suppressed: is never exported.
-        told_to_leave: is gone ahead of the source.
+        source: ``sourcedid/source`` of the target.
     """
+    person, enrolments = candidate.person, candidate.enrolments
     learns_in = frozenset(enrolment.group_id for enrolment in enrolments if enrolment.role == "learner")
     learns = bool(learns_in)
     number = _valid_id(person.national_id, settings)
-    case = PersonCase(person, learns, teaches, number is not None, settings, suppressed, told_to_leave)
+    case = PersonCase(
+        person, learns, candidate.teaches, number is not None, settings, candidate.suppressed, candidate.leave_now
+    )
     reason = first_reason(PERSON_RULES, case)
     if reason is not None:
         return reason
-    counts_as_teacher = teaches and number is not None
+    counts_as_teacher = candidate.teaches and number is not None
     normaliser = Normaliser(spell_out_markup=settings.spell_out_markup)
     if number is not None and duf_number.has_form(number) and not duf_number.has_control_digits(number):
-        normaliser.warning(RecordWarning.DUF_CHECK_FAILED)
+        normaliser.warn(RecordWarning.DUF_CHECK_FAILED)
     record = PersonRecord(
         source=source,
         id=str(person.id) if number is None or settings.person_id == "running" else number,
@@ -79,7 +88,7 @@ def exported_person(
 
 
 def _valid_id(national_id: NationalId | None, settings: TargetSettings) -> str | None:
-    """The bare digits of a national id that the target takes, else ``None``."""
+    """Return the bare digits of a national id that the target accepts, else ``None``."""
     if national_id is None:
         return None
     duf_check = settings.duf_check == "refuse"
@@ -88,7 +97,10 @@ def _valid_id(national_id: NationalId | None, settings: TargetSettings) -> str |
 
 
 def _roles(enrolments: list[Enrolment], *, counts_as_teacher: bool) -> dict[int, RoleType]:
-    """One role per group: importers read only a member's first. Who both teaches and learns there is an instructor."""
+    """Return one role per group, because importers read only a member's first one.
+
+    A person who both teaches and learns in a group is an instructor.
+    """
     roles: dict[int, RoleType] = {}
     for enrolment in enrolments:
         if enrolment.role == "teacher" and counts_as_teacher:
@@ -99,7 +111,7 @@ def _roles(enrolments: list[Enrolment], *, counts_as_teacher: bool) -> dict[int,
 
 
 def _login(person: Person, settings: TargetSettings, normaliser: Normaliser) -> str | None:
-    """The first ``userid``: Feide name, else e-mail, as the target says."""
+    """Return the first ``userid``: Feide name, else e-mail, by the target's settings."""
     candidates = {"feide": (person.feide_name, person.email), "email": (person.email,), "none": ()}[settings.login]
     for candidate in candidates:
         login = _as_login(candidate, person, normaliser)
@@ -109,17 +121,17 @@ def _login(person: Person, settings: TargetSettings, normaliser: Normaliser) -> 
 
 
 def _as_login(candidate: str | None, person: Person, normaliser: Normaliser) -> str | None:
-    """A text as a login, in lower case, or ``None`` if it cannot be one.
+    """Return a text as a login, in lower case, or ``None`` if it cannot be one.
 
-    Moodle stores the login as it is written and compares it with case, and so an account would not be found again
-    when the source changes a capital letter. A text that is a national id, alone or before the ``@``, is no login:
-    everybody in the LMS would read it.
+    Moodle stores the login as it is written and compares it case-sensitively, so that it would not find an account
+    again after the source has changed the case of a letter. A text that is a national id, alone or before the ``@``, is
+    no login: all users of the LMS could read it.
     """
     login = normaliser.address("login", (candidate or "").lower(), RecordWarning.LOGIN_TOO_LONG)
-    return None if login is None or _tells_national_id(login, person.national_id) else login
+    return None if login is None or _discloses_national_id(login, person.national_id) else login
 
 
-def _tells_national_id(login: str, own: NationalId | None) -> bool:
+def _discloses_national_id(login: str, own: NationalId | None) -> bool:
     name = compact(login.partition("@")[0])
     if own is not None and name == compact(own.reveal()):
         return bool(name)
@@ -129,9 +141,9 @@ def _tells_national_id(login: str, own: NationalId | None) -> bool:
 def _userids(
     person: Person, number: str | None, settings: TargetSettings, normaliser: Normaliser
 ) -> tuple[UserId, ...]:
-    """The further ids by which PIFU-IMS's importers find a person again when one of them changes (eFeide).
+    """Return the additional ids by which PIFU-IMS's importers find a person again when one of them changes (eFeide).
 
-    A target that goes by running numbers is told no national id here either.
+    A target whose ``person_id`` is ``running`` gets no national id here either.
     """
     values = {
         "personNIN": number if settings.person_id == "national" else None,

@@ -1,9 +1,9 @@
-"""From facts to records: what a target's importer should know today, and why somebody or something is not in it.
+"""The roster: the records that a target's importer should have today, and the reason for each exclusion.
 
-Two persons, or two groups, that would be told under one id are told not at all: an importer would take them for one,
-and give each the other's access. So that this comes out the same whoever asks, the caller asks for all persons with
-the same national id together, and its facts hold all groups that have the same id as one of those asked for
-(:func:`ims.rules.group_records.group_id`), and all the owner's schools.
+Two persons, or two groups, that would have the same id are both excluded: an importer would take them for one, and give
+each the other's access. For a result that does not depend on which persons and groups are asked for, the caller asks
+for all persons with the same national id together, and passes facts with all groups that have the same id as one asked
+for (:func:`ims.rules.group_records.group_id`) and with all the owner's schools.
 """
 
 import operator
@@ -28,23 +28,22 @@ from ims.rules.eligibility import (
 from ims.rules.group_records import exported_group, group_outcome
 from ims.rules.normalisation import RecordWarning
 from ims.rules.org_groups import OrgGroups, org_groups
-from ims.rules.overrides import same_persons
-from ims.rules.person_records import ExportedPerson, exported_person
+from ims.rules.overrides import with_same_national_id
+from ims.rules.person_records import Candidate, ExportedPerson, exported_person
 from ims.source.facts import Enrolment, Facts
-from ims.targets.target_settings import TargetSettings
+from ims.targets.target_settings import TargetSettings, source_of
 
 
 class Roster(msgspec.Struct, frozen=True):
-    """What is so today of the persons and groups asked for.
+    """The current records of the persons and groups asked for, and the exclusions among them.
 
     Attributes:
-        records: by key: persons, groups, and the persons' memberships in exported groups. The groups that stand for the
+        records: by key: persons, groups, and the persons' memberships in exported groups. The groups that represent the
             owner and its schools are always among them, if the target has such groups at all.
-        subjects: for each key, the running numbers of the person and the course group it is about; ``None`` where it is
-            about no person, or no course group.
+        subjects: for each key, the running numbers of the person and the course group that the record is about;
+            ``None`` if it is about no person, or no course group.
         excluded: for each person and group that exists and is not exported, its one first reason.
-        warnings: for each person and course group that is exported, what was not as it should be; only where something
-            was not.
+        warnings: the warnings of each exported person and course group that has any.
     """
 
     records: dict[RecordKey, Record]
@@ -54,7 +53,7 @@ class Roster(msgspec.Struct, frozen=True):
 
     @property
     def person_ids(self) -> dict[int, str]:
-        """``sourcedid/id`` of the persons who are exported, by running number."""
+        """``sourcedid/id`` of each exported person, by running number."""
         return {
             person: key.id
             for key, (person, _) in self.subjects.items()
@@ -62,20 +61,22 @@ class Roster(msgspec.Struct, frozen=True):
         }
 
     def add(self, record: Record, person: int | None, group: int | None) -> None:
-        """Add a record, and whose it is."""
+        """Add a record, and the running numbers of its subjects."""
         key = record.key
         self.records[key] = record
         self.subjects[key] = (person, group)
 
 
-class PublishedGroups(msgspec.Struct, frozen=True):
-    """What has to be known of an owner's groups in order to work out its persons, in however many parts.
+class ExportedGroups(msgspec.Struct, frozen=True):
+    """What :func:`roster_of_persons` needs to know of an owner's groups.
+
+    Kept apart, so that the persons of a large owner can be evaluated in parts and the groups only once.
 
     Attributes:
-        reason: why nobody and nothing of the owner is told, or ``None``.
+        reason: why no person and no group of the owner is exported, or ``None``.
         source: ``sourcedid/source`` of every record.
-        places: the groups that are exported, by running number.
-        org: the groups that stand for the owner and its schools.
+        places: the exported groups, by running number.
+        org: the groups that represent the owner and its schools.
     """
 
     reason: Reason | None
@@ -85,7 +86,7 @@ class PublishedGroups(msgspec.Struct, frozen=True):
 
 
 class _Place(NamedTuple):
-    """Where one can be a member: the group's ``sourcedid/id``, the day whose enrolments count, and its school."""
+    """A group in which persons can be members: its ``sourcedid/id``, the day whose enrolments count, and its school."""
 
     id: str
     day: date
@@ -101,32 +102,32 @@ def roster_of(
     persons: Collection[int],
     groups: Collection[int],
 ) -> Roster:
-    """The records of some persons and groups as they are today.
+    """Return the current records of some persons and groups.
 
     Args:
         orgnr: the target's organisation number, for ``sourcedid/source`` and the owner's group.
         today: the date in the target's time zone.
-        persons: running numbers; those not in *facts* lead to neither a record nor a reason.
-        groups: ids of groups; likewise.
+        persons: running numbers; those not in *facts* give neither a record nor a reason.
+        groups: running numbers of course groups; likewise.
     """
-    roster, published = roster_of_groups(facts, settings, orgnr=orgnr, today=today, groups=groups)
-    _add_persons(roster, facts, settings, published, persons)
+    roster, exported = roster_of_groups(facts, settings, orgnr=orgnr, today=today, groups=groups)
+    _add_persons(roster, facts, settings, exported, persons)
     return roster
 
 
 def roster_of_groups(
     facts: Facts, settings: TargetSettings, *, orgnr: str, today: date, groups: Collection[int]
-) -> tuple[Roster, PublishedGroups]:
-    """The records of some groups, and what :func:`roster_of_persons` has to know of all groups in *facts*.
+) -> tuple[Roster, ExportedGroups]:
+    """Return the records of some groups, and what :func:`roster_of_persons` needs to know of all groups in *facts*.
 
     The arguments are those of :func:`roster_of`.
     """
-    roster, source = Roster({}, {}, {}), settings.source or f"imsfeed@{orgnr}"
+    roster, source = Roster({}, {}, {}), source_of(settings, orgnr)
     asked = [id_ for id_ in groups if id_ in facts.groups]
     reason = first_reason(TARGET_RULES, TargetCase(settings, facts.owner))
     if reason is not None:
         roster.excluded.update({(RecordKind.GROUP, id_): reason for id_ in asked})
-        return roster, PublishedGroups(reason, source, {}, OrgGroups())
+        return roster, ExportedGroups(reason, source, {}, OrgGroups())
     org = org_groups(facts, settings, source, orgnr)
     outcomes = {id_: group_outcome(group, facts, settings, today) for id_, group in facts.groups.items()}
     outcomes = _without_duplicates(outcomes, str, org.records.keys())
@@ -146,39 +147,39 @@ def roster_of_groups(
         for id_, outcome in outcomes.items()
         if not isinstance(outcome, Reason)
     }
-    return roster, PublishedGroups(None, source, places, org)
+    return roster, ExportedGroups(None, source, places, org)
 
 
 def roster_of_persons(
-    facts: Facts, settings: TargetSettings, published: PublishedGroups, persons: Collection[int]
+    facts: Facts, settings: TargetSettings, exported: ExportedGroups, persons: Collection[int]
 ) -> Roster:
-    """The records of some persons and their memberships, once the groups are known.
+    """Return the records of some persons and their memberships, once the groups are known.
 
     Args:
         facts: needs no groups.
-        published: of facts that had all groups in which the persons are enrolled.
-        persons: running numbers; those not in *facts* lead to neither a record nor a reason.
+        exported: of facts that had all groups in which the persons are enrolled.
+        persons: running numbers; those not in *facts* give neither a record nor a reason.
     """
     roster = Roster({}, {}, {})
-    _add_persons(roster, facts, settings, published, persons)
+    _add_persons(roster, facts, settings, exported, persons)
     return roster
 
 
 def _add_persons(
-    roster: Roster, facts: Facts, settings: TargetSettings, published: PublishedGroups, persons: Collection[int]
+    roster: Roster, facts: Facts, settings: TargetSettings, exported: ExportedGroups, persons: Collection[int]
 ) -> None:
     asked = [id_ for id_ in persons if id_ in facts.persons]
-    if published.reason is not None:
-        roster.excluded.update({(RecordKind.PERSON, id_): published.reason for id_ in asked})
+    if exported.reason is not None:
+        roster.excluded.update({(RecordKind.PERSON, id_): exported.reason for id_ in asked})
         return
     teachers = _teachers(facts)
-    for id_, person in _persons(facts, settings, published, asked, teachers).items():
+    for id_, person in _persons(facts, settings, exported, asked, teachers).items():
         if isinstance(person, Reason):
             roster.excluded[RecordKind.PERSON, id_] = person
         else:
-            _add_person(roster, id_, person, published.places)
-            if published.org.schools:
-                _add_to_schools(roster, id_, person, published, teachers)
+            _add_person(roster, id_, person, exported.places)
+            if exported.org.schools:
+                _add_to_schools(roster, id_, person, exported, teachers)
 
 
 def _add_person(roster: Roster, id_: int, person: ExportedPerson, places: Mapping[int, _Place]) -> None:
@@ -191,10 +192,10 @@ def _add_person(roster: Roster, id_: int, person: ExportedPerson, places: Mappin
 
 
 def _add_to_schools(
-    roster: Roster, id_: int, person: ExportedPerson, published: PublishedGroups, teachers: Mapping[int, set[int]]
+    roster: Roster, id_: int, person: ExportedPerson, exported: ExportedGroups, teachers: Mapping[int, set[int]]
 ) -> None:
-    learns_at = {published.places[group_id].school_id for group_id in person.learns_in}
-    for school, role in published.org.roles(learns_at, teachers[id_] if person.teaches else ()).items():
+    learns_at = {exported.places[group_id].school_id for group_id in person.learns_in}
+    for school, role in exported.org.roles(learns_at, teachers[id_] if person.teaches else ()).items():
         roster.add(MemberRecord(person.record.source, school, person.id, role), id_, None)
 
 
@@ -204,7 +205,7 @@ _Exported = TypeVar("_Exported", str, ExportedPerson)
 def _without_duplicates(
     outcomes: dict[int, _Exported | Reason], id_of: Callable[[_Exported], str], taken: Iterable[str] = ()
 ) -> dict[int, _Exported | Reason]:
-    """The outcomes without those of which two, or one and something of *taken*, would have the same id."""
+    """Return the outcomes, with a reason instead of each whose id another outcome, or *taken*, has as well."""
     times = Counter(id_of(outcome) for outcome in outcomes.values() if not isinstance(outcome, Reason))
     times.update(taken)
     return {
@@ -214,7 +215,7 @@ def _without_duplicates(
 
 
 def _teachers(facts: Facts) -> dict[int, set[int]]:
-    """The schools at which each person is employed as a teacher."""
+    """Return the schools at which each person is employed as a teacher."""
     schools: dict[int, set[int]] = {}
     for employee in facts.employees.values():
         if is_teacher(employee, facts.schools.get(employee.school_id)):
@@ -225,26 +226,25 @@ def _teachers(facts: Facts) -> dict[int, set[int]]:
 def _persons(
     facts: Facts,
     settings: TargetSettings,
-    published: PublishedGroups,
+    exported: ExportedGroups,
     asked: Collection[int],
     teachers: Mapping[int, set[int]],
 ) -> dict[int, ExportedPerson | Reason]:
     enrolments: dict[int, list[Enrolment]] = {id_: [] for id_ in asked}
-    places = published.places
+    places = exported.places
     for enrolment in facts.enrolments.values():
         place = places.get(enrolment.group_id)
         if place is not None and enrolment.person_id in enrolments and is_effective(enrolment, place.day):
             enrolments[enrolment.person_id].append(enrolment)
-    suppressed, told_to_leave = same_persons(facts, facts.suppressed), same_persons(facts, facts.told_to_leave)
+    suppressed, leave_now = (
+        with_same_national_id(facts, facts.suppressed),
+        with_same_national_id(facts, facts.leave_now),
+    )
     outcomes = {
         id_: exported_person(
-            facts.persons[id_],
+            Candidate(facts.persons[id_], enrolments[id_], id_ in teachers, id_ in suppressed, id_ in leave_now),
             settings,
-            published.source,
-            enrolments[id_],
-            teaches=id_ in teachers,
-            suppressed=id_ in suppressed,
-            told_to_leave=id_ in told_to_leave,
+            exported.source,
         )
         for id_ in asked
     }

@@ -1,8 +1,8 @@
-"""Bearer tokens for Kafka's SASL/OAUTHBEARER (RFC 7628): out of a file, or from a token endpoint.
+"""Bearer tokens for Kafka's SASL/OAUTHBEARER (RFC 7628), from a file or a token endpoint.
 
-kafka-python asks for a token at each connection and each time that the broker wants to see a new one, in the thread in
-which it does all its work. So an endpoint has few seconds to answer, and a token is used again until shortly before its
-end.
+kafka-python asks for a token at each connection and each time the broker wants a new one, in the thread in which it
+does all its work. So an endpoint has only a few seconds to answer, and a token is used again until shortly before it
+expires.
 """
 
 import base64
@@ -22,26 +22,26 @@ from ims.runtime.settings import Settings, secret_text
 
 _TIMEOUT_SECONDS: Final = 5.0
 _MARGIN_SECONDS: Final = 30.0
-"""How long before its end a token is used no more."""
+"""How long before a token expires it is no longer used."""
 _LARGEST_ANSWER: Final = 1 << 20
 
 
 class TokenError(ImsfeedError):
-    """There is no token now; says why, never the token, the secret or what the endpoint wrote. Tried again later."""
+    """No token can be had now; says why, never the token, the secret or the endpoint's answer. Retried later."""
 
 
 class BearerToken(Protocol):
-    """What kafka-python wants of its ``AbstractTokenProvider``, as which its doorways register these classes."""
+    """The methods of kafka-python's ``AbstractTokenProvider``; the adapters to Kafka register these classes with it."""
 
     def token(self) -> str:
-        """A token that is valid now.
+        """Return a token that is valid now.
 
         Raises:
-            TokenError: there is none.
+            TokenError: no token can be had.
         """
 
     def extensions(self) -> dict[str, str]:
-        """Further pairs for the broker; none here."""
+        """Return additional SASL extensions for the broker: none here."""
 
 
 class _Answer(msgspec.Struct):
@@ -52,7 +52,7 @@ class _Answer(msgspec.Struct):
 
 
 class FileToken:
-    """A token that somebody else keeps fresh in a file, such as a Kubernetes projected token: read anew each time."""
+    """A token that another program renews in a file, such as a Kubernetes projected token; read again each time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -63,7 +63,7 @@ class FileToken:
             text = self._path.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise TokenError(f"KAFKA_OAUTH_TOKEN_FILE cannot be read: {type(error).__name__}") from None
-        return _sound(text, "KAFKA_OAUTH_TOKEN_FILE")
+        return _checked(text, "KAFKA_OAUTH_TOKEN_FILE")
 
     def extensions(self) -> dict[str, str]:
         """See :class:`BearerToken`."""
@@ -71,10 +71,10 @@ class FileToken:
 
 
 class EndpointToken:
-    """Tokens of a token endpoint, for our own credentials (client credentials grant, RFC 6749 section 4.4).
+    """Tokens from a token endpoint, for our own credentials (client credentials grant, RFC 6749 section 4.4).
 
     Args:
-        clock: seconds that never go back, for the token's age.
+        clock: returns monotonic seconds, for the token's age.
     """
 
     def __init__(
@@ -92,7 +92,8 @@ class EndpointToken:
         if self._clock() >= self._good_until:
             asked = self._clock()
             answer = self._ask()
-            self._token = _sound(answer.access_token, "KAFKA_OAUTH_TOKEN_URL")
+            self._token = _checked(answer.access_token, "KAFKA_OAUTH_TOKEN_URL")
+            # Counted from before the request: the endpoint's answer may have been on its way for seconds.
             self._good_until = asked + answer.expires_in - _MARGIN_SECONDS
         return self._token
 
@@ -108,7 +109,7 @@ class EndpointToken:
         )
         try:
             with urllib.request.build_opener(_NoRedirect).open(request, timeout=_TIMEOUT_SECONDS) as answer:
-                # Some write the number of seconds as a text.
+                # Not strict: some endpoints write the number of seconds as a text.
                 return msgspec.json.decode(answer.read(_LARGEST_ANSWER), type=_Answer, strict=False)
         except urllib.error.HTTPError as error:
             error.close()
@@ -116,21 +117,21 @@ class EndpointToken:
         except urllib.error.URLError as error:
             raise TokenError(f"KAFKA_OAUTH_TOKEN_URL cannot be reached: {error.reason}") from None
         except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
-            raise TokenError(f"KAFKA_OAUTH_TOKEN_URL gave no token that can be read: {type(error).__name__}") from None
+            raise TokenError(f"KAFKA_OAUTH_TOKEN_URL gave no readable token: {type(error).__name__}") from None
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Another address would be sent our secret as well."""
+    """Refuses redirects: urllib would send our secret to the other address as well."""
 
     def redirect_request(self, *_: Any) -> None:  # noqa: ANN401 - as in the base class
         return None
 
 
 def bearer_token(settings: Settings) -> BearerToken:
-    """The source of tokens that the settings name.
+    """Return the source of tokens that the settings name.
 
     Raises:
-        InvalidSettingsError: none, more than one, or one in part; or an endpoint without TLS.
+        InvalidSettingsError: no source is set, more than one, or one incompletely; or the endpoint has no TLS.
     """
     url, client = settings.kafka_oauth_token_url, settings.kafka_oauth_client_id
     secret = secret_text(settings.kafka_oauth_client_secret)
@@ -150,13 +151,13 @@ def bearer_token(settings: Settings) -> BearerToken:
     return EndpointToken(url, client, secret, settings.kafka_oauth_scope)
 
 
-def _sound(token: str, where: str) -> str:
-    # A separator of the SASL message in a token would be read as more than a token (RFC 7628 section 3.1).
+def _checked(token: str, where: str) -> str:
+    # A token with a separator of the SASL message in it would be read as more than a token (RFC 7628 section 3.1).
     if not (token and token.isascii() and token.isprintable() and " " not in token):
         raise TokenError(f"{where} gave no token")
     return token
 
 
 def _quoted(text: str) -> str:
-    # RFC 6749 section 2.3.1 has both parts encoded as in a form before they are joined.
+    # RFC 6749 section 2.3.1: both parts are form-encoded before they are joined.
     return urllib.parse.quote_plus(text)

@@ -1,8 +1,9 @@
-"""For tests: a process that ends itself at a named boundary between two steps, as if it were killed right there.
+"""Failpoints, for tests: a process ends itself at a named boundary between two steps, as if it were killed there.
 
-``FAILPOINT=delta.linked`` in the environment ends it the first time it comes by, ``FAILPOINT=delta.linked:3`` the third
-time. What a process may lose it loses at such a boundary, and no signal from outside hits one every time. Nobody sets
-it in operation; without it a crash point is one comparison.
+``FAILPOINT=delta.linked`` in the environment ends the process the first time it passes that boundary,
+``FAILPOINT=delta.linked:3`` the third time. Such boundaries are where a process could lose or repeat something, and a
+signal from outside cannot hit them reliably. The variable is never set in operation; without it a failpoint costs one
+comparison.
 """
 
 import os
@@ -12,7 +13,7 @@ from ims.errors import InvalidSettingsError
 
 VARIABLE: Final = "FAILPOINT"
 
-CODE: Final = 137
+EXIT_CODE: Final = 137
 """Exit code, the same as after SIGKILL in a shell or a container."""
 
 FAILPOINTS: Final = (
@@ -38,11 +39,11 @@ FAILPOINTS: Final = (
     "manifest.before_rename",
     "manifest.renamed",
 )
-"""Every boundary, in the order in which a change comes by."""
+"""Every boundary, in the order in which a change passes them."""
 
 
 class _Armed(NamedTuple):
-    """Where to end, and how many times still to pass by."""
+    """The failpoint at which to end the process, and the number of passes left until then."""
 
     name: str
     left: int
@@ -52,27 +53,25 @@ _armed: _Armed | None = None
 
 
 def arm(wanted: str | None) -> None:
-    """End this process where *wanted*, the text of ``FAILPOINT``, says; ``None`` or an empty text: nowhere.
+    """Arm the failpoint that *wanted*, the text of ``FAILPOINT``, names; ``None`` or an empty text: none.
 
     Raises:
-        InvalidSettingsError: there is no such crash point, or its number is not 1 or more.
+        InvalidSettingsError: there is no such failpoint, or its number is not 1 or more.
     """
-    global _armed  # noqa: PLW0603 - a process has one end
+    global _armed  # noqa: PLW0603 - a process ends once
     if not wanted:
         _armed = None
         return
     name, colon, count = wanted.partition(":")
     if name not in FAILPOINTS:
-        raise InvalidSettingsError(
-            f"{VARIABLE}: there is no crash point {name!r}; it is one of {', '.join(FAILPOINTS)}"
-        )
+        raise InvalidSettingsError(f"{VARIABLE}: there is no failpoint {name!r}; it is one of {', '.join(FAILPOINTS)}")
     if colon and not (count.isascii() and count.isdigit() and int(count) > 0):
-        raise InvalidSettingsError(f"{VARIABLE}: {count!r} after the colon is not a whole number from 1 on")
+        raise InvalidSettingsError(f"{VARIABLE}: {count!r} after the colon is not a whole number of 1 or more")
     _armed = _Armed(name, int(count or 1))
 
 
 def failpoint(name: str) -> None:
-    """The boundary *name*: the process ends here, at once and without any cleaning up, if it is to end here."""
+    """End the process here, without any clean-up, if this failpoint is armed and its count is used up."""
     global _armed  # noqa: PLW0603 - counted down
     if _armed is None or _armed.name != name:
         return
@@ -83,4 +82,4 @@ def failpoint(name: str) -> None:
 
 def end() -> None:
     """End the process as SIGKILL would."""
-    os._exit(CODE)
+    os._exit(EXIT_CODE)

@@ -1,7 +1,7 @@
-"""How every client of ours reaches Kafka: the options that kafka-python takes, from the settings, and checked.
+"""The connection options of every Kafka client, made from the settings and checked.
 
-They are made here for the producer, the administration client and the consumer alike, so that none of them can be
-forgotten. Certificates are always checked, against the host's name too; there is no setting that turns it off.
+Producer, administration client and consumer all get them from here, so that TLS and login cannot be forgotten for one
+of them. Certificates are always checked, against the host's name too; no setting turns that off.
 """
 
 import contextlib
@@ -16,17 +16,17 @@ from ims.runtime.settings import Settings, secret_text
 
 _PROBE_SECONDS: Final = 3.0
 _ALERT_SECONDS: Final = 0.5
-"""How long an alert may take: with TLS 1.3 a client hears only after the handshake that it is not wanted."""
+"""How long to wait for an alert: with TLS 1.3 the broker refuses a client's certificate only after the handshake."""
 
 
 class KafkaUnreachableError(ImsfeedError):
-    """No broker has let us in; says how far we came with each. Tried again: one may be mended meanwhile."""
+    """No broker accepted a connection; says how far each attempt got. Retried: the broker may be fixed meanwhile."""
 
 
 def kafka_options(settings: Settings) -> dict[str, Any]:
-    """The part of kafka-python's options that says where Kafka is and who we are.
+    """Return kafka-python's options that say where Kafka is and how to log in.
 
-    Files of certificates are named and not read: the client reads them at each connection, so that renewed ones count
+    Certificate files are named and not read: the client reads them at each connection, so that renewed ones are used
     from the next connection on.
 
     Raises:
@@ -44,17 +44,18 @@ def kafka_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def unreachable(settings: Settings) -> KafkaUnreachableError:
-    """Why no broker has let us in, found out by trying each anew as far as TLS.
+def unreachable_error(settings: Settings) -> KafkaUnreachableError:
+    """Return an error that says why no broker accepted a connection, found out by trying each again as far as TLS.
 
-    kafka-python itself says only that it was in vain: a broker that refuses a login closes the connection at once, and
-    the client then passes over the answer that came before.
+    kafka-python itself says only that the attempt failed: a broker that refuses a login closes the connection
+    immediately, and the client then drops the answer that came before.
     """
-    tried = "; ".join(f"{server}: {_tried(server, settings)}" for server in settings.bootstrap_servers)
-    return KafkaUnreachableError(f"Kafka has not let us in: {tried}")
+    tried = "; ".join(f"{server}: {_probe(server, settings)}" for server in settings.bootstrap_servers)
+    return KafkaUnreachableError(f"no Kafka broker accepted a connection: {tried}")
 
 
-def _tried(server: str, settings: Settings) -> str:
+def _probe(server: str, settings: Settings) -> str:
+    """Return how far an attempt to connect gets, with the settings to check."""
     host, _, port = server.rpartition(":")
     protocol = settings.kafka_security_protocol
     try:
@@ -71,7 +72,7 @@ def _tried(server: str, settings: Settings) -> str:
         return (
             "reached, but the login is refused; see KAFKA_SASL_MECHANISM, the user and the secret, and the broker's log"
         )
-    return "reached, but it does not answer; see KAFKA_SECURITY_PROTOCOL, and whether it is a Kafka broker that is up"
+    return "reached, but it does not answer; see KAFKA_SECURITY_PROTOCOL, and whether a Kafka broker is running there"
 
 
 def _shake_hands(plain: socket.socket, host: str, settings: Settings) -> None:
@@ -82,31 +83,31 @@ def _shake_hands(plain: socket.socket, host: str, settings: Settings) -> None:
 
 
 def _refuse_unused(settings: Settings, *, tls: bool, sasl: bool) -> None:
-    """A credential that is not used means that somebody believes in a protection that is not there."""
+    """Raise an error for a credential that is not used: the operator would rely on a protection that is not there."""
     protocol = settings.kafka_security_protocol
     for prefix, used in (("kafka_tls_", tls), ("kafka_sasl_", sasl), ("kafka_oauth_", sasl)):
         given = [name.upper() for name, value in settings if name.startswith(prefix) and value is not None]
         if given and not used:
             raise InvalidSettingsError(
                 f"{given[0]} is set, but KAFKA_SECURITY_PROTOCOL is {protocol}, which does not use it; set it to"
-                f" {'SSL or SASL_SSL' if prefix == 'kafka_tls_' else 'SASL_SSL'}, or take {given[0]} away"
+                f" {'SSL or SASL_SSL' if prefix == 'kafka_tls_' else 'SASL_SSL'}, or remove {given[0]}"
             )
 
 
 def _tls(settings: Settings) -> dict[str, Any]:
-    _context(settings)
+    _context(settings)  # built here only to find wrong files at the start; the client builds its own
     certificate, key = settings.kafka_tls_certificate_file, settings.kafka_tls_key_file
     return {
         "ssl_cafile": _text(settings.kafka_tls_ca_file),
         "ssl_certfile": _text(certificate),
         "ssl_keyfile": _text(key),
-        # Never None: OpenSSL would ask for the password of an encrypted key on the terminal.
+        # Never None: with None OpenSSL would ask for the password of an encrypted key on the terminal.
         "ssl_password": secret_text(settings.kafka_tls_key_password),
     }
 
 
 def _context(settings: Settings) -> ssl.SSLContext:
-    """The same as the client makes of its options."""
+    """Return the same TLS context as the client makes from its options."""
     authority, certificate, key = (
         settings.kafka_tls_ca_file,
         settings.kafka_tls_certificate_file,
@@ -128,7 +129,9 @@ def _context(settings: Settings) -> ssl.SSLContext:
             context.load_cert_chain(certificate, key, secret_text(settings.kafka_tls_key_password))
     except (OSError, ValueError) as error:
         reason = error.reason if isinstance(error, ssl.SSLError) else type(error).__name__
-        raise InvalidSettingsError(f"{names} cannot be used: {reason}; give PEM files that we may read") from None
+        raise InvalidSettingsError(
+            f"{names} cannot be used: {reason}; give PEM files that this process may read"
+        ) from None
     return context
 
 

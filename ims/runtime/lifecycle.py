@@ -1,4 +1,4 @@
-"""How a process is asked to stop, and how its loops notice it at once."""
+"""How a process is asked to stop, and how its loops notice it immediately."""
 
 import contextlib
 import math
@@ -11,29 +11,29 @@ from types import FrameType
 
 
 class Stop:
-    """Whether the process was asked to stop: a flag that a loop can look at, wait for, or put into a ``select``.
+    """The request to stop a process: a flag that a loop can check, wait for, or pass to ``select``.
 
-    It may be set from any thread and from a signal handler, and stays set. A socket pair carries the news, so that
-    one call waits for a database or a broker and for the stop together.
+    It may be set from any thread and from a signal handler, and stays set. A socket pair makes it a file descriptor, so
+    that one call can wait for the stop and for a database or a broker.
     """
 
     def __init__(self) -> None:
         self._asked = False
         self._readable, self._writable = socket.socketpair()
         self._writable.setblocking(False)
-        # The last two descriptors go with the object, whoever forgets to close it.
+        # The descriptors are closed with the object even if the caller forgets to.
         self.close = weakref.finalize(self, _close, self._readable, self._writable)
 
     def set(self) -> None:
         """Ask to stop. Asking again changes nothing."""
         if not self._asked:
             self._asked = True
-            # Closed already: nobody waits any more, and the flag is enough.
+            # The sockets may be closed already: then no call waits any more, and the flag is enough.
             with contextlib.suppress(OSError):
                 self._writable.send(b"\0")
 
     def wait(self, seconds: float) -> bool:
-        """Wait until asked to stop, but at most so many seconds, and tell whether it was asked."""
+        """Wait until asked to stop, but at most so many seconds; return True if asked."""
         if not self._asked:
             # poll, because select fails for descriptors above 1023; rounded up, because rounding down would spin.
             poll = select.poll()
@@ -42,7 +42,7 @@ class Stop:
         return self._asked
 
     def fileno(self) -> int:
-        """A descriptor that becomes readable once asked to stop; do not read from it."""
+        """Return a descriptor that becomes readable once asked to stop; do not read from it."""
         return self._readable.fileno()
 
     def __bool__(self) -> bool:
@@ -56,30 +56,30 @@ def _close(*sockets: socket.socket) -> None:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """A stop that SIGTERM and SIGINT set; only the main thread may enter.
+    """Yield a stop that SIGTERM and SIGINT set; only the main thread may enter.
 
-    The first signal gives the handlers back, so that a second one ends a process that does not listen.
+    The first signal restores the former handlers, so that a second one ends a process that does not react.
     """
     stop = Stop()
     # A signal that arrives just before a system call, or in another thread, does not interrupt the call, and Python
-    # runs the handler only after it. The byte that a signal writes here ends the wait at once.
+    # runs the handler only after it. The byte that Python writes here as soon as the signal arrives ends the wait.
     former_wakeup = signal.set_wakeup_fd(stop._writable.fileno(), warn_on_full_buffer=False)  # noqa: SLF001 - its own module
     former = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
-    def give_back() -> None:
+    def restore() -> None:
         signal.set_wakeup_fd(former_wakeup)
         for number, handler in former.items():
-            # None: installed by other than Python, which then cannot install it again.
+            # None: the handler was not installed from Python, which cannot install it again.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
-    def asked(_number: int, _frame: FrameType | None) -> None:
-        give_back()
+    def ask_to_stop(_number: int, _frame: FrameType | None) -> None:
+        restore()
         stop.set()
 
     for number in former:
-        signal.signal(number, asked)
+        signal.signal(number, ask_to_stop)
     try:
         yield stop
     finally:
-        give_back()
+        restore()
         stop.close()

@@ -1,14 +1,14 @@
-"""Logs: one JSON line for each event on stderr, and no personal data in any of them.
+"""Logs: one JSON line for each event on stderr, without personal data.
 
-An event is a short lower-case phrase with its figures as fields: ``log.info("slot created", slot=name)``. Nobody
-logs a row's contents on purpose, but errors quote them: PostgreSQL says ``Key (national_id)=(...) already exists`` and
-``Failing row contains (...)``, and a parser quotes what it could not read. Therefore, whoever logs:
+An event is a short lower-case phrase with its figures as fields: ``log.info("slot created", slot=name)``. No code of
+ours logs a row's contents, but errors quote them: PostgreSQL writes ``Key (national_id)=(...) already exists`` and
+``Failing row contains (...)``, and a parser quotes what it could not read. Therefore, for every line of every logger:
 
-* of errors of those libraries only the type and the SQLSTATE are told, never the text; but libpq's own text of a
-  connection that cannot be made or is lost is told, since it is about the server and us, and says what to mend;
-* tracebacks name places, never local variables or source lines;
-* the part of a text from ``DETAIL:`` or ``CONTEXT:`` on is cut off;
-* any run of 11 or 12 digits in a text is masked: that long are national ids and DUF numbers.
+* of errors of those libraries only the type and the SQLSTATE are logged, never the text; except libpq's own text about
+  a connection that cannot be made or is lost, which is about the server and us, and says what to fix;
+* tracebacks have file, line and function, never local variables or source lines;
+* a text is dropped from ``DETAIL:`` or ``CONTEXT:`` on;
+* any run of 11 or 12 digits in a text is masked: the length of national ids and DUF numbers.
 """
 
 import contextlib
@@ -26,6 +26,7 @@ from structlog.stdlib import LoggerFactory, ProcessorFormatter
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
 _QUOTE_VALUES: Final = frozenset({"psycopg", "kafka", "lxml", "pydantic_core"})
+"""Libraries whose errors quote the values that they were given."""
 _QUOTED_ROW = re.compile(r"\s*\b(DETAIL|CONTEXT):.*", re.DOTALL)
 _NUMBER = re.compile(r"(?<!\d)\d{11,12}(?!\d)")
 _MASK: Final = "*" * 11
@@ -46,7 +47,7 @@ def configure(process: str, level: str) -> None:
     logging.root.setLevel(severity)
     for library in ("kafka", "psycopg"):
         logging.getLogger(library).setLevel(max(severity, logging.WARNING))
-    # It warns whenever this machine is busy for a tenth of a second, about which nobody can do anything.
+    # It warns whenever this machine is busy for a tenth of a second, about which an operator can do nothing.
     logging.getLogger("kafka.net.selector").setLevel(max(severity, logging.ERROR))
     logging.captureWarnings(capture=True)
     structlog.configure(
@@ -59,21 +60,21 @@ def configure(process: str, level: str) -> None:
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
-    """A logger; ``name`` is the module that speaks. It may be made before :func:`configure` is called."""
+    """Return a logger for the module *name*. It may be made before :func:`configure` is called."""
     logger: FilteringBoundLogger = structlog.get_logger(name)
     return logger
 
 
 class _Stderr(logging.Handler):
-    """Writes to what is stderr at that moment, and never fails its caller."""
+    """Writes to what is stderr at that moment, and never raises an error to its caller."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
-        except Exception:  # noqa: BLE001 - the standard library would print the call's arguments, whatever they hold
+        except Exception:  # noqa: BLE001 - the standard library would print the call's arguments, personal data included
             place = f"{record.pathname}:{record.lineno}"
             line = json.dumps({"level": "error", "event": "log call is wrong", "place": place})
-        with contextlib.suppress(OSError, ValueError):  # nobody reads stderr any more
+        with contextlib.suppress(OSError, ValueError):  # stderr is closed
             sys.stderr.write(line + "\n")
             sys.stderr.flush()
 
@@ -98,7 +99,10 @@ def _formatter(process: str) -> ProcessorFormatter:
 
 
 def _without_quotes(record: logging.LogRecord) -> bool:
-    """Replace errors among the arguments of a library's own log call, before they become part of its text."""
+    """Replace errors among the arguments of a library's own log call, before they become part of its text.
+
+    Afterwards they could no longer be distinguished from the rest of the text. Return True: no record is dropped.
+    """
     if isinstance(record.args, tuple):
         record.args = tuple(_summary(arg) if isinstance(arg, BaseException) else arg for arg in record.args)
     return True
@@ -110,12 +114,12 @@ def _with_error(_logger: WrappedLogger, _method: str, event: EventDict) -> Event
         raised = sys.exc_info()
     error = raised[1] if isinstance(raised, tuple) else raised
     if isinstance(error, BaseException):
-        event["exception"] = [_published(one) for one in _chain(error)]
+        event["exception"] = [_described(one) for one in _chain(error)]
     return event
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """The error, then what it came from, then what that came from, as Python's own traceback shows them."""
+    """Return the error, its cause, that one's cause and so on, as Python's own traceback shows them."""
     chain: list[BaseException] = []
     following: BaseException | None = error
     while following is not None and following not in chain:
@@ -125,26 +129,28 @@ def _chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
-def _published(error: BaseException) -> dict[str, Any]:
+def _described(error: BaseException) -> dict[str, Any]:
     frames = traceback.extract_tb(error.__traceback__)
-    published: dict[str, Any] = {
+    described: dict[str, Any] = {
         "error": _summary(error),
         "frames": [f"{f.filename}:{f.lineno} {f.name}" for f in frames],
     }
     if isinstance(error, BaseExceptionGroup):
-        published["exceptions"] = [_published(one) for one in error.exceptions]
-    return published
+        described["exceptions"] = [_described(one) for one in error.exceptions]
+    return described
 
 
 def _summary(error: BaseException) -> str:
+    """Return the error's type, with as much of its text as cannot quote a value."""
     name = type(error).__name__
+    # A subclass of ours may carry the library's text on, so every base counts.
     quotes_values = any(base.__module__.partition(".")[0] in _QUOTE_VALUES for base in type(error).__mro__)
     if not quotes_values:
         return f"{name}: {_masked(str(error))}"
     sqlstate = getattr(error, "sqlstate", None)
     if sqlstate:
         return f"{name} (SQLSTATE {sqlstate})"
-    # libpq's own errors have no SQLSTATE, which everything has that the server says of a statement.
+    # Errors that the server reports for a statement have a SQLSTATE; libpq's own, about the connection, have none.
     return f"{name}: {_masked(' '.join(str(error).split()))}" if name == "OperationalError" else name
 
 
@@ -153,7 +159,7 @@ def _without_personal_data(_logger: WrappedLogger, _method: str, event: EventDic
 
 
 def _safe(value: object) -> object:
-    """The value as JSON can hold it, with every text in it masked; whatever is no number is a text."""
+    """Return the value as JSON can hold it, with every text in it masked; other types become texts first."""
     match value:
         case None | bool() | int() | float():
             return value

@@ -1,4 +1,4 @@
-"""The mapping that the settings name; capture and materialize must read the same one."""
+"""The mapping file that the settings name; capture and materialize must read the same one."""
 
 from ims.errors import InvalidSettingsError
 from ims.runtime.settings import Settings
@@ -6,10 +6,10 @@ from ims.source.mapping import REFERENCE_MAPPING, SourceMapping, parse_mapping
 
 
 def read_mapping(settings: Settings) -> SourceMapping:
-    """The mapping file's, or the reference schema's if there is none.
+    """Return the mapping of the file, or the reference schema's if no file is set.
 
     Raises:
-        InvalidSettingsError: the file cannot be read, or is no mapping.
+        InvalidSettingsError: the file cannot be read, or is not a mapping.
     """
     if settings.mapping_file is None:
         return REFERENCE_MAPPING

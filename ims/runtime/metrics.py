@@ -1,7 +1,7 @@
-"""What each process tells about itself to Prometheus; every series is there from the start, at zero.
+"""The Prometheus metrics of each process; every series exists from the start, at zero.
 
-A series that only appears with its first event hides that event: ``increase()`` sees no step from nothing to one.
-No label holds an owner, a person or a group: there are too many of them, and they are nobody's business here.
+A series that appears only with its first event hides that event: ``increase()`` sees no step from nothing to one.
+No label has an owner, a person or a group: there are too many of them, and they do not belong in monitoring.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,14 +32,14 @@ Values = Iterable[tuple[str, ...]]
 
 
 class ProcessMetrics:
-    """What every process tells, and the one way in which its metrics are made."""
+    """The metrics that every process has, and the functions that make the others."""
 
     def __init__(self, registry: CollectorRegistry, process: str) -> None:
         self._registry = registry
-        # Memory, processor time and start time, by the names that every Prometheus client gives them.
+        # Memory, processor time and start time, under the names that every Prometheus client gives them.
         ProcessCollector(registry=registry)
         self.ticked: Callable[[float], None] = lambda _now: None
-        """Also told that the loop went round: the process's health."""
+        """Called with the time whenever the loop makes a round: the process's health."""
         self.build_info = self._gauge(
             "build_info",
             "Version of imsfeed and name of the process; always 1.",
@@ -48,11 +48,11 @@ class ProcessMetrics:
         )
         self.build_info.labels(version("imsfeed"), process).set(1)
         self.last_progress_timestamp_seconds = self._gauge(
-            "last_progress_timestamp_seconds", "When the process's loop last went round, in seconds since 1970."
+            "last_progress_timestamp_seconds", "When the process's loop last made a round, in seconds since 1970."
         )
 
     def alive(self, now: float) -> None:
-        """Tell that the loop went round at ``now``, in seconds since 1970."""
+        """Note that the loop made a round at ``now``, in seconds since 1970."""
         self.last_progress_timestamp_seconds.set(now)
         self.ticked(now)
 
@@ -70,7 +70,7 @@ class ProcessMetrics:
 
 
 class CaptureMetrics(ProcessMetrics):
-    """What capture tells: how far behind the source it is, and what its slot costs the source."""
+    """Capture's metrics: how far behind the source it is, and what its slot costs the source."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry, "capture")
@@ -79,19 +79,19 @@ class CaptureMetrics(ProcessMetrics):
             "Age of the source transaction last acknowledged by Kafka, in seconds.",
         )
         self.slot_retained_bytes = self._gauge(
-            "slot_retained_bytes", "Write-ahead log that the source keeps because of the slot, in bytes."
+            "slot_retained_bytes", "Write-ahead log that the source retains because of the slot, in bytes."
         )
         self.slot_unconfirmed_bytes = self._gauge(
             "slot_unconfirmed_bytes", "Write-ahead log that capture has not confirmed yet, in bytes."
         )
         self.slot_active = self._gauge("slot_active", "1 while the slot is being read, else 0.")
         self.slot_invalidated = self._gauge(
-            "slot_invalidated", "1 when the source has given the slot up and changes are lost, else 0."
+            "slot_invalidated", "1 when the source has invalidated the slot and changes are lost, else 0."
         )
         self.replication_reconnects = self._counter(
-            "replication_reconnects", "Times the replication connection was opened anew after an error."
+            "replication_reconnects", "Times the replication connection was opened again after an error."
         )
-        self.publish_attempts = self._counter("publish_attempts", "Events handed to the Kafka client.")
+        self.publish_attempts = self._counter("publish_attempts", "Events passed to the Kafka client.")
         self.events_published = self._counter(
             "events_published",
             "Events that Kafka has acknowledged, by table and by operation (c, u, d, r, t).",
@@ -102,7 +102,7 @@ class CaptureMetrics(ProcessMetrics):
             "initial_load_rows", "Rows read from the source's tables by loads and resyncs."
         )
         self.publish_inflight_messages = self._gauge(
-            "publish_inflight_messages", "Messages sent to Kafka and not acknowledged yet."
+            "publish_inflight_messages", "Messages sent to Kafka and not yet acknowledged."
         )
         self.heartbeat_written_timestamp_seconds = self._gauge(
             "heartbeat_written_timestamp_seconds",
@@ -111,7 +111,7 @@ class CaptureMetrics(ProcessMetrics):
 
 
 class MaterializeMetrics(ProcessMetrics):
-    """What materialize tells: how far behind Kafka it is, and what it could not apply."""
+    """Materialize's metrics: how far behind Kafka it is, and what it could not apply."""
 
     def __init__(self, registry: CollectorRegistry, partitions: int = 8, topic: str = "imsfeed.changes") -> None:
         super().__init__(registry, "materialize")
@@ -130,14 +130,14 @@ class MaterializeMetrics(ProcessMetrics):
         )
         self.partitions_leased = self._gauge("partitions_leased", "Partitions that this process applies.")
         self.partitions_share = self._gauge(
-            "partitions_share", "Partitions that it should apply, so that all such processes have equally many."
+            "partitions_share", "Partitions that this process should apply, so that all such processes share equally."
         )
-        self.events_received = self._counter("events_received", "Messages read from Kafka, repeated ones too.")
+        self.events_received = self._counter("events_received", "Messages read from Kafka, including repeated ones.")
         self.events_applied = self._counter(
             "events_applied", "Changes applied to the state, by table.", ("table",), zip(TABLES, strict=True)
         )
         self.events_duplicate = self._counter(
-            "events_duplicate", "Changes left alone because they had been applied before."
+            "events_duplicate", "Changes skipped because they had been applied before."
         )
         self.events_quarantined = self._counter(
             "events_quarantined",
@@ -148,13 +148,13 @@ class MaterializeMetrics(ProcessMetrics):
         self.batches_attempted = self._counter("batches_attempted", "Transactions begun on the state database.")
         self.batches_committed = self._counter("batches_committed", "Transactions committed on the state database.")
         self.fencing_rejections = self._counter(
-            "fencing_rejections", "Transactions given up because another process had moved the partition on."
+            "fencing_rejections", "Transactions rolled back because another process had advanced the partition."
         )
         self.consumer_stalls = self._counter(
-            "consumer_stalls", "Times the Kafka consumer was made anew because it no longer delivered."
+            "consumer_stalls", "Times the Kafka consumer was replaced because it no longer delivered messages."
         )
         self.quarantine_size = self._gauge(
-            "quarantine_size", "Messages in quarantine whose row has not been written since."
+            "quarantine_size", "Messages in quarantine that no later change has superseded."
         )
         self.unresolved_references = self._gauge(
             "unresolved_references", "Rows of the state that refer to a row which has not arrived."
@@ -162,27 +162,27 @@ class MaterializeMetrics(ProcessMetrics):
 
 
 class CompactMetrics(ProcessMetrics):
-    """What compact tells: how soon a change is a file, and how old the files are.
+    """Compact's metrics: how soon a change is published, and how old the files are.
 
     Args:
         registry: where the metrics are registered.
-        reasons: each kind (person, group) and reason for which a record is left out.
+        reasons: each kind (person, group) and reason of an exclusion.
     """
 
     def __init__(self, registry: CollectorRegistry, reasons: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(registry, "compact")
         self.end_to_end_seconds = Histogram(
             "imsfeed_end_to_end_seconds",
-            "Time from a change's commit in the source until its delta is a file, in seconds.",
+            "Time from a change's commit in the source until its delta is published as a file, in seconds.",
             buckets=END_TO_END_BUCKETS,
             registry=registry,
         )
-        self.delta_attempts = self._counter("delta_attempts", "Deltas begun, empty ones too.")
-        self.delta_published = self._counter("delta_published", "Deltas written as files.")
-        self.changed_ids = self._counter("changed_ids", "Persons whose id in a feed has changed to another.")
+        self.delta_attempts = self._counter("delta_attempts", "Publications of deltas begun, including empty ones.")
+        self.delta_published = self._counter("delta_published", "Deltas published as files.")
+        self.changed_ids = self._counter("changed_ids", "Persons whose id in a feed has changed.")
         self.delta_seq = self._gauge("delta_seq", "Highest sequence number that any target has reached.")
         self.snapshot_attempts = self._counter("snapshot_attempts", "Snapshots begun.")
-        self.snapshot_published = self._counter("snapshot_published", "Snapshots written as files.")
+        self.snapshot_published = self._counter("snapshot_published", "Snapshots published as files.")
         self.manifest_written = self._counter("manifest_written", "Manifests written.")
         self.snapshot_last_attempt_timestamp_seconds = self._gauge(
             "snapshot_last_attempt_timestamp_seconds", "When a snapshot was last begun, in seconds since 1970."
@@ -196,39 +196,42 @@ class CompactMetrics(ProcessMetrics):
         self.snapshot_members = self._gauge("snapshot_members", "Memberships in the last snapshot.")
         self.deadline_margin_seconds = self._gauge(
             "deadline_margin_seconds",
-            "Time from a snapshot's being there to its importer's hour, the lowest of all targets, in seconds; below"
-            " zero when too late, NaN when no target says when its importer reads.",
+            "Time between a snapshot and its importer's deadline, the lowest of all targets, in seconds; negative if"
+            " the snapshot is late, NaN if no target has an importer_sync_time.",
         )
         self._define_reconciliation()
-        self.notice_attempts = self._counter("notice_attempts", "Mails to case workers begun.")
-        self.notices_sent = self._counter("notices_sent", "Mails to case workers that the mail server has taken.")
+        self.notice_attempts = self._counter("notice_attempts", "Attempts to send a mail to case workers.")
+        self.notices_sent = self._counter("notices_sent", "Mails to case workers that the mail server has accepted.")
         self.pending_changes = self._gauge(
-            "pending_changes", "Changes of facts that some enabled target has not published yet."
+            "pending_changes", "Pending changes that an enabled target has not published yet."
         )
         self.targets = self._gauge("targets", "Targets by state.", ("state",), zip(TARGET_STATES, strict=True))
         self.held_persons = self._gauge(
-            "held_persons", "Persons who wait for an approval, by cause.", ("cause",), zip(HOLD_CAUSES, strict=True)
+            "held_persons",
+            "Persons on hold, waiting for an approval, by cause.",
+            ("cause",),
+            zip(HOLD_CAUSES, strict=True),
         )
         self.excluded = self._gauge(
-            "excluded", "Persons and groups that are not exported, by their first reason.", ("kind", "reason"), reasons
+            "excluded", "Persons and groups that are excluded, by their first reason.", ("kind", "reason"), reasons
         )
 
     def _define_reconciliation(self) -> None:
-        self.reconciliation_attempts = self._counter("reconciliation_attempts", "Proofs of targets begun.")
+        self.reconciliation_attempts = self._counter("reconciliation_attempts", "Reconciliations of targets begun.")
         self.reconciliation_differences = self._gauge(
             "reconciliation_differences",
-            "Differences that the last proofs of all targets have found, by check.",
+            "Differences that the last reconciliations of all targets found, by check.",
             ("check",),
             zip(RECONCILIATION_CHECKS, strict=True),
         )
         self.reconciliation_last_success_timestamp_seconds = self._gauge(
             "reconciliation_last_success_timestamp_seconds",
-            "When every target had last been proved to be in order, in seconds since 1970; 0 without any target.",
+            "When all targets had last been reconciled without a difference, in seconds since 1970; 0 without targets.",
         )
 
 
-class Described(NamedTuple):
-    """One metric for people: its name as scraped, type, label names and meaning."""
+class Description(NamedTuple):
+    """The description of a metric: its name as scraped, type, label names and meaning."""
 
     name: str
     type: str
@@ -236,8 +239,8 @@ class Described(NamedTuple):
     meaning: str
 
 
-def described() -> Iterator[Described]:
-    """Every metric of our own, once, in the order of the processes."""
+def descriptions() -> Iterator[Description]:
+    """Yield the description of every metric of our own, once, in the order of the processes."""
     seen: set[str] = set()
     for build in (CaptureMetrics, MaterializeMetrics, lambda own: CompactMetrics(own, [("person", "")])):
         registry = CollectorRegistry()
@@ -247,4 +250,4 @@ def described() -> Iterator[Described]:
             if name.startswith("imsfeed_") and name not in seen:
                 seen.add(name)
                 labels = tuple(label for label in metric.samples[0].labels if label != "le")
-                yield Described(name, metric.type, labels, metric.documentation)
+                yield Description(name, metric.type, labels, metric.documentation)

@@ -1,4 +1,4 @@
-"""The doorway for those who watch: ``/metrics`` for Prometheus, ``/healthz`` and ``/readyz`` for probes."""
+"""The HTTP server for monitoring: ``/metrics`` for Prometheus, ``/healthz`` and ``/readyz`` for probes."""
 
 import contextlib
 import json
@@ -18,13 +18,14 @@ _log = get_logger(__name__)
 
 
 class Health:
-    """Whether a process lives and is ready, told by its own loop.
+    """The health of a process, as its own loop reports it.
 
-    It looks at nothing else: a database or a broker that is away is waited for, and a restart would not bring it back.
+    Nothing else counts: a process waits for a database or a broker that is away, and restarting the process would not
+    bring it back.
 
     Args:
-        stall_seconds: silence of the loop, in seconds, after which the process counts as stalled.
-        clock: the time now, in seconds since 1970.
+        stall_seconds: seconds without a tick of the loop after which the process counts as stalled.
+        clock: returns the time now, in seconds since 1970.
     """
 
     def __init__(self, stall_seconds: float, clock: Callable[[], float]) -> None:
@@ -34,29 +35,29 @@ class Health:
         self._last_tick = clock()
 
     def tick(self, now: float) -> None:
-        """Tell that the loop went round at ``now``, in seconds since 1970."""
+        """Note that the loop made a round at ``now``, in seconds since 1970."""
         self._last_tick = now
 
     def stalled_since(self) -> float | None:
-        """When the loop last went round, in seconds since 1970, if that is too long ago."""
+        """Return when the loop last made a round, in seconds since 1970, if that is too long ago; else ``None``."""
         return self._last_tick if self._clock() - self._last_tick > self._stall_seconds else None
 
 
 @contextlib.contextmanager
 def serve(host: str, port: int, registry: CollectorRegistry, health: Health) -> Iterator[int]:
-    """Answer in a daemon thread while the block runs.
+    """Answer requests in a daemon thread while the block runs.
 
     Args:
         host: address to listen on.
         port: its port; 0 takes a free one.
         registry: the metrics to show.
-        health: what the process's loop tells about itself.
+        health: the process's health.
 
     Yields:
-        The port that is listened on.
+        The port that the server listens on.
 
     Raises:
-        OSError: the address or the port cannot be had.
+        OSError: the server cannot listen on the address and port.
     """
     with _Server((host, port), registry, health) as server:
         thread = threading.Thread(target=server.serve_forever, name="monitoring", daemon=True)
@@ -69,7 +70,7 @@ def serve(host: str, port: int, registry: CollectorRegistry, health: Health) -> 
 
 
 class _Server(ThreadingHTTPServer):
-    """A thread for each request, so that a client that connects and says nothing cannot hold up ``/healthz``."""
+    """A server with a thread for each request, so that a silent client cannot hold up ``/healthz``."""
 
     daemon_threads = True
 
@@ -79,7 +80,7 @@ class _Server(ThreadingHTTPServer):
         self.health = health
 
     def handle_error(self, *_request: object) -> None:
-        """Log a defect of ours; a client that went away is no event. The base class would print a traceback."""
+        """Log a defect of ours, but not a client that went away. The base class would print a traceback."""
         if not isinstance(sys.exception(), OSError):
             _log.error("request failed", exc_info=True)
 
@@ -118,7 +119,7 @@ class _Request(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *_args: object) -> None:
-        """No access log: probes and scrapes would be most of all lines."""
+        """Log nothing: lines of probes and scrapes would outnumber all others."""
 
 
 def _healthz(stalled_since: float | None) -> tuple[HTTPStatus, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Patience with what passes: a database that restarts, a broker that is away, a network that is cut."""
+"""Retries of transient errors: a database that restarts, a broker that is away, a network that is down."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from ims.runtime.lifecycle import Stop
 
 LONGEST_PAUSE_SECONDS = 30.0
 SETTLED_SECONDS = 30.0
-"""Time without an error after which the next one is the first of another outage, with short pauses again."""
+"""Time without an error after which the next error begins a new outage, with short pauses again."""
 
 
 def retrying(
@@ -18,17 +18,17 @@ def retrying(
     stop: Stop,
     on_retry: Callable[[BaseException, float], None],
 ) -> tenacity.Retrying:
-    """Retry without end whatever is transient, with growing pauses of random length up to 30 seconds.
+    """Return a tenacity retrier that retries transient errors without end, with growing random pauses up to 30 seconds.
 
-    What has gone well for 30 seconds begins again with short pauses: a process lives for months and sees many outages.
+    After 30 seconds without an error the pauses begin short again: a process runs for months and sees many outages.
 
     The pauses are random so that many processes do not come back to a restarted server at the same moment ("full
-    jitter"). Every other error, and the last one once asked to stop, is raised as it was.
+    jitter"). Every other error, and the last one once asked to stop, is raised unchanged.
 
     Args:
-        transient: tells whether an error passes by itself.
-        stop: ends a pause at once; nothing is tried again after it.
-        on_retry: told the error and the pause in seconds, before the pause.
+        transient: returns True for an error that may clear without a change of ours.
+        stop: ends a pause immediately; nothing is retried after it.
+        on_retry: called with the error and the pause in seconds, before the pause.
     """
     growing = tenacity.wait_random_exponential(multiplier=1, max=LONGEST_PAUSE_SECONDS)
     begun = time.monotonic()
@@ -38,11 +38,12 @@ def retrying(
         begun = time.monotonic()
 
     def pause(state: tenacity.RetryCallState) -> float:
+        # tenacity never counts attempts down, and would answer the next outage, weeks later, with the longest pauses.
         if time.monotonic() - begun >= SETTLED_SECONDS:
             state.attempt_number = 1
         return growing(state)
 
-    def interruptible(state: tenacity.RetryCallState) -> bool:
+    def pause_or_stop(state: tenacity.RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
         if error is not None and not stop:
             on_retry(error, state.upcoming_sleep)
@@ -52,8 +53,9 @@ def retrying(
         retry=tenacity.retry_if_exception(transient),
         before=begin,
         wait=pause,
-        # The pause is taken here and not as tenacity's sleep, after which there would be one more attempt.
-        stop=interruptible,
+        # tenacity sleeps after it has asked whether to stop, and would make one more attempt if asked to stop during
+        # the sleep. So the pause is taken while it asks, and its own sleep does nothing.
+        stop=pause_or_stop,
         sleep=lambda _seconds: None,
         reraise=True,
     )

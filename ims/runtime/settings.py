@@ -1,6 +1,6 @@
-"""Every setting of the processes, read from environment variables and secret files; nothing else reads either.
+"""Every setting of the processes, read from environment variables and secret files; no other module reads either.
 
-(``FAILPOINT`` is no setting but for tests: :mod:`ims.runtime.failpoints`.)
+(``FAILPOINT`` is not a setting but for tests: :mod:`ims.runtime.failpoints`.)
 
 A setting ``KAFKA_TOPIC`` comes from the environment variable of that name or from the file ``KAFKA_TOPIC`` in the
 directory that ``SECRETS_DIRECTORY`` names (default ``/run/secrets``); the environment wins, unless it is empty.
@@ -40,8 +40,8 @@ class Settings(BaseSettings):
     source_epoch: int = _setting(
         0,
         "count",
-        "Epoch of events without one (Debezium's). Raise it when the source's history starts anew; capture's own epochs"
-        " are the seconds since 1970 at which its loads began.",
+        "Epoch of events without one (Debezium's). Raise it when the source's history starts again; capture's own"
+        " epochs are the seconds since 1970 at which its loads began.",
         ge=0,
     )
     mapping_file: Path | None = _setting(
@@ -52,92 +52,103 @@ class Settings(BaseSettings):
     )
     kafka_bootstrap_servers: str = _setting("localhost:9092", "host:port, comma-separated", "Kafka's brokers.")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = _setting(
-        "PLAINTEXT", "name", "How Kafka is spoken to: with TLS (`SSL`), with a login (`SASL_`), with both."
+        "PLAINTEXT", "name", "How to connect to Kafka: with TLS (`SSL`), with a login (`SASL_PLAINTEXT`), or with both."
     )
     kafka_tls_ca_file: Path | None = _setting(
-        None, "path", "PEM file of who may certify Kafka's brokers; unset: whom the system trusts."
+        None,
+        "path",
+        "PEM file of the authorities that may certify Kafka's brokers; unset: those that the system trusts.",
     )
     kafka_tls_certificate_file: Path | None = _setting(
-        None, "path", "PEM file of our own certificate, for brokers that ask for one."
+        None, "path", "PEM file of the client's certificate, for brokers that ask for one."
     )
-    kafka_tls_key_file: Path | None = _setting(None, "path", "PEM file of its private key.")
+    kafka_tls_key_file: Path | None = _setting(None, "path", "PEM file of the client certificate's private key.")
     kafka_tls_key_password: SecretStr | None = _setting(None, "password", "Password of an encrypted private key.")
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = _setting(
-        None, "name", "How to log in at Kafka; needed with a `SASL_` protocol."
+        None, "name", "How to log in to Kafka; required with a `SASL_` protocol."
     )
     kafka_sasl_username: str | None = _setting(None, "name", "User name for PLAIN and SCRAM.")
     kafka_sasl_password: SecretStr | None = _setting(None, "password", "The user's password.")
     kafka_oauth_token_file: Path | None = _setting(
-        None, "path", "File of a bearer token for OAUTHBEARER, read anew at each login."
+        None, "path", "File with a bearer token for OAUTHBEARER, read again at each login."
     )
     kafka_oauth_token_url: str | None = _setting(
-        None, "URL", "Token endpoint that gives tokens for OAUTHBEARER; https only, checked as the system trusts."
+        None,
+        "URL",
+        "Token endpoint for OAUTHBEARER; https only, its certificate checked against the system's authorities.",
     )
-    kafka_oauth_client_id: str | None = _setting(None, "name", "Our client id at the token endpoint.")
-    kafka_oauth_client_secret: SecretStr | None = _setting(None, "password", "Its secret.")
+    kafka_oauth_client_id: str | None = _setting(None, "name", "Client id at the token endpoint.")
+    kafka_oauth_client_secret: SecretStr | None = _setting(None, "password", "Client secret at the token endpoint.")
     kafka_oauth_scope: str | None = _setting(
-        None, "scopes, by spaces", "Scope to ask for, where the endpoint wants one."
+        None, "scopes, separated by spaces", "Scope to request, if the endpoint requires one."
     )
-    kafka_topic: str = _setting("imsfeed.changes", "name", "The one topic of change events.")
-    kafka_group: str = _setting("imsfeed-materialize", "name", "Consumer group under which offsets are shown to Kafka.")
-    kafka_partitions: int = _setting(8, "count", "Partitions of the topic. An owner's is owner_id modulo this.", ge=1)
+    kafka_topic: str = _setting("imsfeed.changes", "name", "Topic of the change events.")
+    kafka_group: str = _setting(
+        "imsfeed-materialize", "name", "Consumer group under which offsets are reported to Kafka."
+    )
+    kafka_partitions: int = _setting(
+        8, "count", "Partitions of the topic. An owner's partition is owner_id modulo this number.", ge=1
+    )
     kafka_replication_factor: int = _setting(1, "count", "Replicas of the topic when capture creates it.", ge=1)
     kafka_retention_days: int = _setting(14, "days", "How long Kafka keeps change events.", ge=1)
     heartbeat_seconds: float = _setting(10, "seconds", "Time between two heartbeat rows in the source.", gt=0)
     inflight_limit: int = _setting(
-        50_000, "messages", "Messages sent and not yet acknowledged at which capture stops reading.", ge=1
+        50_000, "messages", "Number of messages sent and not yet acknowledged at which capture stops reading.", ge=1
     )
-    batch_limit: int = _setting(5_000, "messages", "Most messages applied in one transaction.", ge=1)
+    batch_limit: int = _setting(5_000, "messages", "Largest number of messages applied in one transaction.", ge=1)
     settle_seconds: float = _setting(
-        0.2, "seconds", "How long a change rests before it is told, so that a move is never seen as a leave.", ge=0
+        0.2,
+        "seconds",
+        "How long a change settles before it is published, so that a move between groups is not published as a leave.",
+        ge=0,
     )
-    feed_directory: Path = _setting(Path("feed"), "path", "Where the importers' files are written.")
-    manifest_seconds: float = _setting(30, "seconds", "Longest time between two writings of a manifest.", gt=0)
+    feed_directory: Path = _setting(Path("feed"), "path", "Directory of the importers' files.")
+    manifest_seconds: float = _setting(30, "seconds", "Longest time between two writes of a manifest.", gt=0)
     reconcile_source_dsn: SecretStr | None = _setting(
         None,
         "DSN",
-        "The administration system's PostgreSQL for the nightly proof: a role that may only read; unset: facts are not"
-        " compared with the source.",
+        "The administration system's PostgreSQL for the nightly reconciliation, with a role that may only read; unset:"
+        " facts are not compared with the source.",
     )
     retention_days: int = _setting(14, "days", "How long deltas and snapshots are kept.", ge=1)
-    smtp_host: str | None = _setting(
-        None, "host", "Mail server through which case workers are told; unset: no mail is sent."
-    )
-    smtp_port: int = _setting(587, "port", "Its port.", ge=1, le=65_535)
+    smtp_host: str | None = _setting(None, "host", "Mail server for mails to case workers; unset: no mail is sent.")
+    smtp_port: int = _setting(587, "port", "Port of the mail server.", ge=1, le=65_535)
     smtp_security: Literal["starttls", "tls", "none"] = _setting(
         "starttls",
         "name",
-        "How it is spoken to: TLS from the start (`tls`), after a greeting (`starttls`), or not at all.",
+        "TLS at the mail server: from the start (`tls`), after a greeting (`starttls`), or none (`none`).",
     )
     smtp_user: str | None = _setting(None, "name", "User name at the mail server; unset: no login.")
     smtp_password: SecretStr | None = _setting(None, "password", "The user's password.")
-    smtp_from: str | None = _setting(None, "address", "Address that mails are sent from; needed with SMTP_HOST.")
-    report_url: str | None = _setting(
-        None, "URL", "Where case workers find the report; a link to it is put into mails."
-    )
+    smtp_from: str | None = _setting(None, "address", "Address from which mails are sent; required with SMTP_HOST.")
+    report_url: str | None = _setting(None, "URL", "Address of the report for case workers; mails link to it.")
     notice_hour: int = _setting(
         7, "hour", "Hour of the day, in the target's time zone, from which the daily mail is sent.", ge=0, le=23
     )
-    metrics_host: str = _setting("0.0.0.0", "address", "Where /metrics, /healthz and /readyz listen.")  # noqa: S104 - scraped from outside the container
-    metrics_port: int = _setting(9464, "port", "Its port; `run` uses this one and the two after it.", ge=0, le=65_535)
-    stall_seconds: float = _setting(60, "seconds", "Silence of a process's loop after which /healthz says so.", gt=0)
-    log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "level", "Least severe line logged.")
+    metrics_host: str = _setting("0.0.0.0", "address", "Address on which /metrics, /healthz and /readyz listen.")  # noqa: S104 - scraped from outside the container
+    metrics_port: int = _setting(
+        9464, "port", "Port of METRICS_HOST; `run` uses this one and the two after it.", ge=0, le=65_535
+    )
+    stall_seconds: float = _setting(
+        60, "seconds", "Time without a round of a process's loop after which /healthz reports it as stalled.", gt=0
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "level", "Least severe level logged.")
 
     def source(self) -> str:
-        """The source's DSN.
+        """Return the source's DSN.
 
         Raises:
             InvalidSettingsError: ``SOURCE_DSN`` is not set.
         """
-        return _needed("SOURCE_DSN", self.source_dsn)
+        return _required("SOURCE_DSN", self.source_dsn)
 
     def state(self) -> str:
-        """The state database's DSN.
+        """Return the state database's DSN.
 
         Raises:
             InvalidSettingsError: ``STATE_DSN`` is not set.
         """
-        return _needed("STATE_DSN", self.state_dsn)
+        return _required("STATE_DSN", self.state_dsn)
 
     @property
     def bootstrap_servers(self) -> list[str]:
@@ -146,11 +157,11 @@ class Settings(BaseSettings):
 
 
 def secret_text(secret: SecretStr | None) -> str:
-    """A secret without the line end that a file has; empty if it is not set."""
+    """Return a secret without the line end that a file has; empty if it is not set."""
     return secret.get_secret_value().strip() if secret else ""
 
 
-def _needed(name: str, secret: SecretStr | None) -> str:
+def _required(name: str, secret: SecretStr | None) -> str:
     value = secret_text(secret)
     if not value:
         raise InvalidSettingsError(
@@ -163,7 +174,7 @@ def read_settings() -> Settings:
     """Read the settings from the environment and the secret files.
 
     Raises:
-        InvalidSettingsError: a value is not what it must be; names the setting, not the value.
+        InvalidSettingsError: a value is wrong; the error names the setting, not the value.
     """
     directory = Path(os.environ.get("SECRETS_DIRECTORY", SECRETS_DIRECTORY))
     try:
@@ -173,8 +184,8 @@ def read_settings() -> Settings:
         raise InvalidSettingsError(f"wrong settings: {wrong}") from None
 
 
-def loose_secrets() -> list[str]:
-    """The passwords and DSNs that are given in files which every user of the machine may read."""
+def world_readable_secrets() -> list[str]:
+    """Return the names of the secrets whose files every user of the machine may read."""
     directory = Path(os.environ.get("SECRETS_DIRECTORY", SECRETS_DIRECTORY))
     files = [
         directory / name.upper()
@@ -184,8 +195,8 @@ def loose_secrets() -> list[str]:
     return [file.name for file in files if file.is_file() and file.stat().st_mode & stat.S_IROTH]
 
 
-class Described(NamedTuple):
-    """One setting for people: its environment variable, default, unit and meaning."""
+class Description(NamedTuple):
+    """The description of a setting: its environment variable, default, unit and meaning."""
 
     name: str
     default: str
@@ -193,13 +204,13 @@ class Described(NamedTuple):
     meaning: str
 
 
-def described() -> Iterator[Described]:
-    """Every setting there is, in the order of their definition."""
-    yield Described(
-        "SECRETS_DIRECTORY", SECRETS_DIRECTORY, "path", "Directory of secret files, each named as a setting."
+def descriptions() -> Iterator[Description]:
+    """Yield the description of every setting, in the order of definition."""
+    yield Description(
+        "SECRETS_DIRECTORY", SECRETS_DIRECTORY, "path", "Directory of secret files, each named after a setting."
     )
     for name, field in Settings.model_fields.items():
         extra = field.json_schema_extra
         unit = str(extra["unit"]) if isinstance(extra, dict) else ""
         default = "" if field.default is None else str(field.default)
-        yield Described(name.upper(), default, unit, field.description or "")
+        yield Description(name.upper(), default, unit, field.description or "")

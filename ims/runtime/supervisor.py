@@ -1,7 +1,7 @@
-"""Several processes of ours run as one, for a machine without a container platform: started, restarted, stopped.
+"""Runs several processes of ours as one, for a machine without a container platform: starts, restarts and stops them.
 
-Nothing started here outlives :func:`supervise`. Only when the supervisor itself is killed by SIGKILL it cannot end
-the others; in a container the end of its first process then does.
+No process started here outlives :func:`supervise`, with one exception: a supervisor that is itself killed by SIGKILL
+cannot end the others. In a container they then end with it, because it is the container's first process.
 """
 
 import contextlib
@@ -31,17 +31,16 @@ def supervise(
     environment: Mapping[str, Mapping[str, str]],
     log: FilteringBoundLogger,
 ) -> int:
-    """Run the commands until asked to stop, and start again whichever ends; call it from the main thread.
+    """Run the commands until asked to stop, and restart each that ends; call it from the main thread.
 
     Args:
         commands: the command line of each process, by its name.
-        stop: ends all: SIGTERM to each, and SIGKILL to what still runs after 20 seconds or at a further signal.
-        environment: what a process gets on top of our own environment, by its name.
-        log: told of every start and end.
+        stop: ends all: SIGTERM to each, and SIGKILL to those still running after 20 seconds or at another signal.
+        environment: what a process gets in addition to our own environment, by its name.
+        log: gets a line for every start and end.
 
     Returns:
-        0 when all ended as asked; 2 when one found its settings wrong, which no restart can mend; 1 when one had to
-        be killed.
+        0 if all ended as asked; 2 if one found its settings wrong, which no restart can fix; 1 if one had to be killed.
 
     Raises:
         OSError: a command cannot be started.
@@ -57,7 +56,11 @@ def supervise(
 
 
 class _Endings:
-    """Waits for the end of any process."""
+    """Waits for the end of any process, or a stop, in one call.
+
+    A thread for each process waits for its end and writes a byte to a socket, which ``select`` can wait for together
+    with the stop. SIGCHLD would need a handler, which only one part of a process can have.
+    """
 
     def __init__(self) -> None:
         self._readable, self._writable = socket.socketpair()
@@ -73,7 +76,7 @@ class _Endings:
             self._writable.send(b"\0")
 
     def wait(self, seconds: float, *stops: Stop) -> None:
-        """Wait for an end or a stop, but at most so many seconds."""
+        """Wait for the end of a process or a stop, but at most so many seconds."""
         select.select([self._readable.fileno(), *(stop.fileno() for stop in stops)], [], [], max(seconds, 0))
         with contextlib.suppress(BlockingIOError):
             self._readable.recv(4096)
@@ -97,13 +100,14 @@ class _Child:
     ends: int = 0
 
     def start(self, now: float) -> subprocess.Popen[bytes]:
-        # A group of its own: Ctrl-C in a terminal must reach it once, through us, since a second signal kills it.
+        # A process group of its own: a terminal sends Ctrl-C to the whole group, and the child would get SIGINT and
+        # then our SIGTERM. It must get one signal, from us, because a second one kills it.
         self.process = subprocess.Popen(self.command, env={**os.environ, **self.environment}, process_group=0)
         self.started = now
         return self.process
 
     def ended(self, now: float) -> int | None:
-        """The exit code, once, if it has ended by itself; decides when it is due again."""
+        """Return the exit code, once, if the process has ended, and set when it is due again; else ``None``."""
         code = self.process.poll() if self.process else None
         if code is not None:
             self.process = None
@@ -125,12 +129,12 @@ class _Child:
 
 
 def pause_before_restart(ends: int) -> float:
-    """Seconds to wait before a process that ended so many times in a row is started again."""
+    """Return the seconds to wait before a process that ended so many times in a row is started again."""
     return min(2.0 ** min(ends - 1, 10), _LONGEST_PAUSE_SECONDS)
 
 
 def _run(children: Sequence[_Child], stop: Stop, endings: _Endings, log: FilteringBoundLogger) -> int:
-    """Keep all running until the stop (0) or until one says that its settings are wrong (2)."""
+    """Keep all running; return 0 once asked to stop, or 2 once a process ends because its settings are wrong."""
     while not stop:
         now = time.monotonic()
         for child in children:
@@ -149,9 +153,10 @@ def _run(children: Sequence[_Child], stop: Stop, endings: _Endings, log: Filteri
 
 
 def _end(children: Sequence[_Child], endings: _Endings, log: FilteringBoundLogger) -> bool:
-    """Ask all to end, wait for it, and tell whether each did."""
+    """Ask all processes to end and wait for them; return True if each did in time."""
     began = time.monotonic()
-    # By default a further signal would end us at once and leave the others behind.
+    # The first signal has restored the default handlers: without these another one would end us immediately and leave
+    # the other processes running. Here it only ends the wait, and what still runs is killed by our caller.
     with stop_on_signals() as further_signal:
         log.info("stopping", names=[child.name for child in children if child.runs()])
         for child in children:

@@ -1,4 +1,4 @@
 """What the administration system says: ``events`` (Debezium's envelope), ``mapping``, ``column_values`` and ``facts``.
 
-Imports :mod:`ims.identifiers`, :mod:`ims.records` and :mod:`ims.errors`.
+Imports :mod:`ims.identifiers` and :mod:`ims.errors`.
 """

@@ -1,4 +1,4 @@
-"""What a value of the source means as a column's value: from JSON, as capture, Debezium or a person has written it."""
+"""The reading of JSON values as columns' values, as capture, Debezium or a person wrote them."""
 
 import functools
 import re
@@ -17,8 +17,8 @@ _TRUE: Final = frozenset({"t", "true", "1"})
 _FALSE: Final = frozenset({"f", "false", "0"})
 
 
-def unlimited(name: str, day: date) -> date | None:
-    """``None`` for a limit that limits nothing: an infinite end, a start before all time."""
+def finite(name: str, day: date) -> date | None:
+    """Return the day, or ``None`` for an end or start that is infinite: such a limit restricts nothing."""
     limitless = date.max if name.startswith("ends") else date.min
     return None if day == limitless else day
 
@@ -46,9 +46,9 @@ def _read_bool(value: Any) -> bool:  # noqa: ANN401 - JSON
 
 
 def _read_date(value: Any) -> date:  # noqa: ANN401 - JSON
-    """A date as ISO text (Debezium adds a ``Z``), with or without a time, or as days since 1970-01-01.
+    """Read a date from ISO text (Debezium adds a ``Z``), with or without a time, or from days since 1970-01-01.
 
-    PostgreSQL's infinities are texts, or far out of range as days; they become the last and the first day there is.
+    PostgreSQL's infinities are texts, or numbers of days far out of range; they become ``date.max`` and ``date.min``.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         days = value
@@ -69,45 +69,46 @@ READERS: Final[Mapping[type, Callable[[Any], Any]]] = {
     bool: _read_bool,
     date: _read_date,
 }
-"""What reads a value as one of a column's type; raises ValueError, OverflowError or TypeError if it cannot be one."""
+"""The function that reads a value of a column's type; it raises ValueError, OverflowError or TypeError if it cannot."""
 
 
-def plain_reader(kind: type, limit: str | None) -> Callable[[Any], Any]:
-    """What reads, and fast, a value that is written as capture writes it, and raises ValueError for any other.
+def fast_reader(kind: type, limit: str | None) -> Callable[[Any], Any]:
+    """Return a fast function that reads a value written the way capture writes it, and raises ValueError for any other.
 
-    It returns what :data:`READERS` and :func:`unlimited` make of it, which are to be asked about the others: those that
-    are written in another way, cannot be what they should, or stand for one that was not sent.
+    For a value that it reads, the result is that of :data:`READERS` and :func:`finite`, which the caller falls back on
+    for the others: a value written in another way, a wrong one, or the placeholder of one that was not sent. Every
+    value of every event passes through here, and all but a few are written by capture.
 
     Args:
         kind: the column's type.
         limit: the column's name, if it is a date that may be without limit.
     """
-    return functools.partial(_plain_date, limit) if kind is date else _PLAIN_READERS[kind]
+    return functools.partial(_fast_date, limit) if kind is date else _FAST_READERS[kind]
 
 
-def _plain_int(value: Any) -> int:  # noqa: ANN401 - JSON
+def _fast_int(value: Any) -> int:  # noqa: ANN401 - JSON
     if value.__class__ is int and _LEAST <= value <= _LARGEST:
         return value
     raise ValueError
 
 
-def _plain_str(value: Any) -> str:  # noqa: ANN401 - JSON
+def _fast_str(value: Any) -> str:  # noqa: ANN401 - JSON
     if value.__class__ is str and "\0" not in value and value != UNAVAILABLE:
         return value
     raise ValueError
 
 
-def _plain_bool(value: Any) -> bool:  # noqa: ANN401 - JSON
+def _fast_bool(value: Any) -> bool:  # noqa: ANN401 - JSON
     if value is True or value is False:
         return value
     raise ValueError
 
 
-def _plain_date(limit: str | None, value: Any) -> date | None:  # noqa: ANN401 - JSON
+def _fast_date(limit: str | None, value: Any) -> date | None:  # noqa: ANN401 - JSON
     if value.__class__ is not str or len(value) != _DATE_LENGTH or not value[4] == value[7] == "-":
         raise ValueError
     day = date.fromisoformat(value)
-    return day if limit is None else unlimited(limit, day)
+    return day if limit is None else finite(limit, day)
 
 
-_PLAIN_READERS: Final[Mapping[type, Callable[[Any], Any]]] = {int: _plain_int, str: _plain_str, bool: _plain_bool}
+_FAST_READERS: Final[Mapping[type, Callable[[Any], Any]]] = {int: _fast_int, str: _fast_str, bool: _fast_bool}

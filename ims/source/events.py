@@ -1,9 +1,9 @@
-"""The change event as it travels through Kafka: Debezium's JSON envelope, schemas off.
+"""The change event as it is sent through Kafka: Debezium's JSON envelope, without schemas.
 
-Our producer writes it, and so does Debezium on Kafka Connect, so that one can take the other's place without the
-consumer noticing. What ours adds is optional for the consumer: ``source.epoch``, ``source.resync_owner`` (this load
-holds the rows of that owner alone), and in ``transaction`` the field ``last``, true on the transaction's last event in
-this partition.
+Capture writes it, and so does Debezium on Kafka Connect: one can take the other's place without a change to the
+consumer. The fields that capture adds are optional for the consumer: ``source.epoch``, ``source.resync_owner`` (this
+load has the rows of that owner alone), and in ``transaction`` the field ``last``, true on the transaction's last event
+in this partition.
 
 Format: debezium.io, connector for PostgreSQL, "Data change events".
 
@@ -23,28 +23,29 @@ import msgspec
 from ims.errors import BadMessageError
 
 UNAVAILABLE: Final = "__debezium_unavailable_value"
-"""What stands for a value that PostgreSQL did not send because it did not change (TOAST): keep the stored one."""
+"""The placeholder of a value that PostgreSQL did not send because it did not change (TOAST): keep the stored one."""
 
 HEARTBEAT_TABLE: Final = "heartbeat"
-"""The table whose rows are written only to be seen arriving; one row for each partition."""
+"""The table whose rows only show that changes arrive; one row for each partition."""
 
 Row = dict[str, Any]
 
 _LARGEST: Final = 2**63 - 1
 Count = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
-"""A number that the state database can store; beyond it lies no LSN and no ordinal."""
+"""A number that the state database can store; every LSN and every ordinal is one."""
 
 
 class Position(NamedTuple):
-    """Where a change stands in the source's history; compare positions only as a whole.
+    """A change's position in the source's history; compare positions only as a whole.
 
-    The row's own LSN is not unique (one COPY of 1,000 rows has 5), hence the ordinal in the transaction.
+    The row's own LSN is not unique (one COPY of 1,000 rows has 5 LSNs), hence the ordinal in the transaction.
 
     Attributes:
-        epoch: counts the source's histories; it grows with every new slot, so that a restored database is news.
-        lsn: where the transaction's commit record begins; for Debezium that of the commit before it (the row's own LSN
-            while it has seen no commit).
-        ordinal: 1, 2, 3 ... in the transaction; for Debezium without transaction metadata the row's LSN.
+        epoch: numbers the source's histories; it grows with every new slot, so that all changes of a restored database
+            are new.
+        lsn: where the transaction's commit record begins; from Debezium that of the commit before it (the row's own LSN
+            if it has not seen a commit yet).
+        ordinal: 1, 2, 3 ... in the transaction; from Debezium without transaction metadata the row's LSN.
     """
 
     epoch: int
@@ -91,18 +92,18 @@ class Envelope(msgspec.Struct, omit_defaults=False, kw_only=True, gc=False):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A change event as the consumer understands it.
+    """A change event as the consumer uses it.
 
     Attributes:
         op: ``c`` create, ``u`` update, ``d`` delete, ``r`` row of an initial load, ``t`` truncate.
         before: the old row, perhaps only its key columns, or ``None``.
         after: the new row, or ``None`` for a delete.
-        position: where the change stands in the source's history.
-        exact: whether ``position`` names this one change. If not, an equal position may be another change.
-        ends_transaction: false while more of the same transaction follows in this partition; true also for
-            events that do not say.
-        loading: whether it is a row of an initial load or resync.
-        resync_owner: the one owner whose rows the load holds, or ``None`` when it holds those of all.
+        position: the change's position in the source's history.
+        exact: True if ``position`` names this one change; if not, another change may have the same position.
+        ends_transaction: False if more of the same transaction follows in this partition; True for events that do not
+            say.
+        loading: True for a row of an initial load or resync.
+        resync_owner: the one owner whose rows the load has, or ``None`` if it has those of all owners.
         committed_at: when the source committed it, in UTC.
     """
 
@@ -123,7 +124,7 @@ _NULL: Final = msgspec.Raw(b"null")
 
 
 class _Outer(msgspec.Struct):
-    """What tells an envelope from one wrapped by Kafka Connect's JSON converter with schemas on."""
+    """The fields that distinguish an envelope from one wrapped by Kafka Connect's JSON converter with schemas on."""
 
     payload: msgspec.Raw = _NULL
     op: str | None = None
@@ -134,11 +135,11 @@ _ENVELOPE = msgspec.json.Decoder(Envelope)
 _ENCODER = msgspec.json.Encoder()
 _ROW_OPS: Final = frozenset("cudrt")
 _KEPT: Final = 1024
-"""Transactions and commit times that are not worked out again for each of their events."""
+"""How many transactions and commit times are cached, since the events of a transaction share them."""
 
 
 def encode(envelope: Envelope) -> bytes:
-    """The envelope as the bytes of a Kafka message's value."""
+    """Return the envelope as the bytes of a Kafka message's value."""
     return _ENCODER.encode(envelope)
 
 
@@ -147,14 +148,14 @@ def decode(value: bytes | None, *, default_epoch: int = 0) -> Change | None:
 
     Args:
         value: the message's value; ``None`` is a tombstone.
-        default_epoch: epoch of events that carry none (Debezium's).
+        default_epoch: epoch of events that have none (Debezium's).
 
     Returns:
-        The change, or ``None`` when the message says nothing about rows: a tombstone, a heartbeat or transaction
-        topic's record without ``op``, a logical message (``op`` ``m``).
+        The change, or ``None`` if the message is about no row: a tombstone, a record of a heartbeat or transaction
+        topic without ``op``, a logical message (``op`` ``m``).
 
     Raises:
-        BadMessageError: it is no JSON, no envelope, or has an unknown ``op``.
+        BadMessageError: the value is not JSON, not an envelope, or has an unknown ``op``.
     """
     if value is None:
         return None
@@ -167,19 +168,22 @@ def decode(value: bytes | None, *, default_epoch: int = 0) -> Change | None:
 
 
 def _unusual(value: bytes) -> Envelope | None:
-    """The envelope of a message that is not one by itself: wrapped, saying nothing about rows, or wrong."""
+    """Return the envelope of a message that is wrapped, or ``None`` for one that is about no row.
+
+    The common case is decoded in one pass; only a message that is no envelope as it is comes here.
+    """
     try:
         own = _unwrapped(value)
         return None if own is None else _ENVELOPE.decode(own)
     except msgspec.ValidationError as error:
-        # msgspec names the place and the type expected there, never the value, nor a key of a row.
+        # msgspec names the place and the type expected there, never the value and never a key of a row.
         raise BadMessageError("not_an_envelope", str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise BadMessageError("not_json", "the message's value is not JSON, or nested too deep to read") from None
+        raise BadMessageError("not_json", "the message's value is not JSON, or nested too deeply to read") from None
 
 
 def _unwrapped(value: bytes) -> bytes | None:
-    """The envelope's own JSON, or ``None`` when the message says nothing about rows."""
+    """Return the envelope's own JSON, or ``None`` if the message is about no row."""
     outer = _OUTER.decode(value)
     if outer.op is None and outer.payload != _NULL:
         value = bytes(outer.payload)
@@ -223,7 +227,7 @@ def _commit_lsn(transaction_id: str) -> int:
 
 
 def _sequence(source: Source) -> tuple[int, int]:
-    """Debezium's ``sequence``, a JSON text in JSON: last commit's LSN and this row's, each a text or null."""
+    """Read Debezium's ``sequence``, a JSON text in JSON: the last commit's LSN and this row's, each a text or null."""
     lsn = source.lsn or 0
     if source.sequence is None:
         return lsn, lsn
@@ -239,7 +243,7 @@ def _lsn(text: str) -> int:
     """Read an LSN written as a decimal number.
 
     Raises:
-        ValueError: it is none, or none that can be.
+        ValueError: the text is not a number, or larger than any LSN.
     """
     if not (text.isascii() and text.isdigit()) or int(text) > _LARGEST:
         raise ValueError
@@ -257,11 +261,11 @@ def _instant(ts_ms: int | None) -> datetime | None:
 
 
 def is_news(last: Position | None, change: Change) -> bool:
-    """Whether *change* comes after all that was applied from its partition up to *last*.
+    """Return True if *change* comes after all that was applied from its partition up to *last*.
 
-    After a crash the source's slot, or the producer, sends again what was sent already. An exact position is news only
-    if it is greater. One that is not exact may be shared by several rows, so an equal one is applied once more; rows
-    are absolute, and applying one twice is harmless.
+    After a crash the source's slot, or the producer, sends events again. A change with an exact position is new only if
+    the position is greater. A position that is not exact may be shared by several rows, so that an equal one is applied
+    once more: an event has the whole row, and applying it twice does no harm.
     """
     if last is None:
         return True

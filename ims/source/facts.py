@@ -1,7 +1,7 @@
-"""What the administration system says, table by table, as it stands in the state database.
+"""The facts: what the administration system says, table by table, as stored in the state database.
 
-Facts are kept as they are told. A reference may point to a row that has not arrived yet, a name may be half, dates may
-contradict each other: whether a fact leads to a record in a feed is decided by :mod:`ims.rules.eligibility`, later.
+Facts are stored as they arrive. A reference may point to a row that has not arrived yet, a name may be incomplete,
+dates may contradict each other: :mod:`ims.rules` decides later whether a fact leads to a record in a feed.
 
 All dates are Norwegian calendar dates, both ends inclusive; ``None`` means "no limit". Ids are unique per owner.
 """
@@ -15,7 +15,7 @@ from ims.identifiers.national_id import NationalId
 
 
 class Table(StrEnum):
-    """The tables of the reference source schema, in an order in which references point backwards."""
+    """The tables of the reference source schema, in an order in which references point to earlier tables."""
 
     OWNER = "owner"
     SCHOOL = "school"
@@ -44,7 +44,7 @@ class School(msgspec.Struct, frozen=True, gc=False):
 
 
 class Person(msgspec.Struct, frozen=True, gc=False):
-    """A person at an owner, in whatever roles. ``id`` is the running number (løpenummer)."""
+    """A person at an owner, in any role. ``id`` is the running number (løpenummer)."""
 
     owner_id: int
     id: int
@@ -110,13 +110,13 @@ FACT_TYPES: dict[Table, type[Fact]] = {
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """The facts of one owner that bear on some of its persons and groups, each table keyed by id.
+    """The facts of one owner that affect some of its persons and groups, each table keyed by id.
 
-    ``owner`` is ``None`` while its row has not arrived. For every person in ``persons`` all of its employees and
-    enrolments are here, and every group and school that those refer to, as far as they exist.
+    ``owner`` is ``None`` until its row has arrived. For every person in ``persons`` all employees and enrolments are
+    here, and every group and school that those refer to, as far as they exist.
 
-    ``suppressed`` and ``told_to_leave`` are those of whom a person has ordered it in an emergency, not the source
-    (:mod:`ims.rules.overrides`); of the persons asked for, whether or not they are in ``persons``.
+    ``suppressed`` and ``leave_now`` are the persons for whom an operator has ordered it in an emergency
+    (:mod:`ims.rules.overrides`): of the persons asked for, whether or not they are in ``persons``.
     """
 
     owner: Owner | None
@@ -126,4 +126,4 @@ class Facts(msgspec.Struct, frozen=True):
     groups: dict[int, CourseGroup]
     enrolments: dict[int, Enrolment]
     suppressed: frozenset[int] = frozenset()
-    told_to_leave: frozenset[int] = frozenset()
+    leave_now: frozenset[int] = frozenset()

@@ -1,7 +1,7 @@
-"""From the source's tables and columns to facts: which table is which, which column is which, and what its value means.
+"""The mapping of the source's tables and columns to facts: their names, and what their values mean.
 
 The built-in mapping is the reference schema: every table and column has our name. A mapping file names only what
-differs, so that another administration system is attached without code:
+differs, so that another administration system is connected without code:
 
 >>> mapping = parse_mapping('''
 ... [person]
@@ -11,8 +11,8 @@ differs, so that another administration system is attached without code:
 >>> mapping.table_of("elev"), mapping.columns(Table.PERSON)["given_name"]
 (<Table.PERSON: 'person'>, 'fornavn')
 
-An optional column that the source does not have is given the empty name; it is null then. A column that the mapping
-names and a row lacks is never taken for null: it was renamed or dropped, and nobody knows what it holds.
+An optional column that the source does not have gets the empty name and is then null. A column that the mapping names
+and a row lacks is never taken for null: it was renamed or dropped, and its value is unknown.
 """
 
 import tomllib
@@ -26,7 +26,7 @@ import msgspec
 
 from ims.errors import BadMessageError, InvalidSettingsError
 from ims.identifiers.national_id import NationalId, without_national_ids
-from ims.source.column_values import READERS, plain_reader, unlimited
+from ims.source.column_values import READERS, fast_reader, finite
 from ims.source.events import UNAVAILABLE, Row
 from ims.source.facts import FACT_TYPES, Table
 
@@ -53,7 +53,7 @@ COLUMNS: Final[dict[Table, dict[str, Column]]] = {
 
 
 class FactKey(typing.NamedTuple):
-    """A row's key in its table; of an owner's row both are its ``owner_id``."""
+    """A row's key in its table; for an owner's row both are its ``owner_id``."""
 
     owner_id: int
     id: int
@@ -63,8 +63,8 @@ class FactChange(msgspec.Struct, frozen=True, gc=False):
     """What a change event says of one row.
 
     Attributes:
-        values: the columns it gives, by our names; ``None`` when the row is gone. Columns that are missing keep the
-            value they have.
+        values: the columns that the event has, by our names; ``None`` if the row was deleted. Other columns keep their
+            values.
     """
 
     table: Table
@@ -78,7 +78,7 @@ class _TableMapping(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class SourceMapping:
-    """Which of the source's tables and columns are which of ours."""
+    """The source's table for each of ours, and its column for each of ours."""
 
     def __init__(self, tables: Mapping[Table, _TableMapping]) -> None:
         self._columns: dict[Table, dict[str, str]] = {}
@@ -92,7 +92,7 @@ class SourceMapping:
             named = {name: given.columns.get(name, name) for name in COLUMNS[table]}
             self._columns[table] = {name: column for name, column in named.items() if column or _needed(table, name)}
             self._readers[table] = [
-                (name, column, COLUMNS[table][name].optional, _plain(table, name))
+                (name, column, COLUMNS[table][name].optional, _fast_reader(table, name))
                 for name, column in self._columns[table].items()
             ]
             self._tables[given.table or table.value] = table
@@ -100,29 +100,29 @@ class SourceMapping:
             raise InvalidSettingsError("mapping: two of our tables are mapped to the same source table")
 
     def table_of(self, source_table: str) -> Table | None:
-        """Our table that *source_table* is, or ``None``."""
+        """Return our table for the source's, or ``None`` if it is not mapped."""
         return self._tables.get(source_table)
 
     def source_table(self, table: Table) -> str:
-        """The source's name of *table*."""
+        """Return the source's name of *table*."""
         return next(name for name, ours in self._tables.items() if ours is table)
 
     def columns(self, table: Table) -> Mapping[str, str]:
-        """The source's column for each of ours; without those that the source does not have."""
+        """Return the source's column for each of ours, without those that the source does not have."""
         return self._columns[table]
 
     def fact_change(self, source_table: str, *, after: Row | None, key: Row, sparse: bool = False) -> FactChange:
-        """What a row of the source means as a fact.
+        """Return a changed row of the source as a change of facts.
 
         Args:
             source_table: the source's name of the table.
-            after: the new row by the source's column names, or ``None`` when it is gone.
+            after: the new row by the source's column names, or ``None`` if it was deleted.
             key: what is known of the old row: for a delete its key columns at least.
-            sparse: whether *after* may leave columns out, as rows that people write do; a producer's never do.
+            sparse: *after* may omit columns, as rows written by people do; a producer's rows never do.
 
         Raises:
-            BadMessageError: the table is unknown, a mapped column is missing, or a value cannot be what its column is.
-                Names table and column, never the value.
+            BadMessageError: the table is unknown, a mapped column is missing, or a value is wrong for its column. Names
+                table and column, never the value.
         """
         table = self.table_of(source_table)
         if table is None:
@@ -137,7 +137,7 @@ class SourceMapping:
         return FactChange(table, FactKey(owner_id, row_id), None if after is None else values)
 
     def row_key(self, source_table: str, row: Row) -> tuple[Table, FactKey] | None:
-        """Whose row *row* is, or ``None`` when that cannot be read; whatever else is wrong with it."""
+        """Return the table and key of *row*, whatever else is wrong with it; ``None`` if they cannot be read."""
         table = self.table_of(source_table)
         if table is None:
             return None
@@ -149,13 +149,13 @@ class SourceMapping:
         return table, FactKey(owner_id, row_id)
 
     def _values(self, table: Table, row: Row) -> Row:
-        """What the row gives of the table's columns, by our names; a value that was not sent is left out."""
+        """Return the values of the table's columns in the row, by our names, without those that were not sent."""
         try:
             return {
                 name: None if optional and row[column] is None else read(row[column])
                 for name, column, optional, read in self._readers[table]
             }
-        except (KeyError, ValueError):  # a column is missing, a value not sent, wrong, or written in another way
+        except (KeyError, ValueError):  # a column is missing, or a value is not sent, wrong, or written in another way
             return {
                 name: read_value(table, name, row[column])
                 for name, column in self._columns[table].items()
@@ -168,26 +168,26 @@ class SourceMapping:
                 raise BadMessageError(
                     "missing_column",
                     f"table {source_table[:63]!r} has no column {column[:63]!r} ({table.value}.{name});"
-                    " mend MAPPING_FILE, then `imsfeed resync all`",
+                    " correct MAPPING_FILE, then `imsfeed resync all`",
                 )
 
 
-def _plain(table: Table, name: str) -> Callable[[Any], Any]:
+def _fast_reader(table: Table, name: str) -> Callable[[Any], Any]:
     column = COLUMNS[table][name]
-    return plain_reader(column.type, name if column.optional else None)
+    return fast_reader(column.type, name if column.optional else None)
 
 
 def _needed(table: Table, name: str) -> bool:
     if COLUMNS[table][name].optional:
         return False
-    raise InvalidSettingsError(f"mapping: {table.value}.{name} must have a column, it cannot be empty")
+    raise InvalidSettingsError(f"mapping: {table.value}.{name} must have a column; its name cannot be empty")
 
 
 def parse_mapping(text: str) -> SourceMapping:
     """Read a mapping file.
 
     Raises:
-        InvalidSettingsError: it is no TOML, or names a table or column that we do not have.
+        InvalidSettingsError: the text is not TOML, or names a table or column that we do not have.
     """
     try:
         given = msgspec.convert(tomllib.loads(text), dict[Table, _TableMapping])
@@ -203,15 +203,15 @@ REFERENCE_MAPPING: Final = SourceMapping({})
 
 
 def missing_columns(table: Table, values: Row) -> list[str]:
-    """The columns that a whole row of *table* must have and *values* has not; optional ones count as null."""
+    """Return the columns that a whole row of *table* must have and *values* lacks; optional ones count as null."""
     return [name for name, column in COLUMNS[table].items() if not column.optional and name not in values]
 
 
 def read_value(table: Table, name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
-    """What *value* means as the column *name* of *table*.
+    """Return *value* as a value of the column *name* of *table*.
 
     Raises:
-        BadMessageError: it cannot be that. Names table and column, never the value.
+        BadMessageError: the value is wrong for the column. Names table and column, never the value.
     """
     column = COLUMNS[table][name]
     if value is None:
@@ -222,4 +222,4 @@ def read_value(table: Table, name: str, value: Any) -> Any:  # noqa: ANN401 - JS
         read = READERS[column.type](value)
     except (ValueError, OverflowError, TypeError):
         raise BadMessageError("impossible_value", f"{table.value}.{name} is not a {column.type.__name__}") from None
-    return unlimited(name, read) if column.type is date and column.optional else read
+    return finite(name, read) if column.type is date and column.optional else read

@@ -1,9 +1,9 @@
-"""What would change for an importer on the day it reads our files instead of those it has read until now.
+"""The comparison of an existing file with ours: what would change for the importer on the day of the switch.
 
-Persons and groups that both sides mean (:mod:`ims.switchover.matching`) are compared by what an importer knows them by:
-``sourcedid/source`` and ``id``, and the login; memberships by who is in what, as what. Other texts, such as names, are
-changes that an importer takes as such, and do not count. A membership of a person or group that the old file itself
-does not have is passed over, as importers do.
+Persons and groups that are in both (:mod:`ims.switchover.matching`) are compared by what an importer identifies them
+by: ``sourcedid/source`` and ``id``, and the login; memberships by person, group and role. Other texts, such as names,
+do not count: an importer applies such a change like any other. A membership of a person or group that the existing file
+itself does not contain is ignored, as importers do.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,12 +20,12 @@ from ims.rules.eligibility import Reason
 from ims.rules.roster import Roster, roster_of
 from ims.source.facts import Facts
 from ims.switchover.existing_file import OldGroup, OldPerson
-from ims.switchover.matching import OldRoster, Recognised
+from ims.switchover.matching import Matches, OldRoster
 from ims.targets.target_settings import TargetSettings
 
 
-class What(StrEnum):
-    """What is different about a person, group or membership."""
+class DifferenceType(StrEnum):
+    """What is different about a person, group, membership or the file."""
 
     ID = "id_changes"
     SOURCE = "source_changes"
@@ -36,21 +36,21 @@ class What(StrEnum):
     DIALECT = "dialect_changes"
 
 
-class Unlike(StrEnum):
-    """Why something is missing where no rule of ours leaves it out."""
+class MissingReason(StrEnum):
+    """Why something is missing on our side though no rule of ours excludes it."""
 
     NOT_REGISTERED = "not_registered"
-    """Nobody, or no group, of the old file's ids and names is in the administration system's facts."""
+    """No person or group in the administration system's facts matches the existing file's ids and names."""
     NOT_ENROLLED = "not_enrolled"
-    """Both are exported, but there is no enrolment today that makes the one a member of the other."""
+    """Person and group are both exported, but no enrolment today makes the person a member of the group."""
     ORGANISATION = "organisation"
-    """It stands for an owner or a school, and the target's ``org_groups`` is off or names it otherwise."""
+    """It represents an owner or a school, and the target's ``org_groups`` is off or names it in another way."""
 
 
 KINDS: Final = ("person", "group", "membership", "file")
 
 GroupToken = int | str
-"""Our running number of a group; of an owner or school its ``sourcedid/id``."""
+"""Our running number of a group; for an owner's or school's group its ``sourcedid/id``."""
 
 
 class Difference(NamedTuple):
@@ -58,24 +58,24 @@ class Difference(NamedTuple):
 
     Attributes:
         kind: one of :data:`KINDS`.
-        old: the old record; ``None`` for what is new, a membership, and the file.
+        old: the record of the existing file; ``None`` for what is new, a membership, and the file.
         new: our record; ``None`` for what is missing, and the file.
-        number: our running number of the person, if it is about one we have.
+        number: our running number of the person, if the difference is about one of ours.
         group: likewise of the group.
         reason: why it is missing.
     """
 
     kind: str
-    what: What
+    what: DifferenceType
     old: OldPerson | OldGroup | None = None
     new: PersonRecord | GroupRecord | MemberRecord | None = None
     number: int | None = None
     group: GroupToken | None = None
-    reason: Reason | Unlike | None = None
+    reason: Reason | MissingReason | None = None
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """All differences, how many persons, groups and memberships each side has, and which groups both have."""
+    """All differences, the counts of persons, groups and memberships on each side, and the groups that both have."""
 
     differences: list[Difference]
     old: dict[str, int]
@@ -84,7 +84,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 class _Published(NamedTuple):
-    """Our side: what the target's importer would be told today."""
+    """Our side: what would be published to the target's importer today."""
 
     persons: dict[int, PersonRecord]
     groups: dict[GroupToken, GroupRecord]
@@ -93,11 +93,12 @@ class _Published(NamedTuple):
 
 
 def compare(
-    old: OldRoster, recognised: Recognised, facts: Facts, settings: TargetSettings, *, orgnr: str, today: date
+    old: OldRoster, matches: Matches, facts: Facts, settings: TargetSettings, *, orgnr: str, today: date
 ) -> Comparison:
-    """Compare an existing file with what a target's importer would be told, as if the target were enabled.
+    """Compare an existing file with what would be published to a target's importer, as if the target were enabled.
 
     Args:
+        matches: the existing file's persons and groups among *facts*.
         facts: all facts of the owner.
         orgnr: the owner's organisation number.
         today: the date in the target's time zone.
@@ -106,14 +107,14 @@ def compare(
     published = _published(
         roster_of(facts, enabled, orgnr=orgnr, today=today, persons=facts.persons, groups=facts.groups), facts
     )
-    groups = {**_organisations(old, published), **recognised.groups}
+    groups = {**_organisations(old, published), **matches.groups}
     differences = [
         *_dialect(old, settings),
-        *_persons(old, recognised.persons, published),
+        *_persons(old, matches.persons, published),
         *_groups(old, groups, published),
     ]
     members = _old_members(old)
-    differences += _members(members, recognised.persons, groups, published)
+    differences += _members(members, matches.persons, groups, published)
     return Comparison(
         differences,
         old={"person": len(old.persons), "group": len(old.groups), "membership": len(members)},
@@ -143,7 +144,7 @@ def _published(roster: Roster, facts: Facts) -> _Published:
 
 
 def _organisations(old: OldRoster, published: _Published) -> dict[str, GroupToken]:
-    """The old file's groups that stand for our owner or schools, by id or name."""
+    """Return the existing file's groups that represent our owner or schools, found by id or name."""
     ours = [group for group in published.groups.values() if group.level is not GroupLevel.GROUP]
     return {
         key: ours_.id
@@ -155,7 +156,7 @@ def _organisations(old: OldRoster, published: _Published) -> dict[str, GroupToke
 
 def _dialect(old: OldRoster, settings: TargetSettings) -> Iterator[Difference]:
     if old.head.dialect != settings.dialect:
-        yield Difference("file", What.DIALECT)
+        yield Difference("file", DifferenceType.DIALECT)
 
 
 def _persons(old: OldRoster, known: Mapping[str, int], published: _Published) -> Iterator[Difference]:
@@ -163,17 +164,18 @@ def _persons(old: OldRoster, known: Mapping[str, int], published: _Published) ->
         number = known.get(key)
         new = None if number is None else published.persons.get(number)
         if new is None:
-            reason = Unlike.NOT_REGISTERED if number is None else published.excluded.get((RecordKind.PERSON, number))
-            yield Difference("person", What.MISSING, person, None, number, None, reason)
+            unknown = MissingReason.NOT_REGISTERED
+            reason = unknown if number is None else published.excluded.get((RecordKind.PERSON, number))
+            yield Difference("person", DifferenceType.MISSING, person, None, number, None, reason)
             continue
         for what in _changes(person, new):
             yield Difference("person", what, person, new, number)
         if login_of(person) != login_of(new):
-            yield Difference("person", What.LOGIN, person, new, number)
+            yield Difference("person", DifferenceType.LOGIN, person, new, number)
     found = set(known.values())
     for number, record in published.persons.items():
         if number not in found:
-            yield Difference("person", What.NEW, None, record, number)
+            yield Difference("person", DifferenceType.NEW, None, record, number)
 
 
 def _groups(old: OldRoster, known: Mapping[str, GroupToken], published: _Published) -> Iterator[Difference]:
@@ -184,27 +186,27 @@ def _groups(old: OldRoster, known: Mapping[str, GroupToken], published: _Publish
         new = None if token is None else published.groups.get(token)
         if new is None:
             organisation = group.level is not GroupLevel.GROUP or (key in above and key not in with_members)
-            unknown = Unlike.ORGANISATION if organisation else Unlike.NOT_REGISTERED
+            unknown = MissingReason.ORGANISATION if organisation else MissingReason.NOT_REGISTERED
             reason = published.excluded.get((RecordKind.GROUP, token)) if isinstance(token, int) else unknown
-            yield Difference("group", What.MISSING, group, None, None, token, reason)
+            yield Difference("group", DifferenceType.MISSING, group, None, None, token, reason)
             continue
         for what in _changes(group, new):
             yield Difference("group", what, group, new, None, token)
     found = set(known.values())
     for token, record in published.groups.items():
         if token not in found:
-            yield Difference("group", What.NEW, None, record, None, token)
+            yield Difference("group", DifferenceType.NEW, None, record, None, token)
 
 
-def _changes(old: OldPerson | OldGroup, new: PersonRecord | GroupRecord) -> Iterator[What]:
+def _changes(old: OldPerson | OldGroup, new: PersonRecord | GroupRecord) -> Iterator[DifferenceType]:
     if (old.ids or ("",))[0] != clean_text(new.id):
-        yield What.ID
+        yield DifferenceType.ID
     if old.source != clean_text(new.source):
-        yield What.SOURCE
+        yield DifferenceType.SOURCE
 
 
 def login_of(person: OldPerson | PersonRecord) -> str:
-    """What a person logs in with: the first ``userid`` that is of that type, or of none; empty if there is none."""
+    """Return a person's login: the first ``userid`` whose type is a login's, or that has no type; empty if none."""
     own = person.login if isinstance(person, PersonRecord) else None
     if own:
         return clean_text(own)
@@ -218,7 +220,7 @@ _LOGINS: Final = {"", "username", "feideid"}
 
 
 def _old_members(old: OldRoster) -> dict[tuple[str, str], str]:
-    """The old memberships' roles, each person once in each group."""
+    """Return the roles of the existing file's memberships by person and group; the first one of each pair counts."""
     persons, groups = _keys(old.persons), _keys(old.groups)
     members: dict[tuple[str, str], str] = {}
     for membership in old.memberships:
@@ -228,7 +230,7 @@ def _old_members(old: OldRoster) -> dict[tuple[str, str], str]:
 
 
 def _keys(records: Mapping[str, OldPerson] | Mapping[str, OldGroup]) -> dict[str, str]:
-    """Each record's key by its ids; where one's old id is another's in force, the latter's."""
+    """Return each record's key by all its ids; if one record's old id is another's current id, the other's key."""
     return {id_: key for key, record in records.items() for id_ in record.ids} | {key: key for key in records}
 
 
@@ -244,18 +246,18 @@ def _members(
         new = None if number is None or token is None else published.members.get((number, token))
         if new is None:
             reason = _reason(number, token, published)
-            yield Difference("membership", What.MISSING, None, None, number, token, reason)
+            yield Difference("membership", DifferenceType.MISSING, None, None, number, token, reason)
         elif new.role.value != role:
-            yield Difference("membership", What.ROLE, None, new, number, token)
+            yield Difference("membership", DifferenceType.ROLE, None, new, number, token)
         found.add((number, token))
     for (number, token), record in published.members.items():
         if (number, token) not in found:
-            yield Difference("membership", What.NEW, None, record, number, token)
+            yield Difference("membership", DifferenceType.NEW, None, record, number, token)
 
 
-def _reason(number: int | None, token: GroupToken | None, published: _Published) -> Reason | Unlike | None:
+def _reason(number: int | None, token: GroupToken | None, published: _Published) -> Reason | MissingReason | None:
     if number is None or token is None:
-        return Unlike.NOT_REGISTERED
+        return MissingReason.NOT_REGISTERED
     person = published.excluded.get((RecordKind.PERSON, number))
     group = published.excluded.get((RecordKind.GROUP, token)) if isinstance(token, int) else None
-    return group or person or Unlike.NOT_ENROLLED
+    return group or person or MissingReason.NOT_ENROLLED

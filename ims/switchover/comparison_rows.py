@@ -1,6 +1,6 @@
-"""A comparison's differences as rows for the people who must deal with them: names and running numbers, no national id.
+"""A comparison's differences as rows for the persons who plan the switch: names and running numbers, no national id.
 
-Of an id only its kind is said, since most ids of persons are national ids.
+Of an id only the kind is shown, because most ids of persons are national ids.
 """
 
 from collections import Counter
@@ -9,12 +9,11 @@ from typing import Final
 import msgspec
 
 from ims.identifiers import compact
-from ims.identifiers.kinds import kind_of
-from ims.identifiers.national_id import NationalId, without_national_ids
+from ims.identifiers.national_id import NationalId, kind_of, without_national_ids
 from ims.records.model import GroupRecord, PersonRecord
 from ims.records.text import clean_text
 from ims.source.facts import CourseGroup, Facts, Person
-from ims.switchover.comparison import KINDS, Comparison, Difference, What, login_of
+from ims.switchover.comparison import KINDS, Comparison, Difference, DifferenceType, login_of
 from ims.switchover.existing_file import OldGroup, OldPerson
 from ims.switchover.matching import school_no
 
@@ -27,12 +26,12 @@ class Row(msgspec.Struct, frozen=True):
 
     Attributes:
         kind: ``person``, ``group``, ``membership`` or ``file``.
-        running_number: of the person, empty if none of ours is meant.
-        group: our id of the group, likewise; of an owner or school its ``sourcedid/id``.
-        name: of the person; of the group where no person is meant.
-        old_id_kind: what the id (of a changed login: the login) was until now; empty where nothing is known by one.
-        new_id_kind: what it would be.
-        what: :class:`~ims.switchover.comparison.What`.
+        running_number: of the person; empty if the difference is about none of our persons.
+        group: our running number of the group, likewise; for an owner's or school's group its ``sourcedid/id``.
+        name: of the person; of the group if the difference is about no person.
+        old_id_kind: the kind of the id until now (for a changed login: of the login); empty if there is none.
+        new_id_kind: the kind that it would be.
+        what: a :class:`~ims.switchover.comparison.DifferenceType`.
         reason: why it is missing, else empty.
     """
 
@@ -47,7 +46,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def row_of(difference: Difference, facts: Facts) -> Row:
-    """A difference as a row."""
+    """Return a difference as a row."""
     person = None if difference.number is None else facts.persons.get(difference.number)
     group = facts.groups.get(difference.group) if isinstance(difference.group, int) else None
     old, new = difference.old, difference.new
@@ -70,16 +69,16 @@ def row_of(difference: Difference, facts: Facts) -> Row:
     )
 
 
-def summary(comparison: Comparison) -> dict[str, Counter[What]]:
-    """How many differences of each sort, by kind."""
-    counts: dict[str, Counter[What]] = {kind: Counter() for kind in KINDS}
+def summary(comparison: Comparison) -> dict[str, Counter[DifferenceType]]:
+    """Return the number of differences of each type, by kind."""
+    counts: dict[str, Counter[DifferenceType]] = {kind: Counter() for kind in KINDS}
     for difference in comparison.differences:
         counts[difference.kind][difference.what] += 1
     return counts
 
 
 def reasons(comparison: Comparison) -> Counter[tuple[str, str]]:
-    """How many are missing, by kind and reason."""
+    """Return how many records are missing, by kind and reason."""
     return Counter(
         (difference.kind, difference.reason.value)
         for difference in comparison.differences
@@ -88,7 +87,7 @@ def reasons(comparison: Comparison) -> Counter[tuple[str, str]]:
 
 
 def person_id_kind(value: str, person: Person | None) -> str:
-    """What kind of id (or login) a value is: of *person*, if it is one of ours.
+    """Return what kind of id (or login) a value is; *person* is the person of ours who has it, if known.
 
     >>> person_id_kind("41814061033", None), person_id_kind("1001", None)
     ('d_number', 'other')
@@ -111,7 +110,7 @@ def person_id_kind(value: str, person: Person | None) -> str:
 
 
 def group_id_kind(value: str, group: CourseGroup | None, facts: Facts) -> str:
-    """What a group's id is made of: the fields that are in it, as in ``group_id``."""
+    """Return the fields that a group's id is made of, written as in ``group_id``."""
     if not value:
         return NONE
     if group is None:
@@ -127,7 +126,7 @@ def group_id_kind(value: str, group: CourseGroup | None, facts: Facts) -> str:
 
 def _person_ids(difference: Difference) -> tuple[str | None, str | None]:
     old, new = difference.old, difference.new
-    login = difference.what is What.LOGIN
+    login = difference.what is DifferenceType.LOGIN
     old_id = new_id = None
     if isinstance(old, OldPerson):
         old_id = login_of(old) if login else (old.ids or ("",))[0]

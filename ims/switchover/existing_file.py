@@ -1,11 +1,11 @@
-"""An existing nightly file of another exporter to small records: what an importer has been told until now.
+"""Reads an existing nightly file of another exporter into small records: what its importer has got until now.
 
-Read as real exporters write, not as a schema demands: plain IMS Enterprise with or without a namespace, PIFU-IMS 1.1 to
-1.3, any declared encoding, with or without a byte order mark, elements in any order, several ``sourcedid``, ``userid``
-and ``membership`` elements, role names for role codes. Sources: the importers and exporters named with each rule
-(Cerebrum's Fronter exports, Moodle's fixtures, PIFU-IMS, IMS Enterprise 1.1).
+It reads what real exporters write, not only what a schema allows: plain IMS Enterprise with or without a namespace,
+PIFU-IMS 1.1 to 1.3, any declared encoding, with or without a byte order mark, elements in any order, several
+``sourcedid``, ``userid`` and ``membership`` elements, role names instead of role codes. Sources: the importers and
+exporters named with each rule (Cerebrum's Fronter exports, Moodle's fixtures, PIFU-IMS, IMS Enterprise 1.1).
 
-A document type is passed over: it is never loaded, its entities are never expanded, and nothing is fetched (CWE-611,
+A document type is ignored: it is never loaded, its entities are never expanded, and nothing is fetched (CWE-611,
 CWE-776). A file takes as much memory as its largest record, which is one group's membership element.
 
 >>> from io import BytesIO
@@ -27,17 +27,17 @@ from ims.xml.shapes import local_name, tag_of
 
 
 class OldFileError(ImsfeedError):
-    """The file cannot be read to its end, so nothing was compared; ask its exporter for a whole one."""
+    """The file cannot be read to its end, and nothing was compared; get a complete file from its exporter."""
 
 
 class OldHead(msgspec.Struct, frozen=True):
-    """What the file as a whole is. ``dialect`` is ``pifu`` for any version of PIFU-IMS, told by its namespace."""
+    """The properties of the whole file. ``dialect`` is ``pifu`` for any version of PIFU-IMS, known by its namespace."""
 
     dialect: Literal["ims", "pifu"]
 
 
 class OldUserId(msgspec.Struct, frozen=True):
-    """A further id of a person; ``type`` is ``useridtype`` in lower case, empty where none is said."""
+    """An additional id of a person; ``type`` is ``useridtype`` in lower case, empty if there is none."""
 
     type: str
     value: str
@@ -47,9 +47,9 @@ class OldPerson(msgspec.Struct, frozen=True):
     """A person as the importer knows it.
 
     Attributes:
-        source: ``sourcedid/source`` of the id in force.
-        ids: ``sourcedid/id``: first the one in force, then those marked as old; empty if there is none.
-        userids: in the order of the file; to Moodle the first one is the user name.
+        source: ``sourcedid/source`` of the current id.
+        ids: ``sourcedid/id``: first the current one, then those marked as old; empty if there is none.
+        userids: in the order of the file; Moodle uses the first one as the user name.
     """
 
     source: str
@@ -66,10 +66,10 @@ class OldGroup(msgspec.Struct, frozen=True):
 
     Attributes:
         ids: as for a person.
-        names: its short, long and full description, without the empty ones.
+        names: the short, long and full description, without empty ones.
         school: ``org/orgunit``.
         parents: ``sourcedid/id`` of the groups above it; a root points to itself.
-        level: owner or school where PIFU-IMS's ``pifu-ims-go-org`` says so; Fronter's bit masks say nothing here.
+        level: owner or school if PIFU-IMS's ``pifu-ims-go-org`` says so; Fronter's bit masks do not count.
     """
 
     source: str
@@ -81,7 +81,7 @@ class OldGroup(msgspec.Struct, frozen=True):
 
 
 class OldMembership(msgspec.Struct, frozen=True):
-    """One person in one group. ``role`` is IMS Enterprise's two-digit code, or what stands there if it is none."""
+    """One person in one group. ``role`` is IMS Enterprise's two-digit code, or the file's own text if it is no code."""
 
     group: str
     person: str
@@ -113,12 +113,12 @@ _GONE: Final = str(RecStatus.GONE.value)
 def read_old_file(stream: BinaryIO) -> Iterator[OldHead | OldRecord]:
     """Read a file record by record: its :class:`OldHead` first, then its persons, groups and members.
 
-    Left out are persons and groups with recstatus 3, members that are groups themselves (``idtype`` 2), and members
-    all of whose roles have status 0 or recstatus 3.
+    Persons and groups with recstatus 3 are skipped, as are members that are groups themselves (``idtype`` 2), and
+    members all of whose roles have status 0 or recstatus 3.
 
     Raises:
-        OldFileError: it is not well-formed, no ``<enterprise>``, or uses entities of its document type; says in which
-            line, never what stands there.
+        OldFileError: the file is not well-formed, has another root than ``<enterprise>``, or uses entities of its
+            document type. Names the line, never its contents.
     """
     headed = False
     try:
@@ -142,7 +142,7 @@ def read_old_file(stream: BinaryIO) -> Iterator[OldHead | OldRecord]:
     except etree.XMLSyntaxError as error:
         raise OldFileError(_not_well_formed(error)) from None
     if not headed:
-        raise OldFileError("this is no IMS Enterprise file: its root is not <enterprise>; nothing was compared")
+        raise OldFileError("this is not an IMS Enterprise file: its root is not <enterprise>; nothing was compared")
 
 
 def _not_well_formed(error: etree.XMLSyntaxError) -> str:
@@ -153,6 +153,7 @@ def _not_well_formed(error: etree.XMLSyntaxError) -> str:
 
 
 def _free(element: etree._Element, parent: etree._Element) -> None:
+    # Clearing alone would leave one empty element per record below the root.
     element.clear()
     while element.getprevious() is not None:
         del parent[0]
@@ -161,8 +162,8 @@ def _free(element: etree._Element, parent: etree._Element) -> None:
 def _records(element: etree._Element) -> Iterator[OldRecord]:
     if next(element.iter(etree.Entity), None) is not None:
         raise OldFileError(
-            f"line {element.sourceline}: an entity in <{local_name(element)}> that only a document type"
-            " explains, which is not read; nothing was compared"
+            f"line {element.sourceline}: an entity in <{local_name(element)}> that is defined in a document"
+            " type, which is not read; nothing was compared"
         )
     kind = local_name(element)
     if kind == "membership":
@@ -218,7 +219,7 @@ def _members(element: etree._Element) -> Iterator[OldMembership]:
     _, groups = _sourcedids(element)
     for member in element.iterfind("{*}member"):
         _, persons = _sourcedids(member)
-        # Not in the schema of <member>, but written by some; Moodle reads it there too.
+        # Not in the schema of <member>, but some exporters write it there, and Moodle reads it there.
         gone = member.get("recstatus") == _GONE
         roles = [role for role in map(_role, member.iterfind("{*}role")) if role is not None]
         of_person = _text(member, "{*}idtype") in {"", IDTYPE_PERSON}
@@ -227,25 +228,25 @@ def _members(element: etree._Element) -> Iterator[OldMembership]:
 
 
 def _role(element: etree._Element) -> str | None:
-    """The code of a role that is in force, else ``None``."""
+    """Return the code of an active role, else ``None``."""
     if element.get("recstatus") == _GONE or _text(element, "{*}status") in {"0", "Inactive"}:
         return None
-    # To Fronter roletype is a permission, 01 for everybody; who teaches is said beside it (Cerebrum's export).
+    # Fronter uses roletype as a permission, 01 for all persons; subrole says who teaches (Cerebrum's export).
     if _text(element, "{*}subrole").lower() == _TEACHER:
         return RoleType.INSTRUCTOR.value
-    said = element.get("roletype", "01").strip()
-    return said.zfill(2) if said.isdecimal() else _ROLE_NAMES.get(said.lower().replace(" ", ""), said)
+    value = element.get("roletype", "01").strip()
+    return value.zfill(2) if value.isdecimal() else _ROLE_NAMES.get(value.lower().replace(" ", ""), value)
 
 
 def _sourcedids(element: etree._Element) -> tuple[str, tuple[str, ...]]:
-    """The source of the id in force, and all ids, that one first."""
+    """Return the source of the current id, and all ids, the current one first."""
     current: list[tuple[str, str]] = []
     old: list[tuple[str, str]] = []
     for sourcedid in element.iterfind("{*}sourcedid"):
         id_ = _text(sourcedid, "{*}id")
         if id_:
-            in_force = sourcedid.get("sourcedidtype", "").strip().lower() in _CURRENT
-            (current if in_force else old).append((_text(sourcedid, "{*}source"), id_))
+            is_current = sourcedid.get("sourcedidtype", "").strip().lower() in _CURRENT
+            (current if is_current else old).append((_text(sourcedid, "{*}source"), id_))
     found = current + old
     return found[0][0] if found else "", tuple(dict.fromkeys(id_ for _, id_ in found))
 

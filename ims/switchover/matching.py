@@ -1,8 +1,8 @@
-"""Whom an existing file means: its persons and groups found again among the facts of an owner.
+"""The matching of an existing file's persons and groups with the facts of an owner.
 
-A person is found by whatever both sides know, the surest first: national id, running number, Feide name, e-mail. A
-group by an id that a template makes of its own, by name or code at its school, and by name or code alone. An identifier
-that two have on our side finds nobody, and nobody is found twice.
+A person is matched by an identifier that both sides have, the most reliable first: national id, running number, Feide
+name, e-mail. A group by an id that a template gives, by name or code at its school, and by name or code alone. An
+identifier that two on our side share matches none of them, and none is matched twice.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from ims.switchover.existing_file import OldGroup, OldHead, OldMembership, OldPe
 
 
 class OldRoster(msgspec.Struct, frozen=True):
-    """A whole existing file. Persons and groups by ``sourcedid/id``; of two with one id the later is in force."""
+    """A whole existing file. Persons and groups by ``sourcedid/id``; of two with the same id the later counts."""
 
     head: OldHead
     persons: dict[str, OldPerson]
@@ -28,7 +28,7 @@ class OldRoster(msgspec.Struct, frozen=True):
     memberships: list[OldMembership]
 
 
-class Recognised(msgspec.Struct, frozen=True):
+class Matches(msgspec.Struct, frozen=True):
     """Our running numbers of the persons and groups of an existing file, by their key in :class:`OldRoster`."""
 
     persons: dict[str, int]
@@ -36,7 +36,7 @@ class Recognised(msgspec.Struct, frozen=True):
 
 
 def collect(records: Iterable[OldHead | OldRecord]) -> OldRoster:
-    """All records of a file; a record without an id gets a key that no membership can have."""
+    """Return all records of a file; a record without an id gets a key that no membership can refer to."""
     old = OldRoster(OldHead("ims"), {}, {}, [])
     for record in records:
         match record:
@@ -51,17 +51,23 @@ def collect(records: Iterable[OldHead | OldRecord]) -> OldRoster:
     return old
 
 
-def recognise(old: OldRoster, facts: Facts, templates: Sequence[str]) -> Recognised:
-    """Find an existing file's persons and groups among the facts.
+def match_records(old: OldRoster, facts: Facts, templates: Sequence[str]) -> Matches:
+    """Return our running numbers of an existing file's persons and groups.
 
     Args:
-        templates: how a group's old id may be made (``group_id``), the likeliest first.
+        templates: how a group's existing id may have been made (``group_id``), the likeliest first.
     """
-    return Recognised(_persons(old.persons, facts.persons), _groups(old.groups, facts, templates))
+    return Matches(_persons(old.persons, facts.persons), _groups(old.groups, facts, templates))
 
 
 class _Identifier(NamedTuple):
-    """What both sides may know a person by."""
+    """An identifier of a person that both sides may have.
+
+    Attributes:
+        ours: returns it from our person; empty if there is none.
+        theirs: returns the texts of the existing file's person that may be it.
+        needs_name: it matches only if a part of the name is the same.
+    """
 
     ours: Callable[[Person], str]
     theirs: Callable[[OldPerson], Iterable[str]]
@@ -78,7 +84,7 @@ _IDENTIFIERS: Final = (
         lambda person: compact(person.national_id.reveal()) if person.national_id is not None else "",
         lambda old: map(compact, _theirs(old)),
     ),
-    # Serial numbers of two systems coincide, and so the name must agree as well.
+    # Serial numbers of two systems coincide by chance, so that the name must agree as well.
     _Identifier(lambda person: str(person.id), _theirs, needs_name=True),
     _Identifier(lambda person: _folded(person.feide_name), lambda old: map(_folded, _theirs(old))),
     _Identifier(lambda person: _folded(person.email), lambda old: map(_folded, (old.email, *_theirs(old)))),
@@ -112,8 +118,9 @@ def _groups(old: Mapping[str, OldGroup], facts: Facts, templates: Sequence[str])
     ]
     found: dict[str, int] = {}
     for pairs in by_template:
-        matching_settings = sum(_same_group(groups[key], facts.groups[id_], facts) for key, id_ in pairs.items())
-        if 2 * matching_settings >= len(pairs):
+        # A template is trusted if at least half of its pairs have the same name: serial numbers coincide by chance.
+        same_names = sum(_same_group(groups[key], facts.groups[id_], facts) for key, id_ in pairs.items())
+        if 2 * same_names >= len(pairs):
             _take(found, pairs)
     for name in (_name, _code):
         index = _unique((f"{name(group)}\0{_school_name(group, facts)}", id_) for id_, group in facts.groups.items())
@@ -122,7 +129,7 @@ def _groups(old: Mapping[str, OldGroup], facts: Facts, templates: Sequence[str])
         index = _unique((name(group), id_) for id_, group in facts.groups.items())
         _take(found, _by_any({key: map(_folded, group.names) for key, group in groups.items()}, index))
     for pairs in by_template:
-        # Whatever its name: to the importer a group with this id is the one it knows.
+        # Last, whatever the names: the importer takes a group with this id for the one that it has.
         _take(found, pairs)
     return found
 
@@ -145,12 +152,12 @@ def _by_template(template: str, facts: Facts) -> dict[str, int]:
 
 
 def group_id(template: str, group: CourseGroup, facts: Facts) -> str:
-    """The id that a template (``group_id`` of a target) makes for a group, as it would stand in a file."""
+    """Return the id that a template (``group_id`` of a target) gives for a group, as it is written to a file."""
     return clean_text(template.format(id=group.id, code=clean_text(group.code), school_no=school_no(group, facts)))
 
 
 def school_no(group: CourseGroup, facts: Facts) -> str:
-    """The number of a group's school, empty where it is not known."""
+    """Return the number of a group's school; empty if it is not known."""
     school = facts.schools.get(group.school_id)
     return "" if school is None else school_number(school)
 
@@ -181,7 +188,7 @@ def _names_at_school(group: OldGroup, old: Mapping[str, OldGroup]) -> Iterator[s
 
 
 def _unique(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """Values that exactly one id has; empty ones find nobody."""
+    """Return the values that exactly one id has, without empty ones."""
     ids: dict[str, set[int]] = defaultdict(set)
     for value, id_ in pairs:
         if value:

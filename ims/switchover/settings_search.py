@@ -1,12 +1,12 @@
-"""The settings under which a target would tell its importer what an existing file has told it, found by trying them.
+"""The settings search: the settings under which a target publishes what is in an existing file, found by trying.
 
-One key after another takes the value that leaves the fewest differences, until no key can make them fewer; then every
-change that turns out not to be needed is taken back. Each key has a few candidates only: those that it can have at all,
-and those that the existing file suggests. Keys that say what *may* be told, such as ``allow_test_numbers``, are not
-among them, nor are single groups, which would fit anything to everything.
+One key after another takes the value that leaves the fewest differences, until no key makes them fewer; then every
+change that turns out to be unnecessary is taken back. Each key has only a few candidates: the values that it can have
+at all, and those that the existing file suggests. Keys that say what *may* be published, such as
+``allow_test_numbers``, are not tried, nor is the exclusion of single groups, which could be fitted to any file.
 
-Nothing is proposed that would make more of the existing file missing than is now, however few differences it leaves: it
-would lock out somebody who is in.
+No change is proposed by which more of the existing file would be missing than before, however few differences it
+leaves: it would lock out a person who has access.
 """
 
 from collections import Counter
@@ -18,13 +18,13 @@ import msgspec
 from ims.errors import InvalidSettingsError
 from ims.records.text import clean_text
 from ims.source.facts import Facts
-from ims.switchover.comparison import Comparison, What
+from ims.switchover.comparison import Comparison, DifferenceType
 from ims.switchover.matching import OldRoster
 from ims.targets.target_settings import TargetSettings, changed
 
 
 class Step(NamedTuple):
-    """A setting that makes the two agree better, and the number of differences before it and after."""
+    """A change of a setting that leaves fewer differences, and their number before and after it."""
 
     key: str
     value: Any
@@ -33,7 +33,7 @@ class Step(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """How many differences there are under some settings, and of how many of them something is missing."""
+    """The number of differences under some settings, and how many of them are missing records."""
 
     differences: int
     missing: int
@@ -46,11 +46,11 @@ _ROUNDS: Final = 3
 def candidates(
     old: OldRoster, facts: Facts, comparison: Comparison, settings: TargetSettings, templates: Sequence[str]
 ) -> dict[str, list[Any]]:
-    """What is worth trying, by key, in the order in which it is tried.
+    """Return the values worth trying, by key, in the order in which they are tried.
 
     Args:
-        comparison: of the settings as they are.
-        templates: what ``group_id`` may be.
+        comparison: the comparison under the present settings.
+        templates: candidates for ``group_id``.
     """
     sources = Counter(record.source for records in (old.persons, old.groups) for record in records.values())
     return {
@@ -70,35 +70,35 @@ def candidates(
 
 
 def _kinds_without(comparison: Comparison, facts: Facts, settings: TargetSettings) -> list[str]:
-    """The kinds excluded now, and those all of whose groups would be new to the importer."""
+    """Return the kinds excluded now, and those all of whose groups would be new to the importer."""
     kinds = {id_: clean_text(group.kind) for id_, group in facts.groups.items()}
     new = {
         kinds[difference.group]
         for difference in comparison.differences
-        if difference.kind == "group" and difference.what is What.NEW and isinstance(difference.group, int)
+        if difference.kind == "group" and difference.what is DifferenceType.NEW and isinstance(difference.group, int)
     }
     return sorted({*settings.excluded_kinds, *(new - _kept(comparison, kinds) - {""})})
 
 
 def _kept(comparison: Comparison, kinds: Mapping[int, str]) -> set[str]:
-    """The kinds that a group of the old file has."""
+    """Return the kinds that a group of the existing file has."""
     return {kinds[group] for group in comparison.kept if isinstance(group, int)}
 
 
 def tally(comparison: Comparison) -> Tally:
-    """The differences of a comparison, counted."""
-    missing = sum(difference.what is What.MISSING for difference in comparison.differences)
+    """Return the number of a comparison's differences."""
+    missing = sum(difference.what is DifferenceType.MISSING for difference in comparison.differences)
     return Tally(len(comparison.differences), missing)
 
 
-def matching_settings(
+def search_settings(
     settings: TargetSettings, values: Mapping[str, Sequence[Any]], tallied: Callable[[TargetSettings], Tally]
 ) -> list[Step]:
-    """The settings to change so that as few differences as possible are left; empty if none makes them fewer.
+    """Return the settings to change so that as few differences as possible are left; empty if none leaves fewer.
 
     Args:
-        values: what to try, by key; what the settings cannot be is passed over.
-        tallied: what there is under some settings.
+        values: the values to try, by key; those that a target cannot have are skipped.
+        tallied: returns the number of differences under some settings.
     """
     known: dict[bytes, Tally] = {}
 
@@ -122,7 +122,7 @@ def matching_settings(
 def _better(
     best: TargetSettings, tried: Sequence[TargetSettings], count: Callable[[TargetSettings], Tally]
 ) -> TargetSettings:
-    """The one with the fewest differences of those that lose nothing more; the earlier, of equally good ones."""
+    """Return the settings with the fewest differences of those with no more missing; the first of equally good ones."""
     safe = [settings for settings in tried if count(settings).missing <= count(best).missing]
     return min((best, *safe), key=lambda settings: count(settings).differences)
 
@@ -133,12 +133,12 @@ def _each(settings: TargetSettings, key: str, values: Sequence[Any]) -> list[Tar
         try:
             found.append(changed(settings, {key: value}))
         except InvalidSettingsError:
-            continue  # what another exporter writes need not be possible here
+            continue  # another exporter may write what no setting here can give
     return found
 
 
 def _needed(settings: TargetSettings, best: TargetSettings, count: Callable[[TargetSettings], Tally]) -> TargetSettings:
-    """The best settings without the changes that make no difference."""
+    """Return the best settings without the changes that do not matter."""
     for key in settings.__struct_fields__:
         without = msgspec.structs.replace(best, **{key: getattr(settings, key)})
         with_it, without_it = count(best), count(without)

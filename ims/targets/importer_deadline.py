@@ -1,6 +1,6 @@
-"""Whether a target's daily snapshot is there when its importer reads it.
+"""The importer deadline: when a target's daily snapshot must be there, and whether it was.
 
-An importer that reads at a fixed hour takes what it finds: a snapshot that comes a minute later is seen a day later.
+An importer that reads at a fixed hour takes what it finds: a snapshot that is a minute late is read a day later.
 
 >>> from datetime import UTC
 >>> settings = TargetSettings(name="lms", owner=1, snapshot_hour=2, importer_sync_time="03:30")
@@ -17,20 +17,20 @@ from ims.targets.schedule import due_snapshot, next_moment, snapshot_moment
 from ims.targets.target_settings import TargetSettings
 
 NOTICE: Final = timedelta(hours=1)
-"""Least time between a snapshot's hour and its importer's: time to notice that something is wrong, and to mend it."""
+"""Least time between a snapshot's hour and its importer's: time to notice that something is wrong, and to fix it."""
 _LATE_AFTER: Final = timedelta(minutes=15)
-"""A snapshot takes minutes at most; one that is not there by then will not come by itself."""
+"""A snapshot takes minutes at most; one that is not there by then needs an operator."""
 
 
 def ready_by(snapshot_at: datetime, settings: TargetSettings) -> datetime | None:
-    """When the snapshot due at *snapshot_at* must be there, in UTC; ``None`` if the importer's hour is not known."""
+    """Return when the snapshot due at *snapshot_at* must be there, in UTC; ``None`` if no importer hour is set."""
     if settings.importer_sync_time is None:
         return None
     return next_moment(snapshot_at, time.fromisoformat(settings.importer_sync_time), settings.zone)
 
 
 def is_short_notice(settings: TargetSettings) -> bool:
-    """Whether the snapshot is made less than an hour before the importer reads it."""
+    """Return True if the snapshot is made less than an hour before the importer reads it."""
     if settings.importer_sync_time is None:
         return False
     sync = time.fromisoformat(settings.importer_sync_time)
@@ -39,7 +39,7 @@ def is_short_notice(settings: TargetSettings) -> bool:
 
 
 def settings_warning(settings: TargetSettings) -> str | None:
-    """What an operator should be told about settings that are valid and yet unwise, if anything."""
+    """Return a warning for the operator about settings that are valid but unwise, or ``None``."""
     if not is_short_notice(settings):
         return None
     return (
@@ -49,16 +49,16 @@ def settings_warning(settings: TargetSettings) -> str | None:
 
 
 def snapshot_is_missing(settings: TargetSettings, through: date | None, now: datetime) -> bool:
-    """Whether the daily snapshot should have been there: a quarter of an hour late, or not there for the importer.
+    """Return True if the daily snapshot is missing: a quarter of an hour late, or not there when the importer reads.
 
     Args:
-        through: local day of the last snapshot taken at its hour.
+        through: local day of the last snapshot taken at its hour, or ``None``.
     """
     day = due_snapshot(now, settings.snapshot_hour, settings.zone, through)
     if day is None:
         return False
     if through is not None and through < day - timedelta(days=1):
-        return True  # an earlier day's was never there, however short a time ago today's became due
+        return True  # an earlier day's snapshot was never made, however recently today's became due
     due = snapshot_moment(day, settings.snapshot_hour, settings.zone)
     importer_reads = ready_by(due, settings)
     late = due + _LATE_AFTER
@@ -66,7 +66,7 @@ def snapshot_is_missing(settings: TargetSettings, through: date | None, now: dat
 
 
 def last_due(settings: TargetSettings, now: datetime) -> datetime:
-    """When the newest snapshot that should be there was due."""
+    """Return when the newest snapshot that should be there was due, in UTC."""
     day = due_snapshot(now, settings.snapshot_hour, settings.zone, None)
     return snapshot_moment(day or now.date(), settings.snapshot_hour, settings.zone)
 
@@ -74,14 +74,16 @@ def last_due(settings: TargetSettings, now: datetime) -> datetime:
 def margin(
     settings: TargetSettings, now: datetime, *, first_at: datetime | None, taken_at: datetime | None
 ) -> timedelta | None:
-    """How long before its importer's hour the newest snapshot was there, or what is left while it is not.
+    """Return the deadline margin: how long before its importer's hour the newest snapshot was there.
+
+    As long as the snapshot is not there, the margin is the time that is left.
 
     Args:
         first_at: when the target's oldest snapshot was made.
         taken_at: when the first snapshot since :func:`last_due` was made, if there is one.
 
     Returns:
-        Negative when too late; ``None`` if it is not known when the importer reads, or there was no feed then.
+        Negative if too late; ``None`` if the importer's hour is not known, or there was no feed at the deadline.
     """
     deadline = ready_by(last_due(settings, now), settings)
     if deadline is None or first_at is None or first_at > deadline:

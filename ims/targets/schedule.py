@@ -1,10 +1,10 @@
 """When the daily snapshot is due: at one whole hour of every local day, exactly once.
 
 A day's hour is reached once, also when the clocks change: in spring, if the hour does not exist, at the moment the
-clocks are put forward; in autumn, if it comes twice, the first time. Whoever was down at the hour catches up, and of
-several missed days only the latest is worth a snapshot.
+clocks are put forward; in autumn, if it comes twice, the first time. A process that was down at the hour catches up; of
+several missed days only the latest gets a snapshot.
 
-All instants given must be aware; those returned are in UTC.
+All datetimes passed in must be aware; those returned are in UTC.
 
 >>> oslo = ZoneInfo("Europe/Oslo")
 >>> spring_night = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 
 def due_snapshot(now: datetime, hour: int, zone: ZoneInfo, last: date | None) -> date | None:
-    """The local day whose snapshot should be taken now, if one is.
+    """Return the local day whose snapshot is due now, or ``None``.
 
     Args:
         now: the time.
@@ -39,33 +39,34 @@ def due_snapshot(now: datetime, hour: int, zone: ZoneInfo, last: date | None) ->
 
 
 def next_snapshot(now: datetime, hour: int, zone: ZoneInfo) -> datetime:
-    """The next instant, after *now*, at which a local day's *hour* is reached."""
+    """Return the next time after *now* at which a local day's *hour* is reached."""
     return next_moment(now, time(hour), zone)
 
 
 def snapshot_moment(day: date, hour: int, zone: ZoneInfo) -> datetime:
-    """The instant at which the local day's *hour* is reached."""
+    """Return the time at which the local day's *hour* is reached."""
     return _reached(day, time(hour), zone)
 
 
 def next_moment(now: datetime, at: time, zone: ZoneInfo) -> datetime:
-    """The next instant, after *now*, at which the time of day *at* is reached."""
+    """Return the next time after *now* at which the time of day *at* is reached."""
     today = local_day(now, zone)
-    instants = (_reached(today + timedelta(days=days), at, zone) for days in range(3))
-    return next(instant for instant in instants if instant > now)
+
+    moments = (_reached(today + timedelta(days=days), at, zone) for days in range(3))
+    return next(moment for moment in moments if moment > now)
 
 
 def local_day(now: datetime, zone: ZoneInfo) -> date:
-    """Which day it is in the time zone."""
+    """Return the date in the time zone."""
     return now.astimezone(zone).date()
 
 
 def next_midnight(now: datetime, zone: ZoneInfo) -> datetime:
-    """The instant at which the next local day begins."""
+    """Return the time at which the next local day begins."""
     return next_snapshot(now, 0, zone)
 
 
 def _reached(day: date, at: time, zone: ZoneInfo) -> datetime:
-    # With fold=0 a time that comes twice is the first one, and one that does not exist is counted from before the
-    # change, which makes it the moment the clocks are put forward.
+    # With fold=0 a time that comes twice is the first of the two, and one that does not exist is converted with the
+    # offset from before the change, which makes it the moment at which the clocks are put forward.
     return datetime.combine(day, at, zone).astimezone(UTC)

@@ -1,6 +1,7 @@
-"""The settings of a target: one importer of one owner, with what it wants to be told.
+"""The settings of a target: one importer of one owner, what is published to it, and when.
 
-``targets.toml`` is their import and export form, one ``[[target]]`` table each; the state database holds them in force.
+``targets.toml`` is their form for import and export, one ``[[target]]`` table each; the state database has the settings
+that are in force.
 
 >>> settings = parse_toml('''
 ... [[target]]
@@ -29,31 +30,32 @@ _NAME: Final = re.compile(r"[a-z0-9-]{1,64}")
 _PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _ADDRESS: Final = re.compile(r"[^@\s<>,;\"]+@[A-Za-z0-9.-]+", re.ASCII)
-_TAKEN: Final = frozenset({"manifest.json", "snapshots", "deltas"})
-"""What the feed itself keeps in the target's folder."""
+_RESERVED: Final = frozenset({"manifest.json", "snapshots", "deltas"})
+"""The names that the feed itself uses in the target's folder."""
 SOURCE_LIMIT: Final = 32
 """Characters that ``sourcedid/source`` may have (IMS Enterprise 1.1)."""
 
 Limit = Annotated[int, msgspec.Meta(ge=0)]
-"""How many, or what percentage, may be told to leave before the rest waits; 0 lets nobody go without an approval."""
+"""How many persons, or what percentage, may be removed before the rest waits; 0: every removal needs an approval."""
 
 
 class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one importer is told, and when.
+    """What is published to one importer, and when.
 
     Attributes:
         name: the target's name and its folder's: at most 64 lower-case letters, digits and hyphens.
         owner: ``owner_id`` of the school owner.
-        enabled: nothing leaves until someone says so.
+        enabled: nothing is published until this is true.
         snapshot_hour: whole hour (0-23) of the daily snapshot in ``time_zone``.
         time_zone: IANA name; also decides which day it is.
         importer_sync_time: when the importer reads, as ``HH:MM`` in ``time_zone``, or ``None`` if not known.
-        scope: ``all``, or ``grunnskole``: only groups of that programme. Teachers as persons are not narrowed.
+        scope: ``all``, or ``grunnskole``: only groups of that programme. It does not restrict which teachers are
+            exported as persons.
         excluded_kinds: kinds of groups that are not exported.
         excluded_groups: ids of groups that are not exported.
-        lead_days: days before its first day on which a group is exported already.
-        grace_days: days after its last day on which it still is.
-        org_groups: also export the owner and its schools as groups, with everybody as member of their schools.
+        lead_days: how many days before its first day a group is exported.
+        grace_days: how many days after its last day a group is still exported.
+        org_groups: also export the owner and its schools as groups, with all persons as members of their schools.
         include_without_national_id: export persons without a valid national id under their running number.
         person_id: ``national`` or ``running``: what ``sourcedid/id`` of every person is.
         source: ``sourcedid/source``, or ``None`` for ``imsfeed@<orgnr>``.
@@ -64,21 +66,21 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             decode entities (Moodle).
         export_path: name of a file in the target's folder that always holds the current full state, or ``None``.
         export_shape: of the file at ``export_path``: ``absent``: leavers are not in it; ``tombstones``: leavers of the
-            last 30 days are in it, as gone.
-        duf_check: ``warn``: a DUF number whose check digits are wrong is valid, and counted; ``refuse``: it is not.
-        case_workers: e-mail addresses of those who are told what was left out.
-        accept_initial: the first publication needs nobody's approval.
-        hold_hour_persons: persons that may lose their last membership in an hour; more wait for approval, unless they
-            are no more than ``hold_hour_persons_percent`` of those told (:mod:`ims.holds.limits`).
-        hold_hour_persons_percent: see there; the larger of the two counts.
-        hold_hour_teachers: likewise of teachers alone.
-        hold_hour_teachers_percent: of the teachers told.
+            last 30 days are in it with recstatus 3.
+        duf_check: ``warn``: a DUF number with wrong check digits is valid, with a warning; ``refuse``: it is not valid.
+        case_workers: e-mail addresses that get the daily mail about what is excluded.
+        accept_initial: the first publication needs no approval.
+        hold_hour_persons: persons that may lose their last membership in an hour; more wait for an approval, unless
+            they are no more than ``hold_hour_persons_percent`` of the published persons (:mod:`ims.holds.limits`).
+        hold_hour_persons_percent: see ``hold_hour_persons``; the larger of the two counts.
+        hold_hour_teachers: as ``hold_hour_persons``, for teachers alone.
+        hold_hour_teachers_percent: the percentage of the published teachers.
         hold_hour_id_changes: persons whose ``sourcedid/id`` may change in an hour.
         hold_day_persons: as ``hold_hour_persons``, in 24 hours.
-        hold_day_persons_percent: likewise.
-        hold_day_teachers: likewise.
-        hold_day_teachers_percent: likewise.
-        hold_day_id_changes: likewise.
+        hold_day_persons_percent: as ``hold_hour_persons_percent``, in 24 hours.
+        hold_day_teachers: as ``hold_hour_teachers``, in 24 hours.
+        hold_day_teachers_percent: as ``hold_hour_teachers_percent``, in 24 hours.
+        hold_day_id_changes: as ``hold_hour_id_changes``, in 24 hours.
         allow_test_numbers: accept national ids of the synthetic series.
     """
 
@@ -119,10 +121,10 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     allow_test_numbers: bool = False
 
     def __post_init__(self) -> None:
-        """Check what types alone cannot say.
+        """Check what the types alone cannot express.
 
         Raises:
-            ValueError: with the key and what it may be; msgspec makes it a ``ValidationError``.
+            ValueError: names the key and what it may be; msgspec turns it into a ``ValidationError``.
         """
         if not _NAME.fullmatch(self.name):
             raise ValueError("`name` must be 1 to 64 lower-case letters, digits and hyphens")
@@ -132,7 +134,7 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError("`source` must be printable characters, with no space at either end")
         if self.export_path is not None and not _PATH.fullmatch(self.export_path):
             raise ValueError("`export_path` must be a plain file name, such as Eksport.xml")
-        if self.export_path is not None and self.export_path.lower() in _TAKEN:
+        if self.export_path is not None and self.export_path.lower() in _RESERVED:
             raise ValueError("`export_path` must not be manifest.json, snapshots or deltas, which the feed itself uses")
         if self.importer_sync_time is not None and not _TIME.fullmatch(self.importer_sync_time):
             raise ValueError("`importer_sync_time` must be a time of day, such as 03:30")
@@ -155,7 +157,7 @@ def _check_template(template: str) -> None:
     try:
         parts = list(Formatter().parse(template))
     except ValueError:
-        raise ValueError("`group_id` has a brace without its partner") from None
+        raise ValueError("`group_id` has a brace that is not closed or not opened") from None
     fields = {field for _, field, _, _ in parts if field is not None}
     if any(spec or conversion for _, _, spec, conversion in parts) or not fields <= {"id", "code", "school_no"}:
         raise ValueError("`group_id` may use {id}, {code} and {school_no} only, as they stand")
@@ -173,7 +175,8 @@ def parse_toml(text: str) -> list[TargetSettings]:
     """Read ``targets.toml``.
 
     Raises:
-        InvalidSettingsError: it is no TOML, a key is unknown or wrong (the text names it), or a target stands twice.
+        InvalidSettingsError: the text is not TOML, a key is unknown or wrong (the error names it), or a target is
+            listed twice.
     """
     try:
         targets = msgspec.convert(tomllib.loads(text), _File).target
@@ -184,20 +187,29 @@ def parse_toml(text: str) -> list[TargetSettings]:
     seen: set[tuple[int, str]] = set()
     for target in targets:
         if (target.owner, target.name) in seen:
-            raise InvalidSettingsError(f"targets.toml: target {target.name!r} of owner {target.owner} stands twice")
+            raise InvalidSettingsError(f"targets.toml: target {target.name!r} of owner {target.owner} is listed twice")
         seen.add((target.owner, target.name))
     return targets
 
 
+def source_of(settings: TargetSettings, orgnr: str | None) -> str:
+    """Return ``sourcedid/source`` as the settings say: their own, or one of the owner's organisation number.
+
+    >>> source_of(TargetSettings(name="lms", owner=1), "100000008")
+    'imsfeed@100000008'
+    """
+    return settings.source or f"imsfeed@{orgnr}"
+
+
 def changed(settings: TargetSettings, changes: dict[str, Any]) -> TargetSettings:
-    """The settings with some keys set anew.
+    """Return the settings with some keys changed.
 
     Raises:
         InvalidSettingsError: a key is unknown, may not change (``name``, ``owner``), or its value is wrong.
     """
     fixed = {"name", "owner"} & {key for key, value in changes.items() if value != getattr(settings, key, None)}
     if fixed:
-        raise InvalidSettingsError(f"{', '.join(sorted(fixed))} of a target cannot change; make another target")
+        raise InvalidSettingsError(f"{', '.join(sorted(fixed))} of a target cannot change; create another target")
     try:
         return msgspec.convert({**msgspec.to_builtins(settings), **changes}, TargetSettings)
     except msgspec.ValidationError as error:
@@ -205,7 +217,7 @@ def changed(settings: TargetSettings, changes: dict[str, Any]) -> TargetSettings
 
 
 def to_toml(targets: Sequence[TargetSettings]) -> str:
-    """The settings as ``targets.toml``; keys that are unset (``None``) are left out, which TOML means by unset."""
+    """Return the settings as ``targets.toml``; keys that are ``None`` are omitted, because TOML has no null."""
     return "\n".join(
         "[[target]]\n"
         + "".join(
@@ -216,5 +228,5 @@ def to_toml(targets: Sequence[TargetSettings]) -> str:
 
 
 def _toml_value(value: object) -> str:
-    # JSON's strings, booleans, integers and arrays are TOML's, but for one character that only TOML wants escaped.
+    # JSON's strings, booleans, integers and arrays are TOML's as well, except one character that only TOML must escape.
     return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""From the elements of a file, in either dialect, to records; errors name elements, never what they hold."""
+"""Decodes the elements of a file, in either dialect, into records; errors name elements, never their contents."""
 
 from typing import NamedTuple
 
@@ -12,9 +12,9 @@ from ims.xml.writer import SCHEME
 
 
 class ReadRecord(NamedTuple):
-    """A record of a file, and what it asks the importer to do: ``None`` in a snapshot.
+    """A record of a file, and its recstatus: ``None`` in a snapshot.
 
-    What :func:`ims.xml.writer.fragment` does not write, of one that is gone or in this dialect at all, is empty.
+    Fields that :func:`ims.xml.writer.fragment` does not write, for a removed record or in this dialect, are empty.
     """
 
     record: Record
@@ -22,14 +22,14 @@ class ReadRecord(NamedTuple):
 
 
 def record_of(element: etree._Element, group: str) -> ReadRecord:
-    """A person, group or member that has been checked against the shapes of a dialect.
+    """Return the record of an element that has been checked against the shapes of a dialect.
 
     Args:
-        element: the element, without namespace.
-        group: of a member, the ``sourcedid/id`` of its group.
+        element: a person, group or member, without namespace.
+        group: the ``sourcedid/id`` of a member's group.
 
     Raises:
-        FeedError: it lacks something, or its parts contradict each other.
+        FeedError: the element lacks something, or its parts contradict each other.
     """
     holder = element.find("role") if element.tag == "member" else element
     number = None if holder is None else holder.get("recstatus")
@@ -62,7 +62,7 @@ def _person(element: etree._Element) -> PersonRecord:
 
 
 def _person_ids(element: etree._Element) -> tuple[str, str, str | None]:
-    """Source and id of a person, and the id that it had before."""
+    """Return source and id of a person, and the previous id, if any."""
     old = element.find("sourcedid[@sourcedidtype='Old']")
     if old is None:
         return *sourcedid_of(element), None
@@ -73,10 +73,10 @@ def _person_ids(element: etree._Element) -> tuple[str, str, str | None]:
 
 
 def sourcedid_of(element: etree._Element) -> tuple[str, str]:
-    """Source and id of what has no old one.
+    """Return source and id of an element that has no previous id.
 
     Raises:
-        FeedError: it lacks them, or has an old one.
+        FeedError: the element lacks them, or has a previous one.
     """
     if any(sourcedid.attrib for sourcedid in element.iterfind("sourcedid")) or len(element.findall("sourcedid")) > 1:
         raise error_at(element, "must have one sourcedid, without a type")
@@ -84,7 +84,7 @@ def sourcedid_of(element: etree._Element) -> tuple[str, str]:
 
 
 def _userids(element: etree._Element) -> tuple[str | None, tuple[UserId, ...]]:
-    """The login, which stands first if there is one, and the further userids; a Feide name is both."""
+    """Return the login, which comes first if there is one, and the additional userids; a Feide name is both."""
     found = [UserId(_attribute(userid, "useridtype"), userid.text or "") for userid in element.iterfind("userid")]
     if any(userid.type == "username" for userid in found[1:]):
         raise error_at(element, "its user name must be its first userid")
@@ -100,7 +100,7 @@ def _group(element: etree._Element) -> GroupRecord:
         id=id_,
         kind=kind,
         short=text_at(element, "description/short"),
-        # What is cut in <long> may be whole in <full>.
+        # A name that is truncated in <long> may be complete in <full>.
         long=element.findtext("description/full") or element.findtext("description/long") or "",
         owner_name=element.findtext("org/orgname", ""),
         school_name=element.findtext("org/orgunit", ""),
@@ -119,7 +119,7 @@ def _level_and_kind(element: etree._Element) -> tuple[GroupLevel, str]:
     type_ = pifu_terms.GroupType(scheme, _attribute(value, "level"), value.text or "")
     level = next((level for level, own in pifu_terms.ORGANISATIONS.items() if own == type_), GroupLevel.GROUP)
     if level is GroupLevel.GROUP and type_ not in {pifu_terms.BASE_GROUP, pifu_terms.TEACHING_GROUP}:
-        raise error_at(element, "its grouptype is none that imsfeed writes")
+        raise error_at(element, "a grouptype that imsfeed does not write")
     return level, pifu_terms.CLASS if type_ == pifu_terms.BASE_GROUP else ""
 
 
@@ -135,15 +135,15 @@ def _member(element: etree._Element, group: str, *, gone: bool) -> MemberRecord:
         RoleType.LEARNER,
         pifu_terms.SUBROLE_ADULT,
     ):
-        raise error_at(role, "its subrole is none that imsfeed writes")
+        raise error_at(role, "a subrole that imsfeed does not write")
     return MemberRecord(source, group, person, type_)
 
 
 def text_at(element: etree._Element, path: str) -> str:
-    """The text of the first element at a path.
+    """Return the text of the first element at a path.
 
     Raises:
-        FeedError: there is none.
+        FeedError: there is no such element.
     """
     text = element.findtext(path)
     if text is None:

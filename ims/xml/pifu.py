@@ -1,10 +1,11 @@
-"""Records to XML in PIFU-IMS 1.3.
+"""Writes records as XML in PIFU-IMS 1.3.
 
-What plain IMS Enterprise has and PIFU-IMS has not is left out (``institutionrole``, ``org``); what it demands is always
-there, in what is gone too: family and given name, a group's type and the group above it. Over-long texts are cut.
+Elements of plain IMS Enterprise that PIFU-IMS does not have are omitted (``institutionrole``, ``org``). Those that
+PIFU-IMS requires are always written, for removed records too: family and given name, a group's type and the group above
+it. Texts that are too long are truncated.
 
-Sources: PIFU-IMS 1.3, specification and schema; the order New before Old so that an importer that reads only the first
-``sourcedid`` reads the one that holds now.
+Source: PIFU-IMS 1.3, specification and schema. New comes before Old, so that an importer that reads only the first
+``sourcedid`` reads the current one.
 """
 
 import re
@@ -13,11 +14,11 @@ from ims.records.model import GroupRecord, MemberRecord, PersonRecord, UserId
 from ims.records.text import clean_text, truncate_text
 from ims.records.vocabulary import GroupLevel, RecStatus, RoleType
 from ims.xml import elements, pifu_terms
-from ims.xml.elements import block, filled, line, recstatus_attribute, relationship, sourcedid, timeframe
+from ims.xml.elements import block, line, optional_line, recstatus_attribute, relationship, sourcedid, timeframe
 
 
 def person(record: PersonRecord, recstatus: RecStatus | None) -> str:
-    """A person; of one who is gone neither the old id nor the e-mail address is written."""
+    """Return a person's element; for a removed person without the old id and the e-mail address."""
     gone = recstatus is RecStatus.GONE
     if record.old_id is None or gone:
         content = sourcedid(2, record.source, record.id)
@@ -26,8 +27,8 @@ def person(record: PersonRecord, recstatus: RecStatus | None) -> str:
         content += sourcedid(2, record.source, record.old_id, ' sourcedidtype="Old"')
     for userid in _userids(record):
         content += line(2, "userid", userid.value, f' useridtype="{userid.type}"')
-    full_name = _publish(f"{clean_text(record.given_name)} {clean_text(record.family_name)}")
-    parts = line(4, "family", _publish(record.family_name)) + line(4, "given", _publish(record.given_name))
+    full_name = _truncated(f"{clean_text(record.given_name)} {clean_text(record.family_name)}")
+    parts = line(4, "family", _truncated(record.family_name)) + line(4, "given", _truncated(record.given_name))
     content += block(2, "name", line(3, "fn", full_name) + block(3, "n", parts))
     email = clean_text(record.email or "")
     if not gone and len(email) <= pifu_terms.LONG_LIMIT and re.fullmatch(pifu_terms.EMAIL, email):
@@ -36,15 +37,14 @@ def person(record: PersonRecord, recstatus: RecStatus | None) -> str:
 
 
 def group(record: GroupRecord, recstatus: RecStatus | None) -> str:
-    """A group or organisation."""
+    """Return the element of a group or organisation."""
     gone = recstatus is RecStatus.GONE
     type_ = pifu_terms.group_type(record)
     grouptype = line(3, "scheme", type_.scheme) + line(3, "typevalue", type_.value, f' level="{type_.level}"')
-    description = line(3, "short", _publish(record.short, pifu_terms.SHORT_LIMIT)) + filled(
-        3, "long", _publish(record.long)
-    )
+    description = line(3, "short", _truncated(record.short, pifu_terms.SHORT_LIMIT))
+    description += optional_line(3, "long", _truncated(record.long))
     if not gone:
-        description += filled(3, "full", _publish(record.long, pifu_terms.FULL_LIMIT))
+        description += optional_line(3, "full", _truncated(record.long, pifu_terms.FULL_LIMIT))
     content = (
         sourcedid(2, record.source, record.id)
         + block(2, "grouptype", grouptype)
@@ -58,16 +58,16 @@ def group(record: GroupRecord, recstatus: RecStatus | None) -> str:
 
 
 def member(record: MemberRecord, recstatus: RecStatus | None) -> str:
-    """A person's role in a group."""
+    """Return the element of a person's role in a group."""
     subrole = pifu_terms.SUBROLE_ADULT if record.role is RoleType.LEARNER else None
     return elements.member(record.source, record.person, record.role, recstatus, subrole)
 
 
 def _userids(person: PersonRecord) -> list[UserId]:
-    """The login first, then the others; what is empty or too long to be an id is left out.
+    """Return the login first, then the others, without those that are empty or too long.
 
-    A login that is the Feide name is told as that (``feideID``), another one as ``username``: an e-mail address looks
-    like a Feide name, and is none.
+    A login that is the Feide name is written as ``feideID``, another one as ``username``: an e-mail address looks like
+    a Feide name but is not one.
     """
     login = clean_text(person.login or "")
     others = [UserId(userid.type, clean_text(userid.value)) for userid in person.userids]
@@ -82,16 +82,16 @@ def _userids(person: PersonRecord) -> list[UserId]:
 
 
 def _extension(record: GroupRecord) -> str:
-    """Organisation number and name of an owner or school, which the specification makes mandatory."""
+    """Return the organisation number and name of an owner or school, which the specification requires."""
     content = ""
     number = clean_text(record.orgnr or "")
     if number:
-        # Bare digits: VigoBAS puts the country before them itself.
+        # Digits alone: VigoBAS itself puts the country code before them.
         id_ = line(4, "pifu_value", number) + line(4, "pifu_scope", "enhetsregisteret") + line(4, "pifu_unique", "1")
         content = block(3, "pifu_id", id_, ' type="organizationNumber"')
-    name = line(4, "pifu_value", _publish(clean_text(record.long) or record.short))
+    name = line(4, "pifu_value", _truncated(clean_text(record.long) or record.short))
     return block(2, "extension", content + block(3, "pifu_name", name, ' type="legalName"'))
 
 
-def _publish(text: str, limit: int = pifu_terms.LONG_LIMIT) -> str:
+def _truncated(text: str, limit: int = pifu_terms.LONG_LIMIT) -> str:
     return truncate_text(clean_text(text), limit)

@@ -1,4 +1,4 @@
-"""What PIFU-IMS 1.3 says otherwise than plain IMS Enterprise 1.1: its words and its limits.
+"""The code values and length limits of PIFU-IMS 1.3 that differ from plain IMS Enterprise 1.1.
 
 Source: PIFU-IMS, specification and schema, version 1.3 (Utdanningsdirektoratet, pifu-ims).
 
@@ -19,13 +19,13 @@ LONG_LIMIT: Final = 256
 FULL_LIMIT: Final = 2048
 """Characters of ``description/full``."""
 EMAIL: Final = r".+@.+\..+"
-"""What an e-mail address must look like; another is not written."""
+"""The pattern of an e-mail address; one that does not match is not written."""
 SUBROLE_ADULT: Final = "V"
 """``role/subrole`` of a learner who is an adult (voksen), as all learners of adult education are."""
 
 
 class GroupType(NamedTuple):
-    """``grouptype``: whose words the type is in, its number there, and its word."""
+    """``grouptype``: the scheme that defines the type, and the type's number and name there."""
 
     scheme: str
     level: str
@@ -39,11 +39,11 @@ ORGANISATIONS: Final = {
     GroupLevel.SCHOOL: GroupType("pifu-ims-go-org", "2", "skole"),
 }
 CLASS: Final = "class"
-"""The kind of a group that is a base group (basisgruppe); PIFU-IMS has no types of adult education."""
+"""The kind of a group that is a base group (basisgruppe); PIFU-IMS has no types for adult education."""
 
 
 def group_type(group: GroupRecord) -> GroupType:
-    """The type of a group: an organisation's by its level, else a base group for a class and a teaching group."""
+    """Return the type of a group: an organisation's by its level, a base group for a class, else a teaching group."""
     if group.level in ORGANISATIONS:
         return ORGANISATIONS[group.level]
     return BASE_GROUP if clean_text(group.kind) == CLASS else TEACHING_GROUP

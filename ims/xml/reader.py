@@ -1,8 +1,8 @@
-"""XML to records: the files and texts that :mod:`ims.xml.writer` writes, in either dialect, and nothing else.
+"""Reads XML into records: the files and texts that :mod:`ims.xml.writer` writes, in either dialect, and nothing else.
 
-For proving a feed (:mod:`ims.feed.verification`), for tests, and for saying what an importer was told about a record
-that is gone. A file is read record by record in constant memory, with entities, document types and network access off:
-a file that has a document type is refused (billion laughs, CWE-776; external entities, CWE-611).
+For the verification of a feed (:mod:`ims.feed.verification`), for tests, and for what has been published of a record
+that is removed. A file is read record by record in constant memory, with entities, document types and network access
+off: a file with a document type is refused (billion laughs, CWE-776; external entities, CWE-611).
 
 Elements, attributes and values that imsfeed does not write are refused with their line (:mod:`ims.xml.shapes`).
 """
@@ -37,13 +37,13 @@ _PARENTS: Final = {
     "membership": "enterprise",
     "member": "membership",
 }
-"""The elements that are read one at a time, and where each must stand."""
+"""The elements that are read one at a time, and the parent that each must have."""
 _PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
 _INDENTS: Final = {"person": "  ", "member": "    "}
-"""What stands before an element that is read as it was written."""
+"""The indentation of an element that may be read as written."""
 _XMLNS: Final = f' xmlns="{PIFU_NAMESPACE}"'
 _GROUP: Final = "../{*}sourcedid/{*}id"
-"""Where the group of a member stands."""
+"""The path from a member to its group's id."""
 _TAGS: Final = {RecordKind.PERSON: "person", RecordKind.GROUP: "group", RecordKind.MEMBERSHIP: "member"}
 
 
@@ -53,7 +53,8 @@ def read(source: bytes | Path | BinaryIO) -> Iterator[Properties | ReadRecord]:
     A membership element gives one record per member.
 
     Raises:
-        FeedError: the file is no XML, has a document type, or holds what imsfeed does not write; says in which line.
+        FeedError: the file is not XML, has a document type, or has something that imsfeed does not write; names the
+            line.
     """
     with source.open("rb") if isinstance(source, Path) else nullcontext(_stream(source)) as stream:
         properties: Properties | None = None
@@ -67,7 +68,7 @@ def read(source: bytes | Path | BinaryIO) -> Iterator[Properties | ReadRecord]:
                     raise error_at(element, f"recstatus does not go with type {properties.type}")
                 yield found
             elif element.tag == "properties":
-                raise error_at(element, "a second one")
+                raise error_at(element, "occurs twice")
             else:
                 sourcedid_of(element)
         if properties is None:
@@ -75,7 +76,7 @@ def read(source: bytes | Path | BinaryIO) -> Iterator[Properties | ReadRecord]:
 
 
 def read_fragment(key: RecordKey, xml: str) -> Record:
-    """The record that was told under a key, from the text it was told in (:func:`ims.xml.writer.fragment`).
+    """Return the record that was published under a key, from its text (:func:`ims.xml.writer.fragment`).
 
     The text may be in either dialect, so that a target can change from one to the other.
 
@@ -87,13 +88,13 @@ def read_fragment(key: RecordKey, xml: str) -> Record:
         The record, with exactly this key.
 
     Raises:
-        FeedError: the text is no such record, or that of another key.
+        FeedError: the text is not such a record, or has another key.
     """
     return read_as_written(key, xml) or parse_fragment(key, xml)
 
 
 def parse_fragment(key: RecordKey, xml: str) -> Record:
-    """As :func:`read_fragment`, of whatever text, by the parser."""
+    """Return the same as :func:`read_fragment`, always by the parser."""
     try:
         element = etree.fromstring(xml, _PARSER)
     except etree.XMLSyntaxError as error:
@@ -114,7 +115,7 @@ def _stream(source: bytes | BinaryIO) -> BinaryIO:
 
 
 def _dialect_of_fragment(element: etree._Element) -> Dialect:
-    """The dialect by what only PIFU-IMS has; a text that would be the same in both is taken for the plain one."""
+    """Return the dialect of a text, known by what only PIFU-IMS has; a text that is the same in both is plain."""
     if element.findtext("grouptype/scheme", SCHEME) != SCHEME:
         return "pifu"
     pifu_only = "sourcedid[@sourcedidtype]", "role/subrole"
@@ -123,9 +124,9 @@ def _dialect_of_fragment(element: etree._Element) -> Dialect:
 
 
 def _elements(stream: BinaryIO) -> Iterator[tuple[Dialect, etree._Element, Record | None]]:
-    """The elements of :data:`_PARENTS`, checked, without namespace, each freed when the next one is asked for.
+    """Yield the elements of :data:`_PARENTS`, checked and without namespace; each is freed before the next.
 
-    With the record of a person or member that stands there to the letter as imsfeed writes it: those need no check.
+    A person or member whose text is exactly what imsfeed writes needs no check and comes with its record.
     """
     done: etree._Element | None = None
     dialect: Dialect | None = None
@@ -158,23 +159,23 @@ def _elements(stream: BinaryIO) -> Iterator[tuple[Dialect, etree._Element, Recor
     if root is not None:
         _free(done)
         _check(root, dialect or _dialect(root))
-        # Not known before the end.
+        # The parser knows the encoding only after the end.
         encoding = root.getroottree().docinfo.encoding
         if encoding not in {"UTF-8", None}:
             raise FeedError(f"line 1: the file is in {encoding}; imsfeed writes UTF-8")
 
 
 def _check(element: etree._Element, dialect: Dialect) -> None:
-    """Take an element out of the file's namespace, and see that it is as imsfeed writes it."""
+    """Remove the file's namespace from an element, and check its shape against what imsfeed writes."""
     if dialect == "pifu":
         _leave_namespace(element, PIFU_NAMESPACE)
     elif element.tag != local_name(element):
-        raise error_at(element, "of another namespace than the file")
+        raise error_at(element, "is in another namespace than the file")
     check(element, SHAPES[dialect])
 
 
 def _as_written(element: etree._Element, name: str) -> Record | None:
-    """The record of a person or member as imsfeed writes them; ``None`` if it must be read part by part."""
+    """Return the record of a person or member that is exactly as imsfeed writes it, else ``None``."""
     if name not in _INDENTS:
         return None
     group = element.findtext(_GROUP, "") if name == "member" else ""
@@ -187,11 +188,11 @@ def _record_of(element: etree._Element) -> ReadRecord:
 
 
 def _leave_namespace(element: etree._Element, namespace: str) -> None:
-    """Take an element and all in it out of the file's namespace, so that both dialects are read by the same names."""
+    """Remove the file's namespace from an element and its content, so that both dialects have the same tags."""
     for part in element.iter(etree.Element):
         name = local_name(part)
         if part.tag != f"{{{namespace}}}{name}" or part.prefix is not None:
-            raise error_at(part, "has a prefix, or is of another namespace than the file")
+            raise error_at(part, "has a prefix, or is in another namespace than the file")
         part.tag = name
 
 
@@ -208,19 +209,19 @@ def _dialect(root: etree._Element) -> Dialect:
         raise FeedError("a file with a document type (<!DOCTYPE>), which imsfeed never writes; it is not read")
     dialect = dialect_of(tag_of(root))
     if dialect is None:
-        raise error_at(root, "of a namespace in which imsfeed does not write")
+        raise error_at(root, "is in a namespace in which imsfeed does not write")
     return dialect
 
 
 def _check_place(element: etree._Element, name: str) -> None:
     parent = element.getparent()
     if parent is None or local_name(parent) != _PARENTS[name]:
-        raise error_at(element, f"outside <{_PARENTS[name]}>")
+        raise error_at(element, f"is outside <{_PARENTS[name]}>")
 
 
 def _properties(element: etree._Element, dialect: Dialect) -> Properties:
     if element.tag != "properties":
-        raise error_at(element, "stands before <properties>")
+        raise error_at(element, "comes before <properties>")
     kind = text_at(element, "type")
     if kind not in {"full", "delta"}:
         raise error_at(element, "its type is neither full nor delta")

@@ -1,7 +1,7 @@
-"""Check that a file is IMS Enterprise 1.1, or by its namespace PIFU-IMS 1.3, with a schema in ``ims/xml/schemas``.
+"""Validates a file as IMS Enterprise 1.1, or by its namespace as PIFU-IMS 1.3, with a schema in ``ims/xml/schemas``.
 
-The reader (:mod:`ims.xml.reader`) knows what imsfeed writes; the schema knows what the standard allows, order and all.
-No file leaves that the schema refuses.
+The reader (:mod:`ims.xml.reader`) knows what imsfeed writes; the schema knows what the standard allows, including the
+order of elements. No file is published that the schema refuses.
 """
 
 from collections.abc import Iterator
@@ -28,27 +28,27 @@ _WHAT: Final = {
     "RELAXNG_ERR_VALUE": "holds a value that is not allowed",
     "RELAXNG_ERR_TYPEVAL": "holds a value that is not allowed",
 }
-"""What libxml2's kinds of error mean; its own messages may quote the file, which is full of personal data."""
+"""The meaning of libxml2's error types; its own messages may quote the file, which is full of personal data."""
 
 _SCHEMAS: Final[dict[Dialect, str]] = {"ims": "ims-enterprise-1.1.rng", "pifu": "pifu-ims-1.3.rng"}
 
 _PART: Final = 500
-"""So many of the root's children are checked at a time."""
+"""How many of the root's children are validated at a time."""
 
-_TOLD: Final = 100
-"""So many problems are told at the most."""
+_REPORTED: Final = 100
+"""How many problems are reported at most."""
 
 
 def problems(source: bytes | Path | BinaryIO) -> list[str]:
-    """What is wrong with a file, in its order; nothing if it is valid.
+    """Return what is wrong with a file, in its order; nothing if it is valid.
 
-    The file is looked at in parts, in constant memory, up to the first part that has problems.
+    The file is validated in parts, in constant memory, up to the first part that has problems.
 
     Args:
-        source: the file's bytes, where it lies, or the file itself.
+        source: the file's bytes or path, or the open file.
 
     Returns:
-        At most 100 texts of the form ``line 7: <role> lacks an element``. They name elements, never what they hold.
+        At most 100 texts of the form ``line 7: <role> lacks an element``. They name elements, never their contents.
     """
     if isinstance(source, bytes):
         source = BytesIO(source)
@@ -62,9 +62,11 @@ def problems(source: bytes | Path | BinaryIO) -> list[str]:
 
 
 def _parts(stream: BinaryIO) -> Iterator[etree._Element]:
-    """The root element again and again, each time with its first two children and the next few hundred.
+    """Yield the root element several times, each time with its first two children and the next few hundred.
 
-    The last of the part before is there as well, so that the schema sees the order from part to part.
+    RELAX NG validates whole documents only, and so each part is a small document. The first two children are in each,
+    because the schema requires them there. The last child of the previous part is repeated, so that the schema sees the
+    order across parts.
 
     Raises:
         FeedError: the file has a document type, or a root with a prefix that is bound to no namespace.
@@ -94,7 +96,7 @@ def _parts(stream: BinaryIO) -> Iterator[etree._Element]:
             part.text = element.text
             yield part
         elif event == "end" and parent.getparent() is None:
-            # Only what comes before the last element is surely left alone by the parser.
+            # The parser may still change the newest element (its tail), so that only the ones before it are moved.
             if len(done) == _PART:
                 part.extend(done)
                 done.clear()
@@ -104,16 +106,16 @@ def _parts(stream: BinaryIO) -> Iterator[etree._Element]:
 
 
 def _problems(root: etree._Element) -> list[str]:
-    # A file of another namespace is no IMS Enterprise at all, which the plain schema says.
+    # A file in another namespace is not IMS Enterprise at all, which the plain schema reports.
     schema = _schema(dialect_of(str(root.tag)) or "ims")
     if schema.validate(root):
         return []
-    # The first error of an element says most; those that follow at the same place only repeat it.
+    # The first error at an element says most; those that follow at the same place only repeat it.
     places = {(entry.line, entry.path): entry for entry in reversed(list(schema.error_log))}
     return [
         f"line {line}: <{_name(path)}> {_WHAT.get(entry.type_name, 'is not as the schema says')}"
         for (line, path), entry in sorted(places.items(), key=lambda place: place[0][0])
-    ][:_TOLD]
+    ][:_REPORTED]
 
 
 @cache
@@ -122,5 +124,5 @@ def _schema(dialect: Dialect) -> etree.RelaxNG:
 
 
 def _name(path: str | None) -> str:
-    """The element at the end of an XPath such as ``/enterprise/person[2]/name``, without the prefix of a namespace."""
+    """Return the last element of an XPath such as ``/enterprise/person[2]/name``, without a namespace prefix."""
     return (path or "?").rpartition("/")[2].partition("[")[0].rpartition(":")[2]

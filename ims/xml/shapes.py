@@ -1,7 +1,7 @@
-"""What imsfeed's own files hold, dialect by dialect: elements, attributes and the values of attributes.
+"""The shapes of imsfeed's own files, by dialect: their elements, attributes and attribute values.
 
 Everything else is refused with its line. The order of the elements is left to :mod:`ims.xml.schema`. Errors name
-elements, never what they hold.
+elements, never their contents.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from ims.xml.dialect import Dialect
 
 
 class Shape(NamedTuple):
-    """What an element may hold: child elements, or text if there are none; and its attributes with their values."""
+    """What an element may have: child elements, or text if there are none; and its attributes with their values."""
 
     children: frozenset[str]
     repeated: frozenset[str]
@@ -23,11 +23,11 @@ class Shape(NamedTuple):
 
 
 Shapes = Mapping[str, Shape]
-"""By the element's name; an element that is not here holds text and no attributes."""
+"""The shape of each element, by name; an element that is not here has text and no attributes."""
 
 
 def _shape(children: str = "", **attributes: str) -> Shape:
-    """A shape in short: names with a space between them, of children that may stand several times with a star."""
+    """Return a shape from names with a space between them; a star marks a child that may occur several times."""
     names = children.split()
     return Shape(
         frozenset(name.rstrip("*") for name in names),
@@ -81,22 +81,22 @@ _LEAF: Final = _shape()
 
 
 def check(element: etree._Element, shapes: Shapes) -> None:
-    """See that an element and all in it is as the shapes say.
+    """Check that an element and its content have the given shapes.
 
     Raises:
-        FeedError: it is not.
+        FeedError: they do not.
     """
     shape = shapes.get(tag_of(element), _LEAF)
     for name, value in element.attrib.items():
         if value not in shape.attributes.get(str(name), ()):
-            raise error_at(element, "an attribute or a value of one that imsfeed does not write")
+            raise error_at(element, "an attribute, or an attribute's value, that imsfeed does not write")
     if shape.children and (element.text or "").strip():
         raise error_at(element, "text between its elements")
     seen: set[str] = set()
     for child in element:
         tag = tag_of(child)
         if tag not in shape.children or tag in seen - shape.repeated:
-            raise error_at(child, f"does not belong in <{tag_of(element)}>, or not more than once")
+            raise error_at(child, f"is not allowed in <{tag_of(element)}>, or not more than once")
         if (child.tail or "").strip():
             raise error_at(element, "text between its elements")
         seen.add(tag)
@@ -104,7 +104,7 @@ def check(element: etree._Element, shapes: Shapes) -> None:
 
 
 def tag_of(element: etree._Element) -> str:
-    """The element's tag; ``!`` for a comment, a processing instruction and an entity."""
+    """Return the element's tag; ``!`` for a comment, a processing instruction or an entity."""
     tag: Any = element.tag  # those three have a function instead
     return tag if isinstance(tag, str) else "!"
 
@@ -118,5 +118,5 @@ def local_name(element: etree._Element) -> str:
 
 
 def error_at(element: etree._Element, what: str) -> FeedError:
-    """An error that names the element and its line."""
+    """Return an error that names the element and its line."""
     return FeedError(f"line {element.sourceline}: <{tag_of(element).rpartition('}')[2]}>: {what}")

@@ -1,11 +1,11 @@
-"""Records to XML, in the target's dialect: IMS Enterprise 1.1 that strict and careless importers read alike.
+"""Writes records as XML, in the target's dialect: IMS Enterprise 1.1 that strict and lenient importers read alike.
 
-UTF-8, no prefixes, one element per line, no comments, no CDATA, no record written as an empty tag, and attributes only
-where every importer expects them: Moodle's importer reads line by line with regular expressions, misses ``<sourcedid>``
-or ``<given>`` with an attribute, and wants ``roletype`` to be the first attribute of ``<role>``.
+UTF-8, no prefixes, one element per line, no comments, no CDATA, no record as an empty tag, and attributes only where
+every importer expects them: Moodle's importer reads line by line with regular expressions, does not recognise
+``<sourcedid>`` or ``<given>`` with an attribute, and needs ``roletype`` as the first attribute of ``<role>``.
 
-A record's text (:func:`fragment`) is kept as what the importer was told; a snapshot is those texts one after another,
-so that the same state gives the same bytes.
+A record's text (:func:`fragment`) is stored as what has been published; a snapshot is those texts one after another, so
+that the same state gives the same bytes.
 
 >>> from ims.records.vocabulary import RoleType
 >>> print(fragment(MemberRecord("imsfeed@100000008", "group-8A", "1001", RoleType.LEARNER), RecStatus.GONE), end="")
@@ -37,18 +37,18 @@ from ims.xml import pifu
 from ims.xml.dialect import NAMESPACES, Dialect
 from ims.xml.elements import (
     block,
-    filled,
+    escape,
     line,
     member,
+    optional_line,
     recstatus_attribute,
     relationship,
     sourcedid,
     timeframe,
-    written,
 )
 
 SCHEME: Final = "imsfeed"
-"""``grouptype/scheme``: whose words the type of a group is in."""
+"""``grouptype/scheme``: the name of our own group types."""
 
 DOCUMENT_END: Final = "</enterprise>\n"
 MEMBERSHIP_CLOSE: Final = "  </membership>\n"
@@ -56,14 +56,14 @@ _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
 class Properties(msgspec.Struct, frozen=True):
-    """What a file says about itself.
+    """The properties in the head of a file.
 
     Attributes:
-        datasource: who made it; the same text as the records' ``sourcedid/source``.
-        target: whom it is for; Moodle can be told to refuse files for another target.
+        datasource: who made the file; the same text as the records' ``sourcedid/source``.
+        target: the target's name; Moodle can be set to refuse files for another target.
         type: ``full`` for a snapshot, ``delta`` for a delta.
-        at: when it was made, with a time zone; written in UTC to the second.
-        dialect: what its records are written in; shown by the file's namespace.
+        at: when the file was made, with a time zone; written in UTC to the second.
+        dialect: the dialect of the records; shown by the file's namespace.
     """
 
     datasource: str
@@ -74,15 +74,15 @@ class Properties(msgspec.Struct, frozen=True):
 
 
 def fragment(record: Record, recstatus: RecStatus | None = None, dialect: Dialect = "ims") -> str:
-    """One record as text, indented as it stands in a file, ending in a newline.
+    """Return one record as text, indented as in a file, ending in a newline.
 
     Args:
-        record: what to write; its texts go through :func:`ims.records.text.clean_text`, and what is empty is left out
+        record: what to write; its texts are cleaned (:func:`ims.records.text.clean_text`), and empty ones are omitted
             where the schema allows it.
-        recstatus: ``None`` in a snapshot. A person or group that is gone is written with no more than an importer
-            needs to find it: the ids, the login (Moodle deletes by user name) and what the schema demands.
-            The role of a member who is gone has status 0 as well, for importers that read only the one or the other.
-        dialect: of the file.
+        recstatus: ``None`` in a snapshot. A removed person or group is written with no more than an importer needs to
+            find it: the ids, the login (Moodle deletes by user name) and what the schema requires. The role of a
+            removed member also has status 0, because some importers read the one and some the other.
+        dialect: the file's dialect.
     """
     match record:
         case PersonRecord():
@@ -96,14 +96,17 @@ def fragment(record: Record, recstatus: RecStatus | None = None, dialect: Dialec
 
 
 def with_recstatus(text: str, recstatus: RecStatus) -> str:
-    """What :func:`fragment` makes with a recstatus other than ``GONE``, from what it makes of the record without."""
+    """Return what :func:`fragment` writes with *recstatus* (not ``GONE``), from what it writes without one.
+
+    Cheaper than writing the record again: a delta adds and changes records whose text without recstatus is stored.
+    """
     if text.startswith("    <member>"):
         return text.replace('">', f'"{recstatus_attribute(recstatus)}>', 1)  # only <role> has an attribute
     return text.replace(">", f"{recstatus_attribute(recstatus)}>", 1)
 
 
 def document_head(properties: Properties) -> str:
-    """The beginning of a file, up to its first record."""
+    """Return the beginning of a file, up to its first record."""
     content = (
         line(2, "datasource", properties.datasource)
         + line(2, "target", properties.target)
@@ -117,12 +120,12 @@ def document_head(properties: Properties) -> str:
 
 
 def membership_open(source: str, group: str) -> str:
-    """The beginning of a group's membership element, up to its first member."""
+    """Return the beginning of a group's membership element, up to its first member."""
     return "  <membership>\n" + sourcedid(2, source, group)
 
 
 def document_parts(properties: Properties, source: str, rows: Iterable[tuple[RecordKey, str]]) -> Iterator[str]:
-    """A whole file, in parts.
+    """Yield a whole file in parts.
 
     Args:
         properties: what the file says about itself.
@@ -144,11 +147,11 @@ def document_parts(properties: Properties, source: str, rows: Iterable[tuple[Rec
 
 
 class Run(NamedTuple):
-    """Texts that follow each other in a snapshot, put together.
+    """Consecutive records of a snapshot, with their texts joined.
 
     Attributes:
-        kind: of all of them.
-        group: ``sourcedid/id`` of the group that memberships are in; empty for persons and groups.
+        kind: the kind of all of them.
+        group: ``sourcedid/id`` of the memberships' group; empty for persons and groups.
         ids: ``sourcedid/id`` of each person or group, or of each member.
         text: the records' :func:`fragment`, one after another.
     """
@@ -175,22 +178,22 @@ class Run(NamedTuple):
 
 
 def snapshot_parts(properties: Properties, source: str, rows: Iterable[tuple[RecordKey, str]]) -> Iterator[str]:
-    """A snapshot, in parts: what the importer has been told, one record after another, in constant memory.
+    """Yield a snapshot in parts: all published records, one after another, in constant memory.
 
     Args:
         properties: what the file says about itself.
         source: ``sourcedid/source`` of the groups in the membership elements.
-        rows: every published record's key and :func:`fragment`, in the keys' order.
+        rows: every published record's key and :func:`fragment`, in the order of the keys.
 
     Raises:
-        FeedError: the rows are not in order, so that a group would have two membership elements, which importers
-            refuse or read only one of.
+        FeedError: the rows are not in order. A group would have two membership elements, and importers refuse that or
+            read only one of the two.
     """
     return document_parts(properties, source, _in_order(rows))
 
 
 def rows_of_runs(runs: Iterable[Run]) -> Iterator[tuple[RecordKey, str]]:
-    """Runs as the rows of :func:`snapshot_parts`: the key that each begins with, and its text.
+    """Yield runs as rows of :func:`snapshot_parts`: the first key of each, and its text.
 
     Raises:
         FeedError: the records are not in order.
@@ -218,8 +221,8 @@ def _not_in_order(kind: RecordKind) -> FeedError:
 
 def _person(person: PersonRecord, recstatus: RecStatus | None) -> str:
     gone = recstatus is RecStatus.GONE
-    given, family = written(person.given_name), written(person.family_name)
-    login, email = written(person.login or ""), "" if gone else written(person.email or "")
+    given, family = escape(person.given_name), escape(person.family_name)
+    login, email = escape(person.login or ""), "" if gone else escape(person.email or "")
     parts = (f"        <family>{family}</family>\n" if family else "") + (
         f"        <given>{given}</given>\n" if given else ""
     )
@@ -248,12 +251,13 @@ def _group(group: GroupRecord, recstatus: RecStatus | None) -> str:
     if clean_text(group.kind) and not gone:
         type_ = line(3, "scheme", SCHEME) + line(3, "typevalue", group.kind, ' level="1"')
         content += block(2, "grouptype", type_)
-    description = line(3, "short", group.short) + filled(3, "long", group.long)
+    description = line(3, "short", group.short) + optional_line(3, "long", group.long)
     if gone:
         return block(1, "group", content + block(2, "description", description), recstatus_attribute(recstatus))
-    # Moodle sets a course's full name from <full> when it is changed.
-    content += block(2, "description", description + filled(3, "full", group.long))
-    content += block(2, "org", filled(3, "orgname", group.owner_name) + filled(3, "orgunit", group.school_name))
+    # Moodle sets the full name of an existing course from <full>.
+    content += block(2, "description", description + optional_line(3, "full", group.long))
+    org = optional_line(3, "orgname", group.owner_name) + optional_line(3, "orgunit", group.school_name)
+    content += block(2, "org", org)
     content += timeframe(2, group.begin, group.end)
     if group.parent is not None:
         # itslearning builds its hierarchy from it, and Fronter its structure.

@@ -1,5 +1,6 @@
-"""The process that streams: ``process`` is the loop from the slot to Kafka and back to the slot.
+"""The capture process: streams from the replication slot to Kafka, and confirms to the slot what Kafka has.
 
-``stream`` reads transactions, ``heartbeat`` writes the rows that tell idle from stuck, ``confirmation`` decides how far
-the slot may be confirmed. May import every room of :mod:`producers`.
+``process`` is the entry point and the loop, ``stream`` handles one replication stream, ``heartbeat`` writes the rows
+that distinguish an idle path from a stuck one, ``confirmation`` decides how far the slot may be confirmed. Import
+``process`` from outside; the package may import every other package of :mod:`producers`.
 """

@@ -1,7 +1,9 @@
-"""Up to where the slot may be confirmed: what Kafka has acknowledged, once the source's own table says so too.
+"""How far the slot may be confirmed: up to what Kafka has acknowledged, once that position is stored in the source.
 
-The slot itself cannot tell whether it was made anew or advanced by hand: it looks like one that was read. But capture
-writes down how far it will confirm it before it does; a slot that is further than that has skipped changes.
+The slot itself does not show that it was dropped and recreated, or advanced by hand: it looks as if it had been read.
+Capture therefore stores a position in ``imsfeed.capture`` before it confirms that position to the slot. A slot that is
+ahead of the stored position was moved by something else, and the changes between the two are lost: the preflight
+refuses it.
 """
 
 import threading
@@ -11,7 +13,10 @@ from producers.source.replication import lsn_text
 
 
 class Confirmation:
-    """Shared by the stream, which says what it would confirm, and the heartbeat, which writes it down.
+    """The position that may be confirmed; the stream asks for it, and the heartbeat's session stores it.
+
+    Two threads use it, hence the lock. The stream never waits for the heartbeat: it confirms what is already stored,
+    and the rest with a later report.
 
     Args:
         slot: the slot's name.
@@ -24,28 +29,39 @@ class Confirmation:
         self._wanted = self._stored = 0
 
     def begin(self, epoch: int, stored: int) -> None:
-        """A stream begins, in that epoch and with that position in ``imsfeed.capture``."""
+        """Start over for a new stream.
+
+        Args:
+            epoch: the load's epoch.
+            stored: the position that ``imsfeed.capture`` has for the slot, as an LSN.
+        """
         with self._lock:
             self._epoch = epoch
             self._wanted = self._stored = stored
 
-    def limited(self, lsn: int) -> int:
-        """Ask for *lsn* to be written down, and tell how much of it may be confirmed already."""
+    def confirmable(self, lsn: int) -> int:
+        """Ask for *lsn* to be stored, and return how far the slot may be confirmed now: never beyond what is stored."""
         with self._lock:
             self._wanted = max(self._wanted, lsn)
             return min(self._stored, lsn)
 
     def store(self, connection: Connection) -> None:
-        """Write down what was asked for, unless another load has begun; *connection* is in autocommit mode."""
+        """Store the position that was asked for, unless another load has begun since.
+
+        Args:
+            connection: to the source, in autocommit mode: what is stored must be committed when this returns.
+        """
         with self._lock:
             epoch, wanted = self._epoch, self._wanted
             if wanted <= self._stored:
                 return
+        # Outside the lock, so that the stream goes on while the source answers.
         stored = connection.execute(
             "update imsfeed.capture set confirmable_lsn = greatest(confirmable_lsn, %s::text::pg_lsn)"
             " where slot_name = %s and epoch = %s and loaded_at is not null",
             [lsn_text(wanted), self._slot, epoch],
         )
         with self._lock:
+            # The epoch may have changed meanwhile: then the position belongs to a stream that has ended.
             if stored.rowcount == 1 and self._epoch == epoch:
                 self._stored = wanted

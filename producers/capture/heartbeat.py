@@ -1,8 +1,8 @@
-"""The heartbeat: a row per partition, changed every few seconds, whose arrival proves that the whole path works.
+"""The heartbeat: one row per partition, updated every few seconds; its arrival in the state shows that the path works.
 
-Without it a source in which nothing changes and a path that is stuck would look the same. The same session looks at
-what the slot costs the source, whether the source still is as it must be, and what somebody has asked for; and it
-writes down how far the slot may be confirmed.
+Without it, a source in which nothing changes and a path that is stuck would look the same. The same session measures
+what the slot costs the source, checks that the source is still set up as capture needs it, picks up requests for a
+resync, and stores how far the slot may be confirmed.
 """
 
 import select
@@ -38,18 +38,18 @@ from pg_replication_slots s where slot_name = %s
 _TRANSACTIONS: Final = """
 select pg_snapshot_xmin(now)::text::bigint, pg_snapshot_xmax(now)::text::bigint from pg_current_snapshot() as now
 """
-"""The oldest transaction that is running, and the one that comes next."""
+"""The id of the oldest running transaction, and the next id to be assigned."""
 
 
 class Heartbeat:
-    """Beats in a thread of its own while the block runs, through every outage of the source.
+    """A thread that beats while the block runs, through every outage of the source.
 
     Attributes:
-        reload_wanted: set when somebody has asked for an initial load (``imsfeed resync all``).
-        lost: set when the session has failed: the slot cannot be confirmed any further.
-        problem: why nothing that the source sends can be relied on any longer, as of the last look.
-        died: what nobody has foreseen and has ended the thread.
-        confirmation: up to where the slot may be confirmed.
+        reload_wanted: set when an initial load has been requested (``imsfeed resync all``).
+        session_lost: set when the session has failed: the slot cannot be confirmed any further.
+        problem: why the stream can no longer be relied on, as of the last check of the source; ``None`` if it can.
+        failure: an unexpected error that has ended the thread.
+        confirmation: how far the slot may be confirmed.
     """
 
     def __init__(self, settings: Settings, metrics: CaptureMetrics) -> None:
@@ -61,9 +61,9 @@ class Heartbeat:
         self._request: Request | None = None
         self._transactions_before: int | None = None
         self.reload_wanted = threading.Event()
-        self.lost = threading.Event()
+        self.session_lost = threading.Event()
         self.problem: InvalidSettingsError | None = None
-        self.died: Exception | None = None
+        self.failure: Exception | None = None
         self.confirmation = Confirmation(settings.source_slot)
 
     def __enter__(self) -> Self:
@@ -75,56 +75,62 @@ class Heartbeat:
         self._thread.join(_JOIN_SECONDS)
 
     def stream_begins(self, epoch: int, confirmable: int) -> None:
-        """Forget what ended the stream before; *confirmable* is what ``imsfeed.capture`` has for the slot."""
+        """Clear what ended the stream before this one.
+
+        Args:
+            epoch: the load's epoch.
+            confirmable: the position that ``imsfeed.capture`` has for the slot, as an LSN.
+        """
         self.reload_wanted.clear()
-        self.lost.clear()
+        self.session_lost.clear()
         self.problem = None
         self.confirmation.begin(epoch, confirmable)
 
     def take_request(self) -> Request | None:
-        """The oldest open resync of an owner, once; with a later beat it is told again if it is still open."""
+        """Return the oldest open request for a resync, once; a later beat offers it again if it is still open."""
         request, self._request = self._request, None
         return request
 
     def _run(self) -> None:
-        def again(error: BaseException, wait: float) -> None:
-            self.lost.set()
+        def failed(error: BaseException, wait: float) -> None:
+            self.session_lost.set()
             log.warning("heartbeat failed", error=error, wait_seconds=round(wait, 1))
 
         try:
-            for attempt in retrying(lambda error: isinstance(error, psycopg.Error), stop=self._ended, on_retry=again):
+            for attempt in retrying(lambda error: isinstance(error, psycopg.Error), stop=self._ended, on_retry=failed):
                 with attempt:
                     self._beat_until_ended()
         except psycopg.Error as error:
             log.warning("heartbeat ended", error=error)
-        except Exception as error:  # noqa: BLE001 - raised by the stream, which cannot go on without this thread
-            self.died = error
+        except Exception as error:  # noqa: BLE001 - raised again by the stream, which cannot go on without this thread
+            self.failure = error
 
     def _beat_until_ended(self) -> None:
         with sessions.connect(self._dsn, "heartbeat") as connection:
             connection.execute("set statement_timeout = '10s'")
-            # What the slot may be confirmed to must outlive a crash of the source as the slot itself does.
+            # The stored position must survive a crash of the source, as the slot's own position does; the server may be
+            # configured with synchronous_commit = off.
             connection.execute("set synchronous_commit = 'local'")
             while not self._ended:
                 self.confirmation.store(connection)
                 connection.execute("update imsfeed.heartbeat set beat_at = now()")
                 self._metrics.heartbeat_written_timestamp_seconds.set(time.time())
-                self._look_at_slot(connection)
-                self._look_at_source(connection)
+                self._measure_slot(connection)
+                self._check_source(connection)
                 self._wait(connection)
 
     def _wait(self, connection: Connection) -> None:
-        """Until the next beat, the end, or the server's farewell.
+        """Wait for the next beat, for the end, or for the server to close the session.
 
-        A server that shuts down waits until the stream has confirmed everything, which it cannot once this session is
-        gone: it must be noticed at once.
+        A server that shuts down waits until the stream has confirmed everything, which the stream cannot once this
+        session is gone. The loss of the session must therefore be noticed immediately, not at the next beat.
         """
         poll = select.poll()
         poll.register(self._ended.fileno(), select.POLLIN)
         poll.register(connection.fileno(), select.POLLIN)
         poll.poll(self._settings.heartbeat_seconds * 1000)
 
-    def _look_at_source(self, connection: Connection) -> None:
+    def _check_source(self, connection: Connection) -> None:
         try:
             preflight.check(connection, self._settings)
         except InvalidSettingsError as error:
@@ -133,11 +139,12 @@ class Heartbeat:
         self.problem = None
         oldest, newest = connection.execute(_TRANSACTIONS).fetchone() or (0, 0)
         known, self._transactions_before = self._transactions_before, newest
-        # A resync waits for all transactions that are running, and the stream with it: not for one that has run long.
+        # The snapshot of a resync waits for every running transaction, and the stream waits with it. So a resync begins
+        # only when all transactions that were running at the beat before have ended: none of them is a long one.
         if known is not None and oldest >= known:
             self._request = resync_requests.oldest_open(connection, self._settings.source_slot)
 
-    def _look_at_slot(self, connection: Connection) -> None:
+    def _measure_slot(self, connection: Connection) -> None:
         metrics, slot = self._metrics, self._settings.source_slot
         row = connection.execute(_SLOT, [slot]).fetchone()
         retained, unconfirmed, active, invalidated = row or (0, 0, False, False)

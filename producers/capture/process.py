@@ -1,10 +1,11 @@
-"""Capture: every committed change of the source to Kafka, and the slot acknowledged only when Kafka has it.
+"""Capture: sends every committed change of the source to Kafka, and confirms it to the slot only when Kafka has it.
 
-The story: see that Kafka and the source are as they must be, load every table if that was never done, then stream.
-Read what is there, make events of it, send them, and tell PostgreSQL up to where Kafka has acknowledged everything.
-The resync of one owner is sent between two commits.
-After any failure of either the connections are closed and it begins again from the slot; what is sent twice is dropped
-by whoever reads it.
+A session checks Kafka and the source, loads every table if that was never done, and then streams. To stream is: read
+what has arrived, turn it into events, send them, and report to PostgreSQL up to where Kafka has acknowledged
+everything. The resync of one owner is sent between two commits.
+
+After any failure of the source or of Kafka, the connections are closed and the next session starts from the slot's
+confirmed position; consumers drop the events that come twice.
 """
 
 import contextlib
@@ -32,14 +33,14 @@ from producers.events.publisher import Publisher
 from producers.loads.initial_load import InitialLoad
 from producers.loads.owner_resync import OwnerLoad, RequestDoneError, SnapshotLateError
 from producers.source import catalog, preflight, sessions, source_schema
-from producers.source.catalog import Loaded
-from producers.source.preflight import Checked
+from producers.source.catalog import LoadState
+from producers.source.preflight import CheckedSource
 from producers.source.replication import StoppedError, Walsender
 
 log = get_logger(__name__)
 
-_SETTLED_SECONDS: Final = 30.0
-"""Time of streaming after which an error is no longer part of the outage before it."""
+_STABLE_SECONDS: Final = 30.0
+"""Time of streaming after which an error begins a new outage, with the shortest waits again."""
 
 
 def run(settings: Settings, stop: Stop, metrics: CaptureMetrics, ready: Callable[[bool], None]) -> None:
@@ -47,12 +48,12 @@ def run(settings: Settings, stop: Stop, metrics: CaptureMetrics, ready: Callable
 
     Args:
         settings: where the source and Kafka are.
-        stop: ends it in good order.
-        metrics: told how it goes; ``alive`` at every turn.
-        ready: told true while changes are streaming.
+        stop: ends the process cleanly.
+        metrics: updated at every turn of the loop.
+        ready: called with true when changes begin to stream, and with false when they no longer do.
 
     Raises:
-        InvalidSettingsError: only a person can mend it; says what to do.
+        InvalidSettingsError: a setting or the source is wrong, which only an operator can fix; says what to do.
     """
     publisher.refuse_slow_crc()
     with Heartbeat(settings, metrics) as heartbeat:
@@ -61,24 +62,24 @@ def run(settings: Settings, stop: Stop, metrics: CaptureMetrics, ready: Callable
             while not stop:
                 for attempt in retrying(is_transient, stop=stop, on_retry=capture.failed):
                     with attempt:
-                        capture.live()
+                        capture.run_session()
         except StoppedError:
             pass
         except Exception as error:
             if not stop or not is_transient(error):
                 raise
-            log.warning("stopped in the middle of an outage", error=error)
+            log.warning("stopped during an outage", error=error)
         finally:
             ready(False)
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether beginning again from the slot may help: anything that the source's or Kafka's connection can do to us."""
+    """Return True for any error of the source's or Kafka's connection: starting again from the slot may help."""
     return sessions.is_transient(error) or isinstance(error, KafkaError | KafkaUnreachableError)
 
 
 class _Capture:
-    """What outlives a single connection."""
+    """The process: runs one session after another; what it keeps outlives their connections."""
 
     def __init__(
         self,
@@ -93,22 +94,23 @@ class _Capture:
         self._metrics = metrics
         self._ready = ready
         self._heartbeat = heartbeat
-        self._settled_at = math.inf
+        self._stable_at = math.inf
 
     def failed(self, error: BaseException, wait: float) -> None:
-        """Tell of an error after which everything is opened anew, *wait* seconds from now."""
+        """Report an error that ended a session; the next one begins in *wait* seconds."""
         self._ready(False)
         self._metrics.alive(time.time())
         self._metrics.replication_reconnects.inc()
         log.warning("starting again", error=error, wait_seconds=round(wait, 1))
 
-    def live(self) -> None:
-        """One life: open everything, load if needed, stream until asked to stop or to load again.
+    def run_session(self) -> None:
+        """Open every connection, load if needed, and stream until asked to stop or to load again.
 
-        An error after a good while of streaming ends it too, but is the first of a new outage: patience starts over.
+        A transient error after a session that was stable ends the session without being raised, so that the caller's
+        retries start over with their shortest wait; any other error is raised.
         """
         settings = self._settings
-        self._settled_at = math.inf
+        self._stable_at = math.inf
         self._alive()
         publisher.ensure_topic(settings)
         self._alive()
@@ -120,61 +122,63 @@ class _Capture:
             with Walsender(settings.source(), self._stop, self._alive) as walsender:
                 self._load_and_stream(checked, walsender, sender)
         except Exception as error:
-            if self._stop or time.monotonic() < self._settled_at or not is_transient(error):
+            if self._stop or time.monotonic() < self._stable_at or not is_transient(error):
                 raise
             self.failed(error, 0)
         finally:
             sender.close()
 
-    def _load_and_stream(self, checked: Checked, walsender: Walsender, sender: Publisher) -> None:
+    def _load_and_stream(self, checked: CheckedSource, walsender: Walsender, sender: Publisher) -> None:
         settings, epoch = self._settings, checked.epoch
         if checked.needs_load:
             epoch = InitialLoad(settings, sender, self._metrics, self._stop).run(checked, walsender)
             checked = msgspec.structs.replace(checked, epoch=epoch)
         walsender.start(settings.source_slot, settings.source_publication)
         with sessions.connect(settings.source(), "preflight") as connection:
-            known = catalog.loaded(connection, settings.source_slot)
+            known = catalog.load_state(connection, settings.source_slot)
             types = catalog.types(connection)
+        # Another capture may have loaded before the slot became ours; the next session sees its epoch.
         if not _is_current(known, epoch):
             return
         self._heartbeat.stream_begins(epoch, known.confirmable_lsn or 0)
         columns = {name: table.columns for name, table in checked.tables.items()}
         watch = source_schema.SchemaWatch(source_schema.wanted_columns(settings), types, columns)
-        changes = ChangeStream(Origin(checked.database, epoch), checked.tables, settings.kafka_partitions, watch.see)
+        changes = ChangeStream(Origin(checked.database, epoch), checked.tables, settings.kafka_partitions, watch.check)
         confirmation, limit = self._heartbeat.confirmation, settings.inflight_limit
         with contextlib.closing(Stream(walsender, sender, changes, limit, self._metrics, confirmation)) as stream:
             log.info("streaming", slot=settings.source_slot, epoch=epoch)
             self._ready(True)
-            self._settled_at = time.monotonic() + _SETTLED_SECONDS
+            self._stable_at = time.monotonic() + _STABLE_SECONDS
             while not self._stop and not self._heartbeat.reload_wanted.is_set():
                 stream.turn()
-                self._heed_heartbeat(checked, stream)
+                self._act_on_heartbeat(checked, stream)
             self._ready(False)
             stream.finish()
 
-    def _heed_heartbeat(self, checked: Checked, stream: Stream) -> None:
+    def _act_on_heartbeat(self, checked: CheckedSource, stream: Stream) -> None:
+        """Raise what the heartbeat has found wrong, or begin the resync that it has picked up."""
         heartbeat = self._heartbeat
-        error = heartbeat.died or heartbeat.problem
+        error = heartbeat.failure or heartbeat.problem
         if error is not None:
             raise error
-        if heartbeat.lost.is_set():
-            raise psycopg.OperationalError("the session of the heartbeat is lost, and the slot cannot be confirmed")
+        if heartbeat.session_lost.is_set():
+            raise psycopg.OperationalError("the heartbeat has lost its session, so the slot cannot be confirmed")
         request = None if stream.is_loading else heartbeat.take_request()
         if request is None:
             return
         try:
             stream.load_when_reached(OwnerLoad(self._settings, request, checked, self._stop, stream.report))
         except RequestDoneError:
-            log.debug("the resync was done already", owner=request.owner_id)
+            log.debug("resync already done", owner=request.owner_id)
         except SnapshotLateError:
-            log.warning("the resync waits for a transaction of the source to end", owner=request.owner_id)
+            log.warning("resync waits for a long transaction of the source", owner=request.owner_id)
         except psycopg.Error as error:
-            log.warning("the resync could not begin", owner=request.owner_id, error=error)
+            log.warning("resync could not begin", owner=request.owner_id, error=error)
 
     def _alive(self) -> None:
         self._metrics.alive(time.time())
 
 
-def _is_current(known: Loaded | None, epoch: int) -> TypeGuard[Loaded]:
-    """Whether nobody has loaded between the preflight and our taking the slot."""
+def _is_current(known: LoadState | None, epoch: int) -> TypeGuard[LoadState]:
+    """Return True if no other capture has loaded between the preflight and the start of the replication."""
     return known is not None and known.epoch == epoch and known.loaded_at is not None

@@ -1,9 +1,10 @@
-"""kafka-python's producer, with a short way for a message that belongs into a batch which is open already.
+"""kafka-python's producer, with a short path for a message that fits into a batch which is open already.
 
-For every message its own ``send`` looks at the topic, the serializers, the partitioner, the headers and the size, and
-makes a future that the client's thread completes for it alone: most of what sending costs. Here it is called only to
-open a batch. What fits into an open one was looked at with its first message: it has the same topic and partition, and
-is smaller than a batch. Those that came the short way share one future, as a batch is acknowledged or refused whole.
+For every message, kafka-python's own ``send`` checks the topic, the serializers, the partitioner, the headers and the
+size, and creates a future that the client's thread completes for that message alone: most of what sending costs. Here
+its ``send`` is called only to open a batch. A message that fits into an open batch needs none of those checks: its
+topic and partition are those of the batch's first message, and it is smaller than a batch. Messages on the short path
+share one future, since a batch is acknowledged or refused as a whole.
 """
 
 from collections.abc import Callable
@@ -15,10 +16,10 @@ from kafka.structs import TopicPartition
 
 
 class KafkaProducer(kafka.KafkaProducer):  # type: ignore[misc]  # kafka-python is untyped
-    """A ``kafka.KafkaProducer`` whose messages have a key, a value and a partition, and nothing else.
+    """A ``kafka.KafkaProducer`` for messages that have a key, a value and a partition, and nothing else.
 
     Args:
-        settings: those of ``kafka.KafkaProducer``, but without serializers and transactions.
+        settings: those of ``kafka.KafkaProducer``, without serializers and transactions.
     """
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - kafka-python is untyped
@@ -26,10 +27,10 @@ class KafkaProducer(kafka.KafkaProducer):  # type: ignore[misc]  # kafka-python 
         self._places: dict[tuple[str, int], TopicPartition] = {}
 
     def send(self, topic: str, *, value: bytes, key: bytes, partition: int) -> Any:  # noqa: ANN401 - the same
-        """Hand a message over; raises what kafka-python's ``send`` raises.
+        """Hand a message to the client; raises what kafka-python's ``send`` raises.
 
         Returns:
-            The future of the message, or one that it shares with others of its batch: a :class:`BatchFuture`.
+            The future of the message, or a :class:`BatchFuture` that it shares with other messages of its batch.
         """
         place = self._places.get((topic, partition))
         if place is not None:
@@ -41,7 +42,7 @@ class KafkaProducer(kafka.KafkaProducer):  # type: ignore[misc]  # kafka-python 
         return future
 
     def _append(self, place: TopicPartition, key: bytes, value: bytes) -> "BatchFuture | None":
-        """Put the message into the batch that is open there; ``None``: there is none, or it is full."""
+        """Append the message to the open batch of its partition; return ``None`` if no batch is open or it is full."""
         accumulator = self._accumulator
         with accumulator._tp_lock(place):  # noqa: SLF001 - the client has no other way in
             batches = accumulator._batches[place]  # noqa: SLF001 - the same
@@ -50,7 +51,8 @@ class KafkaProducer(kafka.KafkaProducer):  # type: ignore[misc]  # kafka-python 
             batch = batches[-1]
             if batch.records.append(None, key, value) is None:
                 return None
-            # One entry for each message: by its number in the batch it is found when the batch must be divided.
+            # One entry for each message, though the future is shared: when a broker finds the batch too large, the
+            # client splits it, and finds each message's future by the message's number in the batch.
             futures: list[Future] = batch._record_futures  # noqa: SLF001 - the same
             shared = futures[-1]
             if not (isinstance(shared, BatchFuture) and shared.produced is batch.produce_future):
@@ -61,14 +63,14 @@ class KafkaProducer(kafka.KafkaProducer):  # type: ignore[misc]  # kafka-python 
 
 
 class BatchFuture(Future):  # type: ignore[misc]  # kafka-python is untyped
-    """Done when Kafka has every message that shares it, or when one of them has failed.
+    """A future that is done when Kafka has every message that shares it, or when one of them has failed.
 
     Args:
-        produced: kafka-python's future of the batch that they are in.
+        produced: kafka-python's future of the messages' batch.
 
     Attributes:
-        messages: how many share it.
-        produced: the same, as long as the batch is whole.
+        messages: how many messages share it and are not acknowledged yet.
+        produced: the batch's future, until the batch is split.
     """
 
     __slots__ = ("messages", "produced")
@@ -80,16 +82,16 @@ class BatchFuture(Future):  # type: ignore[misc]  # kafka-python is untyped
         produced._add_cb_eb(self._answered, self._failed)  # noqa: SLF001 - as kafka-python's own futures do
 
     def rebind(self, produced: Future, _index: int) -> None:
-        """A broker found the batch too large: one of the messages is in a smaller one now, with that future.
+        """Wait for a smaller batch instead, into which one of the messages was moved.
 
-        Called by kafka-python for each message, also when that one is divided in its turn. The future of a batch that
-        was divided is never done.
+        kafka-python calls this for each message of a batch that a broker found too large, and again if the smaller
+        batch is split in its turn. The future of the batch that was split is never done.
         """
         self.produced = None
         produced._add_cb_eb(self._answered, self._failed)  # noqa: SLF001 - the same
 
     def _answered(self, result: tuple[int, int, Callable[[int], BaseException] | None]) -> None:
-        """Kafka has answered: for all messages, or for one of them if the batch was divided."""
+        """Count the messages that Kafka's answer is about: all of them, or one if the batch was split."""
         errors = result[2]
         if errors is not None:
             self._failed(errors(0))

@@ -1,8 +1,8 @@
-"""Which events a change in the source means, and in which partition each belongs.
+"""Turns changes of the source into events, each for the partition of its row's owner.
 
-A row belongs to the partition of its owner. A change of the key or the owner is a delete of the old row and a create of
-the new one (as Debezium does for keys), since the two may lie in different partitions, and a consumer of the old one
-would otherwise never hear that the row is gone.
+A change of the key or of the owner becomes a delete of the old row and a create of the new one (as Debezium does for
+keys): the two may belong to different partitions, and the consumer of the old partition would otherwise never learn
+that the row is gone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,48 +29,54 @@ Tables = Mapping[TableName, CapturedTable]
 
 
 class ChangeStream:
-    """From the bytes of a replication stream to Kafka messages, transaction by transaction; no I/O.
+    """Turns the bytes of a replication stream into Kafka messages, transaction by transaction; does no I/O.
 
     Args:
-        origin: what all events have in common.
-        tables: the captured tables as the catalog says; one that was published only later is taken as it comes.
+        origin: the database and epoch of all events.
+        tables: the captured tables, from the catalog; a table that was published later is taken from the stream's own
+            definition of it.
         partitions: number of the topic's partitions.
-        see: told every definition of a table before the changes that have it; what it raises ends the stream there.
+        check_relation: called with every definition of a table, before the changes that have it; raises to end the
+            stream there.
     """
 
     def __init__(
-        self, origin: Origin, tables: Tables, partitions: int, see: Callable[[Relation], None] = lambda _: None
+        self,
+        origin: Origin,
+        tables: Tables,
+        partitions: int,
+        check_relation: Callable[[Relation], None] = lambda _: None,
     ) -> None:
         self._origin = origin
         self._tables = tables
         self._partitions = partitions
-        self._see = see
+        self._check_relation = check_relation
         self._decoder = Decoder()
         self._events: OrderedEvents | None = None
         self._by_relation: dict[int, CapturedTable] = {}
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a transaction has begun and not ended."""
+        """True between a transaction's Begin and its Commit."""
         return self._events is not None
 
     @property
     def commit_lsn(self) -> int | None:
-        """Where the commit record of the transaction begins that has begun and not ended."""
+        """Position at which the open transaction's commit record begins; ``None`` between transactions."""
         return None if self._events is None else self._events.commit_lsn
 
     def feed(self, lsn: int, data: bytes) -> Sequence[KafkaMessage | Commit]:
-        """Read one message of the stream.
+        """Decode one message of the stream.
 
         Args:
-            lsn: its position in the WAL.
+            lsn: the message's position in the WAL.
             data: the message.
 
         Returns:
-            Messages to be sent, in order, and a Commit after the last one of a transaction.
+            Kafka messages to be sent, in order, and a Commit after the last one of a transaction.
 
         Raises:
-            ProtocolError: it is no message of the protocol, or one that does not belong here.
+            ProtocolError: *data* is no message of the protocol, or one that may not come here.
         """
         message = self._decoder.decode(data)
         if isinstance(message, Change):
@@ -88,18 +94,18 @@ class ChangeStream:
         if isinstance(message, Begin):
             self._begin(message)
         elif message is not None:
-            self._see(message)
+            self._check_relation(message)
             self._by_relation[message.relation_id] = self._captured(message)
         return ()
 
     def _begun(self) -> OrderedEvents:
         if self._events is None:
-            raise ProtocolError("pgoutput: a change or commit outside of a transaction")
+            raise ProtocolError("pgoutput: a change or commit outside a transaction")
         return self._events
 
     def _begin(self, begin: Begin) -> None:
         if self._events is not None:
-            raise ProtocolError("pgoutput: a transaction begins inside another one")
+            raise ProtocolError("pgoutput: a transaction begins inside another")
         number = begin.transaction_id
         context = TransactionContext(str(number), begin.commit_lsn, begin.committed_ms, number)
         self._events = OrderedEvents(self._origin, context)
@@ -113,7 +119,7 @@ class ChangeStream:
     def _row_events(self, change: Change) -> list[RowEvent]:
         if isinstance(change, Truncate):
             tables = [self._by_relation[relation.relation_id] for relation in change.relations]
-            return [truncated(table, partition) for table in tables for partition in range(self._partitions)]
+            return [truncate_event(table, partition) for table in tables for partition in range(self._partitions)]
         table = self._by_relation[change.relation.relation_id]
         match change:
             case Insert():
@@ -121,32 +127,32 @@ class ChangeStream:
             case Delete():
                 return [_row_event(table, "d", _filled(change.before, {}), None, self._partitions)]
             case Update():
-                return updated(table, change.before, change.after, self._partitions)
+                return update_events(table, change.before, change.after, self._partitions)
 
 
-def partition_of(owner: Any, partitions: int) -> int:  # noqa: ANN401 - whatever the source has in that column
-    """The partition of an owner's rows; a row without an owner goes to the first one rather than be lost.
+def partition_of(owner: Any, partitions: int) -> int:  # noqa: ANN401 - any value that the source has in that column
+    """Return the partition of an owner's rows; a row without an owner goes to the first, so that it is not lost.
 
-    For owners from 0 on it is what Debezium's PartitionRouting does with an integer.
+    For owners from 0 on, this is what Debezium's PartitionRouting does with an integer.
     """
     return owner % partitions if isinstance(owner, int) else 0
 
 
-def loaded(table: CapturedTable, row: Row, partitions: int) -> RowEvent:
-    """A row of an initial load."""
+def load_event(table: CapturedTable, row: Row, partitions: int) -> RowEvent:
+    """Return the event of a row that an initial load or a resync has read."""
     return _row_event(table, "r", None, row, partitions)
 
 
-def truncated(table: CapturedTable, partition: int) -> RowEvent:
-    """The table is empty, for one of the partitions; every one must hear of it."""
+def truncate_event(table: CapturedTable, partition: int) -> RowEvent:
+    """Return the event of an emptied table for one partition; every partition needs one."""
     return RowEvent(table, "t", {}, None, None, partition)
 
 
-def updated(table: CapturedTable, before: Row | None, after: Row, partitions: int) -> list[RowEvent]:
-    """An update, or a delete and a create when the key or the owner has changed.
+def update_events(table: CapturedTable, before: Row | None, after: Row, partitions: int) -> list[RowEvent]:
+    """Return an update, or a delete and a create if the key or the owner has changed.
 
-    A value that PostgreSQL did not send is taken from the old row if that came whole (REPLICA IDENTITY FULL), else it
-    stands as unavailable.
+    A value that PostgreSQL did not send is taken from the old row if that was sent whole (REPLICA IDENTITY FULL);
+    otherwise it is marked as unavailable.
     """
     after = _filled(after, before or {})
     if before is not None:

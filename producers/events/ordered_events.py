@@ -1,7 +1,7 @@
-"""The events of one transaction, numbered, each partition's last one marked as such.
+"""Numbers the events of one transaction, and marks the last event of each partition.
 
-A change's identity is (epoch, commit LSN, number in the transaction). The numbers depend only on what PostgreSQL sends,
-so a transaction that is sent again after a crash gives the same events.
+A change is identified by (epoch, commit LSN, number in the transaction). The numbers depend only on what PostgreSQL
+sends, so a transaction that is sent again after a crash gives the same events.
 """
 
 from importlib.metadata import version
@@ -16,11 +16,11 @@ VERSION: Final = version("imsfeed")
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """What all events of one run of capture have in common.
+    """Where the events of one stream or load come from.
 
     Attributes:
         database: name of the source database.
-        epoch: of the source's history, counted by initial loads.
+        epoch: epoch of the source's history; each initial load begins a new one.
     """
 
     database: str
@@ -28,15 +28,15 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class TransactionContext(msgspec.Struct, frozen=True):
-    """What all events of one transaction have in common.
+    """The transaction to which events belong; an initial load or a resync counts as one transaction.
 
     Attributes:
-        prefix: what stands before the LSN in ``transaction.id``: the transaction's id, ``load`` or ``resync``.
-        commit_lsn: orders transactions.
+        prefix: the part of ``transaction.id`` before the LSN: the transaction's id, ``load`` or ``resync``.
+        commit_lsn: position of the commit; orders transactions.
         committed_ms: time of the commit, in milliseconds since 1970.
-        transaction_id: PostgreSQL's, or ``None`` for an initial load.
-        loading: whether it is an initial load, or the resync of one owner.
-        resync_owner: that owner.
+        transaction_id: PostgreSQL's transaction id, or ``None`` for a load.
+        loading: true for an initial load or a resync.
+        resync_owner: the owner of a resync, else ``None``.
     """
 
     prefix: str
@@ -48,7 +48,7 @@ class TransactionContext(msgspec.Struct, frozen=True):
 
 
 class KafkaMessage(msgspec.Struct, frozen=True, gc=False):
-    """An event ready to be sent; ``table``, ``op`` and ``committed_ms`` are for the metrics."""
+    """An event ready to be sent; ``table``, ``op`` and ``committed_ms`` serve the metrics."""
 
     partition: int
     key: bytes
@@ -59,7 +59,7 @@ class KafkaMessage(msgspec.Struct, frozen=True, gc=False):
 
 
 class RowEvent(msgspec.Struct, frozen=True):
-    """One event before it is numbered: ``op`` as in the envelope, ``key`` the primary key's columns."""
+    """An event before it is numbered; ``op`` is the envelope's, ``key`` holds the primary key's columns."""
 
     table: CapturedTable
     op: str
@@ -70,7 +70,7 @@ class RowEvent(msgspec.Struct, frozen=True):
 
 
 class _Numbered(msgspec.Struct, frozen=True):
-    """An event with its position in the WAL, its number in the transaction, and that among those of its table."""
+    """An event with its position in the WAL, its number in the transaction, and its number within its table."""
 
     event: RowEvent
     lsn: int
@@ -79,7 +79,11 @@ class _Numbered(msgspec.Struct, frozen=True):
 
 
 class OrderedEvents:
-    """Numbers the events of one transaction, and holds each partition's newest back until another one follows."""
+    """Numbers the events of one transaction.
+
+    Each partition's newest event is kept until another follows or the transaction ends: only then is it known whether
+    it is the partition's last, which a consumer needs in order to apply a transaction whole.
+    """
 
     def __init__(self, origin: Origin, transaction: TransactionContext) -> None:
         self._origin = origin
@@ -88,38 +92,38 @@ class OrderedEvents:
         self._total = 0
         self._of_table: dict[TableName, int] = {}
         self._sources: dict[TableName, Source] = {}
-        self._held: dict[int, _Numbered] = {}
+        self._newest: dict[int, _Numbered] = {}
         self.commit_lsn = transaction.commit_lsn
-        """Where the transaction's commit record begins."""
+        """Position at which the transaction's commit record begins."""
 
     def add(self, event: RowEvent, lsn: int) -> KafkaMessage | None:
-        """Take the next event.
+        """Add the transaction's next event.
 
         Args:
             event: what happened to a row.
             lsn: the row's own position in the WAL.
 
         Returns:
-            The event of the same partition before it, which is now known not to be the last.
+            The partition's previous event, now known not to be its last, or ``None`` if this is its first.
         """
         name, partition = event.table.name, event.partition
         total = self._total = self._total + 1
         ordinal = self._of_table[name] = self._of_table.get(name, 0) + 1
-        held = self._held.get(partition)
-        self._held[partition] = _Numbered(event, lsn, total, ordinal)
-        return None if held is None else self._message(held)
+        previous = self._newest.get(partition)
+        self._newest[partition] = _Numbered(event, lsn, total, ordinal)
+        return None if previous is None else self._message(previous)
 
     def finish(self) -> list[KafkaMessage]:
-        """The transaction is complete: the last event of each partition, marked."""
-        messages = [self._message(held, last=True) for held in self._held.values()]
-        self._held.clear()
+        """Complete the transaction: return the last event of each partition, marked as such."""
+        messages = [self._message(newest, last=True) for newest in self._newest.values()]
+        self._newest.clear()
         return messages
 
     def _message(self, numbered: _Numbered, *, last: bool = False) -> KafkaMessage:
         event, lsn = numbered.event, numbered.lsn
         name, committed_ms = event.table.name, self._transaction.committed_ms
         source = self._sources.get(name) or self._source(name)
-        # One for all events of a table: it is encoded at once.
+        # One block is reused for all events of a table, and changed here: the event is encoded before the next one.
         source.lsn = lsn
         source.sequence = f'["{self.commit_lsn}","{lsn}"]'
         if last and self._transaction.loading:

@@ -1,8 +1,9 @@
-"""The one doorway to Kafka for capture: messages in, and up to which commit Kafka has them all.
+"""Capture's only adapter to Kafka: sends messages, and knows up to which commit Kafka has them all.
 
-A consumer drops what is not newer than what it has, so within a partition nothing may overtake anything. The idempotent
-producer sees to that as long as it neither gives up on a message nor goes on after a failed one; hence messages never
-expire, and the first failure ends the producer. Capture then sends everything again from the slot.
+A consumer drops a message that is not newer than the last one that it applied, so no message may overtake another
+within a partition. The idempotent producer guarantees that as long as it neither gives up on a message nor goes on
+after one that failed. Hence messages never expire, and the first failure ends the producer; capture then sends
+everything again from the slot's confirmed position.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from kafka.record import util as record_util
 from ims.errors import InvalidSettingsError
 from ims.runtime.bearer_token import EndpointToken, FileToken
 from ims.runtime.failpoints import failpoint
-from ims.runtime.kafka_connection import kafka_options, unreachable
+from ims.runtime.kafka_connection import kafka_options, unreachable_error
 from ims.runtime.lifecycle import Stop
 from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.settings import Settings
@@ -29,15 +30,15 @@ from producers.events.ordered_events import KafkaMessage
 from producers.source.replication import StoppedError
 
 _STALL_SECONDS: Final = 120.0
-"""Silence of Kafka, with messages outstanding, after which another producer is tried."""
+"""Time without any acknowledgement, while messages are in flight, after which another producer is tried."""
 _CLOSE_SECONDS: Final = 5.0
 _TURN_SECONDS: Final = 0.02
 _BOOTSTRAP_MS: Final = 10_000
-"""How long brokers are looked for in one piece; whoever asks to stop meanwhile waits as long."""
+"""Longest time for one attempt to reach the brokers; a stop waits for it to end."""
 _RECONNECT_MS: Final = 1_000
-"""Longest pause before the next try to connect; the client's own 30 s would add to every outage of Kafka."""
+"""Longest pause between attempts to connect; the client's own 30 s would prolong every outage of Kafka."""
 LARGEST_MESSAGE: Final = 16 * 1024 * 1024
-"""Bytes of an event: a source may keep a long text in a column that we do not even read."""
+"""Largest event, in bytes: a source may keep a long text in a column that imsfeed does not even read."""
 _DAY_MS: Final = 86_400_000
 
 for provider in (FileToken, EndpointToken):
@@ -45,29 +46,29 @@ for provider in (FileToken, EndpointToken):
 
 
 def refuse_slow_crc() -> None:
-    """Check that kafka-python has the compiled checksum: the one in Python halves capture's speed and more.
+    """Check that kafka-python uses the compiled checksum; its Python fallback more than halves capture's speed.
 
     Raises:
         InvalidSettingsError: the package ``crc32c`` is missing.
     """
-    if record_util._crc32c is record_util.crc32c_py:  # noqa: SLF001 - kafka-python tells it nowhere else
+    if record_util._crc32c is record_util.crc32c_py:  # noqa: SLF001 - kafka-python shows it nowhere else
         raise InvalidSettingsError("the package crc32c is missing; install kafka-python[crc32c]")
 
 
 def ensure_topic(settings: Settings) -> None:
-    """Create the topic unless it is there.
+    """Create the topic unless it exists.
 
     Raises:
-        InvalidSettingsError: it is there with another number of partitions; owners would move between them. Or the
-            settings of the connection do not go together.
-        KafkaUnreachableError: no broker has let us in.
-        kafka.errors.KafkaError: Kafka cannot be reached or refuses.
+        InvalidSettingsError: the topic has another number of partitions, so that owners would move between them; or the
+            connection's settings contradict each other.
+        KafkaUnreachableError: no broker was reached, or none accepted the login.
+        kafka.errors.KafkaError: Kafka refuses the request.
     """
     options = kafka_options(settings)
     try:
         admin = KafkaAdminClient(**options, client_id="imsfeed-capture", bootstrap_timeout_ms=_BOOTSTRAP_MS)
     except KafkaTimeoutError:
-        raise unreachable(settings) from None
+        raise unreachable_error(settings) from None
     try:
         if settings.kafka_topic not in admin.list_topics():
             _create_topic(admin, settings)
@@ -93,13 +94,17 @@ def _create_topic(admin: Any, settings: Settings) -> None:  # noqa: ANN401 - kaf
             "max.message.bytes": str(LARGEST_MESSAGE),
         },
     }
-    with contextlib.suppress(TopicAlreadyExistsError):  # another capture was first
+    with contextlib.suppress(TopicAlreadyExistsError):  # another capture has just created it
         admin.create_topics({settings.kafka_topic: topic})
     admin.wait_for_topics([settings.kafka_topic])
 
 
 def producer_options(settings: Settings) -> dict[str, Any]:
-    """What makes ``KafkaProducer`` keep messages in order and never give one up."""
+    """Return the options with which ``KafkaProducer`` keeps messages in order and never gives up on one.
+
+    An idempotent producer numbers the messages of a partition, so that the broker refuses a gap: this keeps the order
+    with up to five requests in flight for each broker (the client's default), without waiting for each in turn.
+    """
     return {
         **kafka_options(settings),
         "client_id": "imsfeed-capture",
@@ -118,14 +123,14 @@ def producer_options(settings: Settings) -> dict[str, Any]:
 
 
 def connect(settings: Settings) -> Any:  # noqa: ANN401 - kafka-python is untyped
-    """A producer that keeps messages in order and never gives one up.
+    """Return a producer that keeps messages in order and never gives up on one.
 
     Raises:
-        kafka.errors.KafkaError: Kafka cannot be reached or refuses.
+        kafka.errors.KafkaError: Kafka cannot be reached, or refuses.
     """
     producer = KafkaProducer(**producer_options(settings))
     try:
-        producer.partitions_for(settings.kafka_topic)  # now, and not while the walsender waits for us
+        producer.partitions_for(settings.kafka_topic)  # fetched now, and not while the walsender waits for a report
     except KafkaError:
         producer.close(timeout=0)
         raise
@@ -133,12 +138,19 @@ def connect(settings: Settings) -> Any:  # noqa: ANN401 - kafka-python is untype
 
 
 class Publisher:
-    """Sends messages in order and knows up to which commit Kafka has acknowledged every one.
+    """Sends messages in order, and knows up to which commit Kafka has acknowledged every one.
+
+    It does not limit what is in flight: the stream stops reading, and a load waits in :meth:`drain`, once
+    ``inflight`` reaches the setting INFLIGHT_LIMIT.
 
     Args:
         producer: a ``KafkaProducer``, from :func:`connect`; closed with this.
-        topic: where to.
+        topic: the topic's name.
         metrics: counts what is sent and what is acknowledged.
+
+    Attributes:
+        inflight: messages that have been sent and are not acknowledged yet.
+        committed_ms: commit time in the source of the last message acknowledged, in milliseconds since 1970.
     """
 
     def __init__(self, producer: Any, topic: str, metrics: CaptureMetrics) -> None:  # noqa: ANN401 - kafka-python is untyped
@@ -147,7 +159,8 @@ class Publisher:
         self._metrics = metrics
         # In the order of sending: (future, table, op, committed_ms) of a message, or the LSN of a commit point.
         self._outstanding: deque[tuple[Any, str, str, int] | int] = deque()
-        self._watched: dict[int, Any] = {}  # the newest future of each partition: messages of a batch share one
+        # The newest future of each partition. Messages of a batch share one, which needs only one errback.
+        self._watched: dict[int, Any] = {}
         self._acknowledged: int | None = None
         self._heard = time.monotonic()
         self._attempts = 0
@@ -155,10 +168,10 @@ class Publisher:
         self.committed_ms: int | None = None
 
     def send(self, message: KafkaMessage) -> None:
-        """Hand a message to the client, which sends it soon.
+        """Hand a message to the client, which sends it soon, in a batch.
 
         Raises:
-            kafka.errors.KafkaError: the client refuses it.
+            kafka.errors.KafkaError: the client refuses the message.
         """
         if not self.inflight:
             self._heard = time.monotonic()
@@ -171,14 +184,14 @@ class Publisher:
         self._attempts += 1
 
     def commit_point(self, lsn: int) -> None:
-        """All that was sent so far belongs to commits up to *lsn*, and nothing of them is still to come."""
+        """Note that every message of the commits up to *lsn* has been sent."""
         self._outstanding.append(lsn)
 
     def acknowledged(self) -> int | None:
-        """The last commit point before which Kafka has acknowledged everything, or ``None`` so far.
+        """Return the last commit point before which Kafka has acknowledged everything; ``None`` before the first.
 
         Raises:
-            kafka.errors.KafkaError: a message failed, or Kafka has been silent for too long.
+            kafka.errors.KafkaError: a message failed, or Kafka has acknowledged nothing for too long.
         """
         published: defaultdict[tuple[str, str], int] = defaultdict(int)
         try:
@@ -190,7 +203,14 @@ class Publisher:
         return self._acknowledged
 
     def _hear(self, published: defaultdict[tuple[str, str], int]) -> None:
-        """Go on to the first message that is not acknowledged; *published* counts those before it by table and op."""
+        """Move on to the first message that is not acknowledged.
+
+        Acknowledgements of different partitions come in any order. Only the first messages in the order of sending
+        count, so that a commit point is passed when everything before it has been acknowledged.
+
+        Args:
+            published: counts the acknowledged messages by table and operation.
+        """
         outstanding = self._outstanding
         while outstanding:
             first = outstanding[0]
@@ -209,7 +229,7 @@ class Publisher:
             outstanding.popleft()
 
     def _count(self, published: Mapping[tuple[str, str], int]) -> None:
-        """Tell the metrics, which cost too much for every single message."""
+        """Update the metrics; once for all messages, since doing it for each would cost too much."""
         if published:
             self._heard = time.monotonic()
         for (table, op), count in published.items():
@@ -218,14 +238,14 @@ class Publisher:
         self._attempts = 0
 
     def oldest_committed_ms(self) -> int | None:
-        """When the oldest message that is not acknowledged was committed in the source, in ms since 1970."""
+        """Return when the oldest message in flight was committed in the source, in ms since 1970; ``None`` without."""
         return next((item[3] for item in self._outstanding if not isinstance(item, int)), None)
 
     def drain(self, limit: int, stop: Stop, report: Callable[[], None]) -> None:
-        """Wait until at most *limit* messages are outstanding; *report* is called all the while.
+        """Wait until at most *limit* messages are in flight, and call *report* again and again meanwhile.
 
         Raises:
-            StoppedError: asked to stop first.
+            StoppedError: asked to stop before that.
             kafka.errors.KafkaError: as :meth:`acknowledged`.
         """
         while True:
@@ -239,20 +259,23 @@ class Publisher:
             stop.wait(_TURN_SECONDS)
 
     def flush(self, seconds: float) -> None:
-        """Wait until everything is acknowledged, but no longer than *seconds*.
+        """Wait until everything is acknowledged.
+
+        Args:
+            seconds: longest wait.
 
         Raises:
-            kafka.errors.KafkaTimeoutError: it took longer.
+            kafka.errors.KafkaTimeoutError: Kafka needs longer.
         """
         self._producer.flush(timeout=seconds)
 
     def close(self) -> None:
-        """Close the producer; what is not acknowledged by now is not sent any more."""
+        """Close the producer without sending what is still in flight."""
         self._give_up()
-        with contextlib.suppress(KafkaError):  # nothing is lost: what is outstanding is not confirmed to the slot
+        with contextlib.suppress(KafkaError):  # nothing is lost: what is in flight has not been confirmed to the slot
             self._producer.close(timeout=_CLOSE_SECONDS)
 
     def _give_up(self, _error: object = None) -> None:
-        # close() would first wait for the very messages that must not be sent any more; and it cannot be called in the
-        # client's own thread, where a failure is told before the next message leaves.
+        # Not close(): it would first wait for the very messages that must no longer be sent. And it cannot be called in
+        # the client's own thread, where this errback runs, before the next message leaves.
         self._producer._sender.force_close()  # noqa: SLF001 - for the reason above

@@ -1,6 +1,6 @@
-"""Rows that are read from the tables and not from the log.
+"""Rows that are read from the source's tables and not from its write-ahead log.
 
-``initial_load`` reads everything from the slot's snapshot, ``owner_resync`` one owner's rows while changes go on,
-``resync_requests`` keeps what has been asked for. Imports :mod:`producers.events`, :mod:`producers.source` and
-:mod:`ims`.
+``initial_load`` reads every table from the slot's snapshot, ``owner_resync`` reads one owner's rows while changes go
+on, and ``resync_requests`` stores the requests for it. Any of the three may be imported; the package imports
+:mod:`producers.events`, :mod:`producers.source` and :mod:`ims`.
 """

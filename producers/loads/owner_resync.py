@@ -1,11 +1,17 @@
-"""The resync of one owner while the stream goes on: its rows as of one point, sent when the stream has come there.
+"""The resync of one owner while the stream goes on: sends the owner's rows as of one point, in order with the stream.
 
-A temporary slot gives a snapshot and the point C to which it belongs: every commit that begins below C is in it, and
-none at or above C. The owner's rows are one transaction at C - 1, sent after all that begins below C and before all
-that does not. A consumer that drops what is not news thus reads them in the one place where they are true; the end of
-the transaction tells it that what it has not seen of the owner is gone.
+Creating a temporary slot gives a snapshot and its consistent point C: the snapshot contains every commit whose record
+begins below C, and none that begins at or above C. The owner's rows are sent as one transaction at position C - 1:
+after every commit below C, before every other. A consumer, which drops what is not newer than what it has applied, thus
+reads the rows exactly where they are true: it neither undoes a later change with an older row, nor misses one. At the
+end of the transaction, the consumer removes every row of the owner that was not in it.
 
-The request stays open until Kafka has all of it. Whatever fails before that, it is done anew at a later point.
+To keep that order, the snapshot is taken while the stream is still before C, which holds because C is the current end
+of the log. The stream then sends the rows when it comes to the first commit at or above C, or to a keepalive that says
+so (:meth:`producers.capture.stream.Stream.load_when_reached`).
+
+The request stays open until Kafka has acknowledged all of it. After any failure before that it is done again, with a
+new snapshot at a later point.
 """
 
 import contextlib
@@ -20,7 +26,7 @@ from ims.runtime.logs import get_logger
 from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.settings import Settings
 from ims.source.events import Row
-from producers.events.change_events import loaded, partition_of
+from producers.events.change_events import load_event, partition_of
 from producers.events.ordered_events import OrderedEvents, Origin, TransactionContext
 from producers.events.publisher import Publisher
 from producers.loads import resync_requests
@@ -28,47 +34,48 @@ from producers.loads.resync_requests import Request
 from producers.source import sessions
 from producers.source.captured_table import HEARTBEAT, CapturedTable, owner_columns
 from producers.source.catalog import Connection
-from producers.source.preflight import Checked
+from producers.source.preflight import CheckedSource
 from producers.source.replication import ExportedSnapshot, Walsender, lsn_text
 from producers.source.table_rows import rows_of, snapshot_session
 
 log = get_logger(__name__)
 
-_HOLD_SECONDS: Final = 5.0
-"""Longest time for which the stream is held up until the source gives the snapshot."""
+_SNAPSHOT_SECONDS: Final = 5.0
+"""Longest wait for the snapshot; nothing is streamed meanwhile."""
 _PROGRESS_SECONDS: Final = 1.0
 _LONGEST_NAME: Final = 63
+"""Longest identifier of PostgreSQL, in bytes."""
 
 
 class SnapshotLateError(Exception):
-    """A transaction that was running has not ended; the source gives no snapshot before it has."""
+    """A transaction that was running has not ended yet; the source exports no snapshot before it has."""
 
 
 class RequestDoneError(Exception):
-    """It was done already."""
+    """The request was done already."""
 
 
 class OwnerLoad:
-    """The rows of one owner, read and to be sent when the stream has reached ``point``.
+    """A snapshot of one owner's rows, to be sent when the stream has reached ``point``.
 
     Args:
-        settings: source, slot, partitions, and the limit of outstanding messages.
-        request: whose rows, and under which number.
+        settings: source, slot, partitions, and the limit of messages in flight.
+        request: the owner and the request's number.
         checked: the source, its epoch and tables.
         stop: ends every wait.
         report: keeps the stream's own connection alive; called at least every second.
 
     Raises:
-        SnapshotLateError: try again later.
-        RequestDoneError: nothing is left to do.
-        psycopg.Error: as this one.
+        SnapshotLateError: the snapshot did not come in time; to be tried again later.
+        RequestDoneError: the request was done already.
+        psycopg.Error: the source failed; to be tried again later.
 
     Attributes:
-        point: where the snapshot stands in the write-ahead log.
+        point: the snapshot's consistent point in the write-ahead log.
     """
 
     def __init__(
-        self, settings: Settings, request: Request, checked: Checked, stop: Stop, report: Callable[[], None]
+        self, settings: Settings, request: Request, checked: CheckedSource, stop: Stop, report: Callable[[], None]
     ) -> None:
         self._settings = settings
         self._request = request
@@ -90,63 +97,67 @@ class OwnerLoad:
         """Send the rows and wait until Kafka has acknowledged them; the stream waits meanwhile.
 
         Raises:
-            StoppedError: asked to stop before the end.
+            StoppedError: asked to stop before the end; the request stays open.
             psycopg.OperationalError: the source's connection was lost; the request stays open.
-            kafka.errors.KafkaError: Kafka has not taken all of it; the request stays open.
+            kafka.errors.KafkaError: Kafka has not acknowledged everything; the request stays open.
         """
         try:
             self._send(sender, metrics)
         except psycopg.ProgrammingError as error:
-            # A right that is missing, say. What was sent are rows as they are; without its end nothing is removed.
-            log.warning("the resync failed and is tried again", owner=self._request.owner_id, error=error)
+            # For example a missing privilege. It must not stop the stream: the rows that were sent are true, and since
+            # the transaction's last event was not, no consumer removes anything.
+            log.warning("resync failed and will be tried again", owner=self._request.owner_id, error=error)
 
     def _send(self, sender: Publisher, metrics: CaptureMetrics) -> None:
         settings, owner = self._settings, self._request.owner_id
         now_ms = int(time.time() * 1000)
         context = TransactionContext("resync", self.point - 1, now_ms, None, loading=True, resync_owner=owner)
         events = OrderedEvents(Origin(self._checked.database, self._checked.epoch), context)
-        rows, published = 0, time.monotonic()
+        rows, recorded_at = 0, time.monotonic()
         for table, some in self._tables_rows():
             for row in some:
-                message = events.add(loaded(table, row, settings.kafka_partitions), self.point)
+                message = events.add(load_event(table, row, settings.kafka_partitions), self.point)
                 if message is not None:
                     sender.send(message)
             rows += len(some)
             metrics.initial_load_rows.inc(len(some))
             sender.drain(settings.inflight_limit, self._stop, self._report)
-            if time.monotonic() - published >= _PROGRESS_SECONDS:
-                published = time.monotonic()
-                resync_requests.sent(self._control, self._request.resync_id, rows)
+            if time.monotonic() - recorded_at >= _PROGRESS_SECONDS:
+                recorded_at = time.monotonic()
+                resync_requests.record_progress(self._control, self._request.resync_id, rows)
         for message in events.finish():
             sender.send(message)
         sender.drain(0, self._stop, self._report)
-        resync_requests.sent(self._control, self._request.resync_id, rows, done=True)
+        resync_requests.record_progress(self._control, self._request.resync_id, rows, done=True)
         log.info("resync complete", owner=owner, rows=rows)
 
     def close(self) -> None:
-        """Close what is open; without :meth:`send` the request stays as it is."""
+        """Close the sessions; a request that was not sent stays open."""
         self._opened.close()
 
     def _tables_rows(self) -> Iterator[tuple[CapturedTable, list[Row]]]:
+        """Yield the owner's rows table by table, some thousands at a time."""
         owner = self._request.owner_id
         for name in owner_columns(self._settings):
             table = self._checked.tables[name]
-            # The heartbeat's rows belong to partitions; it is the last table, and ends the load.
-            whose = partition_of(owner, self._settings.kafka_partitions) if name == HEARTBEAT else owner
-            for rows in rows_of(self._reader, table, whose):
+            # The heartbeat table has a row for each partition instead of each owner. It comes last, and ends the load.
+            key = partition_of(owner, self._settings.kafka_partitions) if name == HEARTBEAT else owner
+            for rows in rows_of(self._reader, table, key):
                 yield table, rows
 
     def _take_snapshot(self, dsn: str) -> tuple[int, Connection]:
+        """Return the snapshot's consistent point, and a session that sees the snapshot."""
         partition = partition_of(self._request.owner_id, self._settings.kafka_partitions)
-        # Its row ends the load, also of an owner that has no rows.
+        # The partition's heartbeat row ends the load, so that even an owner without any rows gets a last event.
         self._control.execute("insert into imsfeed.heartbeat values (%s, now()) on conflict do nothing", [partition])
-        deadline = time.monotonic() + _HOLD_SECONDS
+        deadline = time.monotonic() + _SNAPSHOT_SECONDS
 
         def alive() -> None:
             self._report()
             if time.monotonic() > deadline:
                 raise SnapshotLateError
 
+        # An exported snapshot ends with the walsender's connection, or its next command: it is imported before that.
         with Walsender(dsn, self._stop, alive) as walsender:
             snapshot = self._create_slot(walsender)
             reader = snapshot_session(dsn, "resync", snapshot.name)
@@ -154,10 +165,11 @@ class OwnerLoad:
         return snapshot.consistent_point, reader
 
     def _create_slot(self, walsender: Walsender) -> ExportedSnapshot:
-        end = f"_resync_{self._request.resync_id}"
+        suffix = f"_resync_{self._request.resync_id}"
+        name = self._settings.source_slot[: _LONGEST_NAME - len(suffix)] + suffix
         try:
-            return walsender.create_slot(self._settings.source_slot[: _LONGEST_NAME - len(end)] + end, temporary=True)
+            return walsender.create_slot(name, temporary=True)
         except SnapshotLateError:
-            # A server process that waits for a lock does not notice that nobody listens any more.
+            # A server process that waits for a lock does not notice that its client has gone.
             self._control.execute("select pg_terminate_backend(%s)", [walsender.server_process])
             raise

@@ -1,8 +1,8 @@
-"""The table ``imsfeed.resync`` of the source: which owners' rows somebody wants to be told anew.
+"""The table ``imsfeed.resync`` of the source: requests to send an owner's rows again.
 
-`imsfeed resync OWNER` writes a row, capture marks it as done when Kafka has all of the owner's rows. What is not done
-stays, whatever is killed. A row without ``slot_name`` is for whichever capture comes first: others than the command may
-ask for a resync by ``insert into imsfeed.resync (owner_id) values (...)``.
+`imsfeed resync OWNER` inserts a row, and capture marks it as done when Kafka has all of the owner's rows. A request
+that is not done stays open, even if every process is killed. A row without ``slot_name`` may be taken by any capture;
+so another program can request a resync with ``insert into imsfeed.resync (owner_id) values (...)``.
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class ResyncStatus(msgspec.Struct, frozen=True):
-    """How far a request has come.
+    """Progress of a request.
 
     Attributes:
-        began_at: when a snapshot was last taken for it.
-        rows: how many rows of it have been sent.
-        done_at: when Kafka had acknowledged all of them.
+        began_at: when a snapshot was last taken for it; ``None`` before the first.
+        rows: number of rows sent so far.
+        done_at: when Kafka had acknowledged all rows; ``None`` before that.
     """
 
     began_at: datetime | None
@@ -34,15 +34,15 @@ class ResyncStatus(msgspec.Struct, frozen=True):
     done_at: datetime | None
 
 
-def ask(connection: Connection, slot: str, owner_id: int) -> int:
-    """Write a request down and return its number."""
+def add(connection: Connection, slot: str, owner_id: int) -> int:
+    """Store a request for the capture that reads *slot*, and return the request's number."""
     query = "insert into imsfeed.resync (slot_name, owner_id) values (%s, %s) returning resync_id"
     (number,) = connection.execute(query, [slot, owner_id]).fetchone() or (0,)
     return int(number)
 
 
-def standing(connection: Connection, resync_id: int) -> ResyncStatus:
-    """How far the request has come."""
+def read_status(connection: Connection, resync_id: int) -> ResyncStatus:
+    """Return the request's progress; that of an unknown request is empty."""
     row = connection.execute(
         "select began_at, rows_sent, done_at from imsfeed.resync where resync_id = %s", [resync_id]
     ).fetchone()
@@ -50,7 +50,7 @@ def standing(connection: Connection, resync_id: int) -> ResyncStatus:
 
 
 def oldest_open(connection: Connection, slot: str) -> Request | None:
-    """The first request that is not done."""
+    """Return the oldest request that is not done, or ``None``."""
     row = connection.execute(
         "select resync_id, owner_id from imsfeed.resync where coalesce(slot_name, %s) = %s and done_at is null"
         " order by resync_id limit 1",
@@ -60,7 +60,7 @@ def oldest_open(connection: Connection, slot: str) -> Request | None:
 
 
 def begin(connection: Connection, resync_id: int) -> bool:
-    """Note that it is begun, perhaps not for the first time; tells whether it is still to be done."""
+    """Record that the request is begun, perhaps again; return False if it is done already."""
     begun = connection.execute(
         "update imsfeed.resync set began_at = now(), rows_sent = 0 where resync_id = %s and done_at is null",
         [resync_id],
@@ -68,8 +68,8 @@ def begin(connection: Connection, resync_id: int) -> bool:
     return begun.rowcount == 1
 
 
-def sent(connection: Connection, resync_id: int, rows: int, *, done: bool = False) -> None:
-    """Note how many rows have been sent, and whether Kafka has them all."""
+def record_progress(connection: Connection, resync_id: int, rows: int, *, done: bool = False) -> None:
+    """Record how many rows have been sent, and with *done* that Kafka has acknowledged them all."""
     connection.execute(
         "update imsfeed.resync set rows_sent = %s, done_at = case when %s then now() end where resync_id = %s",
         [rows, done, resync_id],
@@ -77,11 +77,11 @@ def sent(connection: Connection, resync_id: int, rows: int, *, done: bool = Fals
 
 
 def all_open(connection: Connection, slot: str) -> Sequence[int]:
-    """The numbers of the requests that are not done."""
+    """Return the numbers of the requests that are not done."""
     query = "select resync_id from imsfeed.resync where coalesce(slot_name, %s) = %s and done_at is null"
     return [number for (number,) in connection.execute(query, [slot, slot])]
 
 
-def done_by_load(connection: Connection, numbers: Sequence[int]) -> None:
-    """These requests were open when a load of everything began, which has now come to its end."""
+def complete(connection: Connection, numbers: Sequence[int]) -> None:
+    """Mark these requests as done: they were open when an initial load began, and it has sent every owner's rows."""
     connection.execute("update imsfeed.resync set done_at = now() where resync_id = any(%s)", [list(numbers)])

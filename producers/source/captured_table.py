@@ -1,4 +1,4 @@
-"""The tables that are captured: where a row's owner stands, and what identifies a row."""
+"""The captured tables: their names, the column that holds a row's owner, and the columns that identify a row."""
 
 import msgspec
 
@@ -8,14 +8,14 @@ from ims.source.events import HEARTBEAT_TABLE
 from ims.source.facts import Table
 
 OWN_SCHEMA = "imsfeed"
-"""Schema of imsfeed's own tables in the source: the heartbeat, and how far capture is."""
+"""Schema of imsfeed's own tables in the source: the heartbeat, capture's position, and the requests for a resync."""
 
 OWNER_COLUMN = "owner_id"
-"""The column that chooses the partition, unless the mapping names another one for the table."""
+"""The column that decides a row's partition, unless the mapping names another one for the table."""
 
 
 class TableName(msgspec.Struct, frozen=True, order=True, cache_hash=True):
-    """A table by schema and name."""
+    """A table's schema and name."""
 
     schema: str
     table: str
@@ -33,8 +33,8 @@ class CapturedTable(msgspec.Struct, frozen=True):
 
     Attributes:
         name: schema and table.
-        owner_column: the column whose value modulo the number of partitions is the partition.
-        key_columns: the primary key, in its order; empty without one.
+        owner_column: column of the owner's id, which modulo the number of partitions is the row's partition.
+        key_columns: columns of the primary key, in the key's order; empty without a key.
         columns: the published columns, in the table's order.
     """
 
@@ -45,10 +45,10 @@ class CapturedTable(msgspec.Struct, frozen=True):
 
 
 def owner_columns(settings: Settings) -> dict[TableName, str]:
-    """The owner column of every table to be captured, in the order of the initial load: the heartbeat is last.
+    """Return the owner column of every table to be captured, in the order of the initial load: the heartbeat is last.
 
     Raises:
-        InvalidSettingsError: the mapping file cannot be read, or is no mapping.
+        InvalidSettingsError: the mapping file cannot be read, or is not a valid mapping.
     """
     mapping = read_mapping(settings)
     columns = {

@@ -1,4 +1,4 @@
-"""What the source's catalog says of the tables, the publication and the slot; read only."""
+"""Reads the source's catalog: tables, publication and slot, and capture's own row in ``imsfeed.capture``."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -41,10 +41,11 @@ class SourceTable(msgspec.Struct, frozen=True):
     """A table of the source.
 
     Attributes:
-        columns: all of them, in the table's order.
-        types: their types.
-        key_columns: the primary key, in its order.
-        identity_columns: the columns of the old row that a delete or a change of them tells (replica identity).
+        columns: all columns, in the table's order.
+        types: the type of each column.
+        key_columns: columns of the primary key, in the key's order.
+        identity_columns: columns of the replica identity: those of the old row that a delete sends, and an update that
+            changes one of them.
     """
 
     name: TableName
@@ -54,14 +55,15 @@ class SourceTable(msgspec.Struct, frozen=True):
     identity_columns: frozenset[str]
 
 
-class Loaded(msgspec.Struct, frozen=True):
+class LoadState(msgspec.Struct, frozen=True):
     """The slot's row in ``imsfeed.capture``.
 
     Attributes:
-        epoch: of the last initial load that was begun, greater than that of any before it; 0 before the first.
-        loaded_at: when the last one was complete, or ``None`` while one is needed.
-        confirmable_lsn: up to where capture has let itself confirm the slot; ``None`` if nobody has noted it yet.
-        rows: how many rows the last load has sent so far.
+        epoch: epoch of the last initial load that was begun, greater than that of any load before it; 0 before the
+            first.
+        loaded_at: when the last load was complete; ``None`` while a load is needed.
+        confirmable_lsn: position up to which capture may confirm the slot; ``None`` if none has been stored yet.
+        rows: number of rows that the last load has sent so far.
     """
 
     epoch: int
@@ -71,7 +73,7 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 def tables(connection: Connection, names: Iterable[TableName]) -> dict[TableName, SourceTable]:
-    """Those of the tables that exist."""
+    """Return those of the tables that exist."""
     wanted = list(names)
     rows = connection.execute(_TABLES, [[name.schema for name in wanted], [name.table for name in wanted]])
     found = (
@@ -88,13 +90,13 @@ def tables(connection: Connection, names: Iterable[TableName]) -> dict[TableName
 
 
 def types(connection: Connection) -> dict[int, ColumnType]:
-    """Every type that the database knows, by its OID."""
+    """Return every type of the database by its OID."""
     rows = connection.execute("select oid::bigint, typname::text, typcategory::text from pg_type")
     return {oid: ColumnType(name, category) for oid, name, category in rows}
 
 
 def published(connection: Connection, publication: str) -> dict[TableName, tuple[str, ...]]:
-    """The tables in the publication, each with its published columns; empty also without such a publication."""
+    """Return the tables of a publication, each with its published columns; none if the publication does not exist."""
     rows = connection.execute(
         "select schemaname::text, tablename::text, attnames::text[] from pg_publication_tables where pubname = %s",
         [publication],
@@ -103,40 +105,40 @@ def published(connection: Connection, publication: str) -> dict[TableName, tuple
 
 
 def publication(connection: Connection, name: str) -> dict[str, Any] | None:
-    """The publication's row of ``pg_publication``."""
+    """Return the publication's row of ``pg_publication``, or ``None`` if it does not exist."""
     return _row(connection, "select to_jsonb(p) from pg_publication p where pubname = %s", name)
 
 
 def slot(connection: Connection, name: str) -> dict[str, Any] | None:
-    """The slot's row of ``pg_replication_slots``; its columns differ between versions."""
+    """Return the slot's row of ``pg_replication_slots``, or ``None``; its columns depend on the server's version."""
     return _row(connection, "select to_jsonb(s) from pg_replication_slots s where slot_name = %s", name)
 
 
-def loaded(connection: Connection, slot_name: str) -> Loaded | None:
-    """The slot's row in ``imsfeed.capture``, or ``None`` when there is no such row or table."""
+def load_state(connection: Connection, slot_name: str) -> LoadState | None:
+    """Return the slot's row of ``imsfeed.capture``, or ``None`` if the row or the table does not exist."""
     if not exists(connection, "imsfeed.capture"):
         return None
-    # Through JSON, since an installation may be older than the last two columns.
+    # Read through JSON, since a source may have been set up before the last two columns were added.
     query = (
         "select epoch, loaded_at, ((to_jsonb(c) ->> 'confirmable_lsn')::pg_lsn - '0/0')::bigint,"
         " coalesce((to_jsonb(c) ->> 'loaded_rows')::bigint, 0) from imsfeed.capture c where slot_name = %s"
     )
     row = connection.execute(query, [slot_name]).fetchone()
-    return None if row is None else Loaded(*row)
+    return None if row is None else LoadState(*row)
 
 
 def exists(connection: Connection, relation: str) -> bool:
-    """Whether there is a table of that name."""
+    """Return True if a table of that name exists."""
     return bool(_value(connection, "select to_regclass(%s) is not null", relation))
 
 
 def current_setting(connection: Connection, name: str) -> str:
-    """A setting of the server."""
+    """Return the value of a server setting."""
     return str(_value(connection, "select current_setting(%s)", name))
 
 
 def database(connection: Connection) -> str:
-    """The name of the database of this session."""
+    """Return the name of the session's database."""
     return connection.info.dbname
 
 

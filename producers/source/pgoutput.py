@@ -1,8 +1,8 @@
-"""PostgreSQL's logical replication messages, protocol version 1: bytes in, changes out, no I/O.
+"""Decodes PostgreSQL's logical replication messages, protocol version 1; does no I/O.
 
-Format: PostgreSQL's documentation, "Logical Replication Message Formats". A transaction arrives whole, in commit order:
-Begin, its changes, Commit. Before a table's first change, and again when its definition has changed, comes its
-Relation.
+Format: PostgreSQL's documentation, "Logical Replication Message Formats". Transactions arrive whole, in commit order:
+Begin, the changes, Commit. A table's Relation message comes before its first change, and again whenever its definition
+has changed.
 """
 
 from collections.abc import Callable
@@ -26,11 +26,11 @@ _KEY_COLUMN: Final = 1
 _NULL, _TEXT, _NOT_SENT = b"n"[0], b"t"[0], b"u"[0]
 _NEW, _OLD_KEY, _OLD_ROW = b"N"[0], b"K"[0], b"O"[0]
 _IGNORED: Final = b"OYM"
-"""Origin, Type and Message: they say nothing about rows."""
+"""The kinds Origin, Type and Message, which say nothing about rows."""
 
 
 class ProtocolError(ImsfeedError):
-    """Bytes that are no message of pgoutput protocol 1; nothing after them can be understood."""
+    """Bytes that are no message of pgoutput protocol 1; nothing after them can be decoded."""
 
 
 class Unchanged:
@@ -41,11 +41,11 @@ class Unchanged:
 
 
 UNCHANGED: Final = Unchanged()
-"""A value kept out of line (TOAST) that did not change, and that PostgreSQL therefore did not send."""
+"""Stands for a value stored out of line (TOAST) that did not change, and that PostgreSQL therefore did not send."""
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column as Relation tells it; ``is_key``: it is part of the replica identity."""
+    """A column of a Relation message; ``is_key`` means that it is part of the replica identity."""
 
     name: str
     type_oid: int
@@ -53,7 +53,7 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Relation(msgspec.Struct, frozen=True):
-    """A table's definition as of the changes that follow. ``readers``: the columns' names and how to read them."""
+    """A table's definition, valid for the changes that follow; ``readers`` has each column's name and value reader."""
 
     relation_id: int
     schema: str
@@ -63,7 +63,7 @@ class Relation(msgspec.Struct, frozen=True):
 
 
 class Begin(msgspec.Struct, frozen=True):
-    """A transaction starts. ``commit_lsn`` is where its commit record begins, ``committed_ms`` is since 1970."""
+    """The start of a transaction, whose commit record begins at ``commit_lsn``; ``committed_ms`` is since 1970."""
 
     commit_lsn: int
     committed_ms: int
@@ -71,7 +71,7 @@ class Begin(msgspec.Struct, frozen=True):
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """The transaction ends. ``end_lsn`` is the position after its commit record: what a slot is acknowledged to."""
+    """The end of a transaction; ``end_lsn`` is the position after its commit record, to which a slot is confirmed."""
 
     end_lsn: int
 
@@ -84,7 +84,7 @@ class Insert(msgspec.Struct, frozen=True):
 
 
 class Update(msgspec.Struct, frozen=True):
-    """A changed row; ``before``: the old row or its key columns, or ``None`` when the identity did not change."""
+    """A changed row; ``before`` is the old row, its key columns, or ``None`` if the replica identity did not change."""
 
     relation: Relation
     before: Row | None
@@ -92,14 +92,14 @@ class Update(msgspec.Struct, frozen=True):
 
 
 class Delete(msgspec.Struct, frozen=True):
-    """A row that is gone; ``before``: the old row or its key columns."""
+    """A deleted row; ``before`` is the old row or its key columns."""
 
     relation: Relation
     before: Row
 
 
 class Truncate(msgspec.Struct, frozen=True):
-    """Tables emptied at once."""
+    """Tables emptied by one statement."""
 
     relations: tuple[Relation, ...]
 
@@ -110,7 +110,7 @@ _Read = Callable[[bytes], tuple[Message | None, int]]
 
 
 class Decoder:
-    """Reads the messages of one connection; it remembers the Relations that the changes refer to."""
+    """Decodes the messages of one connection; it remembers the Relation messages to which the changes refer."""
 
     def __init__(self) -> None:
         self._relations: dict[int, Relation] = {}
@@ -126,14 +126,14 @@ class Decoder:
         }
 
     def decode(self, data: bytes) -> Message | None:
-        """Read one message.
+        """Decode one message.
 
         Returns:
             The message, or ``None`` for one that says nothing about rows.
 
         Raises:
-            ProtocolError: it is cut off, too long, of an unknown kind, about an unknown relation, or a value is not
-                what its column's type prints. Names the message's kind, never its values.
+            ProtocolError: the message is cut off, too long, of an unknown kind or about an unknown relation, or a value
+                is not in its type's text form. The error names the message's kind, never its values.
         """
         try:
             message, end = self._readers[data[0]](data)
@@ -204,7 +204,7 @@ def _commit(data: bytes) -> tuple[Commit, int]:
 
 
 def _old_row(data: bytes, at: int, relation: Relation) -> tuple[Row, int]:
-    """The old row, or its key columns alone: the others are sent as nulls, which they need not be."""
+    """Read the old row, or its key columns alone: the protocol sends null for every other column."""
     row, end = _row(data, at + 1, relation.readers)
     if data[at] == _OLD_KEY:
         row = {column.name: row[column.name] for column in relation.columns if column.is_key}
@@ -214,7 +214,7 @@ def _old_row(data: bytes, at: int, relation: Relation) -> tuple[Row, int]:
 
 
 def _row(data: bytes, at: int, readers: tuple[tuple[str, Reader], ...]) -> tuple[Row, int]:
-    """A row straight into a dict: this is where capture spends its time."""
+    """Read a row straight into a dict, without an object for each value: capture spends most of its time here."""
     if _COUNT.unpack_from(data, at)[0] != len(readers):
         raise ValueError
     at += 2

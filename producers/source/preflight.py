@@ -1,6 +1,7 @@
-"""What must be so before streaming starts. PostgreSQL itself would say too little, or nothing at all.
+"""Checks the source before streaming starts, and at every heartbeat: PostgreSQL itself would report too little.
 
-PostgreSQL 18 only warns on the server when the publication is missing, and sends nothing of what was changed meanwhile.
+If the publication is missing, for example, PostgreSQL 18 only logs a warning on the server and silently sends none of
+the changes made meanwhile.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from ims.errors import InvalidSettingsError
 from ims.runtime.settings import Settings
 from producers.source import catalog, source_schema
 from producers.source.captured_table import HEARTBEAT, OWNER_COLUMN, CapturedTable, TableName, owner_columns
-from producers.source.catalog import Connection, Loaded, SourceTable
+from producers.source.catalog import Connection, LoadState, SourceTable
 from producers.source.replication import lsn_of, lsn_text
 
 _SETUP: Final = "run `imsfeed setup source`"
@@ -20,13 +21,13 @@ RELOAD: Final = "run `imsfeed resync all`, and capture loads every table again"
 _OPERATIONS: Final = ("insert", "update", "delete", "truncate")
 
 
-class Checked(msgspec.Struct, frozen=True):
-    """What the stream must know of the source.
+class CheckedSource(msgspec.Struct, frozen=True):
+    """A source that has passed the preflight, as the stream needs to know it.
 
     Attributes:
-        database: the source database's name.
-        epoch: of the source's history.
-        needs_load: whether an initial load has to come first.
+        database: name of the source database.
+        epoch: epoch of the last initial load.
+        needs_load: true if an initial load has to come first.
         tables: every published table, in the order of the initial load; the heartbeat is last.
     """
 
@@ -36,31 +37,32 @@ class Checked(msgspec.Struct, frozen=True):
     tables: dict[TableName, CapturedTable]
 
 
-def check(connection: Connection, settings: Settings) -> Checked:
-    """Look at everything that a gapless stream depends on.
+def check(connection: Connection, settings: Settings) -> CheckedSource:
+    """Check everything that a stream without gaps depends on.
 
     Raises:
         InvalidSettingsError: something is missing or wrong; says what, and what to do about it.
     """
     require_logical_wal(connection)
-    # Before the row in imsfeed.capture, which is written first: another capture may be confirming the slot just now.
+    # The slot is read before its row in imsfeed.capture. Another capture may be confirming right now, and it stores the
+    # position before it confirms it: in the other order, the slot would seem to be ahead of the stored position.
     slot = catalog.slot(connection, settings.source_slot)
-    loaded = catalog.loaded(connection, settings.source_slot)
+    loaded = catalog.load_state(connection, settings.source_slot)
     if loaded is None:
-        raise InvalidSettingsError(f"imsfeed.capture of the source has no row for {settings.source_slot!r}; {_SETUP}")
+        raise InvalidSettingsError(f"imsfeed.capture in the source has no row for {settings.source_slot!r}; {_SETUP}")
     if not catalog.exists(connection, "imsfeed.resync"):
         raise InvalidSettingsError(f"the source was set up for an older version of imsfeed; {_SETUP}")
     database = catalog.database(connection)
     check_slot(slot, settings.source_slot, database, loaded)
     tables = _captured(connection, settings)
-    return Checked(database, loaded.epoch, loaded.loaded_at is None, tables)
+    return CheckedSource(database, loaded.epoch, loaded.loaded_at is None, tables)
 
 
 def require_logical_wal(connection: Connection) -> None:
     """Check that the server writes what logical replication needs.
 
     Raises:
-        InvalidSettingsError: it does not, or its texts have no known encoding.
+        InvalidSettingsError: ``wal_level`` is too low, or the database has no defined encoding.
     """
     level = catalog.current_setting(connection, "wal_level")
     if level != "logical":
@@ -71,24 +73,24 @@ def require_logical_wal(connection: Connection) -> None:
         raise InvalidSettingsError("the source database's encoding is SQL_ASCII, so its texts cannot be read as UTF-8")
 
 
-def check_slot(slot: dict[str, Any] | None, name: str, database: str, loaded: Loaded | None) -> None:
-    """Check that the slot is ours and has kept every change.
+def check_slot(slot: dict[str, Any] | None, name: str, database: str, loaded: LoadState | None) -> None:
+    """Check that the slot is capture's own and has kept every change since the initial load.
 
     Args:
-        slot: its row of ``pg_replication_slots``.
-        name: its name.
-        database: where it must be.
-        loaded: what is known of the initial load since which changes depend on it; without one, or while one is needed,
-            capture makes the slot anew anyway.
+        slot: the slot's row of ``pg_replication_slots``, or ``None`` if it does not exist.
+        name: the slot's name.
+        database: the database to which it must belong.
+        loaded: the initial load whose changes the slot must have kept. Without a complete load nothing can be lost:
+            capture recreates the slot anyway.
 
     Raises:
-        InvalidSettingsError: it is another one's, or it is gone, invalid or further than capture was, and changes are
-            lost.
+        InvalidSettingsError: the slot belongs to another program; or it is missing, invalid or ahead of the stored
+            position, so that changes are lost.
     """
     depended_on = loaded is not None and loaded.loaded_at is not None
     if slot is None:
         if depended_on:
-            raise InvalidSettingsError(f"replication slot {name!r} is gone, and all changes since then; {RELOAD}")
+            raise InvalidSettingsError(f"replication slot {name!r} does not exist, changes are lost; {RELOAD}")
         return
     if (slot["plugin"], slot["database"]) != ("pgoutput", database):
         raise InvalidSettingsError(
@@ -102,13 +104,13 @@ def check_slot(slot: dict[str, Any] | None, name: str, database: str, loaded: Lo
     confirmed = slot.get("confirmed_flush_lsn")
     if known is not None and confirmed is not None and lsn_of(confirmed) > known:
         raise InvalidSettingsError(
-            f"replication slot {name!r} stands at {confirmed}, and capture has read it up to {lsn_text(known)} only: it"
-            f" was made anew or advanced by somebody else, and the changes between are lost; {RELOAD}"
+            f"replication slot {name!r} is at {confirmed}, and capture has read only up to {lsn_text(known)}: the slot"
+            f" was recreated or advanced by another program, and the changes in between are lost; {RELOAD}"
         )
 
 
 def identity_suffices(table: SourceTable, owner_column: str) -> bool:
-    """Whether the old row of a delete tells whose row it was and which."""
+    """Return True if the old row that a delete sends contains the owner and the primary key."""
     return {owner_column, *table.key_columns} <= table.identity_columns
 
 
@@ -132,22 +134,22 @@ def _captured(connection: Connection, settings: Settings) -> dict[TableName, Cap
     published = catalog.published(connection, settings.source_publication)
     found = catalog.tables(connection, {*owners, *published})
     _require_columns(settings, found, published)
-    # Read one after the other: a table may have gone, and a column have been renamed, in between.
-    there = found.keys() & published.keys()
+    # The two were read one after the other: in between, a table may have been dropped or a column renamed.
+    existing = found.keys() & published.keys()
     problems = [
         f"table {name} is not in it" if name in found else f"table {name} does not exist"
         for name in owners
-        if name not in there
+        if name not in existing
     ]
     publication = catalog.publication(connection, settings.source_publication)
     if publication is None:
         problems = ["it does not exist"]
     else:
         problems += [f"it does not publish {word}" for word in _OPERATIONS if not publication[f"pub{word}"]]
-    problems += _identity_problems({name: found[name] for name in there}, owners, published)
+    problems += _identity_problems({name: found[name] for name in existing}, owners, published)
     if problems:
         raise InvalidSettingsError(f"publication {settings.source_publication!r}: {'; '.join(problems)}; {_SETUP}")
-    order = [name for name in (*owners, *sorted(there - owners.keys())) if name != HEARTBEAT]
+    order = [name for name in (*owners, *sorted(existing - owners.keys())) if name != HEARTBEAT]
     return {
         name: CapturedTable(name, owners.get(name, OWNER_COLUMN), found[name].key_columns, published[name])
         for name in (*order, HEARTBEAT)
@@ -161,8 +163,8 @@ def _identity_problems(
         if name in owners and not identity_suffices(table, owners[name]):
             yield f"the replica identity of {name} lacks {owners[name]} or the primary key"
         if unpublished := table.identity_columns - set(published[name]):
-            # PostgreSQL lets such a publication be made, and then refuses the application's statements.
+            # PostgreSQL accepts such a publication, and then refuses the application's own statements.
             yield (
-                f"its column list of {name} lacks {', '.join(sorted(unpublished))} of the replica identity:"
+                f"its column list for {name} lacks {', '.join(sorted(unpublished))} of the replica identity:"
                 " the application's own updates and deletes fail"
             )

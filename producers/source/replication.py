@@ -1,9 +1,12 @@
-"""The one doorway to PostgreSQL's walsender: a replication connection over libpq, never waiting without the stop.
+"""The only adapter to PostgreSQL's walsender: a replication connection over libpq, whose every wait ends with the stop.
 
-psycopg has no replication cursor, but its ``pq`` module gives all that libpq can do. Only the asynchronous calls are
-used: ``get_copy_data(0)`` would hold the interpreter's lock until the next change, and all other threads with it.
+psycopg has no replication cursor, but its ``pq`` module exposes libpq. Only libpq's asynchronous calls are used: the
+blocking ``get_copy_data(0)`` would hold the interpreter's lock until the next change, and so halt every other thread:
+metrics, probes, and the Kafka client.
 
-Protocol: PostgreSQL's documentation, "Streaming Replication Protocol".
+Protocol: PostgreSQL's documentation, "Streaming Replication Protocol". After START_REPLICATION the connection is in
+copy mode, both ways: the server sends WAL data and keepalives, and the client sends status updates with the position up
+to which the slot may forget the log.
 """
 
 import select
@@ -19,45 +22,45 @@ from psycopg import errors, pq
 from ims.runtime.lifecycle import Stop
 from producers.source.sessions import CONNECT_SECONDS, conninfo
 
-_WAL_DATA, _STILL_THERE = b"w"[0], b"k"[0]
+_KIND_DATA, _KIND_KEEPALIVE = b"w"[0], b"k"[0]
 _DATA: Final = Struct("!cQQq")
 _KEEPALIVE: Final = Struct("!cQqB")
 _STATUS: Final = Struct("!cQQQqB")
 _MICROSECONDS_1970_TO_2000: Final = 946_684_800_000_000
 _TURN_SECONDS: Final = 1.0
-"""Longest wait in one piece, so that a caller is told every second that the process lives."""
+"""Longest single wait, so that ``alive`` is called at least every second."""
 
 
 class StoppedError(Exception):
-    """Asked to stop in the middle of a wait."""
+    """Raised out of a wait when the process is asked to stop."""
 
 
 class Data(msgspec.Struct, frozen=True, gc=False):
-    """A message of the output plugin at its position in the WAL."""
+    """A message of the output plugin, and its position in the WAL."""
 
     lsn: int
     payload: bytes
 
 
 class Keepalive(NamedTuple):
-    """The server has sent everything up to ``wal_end``; ``reply_requested``: it wants to hear from us now."""
+    """A message that the server has sent everything up to ``wal_end``; ``reply_requested`` asks for an answer now."""
 
     wal_end: int
     reply_requested: bool
 
 
 class ExportedSnapshot(NamedTuple):
-    """What a new slot starts from: the rows to be seen under ``name`` are those before ``consistent_point``."""
+    """The snapshot from which a new slot starts: under ``name`` a session sees what committed before that point."""
 
     name: str
     consistent_point: int
 
 
 class Walsender:
-    """A replication connection. Errors are psycopg's, by SQLSTATE.
+    """A replication connection. Errors are those of psycopg, by SQLSTATE.
 
     Args:
-        dsn: of the source database.
+        dsn: DSN of the source database.
         stop: ends every wait.
         alive: called at least every second while waiting.
     """
@@ -81,13 +84,13 @@ class Walsender:
 
     @property
     def server_process(self) -> int:
-        """The number of the server's process for this connection."""
+        """Process id of the server's backend for this connection."""
         return self._connection.backend_pid
 
     def create_slot(self, slot: str, *, temporary: bool = False) -> ExportedSnapshot:
-        """Create the slot; its snapshot can be used until the next command on this connection.
+        """Create the slot; its snapshot can be imported until the next command on this connection.
 
-        It waits until every transaction that is running now has ended. A *temporary* slot goes with the connection.
+        Waits until every transaction that is running now has ended. A *temporary* slot is dropped with the connection.
         """
         kind = "TEMPORARY LOGICAL" if temporary else "LOGICAL"
         result = self._execute(f"CREATE_REPLICATION_SLOT \"{slot}\" {kind} pgoutput (SNAPSHOT 'export')")
@@ -98,29 +101,32 @@ class Walsender:
         """Drop the slot.
 
         Raises:
-            psycopg.errors.ObjectInUse: somebody reads it.
+            psycopg.errors.ObjectInUse: another process reads it.
         """
         self._execute(f'DROP_REPLICATION_SLOT "{slot}"')
 
     def start(self, slot: str, publication: str) -> None:
-        """Start streaming from where the slot is confirmed.
+        """Start streaming from the slot's confirmed position.
 
-        Always from 0/0: a position behind the slot's is ignored by the server, and one ahead of it skips changes.
+        The command always asks for 0/0: the server ignores a position behind the slot's own, and a position ahead of it
+        would skip changes.
 
         Raises:
-            psycopg.errors.ObjectInUse: somebody else reads the slot.
+            psycopg.errors.ObjectInUse: another process reads the slot.
         """
         name = publication.replace('"', '""').replace("'", "''")
         options = f"proto_version '1', publication_names '\"{name}\"', messages 'false'"
         self._execute(f'START_REPLICATION SLOT "{slot}" LOGICAL 0/0 ({options})')
 
     def read(self, limit: int) -> Iterator[Data | Keepalive]:
-        """What has arrived, at most *limit* messages, without waiting.
+        """Yield the messages that have arrived, at most *limit*, without waiting.
 
         Raises:
             psycopg.OperationalError: the connection is lost, or the server ends the stream.
         """
         connection = self._connection
+        # get_copy_data(1) returns a message that libpq has buffered, 0 if there is none, or -1 when the copy has ended.
+        # Only consume_input() reads from the socket: when the buffer is still empty after it, nothing more has arrived.
         consumed = False
         while limit:
             size, raw = connection.get_copy_data(1)
@@ -137,24 +143,36 @@ class Walsender:
                 consumed = True
 
     def wait(self, seconds: float, *, for_data: bool = True) -> None:
-        """Wait at most *seconds* for data, or for the stop; without *for_data* for the stop alone."""
+        """Wait at most *seconds* for data or the stop; for the stop alone if *for_data* is false."""
+        # libpq may not have been able to send all of the last status update.
         unsent = self._connection.flush()
         self._poll((select.POLLIN if for_data else 0) | (select.POLLOUT if unsent else 0), seconds)
 
     def confirm(self, lsn: int, now: float) -> None:
-        """Tell the server that all up to *lsn* is safe elsewhere; at *now*, in seconds since 1970.
+        """Report to the server that everything up to *lsn* is stored elsewhere, so that the slot may move there.
 
-        What has been received is told too, or else the server would ask for it again and again.
+        The report has three positions: received, flushed and applied. The slot moves to the flushed one. The received
+        one is what has really arrived: otherwise the server would ask for a report again and again.
+
+        Args:
+            lsn: the position.
+            now: the time, in seconds since 1970.
         """
         clock = int(now * 1_000_000) - _MICROSECONDS_1970_TO_2000
         self._connection.put_copy_data(_STATUS.pack(b"r", max(self._received, lsn), lsn, lsn, clock, 0))
         self._connection.flush()
 
     def end(self, seconds: float) -> bool:
-        """End the stream in good order, so that the slot is free at once, but take no longer than *seconds*.
+        """End the stream with a handshake, so that the slot is free as soon as this returns.
+
+        Closing the socket alone would leave the slot active until the server notices. What still arrives after the end
+        of the copy was announced is thrown away: it has not been confirmed, and comes again with the next stream.
+
+        Args:
+            seconds: longest wait for the server's side of the handshake.
 
         Returns:
-            Whether the server has ended it too.
+            True if the server has ended the stream too.
         """
         deadline = time.monotonic() + seconds
         connection = self._connection
@@ -170,20 +188,20 @@ class Walsender:
         return True
 
     def close(self) -> None:
-        """Close the connection, whatever it is doing."""
+        """Close the connection, even in the middle of a command."""
         self._connection.finish()
 
     def _message(self, data: memoryview) -> Data | Keepalive:
         kind = data[0]
-        if kind == _WAL_DATA:
+        if kind == _KIND_DATA:
             _kind, lsn, end, _clock = _DATA.unpack_from(data)
             self._received = max(self._received, end)
             return Data(lsn, bytes(data[_DATA.size :]))
-        if kind == _STILL_THERE:
+        if kind == _KIND_KEEPALIVE:
             _kind, wal_end, _clock, reply = _KEEPALIVE.unpack(data)
             self._received = max(self._received, wal_end)
             return Keepalive(wal_end, bool(reply))
-        raise psycopg.OperationalError(f"a message of unknown kind {chr(kind)!r} on the replication connection")
+        raise psycopg.OperationalError(f"message of unknown kind {chr(kind)!r} on the replication connection")
 
     def _finish_connecting(self) -> None:
         deadline = time.monotonic() + CONNECT_SECONDS
@@ -214,13 +232,14 @@ class Walsender:
             pq.ExecStatus.COPY_BOTH,
         }:
             self._raise_result(result)
+        # libpq wants a command's results to be read to their end; COPY_BOTH is not over, it has just begun.
         if result.status != pq.ExecStatus.COPY_BOTH:
             while connection.get_result() is not None:
                 pass
         return result
 
     def _turn(self, events: int) -> None:
-        """One wait for the socket, cut short by the stop."""
+        """Wait once for the socket, and raise if asked to stop."""
         self._alive()
         self._poll(events, _TURN_SECONDS)
         if self._stop:
@@ -244,7 +263,7 @@ class Walsender:
 
 
 def lsn_of(text: str) -> int:
-    """A position in the WAL from PostgreSQL's text form.
+    """Return a WAL position from PostgreSQL's text form of it.
 
     >>> lsn_of("1/10")
     4294967312
@@ -254,7 +273,7 @@ def lsn_of(text: str) -> int:
 
 
 def lsn_text(lsn: int) -> str:
-    """A position in the WAL in PostgreSQL's text form.
+    """Return a WAL position in PostgreSQL's text form.
 
     >>> lsn_text(4294967312)
     '1/10'

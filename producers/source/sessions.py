@@ -1,6 +1,6 @@
-"""Ordinary sessions on the source, and what they share with the replication connection.
+"""Ordinary sessions on the source, and the connection options that they share with the replication connection.
 
-Both print values in the same form, so that a row looks the same whether it was loaded or streamed.
+Both kinds print values in the same form, so that a row looks the same whether it was loaded or streamed.
 """
 
 from typing import Any, Final
@@ -10,19 +10,19 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 _OPTIONS: Final = (
     "-c datestyle=ISO -c timezone=UTC -c intervalstyle=postgres -c extra_float_digits=1"
-    # An initial load may take long and wait for Kafka in the middle, whatever limits the server has for others.
+    # An initial load may take long, and may wait for Kafka inside its transaction: the server's limits must not end it.
     " -c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
 )
 CONNECT_SECONDS: Final = 10
 
 
 def conninfo(dsn: str, name: str, *, replication: bool = False) -> str:
-    """The DSN with what every session here needs; what the DSN itself sets for TCP is kept.
+    """Return the DSN with the options that every session here needs; TCP options that it sets itself are kept.
 
     Args:
-        dsn: as the setting gives it.
+        dsn: the DSN from the setting.
         name: added to ``application_name``.
-        replication: whether to ask for a walsender in the DSN's database.
+        replication: true for a replication connection to the DSN's database.
     """
     given = conninfo_to_dict(dsn)
     tcp = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
@@ -47,5 +47,5 @@ def connect(dsn: str, name: str, *, autocommit: bool = True) -> psycopg.Connecti
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the source may answer differently later."""
+    """Return True if a later attempt may succeed: the connection failed, or the server refused for the moment."""
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)

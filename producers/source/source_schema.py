@@ -1,7 +1,7 @@
-"""What the mapping needs of the source's tables, and what is wrong with a table that has it not, or no longer.
+"""Compares the source's tables with the columns and types that the mapping needs, before and during the stream.
 
-A column that was renamed and one that was dropped look the same from here, and what a column of another type holds is
-nobody's guess: capture stops and names the column, and a person says what it is now.
+A renamed column cannot be distinguished from a dropped one, and the meaning of a column whose type has changed cannot
+be guessed. Capture therefore stops and names the column; the operator corrects the mapping.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,44 +19,44 @@ from producers.source.pgoutput import Relation
 
 log = get_logger(__name__)
 
-REMEDY: Final = "mend the table, the publication or MAPPING_FILE, then run `imsfeed resync all`"
+REMEDY: Final = "correct the table, the publication or MAPPING_FILE, then run `imsfeed resync all`"
 
 
 class ColumnType(NamedTuple):
-    """A type by its name and ``pg_type.typcategory``, which a domain has from what it is made of."""
+    """A type's name and its ``pg_type.typcategory``, which a domain takes from its base type."""
 
     name: str
     category: str
 
 
 class WantedColumn(NamedTuple):
-    """A column that the mapping names: what it is to us, as in ``person.given_name``, and the type of it there."""
+    """A column that the mapping names: imsfeed's name for it, such as ``person.given_name``, and imsfeed's type."""
 
     ours: str
     kind: type
 
 
 Columns = Mapping[str, ColumnType | None]
-"""A table's published columns; a type that nobody knows is ``None`` and is not judged."""
+"""A table's published columns; ``None`` stands for an unknown type, which is accepted."""
 Wanted = Mapping[TableName, Mapping[str, WantedColumn]]
 
 _SUITABLE: Final[Mapping[type, tuple[str, str]]] = {
     int: ("N", "a number"),
     bool: ("BN", "a boolean"),
     date: ("D", "a date"),
-    # Numbers too (a school's number), enumerations, and what users define (uuid, citext).
+    # Numbers too (a school's number), enumerations, and user-defined types (uuid, citext).
     str: ("SNEU", "a text"),
 }
-"""For each of our types the categories that can be read as it (PostgreSQL's table "typcategory Codes")."""
+"""For each of imsfeed's types, the categories that can be read as it (PostgreSQL's table "typcategory Codes")."""
 _LEADING_ZEROS: Final = "person.national_id"
-"""A text that begins with a zero for every third of people; a number has lost it."""
+"""This column must be a text: about a third of national ids begin with a zero, which a number would have lost."""
 
 
 def wanted_columns(settings: Settings) -> dict[TableName, dict[str, WantedColumn]]:
-    """The columns that the mapping names, table by table.
+    """Return the columns that the mapping names, by table.
 
     Raises:
-        InvalidSettingsError: the mapping file cannot be read, or is no mapping.
+        InvalidSettingsError: the mapping file cannot be read, or is not a valid mapping.
     """
     mapping = read_mapping(settings)
     return {
@@ -69,25 +69,25 @@ def wanted_columns(settings: Settings) -> dict[TableName, dict[str, WantedColumn
 
 
 def problems(table: TableName, wanted: Mapping[str, WantedColumn], columns: Columns) -> Iterator[str]:
-    """What is wrong with a table, each with the table's and the column's name.
+    """Yield a sentence for each thing that is wrong with a table, naming the table and the column.
 
     Args:
-        table: its name.
+        table: the table's name.
         wanted: the columns that the mapping names.
-        columns: the columns that it has.
+        columns: the columns that the table publishes.
     """
     missing = [f"{name} ({column.ours})" for name, column in wanted.items() if name not in columns]
     if missing:
         others = ", ".join(name for name in columns if name not in wanted) or "none"
         yield (
             f"table {table} has no column {', '.join(missing)}: dropped, renamed or not published;"
-            f" there and not mapped: {others}"
+            f" its columns that are not mapped: {others}"
         )
     for name, column in wanted.items():
         found = columns.get(name)
         if found is not None and not _suits(column, found):
             needed = _SUITABLE[column.kind][1]
-            yield f"column {name} of table {table} is of type {found.name}, and {column.ours} is {needed}"
+            yield f"column {name} of table {table} is of type {found.name}, but {column.ours} must be {needed}"
 
 
 def _suits(column: WantedColumn, found: ColumnType) -> bool:
@@ -97,12 +97,12 @@ def _suits(column: WantedColumn, found: ColumnType) -> bool:
 
 
 class SchemaWatch:
-    """Looks at every definition of a table that the stream tells before the first change that has it.
+    """Checks every table definition of the stream before the changes that follow it.
 
-    The catalog says how a table is now, the stream how it was when a row was written.
+    The catalog shows a table as it is now; only the stream shows it as it was when a row was written.
 
     Args:
-        wanted: the columns that the mapping names.
+        wanted: the columns that the mapping names, by table.
         types: PostgreSQL's types by their OIDs.
         known: the columns of each table when the stream began.
     """
@@ -114,11 +114,11 @@ class SchemaWatch:
         self._types = types
         self._known = {name: set(columns) for name, columns in known.items()}
 
-    def see(self, relation: Relation) -> None:
-        """Take note of a definition; a column that is new and not mapped is logged once.
+    def check(self, relation: Relation) -> None:
+        """Check a definition; log a new column that is not mapped, once.
 
         Raises:
-            InvalidSettingsError: a mapped column is missing or of another type. Nothing after it has been sent.
+            InvalidSettingsError: a mapped column is missing or of an unsuitable type. No change after it has been sent.
         """
         name = TableName(relation.schema, relation.table)
         if name not in self._wanted:
@@ -129,4 +129,4 @@ class SchemaWatch:
             raise InvalidSettingsError(f"the source has changed: {found}; {REMEDY}")
         for added in columns.keys() - self._known.setdefault(name, set()):
             self._known[name].add(added)
-            log.warning("a column that is not mapped was added to the source", table=str(name), column=added)
+            log.warning("source has a new column that is not mapped", table=str(name), column=added)

@@ -1,7 +1,7 @@
-"""What ``imsfeed setup source`` does: everything that capture needs in the source database, and nothing twice.
+"""Creates everything that capture needs in the source (``imsfeed setup source``); may be run again at any time.
 
-What has to be done is worked out first, from what is there; so a dry run shows exactly the statements that would be
-run, and there are none when all is in place.
+The statements are worked out first, from what exists. A dry run therefore shows exactly the statements that would be
+run, and there are none when everything is in place.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from ims.errors import InvalidSettingsError
 from ims.runtime.settings import Settings
 from producers.source import catalog, source_schema
 from producers.source.captured_table import CAPTURE, HEARTBEAT, OWN_SCHEMA, TableName, owner_columns
-from producers.source.catalog import Connection, Loaded, SourceTable
+from producers.source.catalog import Connection, LoadState, SourceTable
 from producers.source.preflight import check_slot, identity_suffices, require_logical_wal
 
 _CREATE_HEARTBEAT = "create table imsfeed.heartbeat (owner_id integer primary key, beat_at timestamptz not null)"
@@ -38,24 +38,25 @@ _PUBLISHED = "insert, update, delete, truncate"
 
 
 class SourceState(msgspec.Struct, frozen=True):
-    """What is there now.
+    """What exists in the source now.
 
     Attributes:
-        own_tables: those of the schema ``imsfeed`` that exist.
-        capture_columns: those of the table ``imsfeed.capture``.
+        has_schema: true if the schema ``imsfeed`` exists.
+        own_tables: the tables of the schema ``imsfeed`` that exist.
+        capture_columns: the columns of ``imsfeed.capture``; none if the table does not exist.
         beating: the partitions that have a heartbeat row.
         loaded: the slot's row in ``imsfeed.capture``.
-        tables: those of the tables to be captured that exist.
-        published: the tables in the publication, or ``None`` without one.
-        publishes_all: whether the publication publishes every kind of change.
-        has_slot: whether the slot exists.
+        tables: the tables to be captured that exist.
+        published: the tables in the publication, or ``None`` if there is no publication.
+        publishes_all: true if the publication publishes every kind of change.
+        has_slot: true if the slot exists.
     """
 
     has_schema: bool
     own_tables: frozenset[str]
     capture_columns: frozenset[str]
     beating: frozenset[int]
-    loaded: Loaded | None
+    loaded: LoadState | None
     tables: dict[TableName, SourceTable]
     published: frozenset[TableName] | None
     publishes_all: bool
@@ -63,19 +64,19 @@ class SourceState(msgspec.Struct, frozen=True):
 
 
 def plan(connection: Connection, settings: Settings, *, reload: bool = False) -> list[str]:
-    """The statements that are needed, in order; nothing is changed.
+    """Return the statements that are needed, in order, without running them.
 
     Args:
         connection: to the source database.
         settings: what to set up.
-        reload: let capture load all tables anew, under a new slot, when it starts next.
+        reload: make capture load all tables again, under a new slot, as soon as it can.
 
     Raises:
-        InvalidSettingsError: the server's ``wal_level`` is wrong, a table is missing, or the slot was lost and with it
-            changes (which *reload* mends).
+        InvalidSettingsError: the server's ``wal_level`` is wrong, a table is missing, or the slot has lost changes
+            (which *reload* resolves).
     """
     require_logical_wal(connection)
-    # Before what capture knows of it, which is written first.
+    # Before the row of imsfeed.capture, for the reason given in preflight.check.
     slot = catalog.slot(connection, settings.source_slot)
     state = read_state(connection, settings)
     check_slot(slot, settings.source_slot, catalog.database(connection), None if reload else state.loaded)
@@ -83,7 +84,7 @@ def plan(connection: Connection, settings: Settings, *, reload: bool = False) ->
 
 
 def apply(connection: Connection, settings: Settings, *, reload: bool = False) -> list[str]:
-    """Run what :func:`plan` says and return it.
+    """Run the statements of :func:`plan` and return them.
 
     Args:
         connection: in autocommit mode, because a slot cannot be created in a transaction that has written.
@@ -91,8 +92,8 @@ def apply(connection: Connection, settings: Settings, *, reload: bool = False) -
         reload: as for :func:`plan`.
 
     Raises:
-        InvalidSettingsError: as for :func:`plan`; or the user may not do what is needed. What was done so far stays,
-            and is not done again next time.
+        InvalidSettingsError: as for :func:`plan`; or a privilege is missing. The statements that were run before it
+            stay, and the next call runs the rest.
     """
     needed = plan(connection, settings, reload=reload)
     for statement in needed:
@@ -101,13 +102,13 @@ def apply(connection: Connection, settings: Settings, *, reload: bool = False) -
         except psycopg.errors.InsufficientPrivilege as error:
             raise InvalidSettingsError(
                 f"not allowed: {statement} ({error.diag.message_primary});"
-                " run it as the tables' owner with the attribute REPLICATION and the right to create in the database"
+                " run it as the tables' owner, with the attribute REPLICATION and the privilege CREATE on the database"
             ) from None
     return needed
 
 
 def read_state(connection: Connection, settings: Settings) -> SourceState:
-    """Read from the catalog what is there now."""
+    """Read from the catalog what exists now."""
     own = frozenset(name for name in _OWN_TABLES if catalog.exists(connection, f"{OWN_SCHEMA}.{name}"))
     beating = connection.execute("select owner_id from imsfeed.heartbeat") if "heartbeat" in own else ()
     publication = catalog.publication(connection, settings.source_publication)
@@ -117,7 +118,7 @@ def read_state(connection: Connection, settings: Settings) -> SourceState:
         own_tables=own,
         capture_columns=_columns(connection, CAPTURE),
         beating=frozenset(partition for (partition,) in beating),
-        loaded=catalog.loaded(connection, settings.source_slot),
+        loaded=catalog.load_state(connection, settings.source_slot),
         tables=catalog.tables(connection, owner_columns(settings)),
         published=None if publication is None else frozenset(published),
         publishes_all=publication is not None
@@ -132,13 +133,13 @@ def _columns(connection: Connection, table: TableName) -> frozenset[str]:
 
 
 def statements(state: SourceState, settings: Settings, *, reload: bool) -> Iterator[str]:
-    """The statements that lead from *state* to what capture needs.
+    """Yield the statements that lead from *state* to what capture needs.
 
-    Tables that join the publication of a source that is loaded already make it load again, since nobody would ever
-    tell of the rows that they have now.
+    When a table joins the publication of a source that has been loaded, everything is loaded again: the rows that the
+    table has already would never reach the stream.
 
     Raises:
-        InvalidSettingsError: a table is missing, or has not the column that tells the owner.
+        InvalidSettingsError: a table is missing, or a mapped column of it is missing or of an unsuitable type.
     """
     owners = owner_columns(settings)
     _require_tables(state, settings, owners)
@@ -170,7 +171,7 @@ def _require_tables(state: SourceState, settings: Settings, owners: dict[TableNa
         for problem in source_schema.problems(name, wanted[name], table.types)
     ]
     if wrong:
-        raise InvalidSettingsError(f"{'; '.join(wrong)}; name in MAPPING_FILE what it is there")
+        raise InvalidSettingsError(f"{'; '.join(wrong)}; map the columns in MAPPING_FILE")
 
 
 def _own_tables(state: SourceState, settings: Settings) -> Iterator[str]:

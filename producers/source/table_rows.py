@@ -1,4 +1,4 @@
-"""The rows of a table as a session's snapshot sees them, with the values as the stream would tell them."""
+"""Reads a table's rows from a snapshot, with every value in the same form as in the stream."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -16,7 +16,7 @@ _FETCH_ROWS: Final = 2_000
 
 
 def snapshot_session(dsn: str, name: str, snapshot: str) -> Connection:
-    """A session that sees what *snapshot*, exported by another one, sees; to be closed by the caller."""
+    """Open a read-only session that sees the *snapshot* exported by another session; the caller closes it."""
     reader = sessions.connect(dsn, name, autocommit=False)
     try:
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -29,7 +29,7 @@ def snapshot_session(dsn: str, name: str, snapshot: str) -> Connection:
 
 
 def rows_of(reader: Connection, table: CapturedTable, owner: int | None = None) -> Iterator[list[Row]]:
-    """The rows of *table*, or those of one owner, some thousands at a time."""
+    """Yield the rows of *table*, or those of one *owner*, some thousands at a time."""
     query = sql.SQL("declare load_rows no scroll cursor for select {} from {}").format(
         sql.SQL(", ").join(map(sql.Identifier, table.columns)), sql.Identifier(table.name.schema, table.name.table)
     )

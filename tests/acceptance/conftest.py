@@ -1,4 +1,4 @@
-"""One installation that runs, for tests that each bring a school owner of their own."""
+"""A running installation that tests share, each with a school owner of its own."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from deploy.local.postgres import LocalPostgres
-from tests.chaos.school_owner import SchoolOwner
+from tests.chaos.workload.school_owner import SchoolOwner
 from tests.support.fixtures.postgres import temporary_database
 from tests.support.installation import Installation, installed
 
@@ -22,7 +22,7 @@ def shared(
     kafka: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Installation]:
-    """An installation whose three processes run, and in which no heartbeat comes between what a test does."""
+    """An installation whose three processes run, and in which no heartbeat comes in between a test's changes."""
     folder = tmp_path_factory.mktemp("installation")
     with (
         temporary_database(source_server, source_template) as source,
@@ -37,5 +37,5 @@ def shared(
 
 @pytest.fixture
 def an_owner_of_its_own(shared: Installation) -> SchoolOwner:
-    """A school owner that nobody else has; it is not in the source yet."""
+    """A school owner for this test alone, which is not in the source yet."""
     return SchoolOwner(shared, next(_OWNERS))

@@ -1,4 +1,4 @@
-"""The whole path as it should run in earnest: TLS everywhere, logins, and a database role for each process."""
+"""The whole path as in production: TLS everywhere, logins, and a database role for each process."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -21,7 +21,7 @@ STARTED = date(2020, 1, 1)
 
 
 class Secure:
-    """An installation, and what each process is given of it."""
+    """An installation, and the environment of each process with its own login."""
 
     def __init__(self, installation: Installation, environments: dict[str, dict[str, str]]) -> None:
         self.installation = installation
@@ -73,7 +73,7 @@ def secure(source_dsn: str, state_dsn: str, secure_kafka: SecureKafka, topic: st
         yield Secure(installation, environments)
 
 
-def test_a_student_leaves_over_tls_with_logins_and_the_least_of_privileges(secure: Secure) -> None:
+def test_a_student_leaves_over_tls_with_least_privileges(secure: Secure) -> None:
     installation = secure.installation
     installation.write(*a_school_owner())
     installation.set_up(export_path="Eksport.xml")
@@ -92,9 +92,7 @@ def test_a_student_leaves_over_tls_with_logins_and_the_least_of_privileges(secur
     assert not any(PASSWORD in secure.log(name) for name in ("capture", "materialize", "compact"))
 
 
-def test_a_wrong_password_or_authority_lets_nothing_through_and_the_log_says_which_without_the_secret(
-    secure: Secure, tmp_path: Path
-) -> None:
+def test_a_wrong_password_or_authority_is_logged_without_the_secret(secure: Secure, tmp_path: Path) -> None:
     installation = secure.installation
     installation.write(*a_school_owner())
     installation.set_up()
@@ -111,6 +109,6 @@ def test_a_wrong_password_or_authority_lets_nothing_through_and_the_log_says_whi
         until(lambda name=name, why=why: why in secure.log(name), within=60, what=f"{name} says {why}")  # type: ignore[misc]
         assert installation.get(name, "/readyz")[0] == 503
     assert installation.stop() == {"capture": 0, "materialize": 0, "compact": 0}
-    said = "".join(secure.log(name) for name in ("capture", "materialize", "compact"))
-    assert PASSWORD not in said
-    assert "wrong-horse" not in said
+    printed = "".join(secure.log(name) for name in ("capture", "materialize", "compact"))
+    assert PASSWORD not in printed
+    assert "wrong-horse" not in printed

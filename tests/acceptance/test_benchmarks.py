@@ -1,6 +1,6 @@
-"""The figures of `make bench` can be measured; what comes out at this size means nothing.
+"""The figures of `make bench` can be measured; at this size the values have no meaning.
 
-Those beside Debezium, and of two processes of each kind, take too long for every run of the tests.
+The figures beside Debezium, and those of two processes of each kind, take too long for every run of the tests.
 """
 
 import os
@@ -12,18 +12,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.benchmarks import capture_beside_debezium, two_vs_one
+from tests.benchmarks.debezium import beside_debezium
 from tests.benchmarks.figure import WANTED
-from tests.support.fixtures.kafka import kafka_is_a_must
+from tests.benchmarks.whole import two_vs_one
+from tests.support.fixtures.kafka import kafka_is_required
 from tests.support.servers import java
 
 
-@pytest.mark.skipif(bool(java.lacking()) and not kafka_is_a_must(), reason="the benchmarks run on Apache Kafka")
+@pytest.mark.skipif(bool(java.lacking()) and not kafka_is_required(), reason="the benchmarks run on Apache Kafka")
 def test_the_figures_can_be_measured(tmp_path: Path) -> None:
-    output, names = tmp_path / "bench.json", WANTED.keys() - {*capture_beside_debezium.FIGURES, *two_vs_one.FIGURES}
+    output, names = tmp_path / "bench.json", WANTED.keys() - {*beside_debezium.FIGURES, *two_vs_one.FIGURES}
     command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks", "--tiny", "--only", ",".join(names)]
     command += ["--output", str(output)]
-    # What is measured runs as in production, without anybody counting the lines.
+    # What is measured runs as in production, without measuring its coverage.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

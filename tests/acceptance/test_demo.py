@@ -1,4 +1,4 @@
-"""`make demo` as a newcomer sees it: the real command, on embedded servers, in a folder of its own."""
+"""`make demo` as a new user runs it: the real command, on embedded servers, in a folder of its own."""
 
 import os
 import re
@@ -20,7 +20,7 @@ SERVERS = ("SOURCE_DSN", "STATE_DSN", "KAFKA_BOOTSTRAP_SERVERS")
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """The folder in which the demo ran, and the lines it printed."""
+    """The folder in which the demo ran, and the lines that it printed."""
     folder = tmp_path_factory.mktemp("demo")
     environment = {name: value for name, value in os.environ.items() if name not in SERVERS}
     environment["PYTHONPATH"] = str(ROOT)
@@ -37,7 +37,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     return folder, done.stdout.splitlines()
 
 
-def test_its_last_line_names_the_leavers_delta(demo: tuple[Path, list[str]]) -> None:
+def test_the_demos_last_line_names_the_leavers_delta(demo: tuple[Path, list[str]]) -> None:
     folder, lines = demo
     match = re.fullmatch(r"leaver: (\S+) (\d+) ms after commit", lines[-1])
     assert match is not None
@@ -56,19 +56,18 @@ def test_each_change_is_shown_with_its_delta_and_its_time(demo: tuple[Path, list
     assert sum(bool(re.match(r" +\d+ ms  \.imsfeed-demo/\S+\.xml: ", line)) for line in lines) == 4
 
 
-def test_the_manifest_it_leaves_is_true(demo: tuple[Path, list[str]]) -> None:
+def test_the_demos_feed_verifies(demo: tuple[Path, list[str]]) -> None:
     folder, _ = demo
     (manifest,) = (folder / ".imsfeed-demo" / "feed").rglob("manifest.json")
     target = manifest.parent
-    reconciliation = verify_folder(target)
-    assert reconciliation.problems == []
-    published = decode(manifest.read_bytes())
-    assert [delta.seq for delta in published.deltas] == [1, 2, 3, 4]
-    assert published.snapshot.counts.person > 1500
-    assert sum(delta.counts.person.gone for delta in published.deltas) == 2
+    assert verify_folder(target).problems == []
+    decoded = decode(manifest.read_bytes())
+    assert [delta.seq for delta in decoded.deltas] == [1, 2, 3, 4]
+    assert decoded.snapshot.counts.person > 1500
+    assert sum(delta.counts.person.gone for delta in decoded.deltas) == 2
 
 
-def test_it_leaves_nothing_running_and_no_national_id_in_its_logs(demo: tuple[Path, list[str]]) -> None:
+def test_the_demo_leaves_no_process_and_logs_no_national_id(demo: tuple[Path, list[str]]) -> None:
     folder, lines = demo
     (target,) = (path.parent for path in (folder / ".imsfeed-demo" / "feed").rglob("manifest.json"))
     keys = {item.record.key for path in target.rglob("*.xml") for item in read(path) if isinstance(item, ReadRecord)}
@@ -83,5 +82,5 @@ def test_it_leaves_nothing_running_and_no_national_id_in_its_logs(demo: tuple[Pa
 def _environment(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError:  # ended meanwhile, or not ours
+    except OSError:  # the process has ended, or belongs to another user
         return b""

@@ -1,16 +1,16 @@
-"""Each bug that such a pipeline is known to have had is planted in a real process, and each is caught."""
+"""Bugs that such pipelines are known to have, each planted in a real process: the tests' oracle catches each."""
 
 import pytest
 
-from tests.chaos.planted import BUGS
-from tests.chaos.scenarios import SCENARIOS, Scenario
-from tests.chaos.scene import Scene
-from tests.chaos.school_owner import SchoolOwner
+from tests.chaos.planted_bugs.bugs import BUGS
+from tests.chaos.planted_bugs.scenarios import SCENARIOS, Scenario
+from tests.chaos.planted_bugs.scene import Scene
+from tests.chaos.workload.school_owner import SchoolOwner
 from tests.support.installation import PROCESSES
 
 
 def found_by(owner: SchoolOwner, scenario: Scenario, bug: str) -> list[str]:
-    """What a scenario finds wrong."""
+    """Run a scenario with a planted bug, and return what it finds wrong."""
     scene = Scene(owner, bug)
     for name in PROCESSES:
         if name not in owner.installation.processes:

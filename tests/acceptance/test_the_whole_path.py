@@ -26,7 +26,7 @@ def installation(source_dsn: str, state_dsn: str, kafka: str, topic: str, tmp_pa
 
 
 def a_school_owner(learners: int = 4, groups: int = 3) -> list[Fact]:
-    """An owner, a school, groups, a teacher 100, and learners, each in the group that follows."""
+    """Return an owner, a school, groups, a teacher 100, and learners, each in the group after the last one's."""
     return [
         an_owner(),
         a_school(1),
@@ -48,7 +48,7 @@ def membership(group: int, person: int) -> RecordKey:
     return RecordKey(RecordKind.MEMBERSHIP, f"group-{group}", id_of(person))
 
 
-def test_a_student_leaves_and_the_file_is_there(installation: Installation) -> None:
+def test_a_student_leaves_and_the_delta_is_written(installation: Installation) -> None:
     installation.write(*a_school_owner())
     installation.set_up(export_path="Eksport.xml")
     installation.start()
@@ -72,7 +72,7 @@ def test_a_student_leaves_and_the_file_is_there(installation: Installation) -> N
 
 
 def test_a_move_in_one_transaction_is_one_delta(installation: Installation) -> None:
-    """However fast moves follow each other, no delta ever takes a group away without giving the next."""
+    """Even if moves follow each other fast, every delta that ends a membership contains the new one too."""
     learners = 10
     installation.write(*a_school_owner(learners))
     installation.set_up(hold_hour_persons=learners, hold_day_persons=learners)
@@ -95,7 +95,7 @@ def test_a_move_in_one_transaction_is_one_delta(installation: Installation) -> N
     def published() -> set[RecordKey]:
         return {key for key in installation.published() if key.kind is RecordKind.MEMBERSHIP}
 
-    until(lambda: published() == expected, what=f"the last moves were told; {installation.last_lines()}")
+    until(lambda: published() == expected, what=f"the last moves were published; {installation.last_lines()}")
     for delta in installation.deltas():
         left = [r.person for r, status in delta if isinstance(r, MemberRecord) and status is RecStatus.GONE]
         came = [r.person for r, status in delta if isinstance(r, MemberRecord) and status is RecStatus.NEW]
@@ -119,7 +119,7 @@ def test_stopping_any_process_in_the_middle_loses_nothing(installation: Installa
             installation.write(an_enrolment(n, person=n, group=1 + n % 3, starts_on=STARTED, status=status))
             if n % 4 == 0 and name in installation.processes:
                 by = signal.SIGTERM if turn < 9 else signal.SIGKILL
-                # Before it has installed its handler, a process is ended by SIGTERM itself.
+                # SIGTERM ends a process that has not installed its handler yet.
                 assert installation.stop(name, by=by)[name] in {0, -by}
         if name not in installation.processes:
             installation.start(name)
@@ -128,10 +128,12 @@ def test_stopping_any_process_in_the_middle_loses_nothing(installation: Installa
     def published() -> set[RecordKey]:
         return {key for key in installation.published() if key.kind is RecordKind.MEMBERSHIP}
 
-    until(lambda: published() == expected, within=60, what=f"the last changes were told; {installation.last_lines()}")
-    reconciliation = installation.verification()
-    assert reconciliation.problems == []
-    assert reconciliation.deltas > 0
+    until(
+        lambda: published() == expected, within=60, what=f"the last changes were published; {installation.last_lines()}"
+    )
+    verification = installation.verification()
+    assert verification.problems == []
+    assert verification.deltas > 0
 
 
 def test_bad_input_stops_nothing_and_is_counted_and_listed(installation: Installation, kafka: str, topic: str) -> None:
@@ -155,7 +157,9 @@ def test_bad_input_stops_nothing_and_is_counted_and_listed(installation: Install
     )
     installation.write(a_person(3, given_name="Etter"))
 
-    until(lambda: len(installation.deltas()) > 0, what=f"the change after them was told; {installation.last_lines()}")
+    until(
+        lambda: len(installation.deltas()) > 0, what=f"the change after them was published; {installation.last_lines()}"
+    )
     status = installation.status()
     assert sorted(message["reason"] for message in status["quarantine"]) == [
         "impossible_value",
@@ -166,13 +170,13 @@ def test_bad_input_stops_nothing_and_is_counted_and_listed(installation: Install
     (target,) = status["targets"]
     excluded = {(one["kind"], one["id"]): one["reason"] for one in target["excluded"]}
     assert excluded == {("person", 50): "name_incomplete", ("group", 60): "school_unknown"}
-    assert membership(3, 2) in installation.published(), "what could not be read has taken nothing away"
+    assert membership(3, 2) in installation.published(), "an unreadable change has removed nothing"
     quarantined = 'imsfeed_events_quarantined_total{reason="impossible_value"}'
     assert installation.metric("materialize", quarantined) == 1
     until(lambda: installation.metric("materialize", "imsfeed_quarantine_size") == 4, what="the quarantine is counted")
 
 
-def test_every_process_tells_how_it_is_and_nobodys_national_id(installation: Installation) -> None:
+def test_every_process_reports_its_health_without_national_ids(installation: Installation) -> None:
     installation.write(*a_school_owner())
     installation.set_up()
     installation.start()
@@ -186,14 +190,16 @@ def test_every_process_tells_how_it_is_and_nobodys_national_id(installation: Ins
         lambda: installation.metric("materialize", 'imsfeed_heartbeat_timestamp_seconds{partition="1"}') > 0,
         what="a heartbeat came through",
     )
-    said = [installation.get(name)[1] for name in installation.processes] + [installation.imsfeed("status", "--json")]
+    printed = [installation.get(name)[1] for name in installation.processes] + [
+        installation.imsfeed("status", "--json")
+    ]
     installation.stop()
-    said += [installation.log(name).read_text() for name in ("capture", "materialize", "compact")]
+    printed += [installation.log(name).read_text() for name in ("capture", "materialize", "compact")]
     for number in (*range(1, 5), 100, 200):
-        assert not any(id_of(number) in text for text in said)
+        assert not any(id_of(number) in text for text in printed)
 
 
-def test_setting_up_twice_changes_nothing_and_a_dry_run_does_nothing(installation: Installation) -> None:
+def test_setup_is_idempotent_and_a_dry_run_changes_nothing(installation: Installation) -> None:
     planned = installation.imsfeed("setup", "source", "--dry-run")
     assert "create publication" in planned.lower()
     assert (
@@ -215,8 +221,8 @@ def test_one_container_runs_all_three(installation: Installation) -> None:
     assert installation.stop("run") == {"run": 0}
 
 
-def test_a_load_that_is_ordered_anew_finds_what_was_missed(installation: Installation) -> None:
-    """The slot is gone, and with it a leave that nobody captured: a new load finds it, and somebody approves."""
+def test_a_new_load_finds_a_missed_leave(installation: Installation) -> None:
+    """The slot was dropped before capture had read a leave: a new load finds it, and the operator approves it."""
     installation.write(*a_school_owner())
     installation.set_up()
     installation.start()
@@ -226,7 +232,7 @@ def test_a_load_that_is_ordered_anew_finds_what_was_missed(installation: Install
     installation.source.execute("select pg_drop_replication_slot(%s)", (slot,))
     installation.source.execute("delete from enrolment where id = 1")
     assert "imsfeed resync all" in installation.imsfeed("capture", code=2)
-    assert "asked for" in installation.imsfeed("resync", "all", "--no-wait")
+    assert "requested" in installation.imsfeed("resync", "all", "--no-wait")
     installation.start("capture")
     (hold,) = until(lambda: installation.status()["targets"][0]["holds"], what=f"a hold; {installation.last_lines()}")
     assert (hold["cause"], hold["persons"], installation.deltas()) == ("resync", 1, [])

@@ -1,7 +1,10 @@
-"""`python -m tests.benchmarks --only latency_p50_ms`: measure imsfeed beside what it stands on, in one run.
+"""`python -m tests.benchmarks --only latency_p50_ms`: measure imsfeed beside what it builds on, in one run.
 
-Prints a table and writes bench.json. Exit code 0: everything asked for was measured, whatever came out, since machines
-are noisy; 1: something could not be measured; 2: the arguments are wrong; 130: interrupted.
+Prints a table and writes bench.json. Exit code 0: everything asked for was measured, whatever the results, since
+machines are noisy; 1: a figure could not be measured; 2: the arguments are wrong; 130: interrupted.
+
+``capture``, ``debezium``, ``load``, ``materialize`` and ``publication`` each measure one part, ``whole`` a whole
+installation.
 """
 
 import argparse
@@ -19,40 +22,37 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import (
-    at_rest_and_in_use,
-    capture_beside_debezium,
-    capture_producer,
-    first_load,
-    large_feed,
-    materialize_speed,
-    two_vs_one,
-)
+from tests.benchmarks.capture import beside_producer
+from tests.benchmarks.debezium import beside_debezium
 from tests.benchmarks.figure import WANTED, Figure, NotMeasured
+from tests.benchmarks.load import first_load
+from tests.benchmarks.materialize import materialize_speed
+from tests.benchmarks.publication import large_feed
 from tests.benchmarks.servers import Servers
 from tests.benchmarks.sizes import TINY, Sizes, changed
+from tests.benchmarks.whole import idle_and_latency, two_vs_one
 
 Measured = Figure | NotMeasured
 Benchmark = Callable[[Sizes, Servers, frozenset[str]], Iterator[Measured]]
 
 BENCHMARKS: Final[Sequence[tuple[tuple[str, ...], Benchmark]]] = (
-    (capture_producer.NAMES, capture_producer.figures),
-    (capture_beside_debezium.FIGURES, capture_beside_debezium.figures),
+    (beside_producer.NAMES, beside_producer.figures),
+    (beside_debezium.FIGURES, beside_debezium.figures),
     (large_feed.FIGURES, large_feed.figures),
     (first_load.FIGURES, first_load.figures),
     ((materialize_speed.NAME,), materialize_speed.figures),
-    (at_rest_and_in_use.FIGURES, at_rest_and_in_use.figures),
+    (idle_and_latency.FIGURES, idle_and_latency.figures),
     (two_vs_one.FIGURES, two_vs_one.figures),
 )
-"""Which figures each benchmark measures; it is asked for some of them, and may yield others too."""
+"""The figures that each benchmark measures; it is called for some of them, and may yield the others too."""
 
 
 def main() -> int:
-    """Run, and return the exit code."""
+    """Run the benchmarks and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--only", default="", help="figures to measure, separated by commas; default: all")
     parser.add_argument("--size", action="append", default=[], metavar="NAME=NUMBER", help="change a size")
-    parser.add_argument("--tiny", action="store_true", help="see that everything works; the figures mean nothing")
+    parser.add_argument("--tiny", action="store_true", help="only check that everything works; figures mean nothing")
     parser.add_argument("--minutes", type=float, default=10, help="no benchmark begins after this time; default: 10")
     parser.add_argument("--output", type=Path, default=Path("bench.json"), help="default: bench.json")
     given = parser.parse_args()
@@ -98,7 +98,7 @@ def _measured(
             for result in benchmark(sizes, servers, wanted):
                 missing.discard(result.name)
                 yield result
-    except Exception as error:  # noqa: BLE001 - one that fails must not keep the others from being measured
+    except Exception as error:  # noqa: BLE001 - a failing benchmark must not stop the others
         console.print(traceback.format_exc(), markup=False, highlight=False)
         yield from (NotMeasured(name, f"failed: {error!r:.200}") for name in sorted(missing))
     console.print(f"{', '.join(sorted(wanted))}: {time.monotonic() - began:.0f} s", highlight=False)
@@ -134,7 +134,7 @@ def _table(results: Sequence[Measured]) -> Table:
 
 
 def _number(value: float) -> str:
-    """Three digits that count.
+    """Return a number with three significant digits.
 
     >>> _number(123456.7), _number(12.345), _number(0.01234)
     ('123,457', '12.3', '0.0123')

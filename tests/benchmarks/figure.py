@@ -1,4 +1,4 @@
-"""A figure of the benchmark: what we took, what the reference took in the same run, and what is asked of the two."""
+"""A figure of the benchmarks: our measurement, the reference's in the same run, and what is required of the two."""
 
 from typing import Any, Final, Literal
 
@@ -11,9 +11,9 @@ class Wanted(msgspec.Struct, frozen=True):
     """What a figure has to reach.
 
     Attributes:
-        bound: whether more is better.
-        value: of the ratio, or of our own measure where there is no reference.
-        of_ours: of our own measure though there is a reference, which only says how near one could come.
+        bound: ``at least`` if more is better.
+        value: the bound of the ratio, or of our own measurement if there is no reference.
+        of_ours: the bound is of our own measurement; the reference only says what would be possible.
     """
 
     bound: Bound
@@ -21,7 +21,7 @@ class Wanted(msgspec.Struct, frozen=True):
     of_ours: bool = False
 
     def is_reached(self, value: float) -> bool:
-        """Whether *value* is good enough."""
+        """Return True if *value* is good enough."""
         return value >= self.value if self.bound == "at least" else value <= self.value
 
     def __str__(self) -> str:
@@ -36,7 +36,7 @@ WANTED: Final[dict[str, Wanted | None]] = {
     "capture_memory_vs_debezium": Wanted("at most", 0.15),
     "capture_start_vs_debezium": Wanted("at most", 0.2),
     "materialize_vs_harmonic": Wanted("at least", 0.7),
-    "cut_100_large_vs_small": Wanted("at most", 1.3),
+    "delta_100_large_vs_small": Wanted("at most", 1.3),
     "delta_100k_vs_lxml": Wanted("at least", 0.5),
     "snapshot_vs_copy": Wanted("at least", 0.7),
     "snapshot_vs_xmlfile": Wanted("at least", 5),
@@ -49,18 +49,18 @@ WANTED: Final[dict[str, Wanted | None]] = {
     "first_load_vs_copy": None,
     "two_vs_one": Wanted("at least", 1.6),
 }
-"""Every figure there is, and what it has to reach; ``None`` where it is only reported."""
+"""Every figure, and what it has to reach; ``None`` if it is only reported."""
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """What was measured.
+    """A measured figure.
 
     Attributes:
         name: one of :data:`WANTED`.
-        ours: our measure, in *unit*.
-        reference: that of the reference, or ``None`` where there is none.
-        unit: of both.
-        note: sizes, and what else one must know to read it.
+        ours: our measurement, in *unit*.
+        reference: the reference's measurement, or ``None`` if there is no reference.
+        unit: the unit of both.
+        note: sizes, and what else a reader must know.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Figure(msgspec.Struct, frozen=True):
 
     @property
     def ratio(self) -> float | None:
-        """Ours by the reference's.
+        """Our measurement divided by the reference's.
 
         >>> Figure("capture_vs_producer", 30_000, 40_000, "rows/s").ratio
         0.75
@@ -80,7 +80,7 @@ class Figure(msgspec.Struct, frozen=True):
 
     @property
     def is_reached(self) -> bool | None:
-        """Whether what is wanted was reached; ``None`` if nothing is.
+        """True if the figure reaches what is wanted; ``None`` if nothing is wanted.
 
         >>> Figure("idle_cpu_percent", 1.2, None, "% of one core").is_reached
         True
@@ -93,10 +93,10 @@ class Figure(msgspec.Struct, frozen=True):
         return wanted.is_reached(self.ours if self.ratio is None or wanted.of_ours else self.ratio)
 
     def as_json(self, command: str) -> dict[str, Any]:
-        """The object of ``bench.json``.
+        """Return the object for ``bench.json``.
 
         Args:
-            command: that measures this figure again.
+            command: the command that measures this figure again.
         """
         wanted = WANTED[self.name]
         return {

@@ -1,4 +1,4 @@
-"""How busy each of our processes and each server is over a time."""
+"""The CPU use of each of our processes and each server over a period."""
 
 import os
 import time
@@ -9,7 +9,7 @@ from tests.benchmarks.servers import Servers
 
 
 class Meter:
-    """Processor time of our processes (id by name) and of the servers from now on."""
+    """Measures the CPU time of our processes (ids by name) and of the servers from now on."""
 
     def __init__(self, servers: Servers, processes: Mapping[str, int]) -> None:
         self._processes = processes
@@ -20,7 +20,7 @@ class Meter:
         self._began, self._before = time.monotonic(), self._now()
 
     def percent(self) -> dict[str, float]:
-        """What each has used since then, in percent of one core."""
+        """Return what each has used since the meter was made, in percent of one core."""
         seconds = time.monotonic() - self._began
         return {name: (value - self._before[name]) / seconds * 100 for name, value in self._now().items()}
 
@@ -30,7 +30,7 @@ class Meter:
 
 
 def shares(percent: Mapping[str, float]) -> str:
-    """The same in one line.
+    """Return the percentages in one line.
 
     >>> shares({"capture": 12.34, "Kafka": 5})
     'CPU capture 12.3 %, Kafka 5.0 %'

@@ -1,4 +1,4 @@
-"""What processes have cost so far, as Linux counts it: seconds of CPU, and memory in MB of 1,000,000 bytes; proc(5)."""
+"""What processes have cost so far, as Linux counts it (proc(5)): CPU seconds, and memory in MB of 1,000,000 bytes."""
 
 import contextlib
 import os
@@ -10,61 +10,61 @@ import psycopg
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PARENT: Final = 1
 _TIMES: Final = slice(11, 15)
-"""Where they are in /proc/PID/stat, counted from the field after the name."""
+"""The CPU times in /proc/PID/stat, counted from the field after the name."""
 
 
 def cpu_seconds(pid: int) -> float:
-    """Seconds of CPU of all threads of a process, in user space and in the kernel."""
+    """Return the CPU seconds of all threads of a process, in user space and in the kernel."""
     return sum(_times(pid)[:2])
 
 
 def cpu_seconds_of_all(parent: int) -> float:
-    """Seconds of CPU of a process, of its children that run, and of those that have ended."""
+    """Return the CPU seconds of a process, of its running children, and of those that have ended."""
     seconds = 0.0
     for child in _children(parent):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # ended: its parent counts it then
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended: its parent counts it then
             seconds += cpu_seconds(child)
     return seconds + sum(_times(parent))
 
 
 def peak_memory_mb(pid: int) -> float:
-    """The most memory that a process has had resident."""
+    """Return the peak of a process's resident memory."""
     return _megabytes(pid, "status", "VmHWM")
 
 
 def resident_mb(pid: int) -> float:
-    """What a process has in memory, pages that it shares with others included (RSS)."""
+    """Return the resident memory of a process, including shared pages (RSS)."""
     return _megabytes(pid, "status", "VmRSS")
 
 
 def proportional_mb(pid: int) -> float:
-    """The same, each shared page divided among those that share it (PSS)."""
+    """Return the resident memory of a process, each shared page divided among the processes that share it (PSS)."""
     return _megabytes(pid, "smaps_rollup", "Pss")
 
 
 def postmaster(dsn: str) -> int:
-    """The process of a PostgreSQL server on this machine that is the parent of all its others."""
+    """Return the id of the parent process of a PostgreSQL server on this machine."""
     with psycopg.connect(dsn) as connection:
         return int(_fields(connection.info.backend_pid)[_PARENT])
 
 
 def java_of(parent: int) -> int:
-    """The first Java that a process has started."""
+    """Return the id of the first Java process that a process has started."""
     return next(pid for pid in _children(parent) if Path(f"/proc/{pid}/comm").read_text().strip() == "java")
 
 
 def _times(pid: int) -> list[float]:
-    """Of the process itself in user space and in the kernel, and the same of its children that have ended."""
+    """Return the CPU seconds in user space and kernel: of the process itself, and of its children that have ended."""
     return [int(field) / _TICKS for field in _fields(pid)[_TIMES]]
 
 
 def _fields(pid: int) -> list[str]:
-    """The fields after the name, which may itself hold spaces and brackets."""
+    """Return the fields after the name, which may itself have spaces and brackets."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def _children(parent: int) -> list[int]:
-    """Of whichever of its threads has started them."""
+    """Return the ids of a process's children, whichever of its threads has started them."""
     found = Path(f"/proc/{parent}/task").glob("*/children")
     return sorted(int(pid) for children in found for pid in children.read_text().split())
 

@@ -1,4 +1,4 @@
-"""The servers of a run: PostgreSQL and Apache Kafka, each started when a benchmark asks for it and then shared."""
+"""The servers of a run: PostgreSQL and Apache Kafka, each started when a benchmark needs it and then shared."""
 
 import contextlib
 import functools
@@ -12,20 +12,20 @@ import psycopg
 
 from deploy.local.postgres import LocalPostgres
 from deploy.state.migrate import migrate
-from tests.chaos.servers import a_postgres
+from tests.chaos.stack.servers import a_postgres
 from tests.support.fixtures import kafka
 from tests.support.fixtures.postgres import SOURCE_SCHEMA, temporary_database
 
 _AS_IN_PRODUCTION: Final = "shared_buffers = '1GB'\n"
-"""It waits for the disk, and has a quarter of 4 GB: with the 128 MB of an untouched installation every row of a large
-table is a page that is read anew, for whoever reads it."""
+"""PostgreSQL waits for the disk, and has a quarter of 4 GB: with the default of 128 MB every row of a large table would
+be a page that is read again, for us and for the references."""
 
 
 class Servers:
-    """PostgreSQL, which syncs to the disk as in production, and Apache Kafka. Databases and topics are fresh.
+    """PostgreSQL, which syncs to the disk as in production, and Apache Kafka. Databases and topics are new.
 
     Args:
-        folder: an empty one, where benchmarks may leave files.
+        folder: an empty folder, where benchmarks may leave files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,18 +42,18 @@ class Servers:
 
     @functools.cached_property
     def postgres(self) -> LocalPostgres:
-        """The one PostgreSQL."""
+        """The PostgreSQL server."""
         return LocalPostgres(self._open.enter_context(a_postgres(_AS_IN_PRODUCTION)).dsn())
 
     @functools.cached_property
     def kafka(self) -> str:
-        """Bootstrap servers of the one node of Apache Kafka."""
+        """The bootstrap servers of the one node of Apache Kafka."""
         folder = self.empty_folder("kafka")
         return self._open.enter_context(kafka.running_kafka(folder))
 
     @contextlib.contextmanager
     def source(self) -> Iterator[str]:
-        """The DSN of a source database with the reference schema."""
+        """Yield the DSN of a source database with the reference schema."""
         with temporary_database(self.postgres) as name:
             with psycopg.connect(self.postgres.dsn(name)) as connection:
                 connection.execute(SOURCE_SCHEMA.read_bytes())
@@ -61,18 +61,18 @@ class Servers:
 
     @contextlib.contextmanager
     def state(self) -> Iterator[str]:
-        """The DSN of a state database with every migration applied."""
+        """Yield the DSN of a state database with every migration applied."""
         with temporary_database(self.postgres) as name:
             migrate(self.postgres.dsn(name))
             yield self.postgres.dsn(name)
 
     def empty_folder(self, name: str) -> Path:
-        """A new folder."""
+        """Create a new folder."""
         folder = self.folder / f"{name}-{uuid.uuid4().hex[:8]}"
         folder.mkdir(parents=True)
         return folder
 
 
 def topic_name() -> str:
-    """The name of a topic that does not exist."""
+    """Return the name of a topic that does not exist."""
     return f"bench-{uuid.uuid4().hex[:12]}"

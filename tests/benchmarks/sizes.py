@@ -1,4 +1,4 @@
-"""How large everything is that the benchmarks work on."""
+"""The sizes of what the benchmarks measure."""
 
 from collections.abc import Iterable
 
@@ -10,16 +10,16 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         backlog: rows that capture has to catch up with.
-        debezium_backlog: the same where Debezium is measured beside it.
-        debezium_commits: single commits whose way to the topic is timed there.
-        events: that materialize applies.
-        persons: of the large installation; each has three memberships.
-        small_persons: of the small one.
+        debezium_backlog: the same, where Debezium is measured beside capture.
+        debezium_commits: single commits whose latency is measured there.
+        events: events that materialize applies.
+        persons: persons of the large installation; each has three memberships.
+        small_persons: persons of the small installation.
         changes: changed records of the large delta.
-        load_persons: of the first load; each has three enrolments.
-        seconds: of changes for the latency, and of rest for what idling costs.
-        rate: changes a second.
-        targets: of the school owner whose changes and rest are measured.
+        load_persons: persons of the first load; each has three enrolments.
+        seconds: how long changes are made for the latency, and how long the idle costs are measured.
+        rate: changes per second.
+        targets: targets of the school owner in these two.
         shared_backlog: changes of two owners that one of each process, and then two, have to catch up with.
     """
 
@@ -50,14 +50,14 @@ TINY = Sizes(
     rate=20,
     shared_backlog=400,
 )
-"""Large enough to see that every benchmark works, and nothing else."""
+"""Just large enough to check that every benchmark works."""
 
 
 def changed(sizes: Sizes, options: Iterable[str]) -> Sizes:
-    """The sizes with those changed that *options* name.
+    """Return the sizes with the changes in *options*.
 
     Raises:
-        ValueError: an option is no ``NAME=NUMBER``, there is no such size, or the number is not above zero.
+        ValueError: an option is not ``NAME=NUMBER``, there is no such size, or the number is not above zero.
 
     >>> changed(Sizes(), ["changes=7"]).changes
     7

@@ -1,4 +1,4 @@
-"""Which faults happen in which order at each place: decided by the seed alone."""
+"""The plan: which faults happen in which order at each place, decided by the seed alone."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -9,8 +9,8 @@ from tests.support.installation import PROCESSES
 
 SERVERS: Final = ("source", "state", "kafka")
 ALL: Final = "all processes"
-"""The place of what happens to all of them."""
-NETWORK: Final = ("cut", "half-open", "slow", "refuse")
+"""The place of faults that affect all processes."""
+NETWORK: Final = ("reset", "half-open", "slow", "refuse")
 ZOMBIES: Final = (
     "capture.sent",
     "materialize.before_commit",
@@ -19,7 +19,7 @@ ZOMBIES: Final = (
     "delta.linked",
     "manifest.before_rename",
 )
-"""Crash points at which a process is paused: inside and between transactions."""
+"""Failpoints at which a process is paused: inside and between transactions."""
 _MANY_TIMES: Final = (
     "load.sent",
     "capture.before_send",
@@ -27,7 +27,7 @@ _MANY_TIMES: Final = (
     "capture.acknowledged",
     "materialize.committed",
 )
-"""Crash points that come by so often that a later time is tried too."""
+"""Failpoints that a process passes so often that a later pass is tried too."""
 _ROLES: Final = {
     "load": "capture",
     "first": "compact",
@@ -36,21 +36,21 @@ _ROLES: Final = {
     "manifest": "compact",
 }
 _PAUSES: Final = {"servers": (0.5, 3.0), ALL: (4.0, 8.0), "snapshot": (1.0, 4.0)}
-"""Least and longest pause between two faults at a place, so that in between things can go on; seconds."""
+"""Shortest and longest pause between two faults at a place, so that work can go on in between; seconds."""
 _LONG_SECONDS: Final = 11.0
-"""Longer than a silent transaction is left to a process (10 s)."""
+"""Longer than PostgreSQL lets a process keep an idle transaction open (10 s)."""
 _GONE_SECONDS: Final = 130.0
-"""Longer than kafka-python tries to deliver a message if it is not told otherwise (120 s)."""
+"""Longer than kafka-python by default tries to deliver a message (120 s)."""
 
 
 class Kind(NamedTuple):
     """A kind of fault.
 
     Attributes:
-        name: as the table of counts has it.
-        what: the function that makes it happen.
-        where: the process, server or crash point that it happens to.
-        place: at each place one fault follows the other; faults at different places overlap.
+        name: as in the table of counts.
+        what: the function that performs it.
+        where: the process, server or failpoint that it happens to.
+        place: faults at one place follow each other; faults at different places overlap.
     """
 
     name: str
@@ -63,9 +63,9 @@ class Fault(NamedTuple):
     """One fault.
 
     Attributes:
-        where: as the kind's; a crash point with the number of the time.
-        seconds: how long it lasts, for those that last.
-        pause: seconds after it at its place.
+        where: as the kind's; a failpoint with the number of the pass.
+        seconds: how long it lasts, if it lasts.
+        pause: seconds before the next fault at its place.
     """
 
     kind: Kind
@@ -75,10 +75,10 @@ class Fault(NamedTuple):
 
 
 def kinds(*, restartable: bool) -> list[Kind]:
-    """Every kind of fault that a plan has.
+    """Return every kind of fault that a plan has.
 
     Args:
-        restartable: whether Kafka keeps its data when it is restarted.
+        restartable: True if Kafka keeps its data when it is restarted.
     """
     found = [Kind(f"kill -9 of {name}", "kill", name, name) for name in PROCESSES]
     found += [Kind(f"dies at {point}", "failpoint", point, role_of(point)) for point in FAILPOINTS]
@@ -94,23 +94,23 @@ def kinds(*, restartable: bool) -> list[Kind]:
 
 
 def gone_for_minutes() -> Fault:
-    """Kafka is away for so long that its client, were it not told otherwise, would give up what it is to send."""
+    """Return a fault in which Kafka is away for longer than its client by default tries to deliver a message."""
     return Fault(Kind("kafka: gone for minutes", "server_crash", "kafka", "servers"), "kafka", _GONE_SECONDS, 0)
 
 
 def is_at_start(kind: Kind) -> bool:
-    """Whether it belongs to the beginning of a run: a load later on would make good whatever was lost before it."""
+    """Return True if it belongs to the beginning of a run: a later load would restore whatever was lost before it."""
     return kind.where.startswith("load.")
 
 
 def role_of(point: str) -> str:
-    """The process that comes by a crash point; ``snapshot`` is a command of its own."""
+    """Return the process that passes a failpoint; ``snapshot`` is a command of its own."""
     part = point.partition(".")[0]
     return _ROLES.get(part, part)
 
 
 def plan(seed: int, place: str, every: Sequence[Kind]) -> Iterator[Fault]:
-    """Faults at one place without end: first each kind once, then over and over, each round in another order."""
+    """Yield faults at one place without end: each kind once per round, each round in another order."""
     chance = random.Random(f"{seed} {place}")
     rounds = 0
     while True:

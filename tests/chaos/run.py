@@ -1,4 +1,4 @@
-"""One run: break everything for a while, heal it, wait until all is told, and judge."""
+"""One run: break everything for a while, undo the faults, wait until all is published, and judge."""
 
 import itertools
 import time
@@ -11,25 +11,25 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos import oracle
-from tests.chaos.driver import Change, Driver, enrol, leave
+from tests.chaos.checkers import oracle
+from tests.chaos.checkers.importer import Importer
+from tests.chaos.checkers.oracle import Target
 from tests.chaos.faults import Faults
-from tests.chaos.importer import Importer
-from tests.chaos.oracle import Target
 from tests.chaos.plan import Fault, Kind, gone_for_minutes, is_at_start, kinds, plan
-from tests.chaos.world import OWNERS, World
+from tests.chaos.stack.world import OWNERS, World
+from tests.chaos.workload.driver import Change, Driver, enrol, leave
 from tests.support.waiting import until
 
 _LONG_RUN_SECONDS = 240.0
-"""In a run that is as long as this every kind of fault must happen, and Kafka is gone for minutes at its end."""
+"""In a run of at least this length every kind of fault must happen, and Kafka is away for minutes at its end."""
 _TRIES = 3
-"""So often may a fault come to nothing in a shorter run, because something else was broken just then."""
+"""How often a fault may fail to happen in a shorter run, because something else is broken at the same time."""
 _RECOVERED_SECONDS = 180.0
-"""The longest a healed installation may take until all is told. Processes pause for up to 30 s between two attempts."""
+"""The longest that a repaired installation may take to publish everything. Retries pause for up to 30 s."""
 
 
 class Verdict(NamedTuple):
-    """What was found.
+    """The result of a run.
 
     Attributes:
         problems: what is wrong; nothing if the run was clean.
@@ -43,7 +43,7 @@ class Verdict(NamedTuple):
 
 
 class Run:
-    """A run in *world* that breaks things for so many *seconds*, with what it says on *console*."""
+    """A run in *world* that breaks things for so many *seconds* and reports to *console*."""
 
     def __init__(self, world: World, seed: int, seconds: float, console: Console) -> None:
         long = seconds >= _LONG_RUN_SECONDS
@@ -69,28 +69,28 @@ class Run:
             self._perform(fault)
         importer = Importer(self._world.feed)
         try:
-            # Otherwise what goes before the load ends would be found gone by the load alone, and wait for an approval.
+            # Otherwise a removal before the load's end would be found by the load alone, and wait for an approval.
             until(self._world.is_loaded, within=90, what="everything is loaded")
             until(lambda: all(target.log.manifest() for target in self._targets()), within=90, what="all is published")
             self._say("[bold]everything is published[/bold]")
-            self._live()
-            problems = self._await_told() or self._calm()
+            self._break_under_load()
+            problems = self._await_published() or self._check_calm()
             problems += self._world.fleet.close()
         finally:
             importer.stop()
         return Verdict([*problems, *self._judge(importer)], self._begun_of, self._happened)
 
-    def _live(self) -> None:
-        """Break things while the school owners go on with their lives."""
+    def _break_under_load(self) -> None:
+        """Break things while the workload goes on."""
         self._driver.start()
         try:
             self._break()
-            self._say("[bold]everything is healed; waiting until all is told[/bold]")
+            self._say("[bold]every fault is over; waiting until all is published[/bold]")
         finally:
             self._driver.stop()
 
     def _break(self) -> None:
-        """Let the faults of the plan happen, one after the other at each place, and all of them be healed."""
+        """Perform the faults of the plan, one after the other at each place, and undo them all."""
         places = defaultdict[str, list[Kind]](list)
         for kind in self._kinds:
             if not is_at_start(kind):
@@ -119,10 +119,10 @@ class Run:
         if happened or not self._world.over.is_set():
             self._begun_of[name] += 1
             self._happened[name] += happened
-        self._say(f"{name}: " + ("[green]happened, and is over" if happened else "[red]came to nothing"))
+        self._say(f"{name}: " + ("[green]happened, and is over" if happened else "[red]did not happen"))
 
-    def _await_told(self) -> list[str]:
-        """Wait until every importer knows what the source says; what is still different when time is up."""
+    def _await_published(self) -> list[str]:
+        """Wait until every importer has what the source says; return what is still different when time is up."""
         deadline = time.monotonic() + _RECOVERED_SECONDS
         while wrong := [
             one for target in self._targets() for one in oracle.differences(self._world.source.dsn(), target)
@@ -130,23 +130,23 @@ class Run:
             if time.monotonic() > deadline:
                 return wrong
             time.sleep(0.2)
-        self._say("every importer knows what the source says")
+        self._say("every importer has what the source says")
         return []
 
-    def _calm(self) -> list[str]:
-        """In the calm after it, everything that happens is told exactly once, however short it was."""
+    def _check_calm(self) -> list[str]:
+        """Check that in the calm after the faults every change is published exactly once."""
         calm = Driver(self._world.source.dsn(), self._seed + 1, OWNERS)
         calm._used, calm._serial, calm._version = self._driver._used, self._driver._serial, self._driver._version
         came = self._step(calm, enrol)
-        problems = self._await_told()
+        problems = self._await_published()
         self._step(calm, leave)
-        problems += self._await_told()
+        problems += self._await_published()
         self._driver.pairs |= calm.pairs
         self._driver.people |= calm.people
         return problems if came else [*problems, "nothing could be changed in the calm"]
 
     def _step(self, driver: Driver, kind: Change) -> int:
-        """A few changes of one kind for every owner."""
+        """Make a few changes of one kind for every owner, and return how many the driver has made."""
         with psycopg.connect(self._world.source.dsn(), autocommit=True) as connection:
             for owner in OWNERS:
                 for _ in range(3):
@@ -157,7 +157,7 @@ class Run:
     def _judge(self, importer: Importer) -> Iterator[str]:
         for target in self._targets():
             yield from (f"{target.name}: {problem}" for problem in target.log.problems())
-            yield from oracle.untrue(target, self._driver)
+            yield from oracle.never_true(target, self._driver)
         yield from importer.problems
         yield from self._world.fleet.unexpected
         with psycopg.connect(self._world.state.dsn()) as connection:
@@ -165,7 +165,7 @@ class Run:
                 yield f"a message is in quarantine: {reason}"
         for kind in self._all_kinds():
             if (begun := self._begun_of[kind.name]) >= self._tries and not self._happened[kind.name]:
-                yield f"begun {begun} times, and never really happened: {kind.name}"
+                yield f"begun {begun} times, but never really happened: {kind.name}"
 
     def _all_kinds(self) -> list[Kind]:
         return [*self._kinds, *(fault.kind for fault in self._last)]
@@ -177,7 +177,7 @@ class Run:
         self._console.print(f"[dim]{time.monotonic() - self._begun:7.1f} s[/dim]  {text}", highlight=False)
 
     def counts(self) -> Table:
-        """How often each kind of fault was begun, and how often it really happened; and what the driver did."""
+        """Return a table of how often each kind of fault was begun and really happened, and of the workload."""
         table = Table("fault", "begun", "happened", title=f"seed {self._seed}")
         for kind in self._all_kinds():
             table.add_row(kind.name, str(self._begun_of[kind.name]), str(self._happened[kind.name]))

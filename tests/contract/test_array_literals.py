@@ -51,7 +51,7 @@ def test_every_tricky_text_is_read_as_it_was_written(connection: Connection) -> 
     assert connection.execute("select %s::text[]", (array_literal(texts),)).fetchone() == (texts,)
 
 
-def test_the_first_and_the_last_day_are_read_as_they_were_written(connection: Connection) -> None:
+def test_the_first_and_the_last_day_are_read_back(connection: Connection) -> None:
     days = [date.min, None, date.max]
     assert connection.execute("select %s::date[]", (array_literal(days),)).fetchone() == (days,)
 

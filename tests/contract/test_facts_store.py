@@ -112,7 +112,7 @@ def test_rows_are_written_changed_and_removed(store: Store, rows: Rows) -> None:
     }
 
 
-def test_a_value_that_was_not_sent_keeps_the_old_one_and_an_explicit_null_does_not(store: Store, rows: Rows) -> None:
+def test_a_missing_value_keeps_the_old_one_unlike_null(store: Store, rows: Rows) -> None:
     deliver(store, a_school(10))
     deliver(store, a_school(11, op="u", name="Ny", school_no=UNAVAILABLE))
     assert rows(Table.SCHOOL)[FactKey(2, 5)]["school_no"] == "1"
@@ -120,7 +120,7 @@ def test_a_value_that_was_not_sent_keeps_the_old_one_and_an_explicit_null_does_n
     assert rows(Table.SCHOOL)[FactKey(2, 5)]["school_no"] is None
 
 
-def test_a_row_that_stays_without_a_needed_column_is_put_aside(store: Store, rows: Rows) -> None:
+def test_a_row_without_a_needed_column_is_quarantined(store: Store, rows: Rows) -> None:
     (refused,) = deliver(store, a_school(10, op="u", name=UNAVAILABLE))
     assert refused.reason == "missing_column"
     assert store.quarantine_size() == 1
@@ -136,7 +136,7 @@ def test_what_another_has_applied_is_not_applied_again(store: Store, rows: Rows)
     assert rows(Table.SCHOOL)[FactKey(2, 5)]["name"] == "Fjordvik"
 
 
-def test_a_completed_load_removes_what_it_has_not_seen_in_its_partition_only(store: Store, rows: Rows) -> None:
+def test_a_completed_load_removes_unseen_rows_of_its_partition_only(store: Store, rows: Rows) -> None:
     deliver(store, a_school(10), a_school(11, id=6))
     deliver(store, a_school(12, owner_id=3), partition=1)
     deliver(store, a_school(20, op="r", epoch=2, id=6, last=False))
@@ -145,12 +145,12 @@ def test_a_completed_load_removes_what_it_has_not_seen_in_its_partition_only(sto
     assert rows(Table.SCHOOL).keys() == {FactKey(2, 6), FactKey(2, 7), FactKey(3, 5)}
 
 
-def test_a_load_of_all_removes_what_was_last_seen_in_an_older_epoch_only(store: Store, rows: Rows) -> None:
+def test_a_whole_load_removes_only_rows_of_an_older_epoch(store: Store, rows: Rows) -> None:
     deliver(store, a_school(10), a_school(11, epoch=2, id=6), a_school(12, epoch=2, op="r", id=7))
     assert rows(Table.SCHOOL).keys() == {FactKey(2, 6), FactKey(2, 7)}
 
 
-def test_the_resync_of_an_owner_removes_what_it_has_not_seen_of_that_owner_only(store: Store, rows: Rows) -> None:
+def test_a_resync_removes_unseen_rows_of_its_owner_only(store: Store, rows: Rows) -> None:
     deliver(store, a_school(10), a_school(11, id=6), a_school(12, owner_id=4))
     deliver(store, a_school(20, op="r", id=6, of=2, last=False))
     assert len(rows(Table.SCHOOL)) == 3, "nothing is gone before the last row is there"
@@ -158,7 +158,7 @@ def test_the_resync_of_an_owner_removes_what_it_has_not_seen_of_that_owner_only(
     assert rows(Table.SCHOOL).keys() == {FactKey(2, 6), FactKey(2, 7), FactKey(4, 5)}
 
 
-def test_an_owner_of_which_nothing_is_left_is_emptied_by_the_end_mark_alone(store: Store, rows: Rows) -> None:
+def test_the_end_of_a_resync_alone_empties_an_owner(store: Store, rows: Rows) -> None:
     deliver(store, a_school(10))
     deliver(store, an_end_mark(20, of=2))
     assert rows(Table.SCHOOL) == {}
@@ -170,14 +170,14 @@ def test_two_owners_may_be_loaded_in_one_batch(store: Store, rows: Rows) -> None
     assert rows(Table.SCHOOL).keys() == {FactKey(2, 8), FactKey(6, 5)}
 
 
-def test_a_row_that_changed_after_the_resync_is_not_taken_for_gone(store: Store, rows: Rows) -> None:
+def test_a_row_that_changed_after_the_resync_stays(store: Store, rows: Rows) -> None:
     deliver(store, a_school(10), a_school(11, id=6))
     deliver(store, an_end_mark(20, of=2), a_school(21, id=6))
     deliver(store, an_end_mark(20, of=2))
     assert rows(Table.SCHOOL).keys() == {FactKey(2, 6)}
 
 
-def test_a_loaded_row_that_cannot_be_read_keeps_what_is_stored_of_it(store: Store, rows: Rows) -> None:
+def test_a_loaded_row_that_cannot_be_read_stays_as_stored(store: Store, rows: Rows) -> None:
     deliver(store, a_school(10), a_school(11, id=6))
     (refused,) = deliver(store, a_school(20, op="r", of=2, last=False, name=["?"]))
     assert refused.reason == "impossible_value"
@@ -196,7 +196,7 @@ def test_progress_is_read_as_it_was_written(store: Store) -> None:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_whatever_is_sent_again_and_however_it_is_cut_the_facts_are_the_same(
+def test_facts_are_the_same_however_messages_are_batched_and_repeated(
     store: Store, rows: Rows, data: st.DataObject
 ) -> None:
     """A source's history, sent with repetitions from any earlier point, in batches of any size."""

@@ -103,6 +103,6 @@ def test_the_lag_counts_what_was_not_applied(source: Topic, append: Append) -> N
     assert source.first_offset(0) == 0
 
 
-def test_an_offset_that_is_not_there_is_an_error_and_no_silent_reset(source: Topic) -> None:
+def test_a_missing_offset_is_an_error_and_no_silent_reset(source: Topic) -> None:
     with pytest.raises(OffsetLostError):
         source.assign({0: 5})

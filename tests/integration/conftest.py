@@ -1,4 +1,4 @@
-"""A source that is set up for capture, the settings to capture it with, and what a consumer finds in the topic."""
+"""Fixtures: a source that is set up for capture, the settings for it, and a consumer of the topic."""
 
 from collections.abc import Iterator
 

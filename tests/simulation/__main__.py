@@ -1,4 +1,4 @@
-"""``python -m tests.simulation``: schedules by seed, the first that fails told with the command that repeats it.
+"""``python -m tests.simulation``: schedules by seed; the first that fails is shown with the command that repeats it.
 
 Example: ``python -m tests.simulation --seed 7 -v`` prints schedule 7 step by step;
 ``python -m tests.simulation --seed 0 --schedules 1000 --bug "no epoch"`` shows how soon a planted bug is caught.
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def again(seed: int, bug: str | None = None) -> str:
-    """The command that repeats one schedule and tells it step by step."""
+    """Return the command that repeats one schedule and shows it step by step."""
     return f"python -m tests.simulation --seed {seed} -v" + (f' --bug "{bug}"' if bug else "")
 
 

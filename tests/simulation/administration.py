@@ -45,8 +45,8 @@ class Administration:
     """Plans transactions against the committed rows of *source*.
 
     Attributes:
-        renumbers: whether running numbers change in this schedule, or national ids. Who changes both at once is another
-            person to everybody, whose coming may be told a moment after the other's going.
+        renumbers: whether running numbers change in this schedule, or national ids. A person who changes both
+            in one step is another person to an importer, and may come a moment after the other one has left.
     """
 
     def __init__(self, source: Source, chance: random.Random) -> None:
@@ -57,7 +57,7 @@ class Administration:
         self.renumbers = chance.random() < 0.5
 
     def first_rows(self, today: date) -> list[Written]:
-        """What is there before imsfeed is; one enrolment ends today."""
+        """Return what is there before imsfeed is; one enrolment ends today."""
         rows: list[Fact] = []
         for owner in OWNERS:
             rows += [an_owner(owner_id=owner, orgnr=ORGNRS[owner]), a_school(1, owner_id=owner)]
@@ -71,7 +71,7 @@ class Administration:
         return written
 
     def plan(self, today: date, locked: set[str]) -> Plan | None:
-        """Any transaction, unless it would have to wait for an open one."""
+        """Return any transaction, unless it would have to wait for an open one."""
         chance = self._chance
         makers: list[Callable[[], Plan]] = [
             lambda: self._watched(chance.choice(WATCHED)),
@@ -106,7 +106,7 @@ class Administration:
         return self._mixed(self._watched(one), self._watched(other))
 
     def _mixed(self, first: Plan, second: Plan) -> Plan:
-        """Both in one transaction, row by row, unless they are about the same rows."""
+        """Return both in one transaction, row by row, unless they are about the same rows."""
         if first.locks & second.locks:
             return first
         longer, shorter = sorted((list(first.rows), list(second.rows)), key=len, reverse=True)
@@ -131,7 +131,7 @@ class Administration:
         return Plan(f"{name}: arrives", frozenset({name}), [*rows, Written(None, enrolment)])
 
     def _known_or_new(self, name: str) -> Person:
-        """Who was deleted comes back under the same numbers: with others it would be somebody else to everybody."""
+        """Bring a deleted person back under the same numbers: with others it would be another person."""
         known = self._known.get(name)
         if known is not None:
             return known
@@ -196,7 +196,7 @@ class Administration:
         )
 
     def _other(self, today: date) -> Plan:
-        """A row of which anything may be true, written, or deleted."""
+        """Return a row of which anything may be true, written, or deleted."""
         new = self._any_fact(self._chance.choice(OWNERS), today)
         old = self._source.tables.get(key_of(new))
         gone = old is not None and self._chance.random() < 0.3

@@ -38,7 +38,7 @@ _SEEN = msgspec.json.Decoder(Seen)
 
 
 def seen_in(value: bytes | None) -> Seen:
-    """Which event a message is."""
+    """Return which event a message is."""
     return _SEEN.decode(value or b"")
 
 
@@ -79,7 +79,7 @@ class Producer:
     Attributes:
         waiting: by partition, what has not arrived.
         arrived: by partition, what has arrived and is not acknowledged.
-        alive: whether its process lives, so that it hears of acknowledgements.
+        alive: whether its process runs, so that acknowledgements reach it.
     """
 
     def __init__(self, partitions: int) -> None:
@@ -97,7 +97,7 @@ class Producer:
         return future
 
     def force_close(self) -> None:
-        """What is not sent is not sent any more, and of what is under way nothing more is heard."""
+        """Send nothing more, and acknowledge nothing of what is on its way."""
         self.closed = True
         for queue in (*self.waiting, *self.arrived):
             given_up = list(queue)
@@ -114,7 +114,7 @@ class Producer:
         self.alive = False
 
     def busy(self) -> list[int]:
-        """Partitions to which something is on its way, or from which an acknowledgement is."""
+        """Return the partitions to which a message is on its way, or from which an acknowledgement is."""
         both = zip(self.waiting, self.arrived, strict=True)
         return [number for number, (waiting, arrived) in enumerate(both) if waiting or arrived]
 
@@ -129,7 +129,7 @@ class Broker:
         self._of_commit: dict[tuple[int, int], int] = {}
 
     def take(self, producer: Producer, partition: int, count: int) -> int:
-        """Let the next messages arrive; tells how many there were."""
+        """Let the next messages arrive, and return how many there were."""
         waiting, taken = producer.waiting[partition], 0
         while waiting and taken < count:
             sent = waiting.popleft()
@@ -139,23 +139,23 @@ class Broker:
         return taken
 
     def repeat(self, producer: Producer, partition: int) -> None:
-        """The acknowledgement was lost, and the producer has sent its batch once more."""
+        """Lose the acknowledgement, so that the producer sends its batch again."""
         for sent in producer.arrived[partition]:
             self._append(partition, sent)
 
     def acknowledge(self, producer: Producer, partition: int) -> None:
-        """Tell the producer, if it lives, what has arrived."""
+        """Acknowledge to the producer, if it runs, what has arrived."""
         while producer.arrived[partition]:
             sent = producer.arrived[partition].popleft()
             if producer.alive:
                 sent.future.succeed()
 
     def refuse(self, producer: Producer, partition: int) -> None:
-        """The producer gives up its next batch, and with it all that it has not sent."""
+        """Let the producer give up its next batch, and with it all that it has not sent."""
         producer.waiting[partition].popleft().future.fail(KafkaError("given up"))
 
     def events(self, epoch: int, commit_lsn: int) -> int:
-        """How many different events of a transaction have arrived."""
+        """Return how many different events of a transaction have arrived."""
         return self._of_commit.get((epoch, commit_lsn), 0)
 
     def _append(self, partition: int, sent: Sent) -> None:

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from ims.runtime.metrics import CaptureMetrics
 from ims.source.facts import FACT_TYPES, Table
 from producers.capture.stream import Stream
-from producers.events.change_events import ChangeStream, loaded
+from producers.events.change_events import ChangeStream, load_event
 from producers.events.ordered_events import OrderedEvents, Origin, TransactionContext
 from producers.events.publisher import Publisher
 from producers.source.captured_table import HEARTBEAT, OWNER_COLUMN, CapturedTable, TableName
@@ -43,7 +43,7 @@ _INFLIGHT_LIMIT: Final = 12
 class NotedAtOnce:
     """What capture would confirm is noted in the source without delay."""
 
-    def limited(self, lsn: int) -> int:
+    def confirmable(self, lsn: int) -> int:
         return lsn
 
 
@@ -52,7 +52,7 @@ class ConnectionLostError(Exception):
 
 
 class Walsender:
-    """Streams committed transactions from where the slot is confirmed; stands in for the real doorway."""
+    """Streams committed transactions from where the slot is confirmed; stands in for the real adapter."""
 
     def __init__(self, source: Source, broker: Broker, chance: random.Random) -> None:
         assert source.slot is not None
@@ -138,12 +138,12 @@ class Capture:
 
     @property
     def lives(self) -> bool:
-        """Whether it runs."""
+        """Return whether it runs."""
         return self.producer is not None
 
     @property
     def can_start(self) -> bool:
-        """Whether the preflight lets it: a load is asked for, or the slot has kept everything."""
+        """Return whether the preflight lets it: a load is asked for, or the slot has kept everything."""
         return not self.lives and (not self._source.capture.loaded or self._source.slot is not None)
 
     def start(self, now: datetime) -> None:
@@ -156,7 +156,7 @@ class Capture:
             self._load = self._loading(publisher, now)
 
     def step(self, count: int, *, report: bool) -> None:
-        """One turn: read *count* messages or load a few rows; a failure of either side ends this life."""
+        """Take one turn: read *count* messages or load a few rows; a failure of either side ends this session."""
         try:
             if self._load is not None:
                 if next(self._load, "complete") == "complete":
@@ -171,11 +171,11 @@ class Capture:
             self.die("kafka gave a message up")
 
     def forget_late(self) -> None:
-        """What the oldest of the dead had sent, and has not arrived, never will."""
+        """Lose what the oldest ended producer had sent and has not arrived."""
         self.late.pop(0)
 
     def die(self, how: str) -> None:
-        """The process ends at once; what it had sent may still arrive."""
+        """End the process immediately; what it had sent may still arrive."""
         assert self.producer is not None
         self._happened(how)
         if self._load is not None:
@@ -224,13 +224,13 @@ class Capture:
         events = OrderedEvents(Origin("adm", epoch), context)
         for number, fact in enumerate(rows.values()):
             table = TABLES[TableName("public", key_of(fact)[0].value)]
-            self._send(publisher, events.add(loaded(table, row_of(fact), source.partitions), point))
+            self._send(publisher, events.add(load_event(table, row_of(fact), source.partitions), point))
             if number % 8 == 0:
                 yield
                 self._connected(starts)
         for partition in range(source.partitions):
             beat = {OWNER_COLUMN: partition, "beat_at": now.isoformat()}
-            self._send(publisher, events.add(loaded(BEATING, beat, source.partitions), point))
+            self._send(publisher, events.add(load_event(BEATING, beat, source.partitions), point))
         for message in events.finish():
             publisher.send(message)
         while publisher.inflight:
@@ -251,5 +251,5 @@ class Capture:
 
 
 def next_epoch(last: int, now: datetime) -> int:
-    """The epoch of a load: never one that was before, even if a restored source has forgotten the last ones."""
+    """Return the epoch of a load: never one that was before, even if a restored source has forgotten the last ones."""
     return max(last + 1, int(now.timestamp()))

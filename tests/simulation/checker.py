@@ -1,4 +1,4 @@
-"""What must hold: the feeds against the source's own rows, and the log of deltas against what has been lived."""
+"""What must hold: the feeds against the source's own rows, and the log of deltas against the states of the source."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -21,28 +21,28 @@ from tests.simulation.violations import ViolationError
 from tests.support.memory.state import MemoryState, Target
 
 _HOMES = {f"group-{number}": number for number in HOME_GROUPS}
-Lived = Mapping[tuple[int, str], list[object]]
+States = Mapping[tuple[int, str], list[object]]
 
 
 class Importer:
-    """Follows one target's deltas as they are numbered, and sees that each step is one that was lived.
+    """Follows one target's deltas as they are numbered, and sees that each step is a state of the source.
 
     Args:
-        lived: of every watched person and group, each state in order (:attr:`Source.lived`).
+        states: of every watched person and group, each state in order (:attr:`Source.states`).
     """
 
-    def __init__(self, target: Target, folder: FeedFolder, lived: Lived) -> None:
-        self._owner = target.row.owner_id
+    def __init__(self, target: Target, folder: FeedFolder, states: States) -> None:
+        self._owner = target.settings.owner
         self._folder = folder
-        self._lived = lived
+        self._states = states
         self._at: dict[tuple[int, str], int] = {}
         self.state: dict[RecordKey, Record] = {}
         self.seq: int | None = None
         self._dialect: Dialect = "ims"
-        self._told_anew = False
+        self._published_again = False
 
     def follow(self) -> None:
-        """Take in what the manifest announces: the first snapshot, then each delta; later snapshots say the same."""
+        """Apply what the manifest announces: the first snapshot, then each delta; later snapshots say the same."""
         manifest = self._folder.manifest
         if manifest is None:
             return
@@ -50,11 +50,11 @@ class Importer:
             first = min(name for name in self._folder.names("snapshots") if name.endswith("-0.xml"))
             self.state = self._snapshot(f"snapshots/{first}")
             self.seq = 0
-            self._was_lived("the first snapshot")
+            self._was_a_state("the first snapshot")
         for entry in manifest.deltas[self.seq :]:
             self._apply(entry.path)
             self.seq = entry.seq
-            self._was_lived(entry.path)
+            self._was_a_state(entry.path)
             for name in self._folder.names("snapshots"):
                 if name.endswith(f"-{self.seq}.xml") and self._snapshot(f"snapshots/{name}") != self.state:
                     raise ViolationError(f"snapshots/{name} is not what the snapshot and deltas before it give")
@@ -74,7 +74,7 @@ class Importer:
             else:
                 if (item.recstatus is RecStatus.NEW) is not (known is None):
                     raise ViolationError(f"{path}: a {key.kind.name.lower()} is new or changed, and is not")
-                if known == item.record and not self._told_anew:
+                if known == item.record and not self._published_again:
                     raise ViolationError(f"{path}: a {key.kind.name.lower()} is changed, and nothing of it is")
                 self.state[key] = item.record
             touched.add(key)
@@ -85,24 +85,24 @@ class Importer:
         items = list(read(self._folder.read(path)))
         records = [item for item in items if isinstance(item, ReadRecord)]
         (properties,) = (item for item in items if not isinstance(item, ReadRecord))
-        self._told_anew, self._dialect = properties.dialect != self._dialect, properties.dialect
+        self._published_again, self._dialect = properties.dialect != self._dialect, properties.dialect
         return records
 
-    def _was_lived(self, path: str) -> None:
-        """See that everybody who is watched is as they were at some time, not before what was told last."""
+    def _was_a_state(self, path: str) -> None:
+        """Check that each watched person is as at some time, and not before what was published last."""
         groups = {key.id for key in self.state if key.kind is RecordKind.GROUP}
         if any(key.id not in groups for key in self.state if key.kind is RecordKind.MEMBERSHIP):
             raise ViolationError(f"{path}: a membership of a group that is not there")
         published = watched_in(self.state, path)
-        for key, lived in self._lived.items():
+        for key, states in self._states.items():
             if key[0] != self._owner:
                 continue
             state, at = published.get(key[1]), self._at.get(key, 0)
-            while at < len(lived) and lived[at] != state:
+            while at < len(states) and states[at] != state:
                 at += 1
-            if at == len(lived):
+            if at == len(states):
                 raise ViolationError(
-                    f"{path}: {key[1]} is told as {state}, which was not so after what was told before"
+                    f"{path}: {key[1]} is published as {state}, which was not so after what was published before"
                 )
             self._at[key] = at
 
@@ -111,28 +111,28 @@ class FactsChecker:
     """Sees that facts never go back.
 
     Args:
-        lived: of every watched person's row, each version in order (:attr:`Source.versions`).
+        states: of every watched person's row, each version in order (:attr:`Source.versions`).
     """
 
-    def __init__(self, state: MemoryState, lived: Mapping[tuple[int, int], list[str]]) -> None:
+    def __init__(self, state: MemoryState, states: Mapping[tuple[int, int], list[str]]) -> None:
         self._state = state
-        self._lived = lived
+        self._states = states
         self._at: dict[tuple[int, int], int] = {}
 
     def look(self) -> None:
-        """Look at the facts as they are now."""
+        """Check the facts as they are now."""
         for key, row in self._state.facts.rows(Table.PERSON).items():
             version = row["family_name"]
-            if key not in self._lived:
+            if key not in self._states:
                 continue
             try:
-                self._at[key] = self._lived[key].index(version, self._at.get(key, 0))
+                self._at[key] = self._states[key].index(version, self._at.get(key, 0))
             except ValueError:
                 raise ViolationError(f"the facts of {row['given_name']} go back to {version}") from None
 
 
 def watched_in(state: Mapping[RecordKey, Record], path: str) -> dict[str, object]:
-    """The watched persons and groups as an importer has them, as :func:`tests.simulation.source.watched`."""
+    """Return the watched persons and groups as an importer has them, as :func:`tests.simulation.source.watched`."""
     homes: dict[str, list[int]] = {}
     for record in state.values():
         if isinstance(record, MemberRecord) and record.group in _HOMES:
@@ -144,52 +144,52 @@ def watched_in(state: Mapping[RecordKey, Record], path: str) -> dict[str, object
         elif isinstance(record, PersonRecord) and record.given_name.startswith("P"):
             home = homes.get(record.id, [])
             if record.given_name in published or len(home) != 1:
-                raise ViolationError(f"{path}: {record.given_name} is told twice, or in {len(home)} home groups")
+                raise ViolationError(f"{path}: {record.given_name} is published twice, or in {len(home)} home groups")
             published[record.given_name] = (record.family_name, home[0])
     return published
 
 
 def at_rest(source: Source, state: MemoryState, broker: Broker, now: datetime) -> None:
-    """See that everything has come to what the source's rows say now."""
+    """Check that everything has come to what the source's rows say now."""
     for target in state.targets:
-        facts, row = source.facts(target.row.owner_id), target.row
+        facts, settings, position = source.facts(target.settings.owner), target.settings, target.position
         if state.owner_facts(target) != facts:
-            raise ViolationError(f"the facts of owner {row.owner_id} are not the source's rows")
-        today = max(local_day(now, row.settings.zone), row.dated_through or local_day(now, row.settings.zone))
+            raise ViolationError(f"the facts of owner {settings.owner} are not the source's rows")
+        today = max(local_day(now, settings.zone), position.dated_through or local_day(now, settings.zone))
         roster = roster_of(
-            facts, row.settings, orgnr=row.orgnr or "", today=today, persons=facts.persons, groups=facts.groups
+            facts, settings, orgnr=position.orgnr or "", today=today, persons=facts.persons, groups=facts.groups
         )
-        expected = {key: fragment(record, dialect=row.settings.dialect) for key, record in roster.records.items()}
-        if row.settings.dialect == "ims" and target.published != expected:
-            raise ViolationError(f"{row.settings.name} is told {_difference(target.published, expected)}")
+        expected = {key: fragment(record, dialect=settings.dialect) for key, record in roster.records.items()}
+        if settings.dialect == "ims" and target.published != expected:
+            raise ViolationError(f"{settings.name} is published as {_difference(target.published, expected)}")
         if target.published.keys() != expected.keys():
-            raise ViolationError(f"{row.settings.name} is told {_difference(target.published, expected)}")
+            raise ViolationError(f"{settings.name} is published as {_difference(target.published, expected)}")
     if broker.truncates:
         for partition, log in enumerate(broker.log):
-            _see_that_truncates_are_refused(partition, log, state)
+            _check_that_truncates_are_refused(partition, log, state)
 
 
-def _see_that_truncates_are_refused(partition: int, log: list[Message], state: MemoryState) -> None:
-    """See that whatever empties a table, and was not there before, has been put aside for a person to look at."""
+def _check_that_truncates_are_refused(partition: int, log: list[Message], state: MemoryState) -> None:
+    """Check that each new message that empties a table was quarantined for a person to look at."""
     newest = (0, 0, 0)
     for message in log:
         seen = seen_in(message.value)
         if seen.op == "t" and seen.position > newest and (partition, message.offset) not in state.facts.refused:
-            raise ViolationError("a table was emptied at once and nobody was told")
+            raise ViolationError("a table was emptied in one step and no one was told")
         newest = max(newest, seen.position)
 
 
 def importer_is_up_to_date(importer: Importer, target: Target) -> None:
-    """See that the files have led to what is recorded as told."""
-    if importer.seq != target.row.head_seq or importer.state.keys() != target.published.keys():
-        raise ViolationError(f"{target.row.settings.name}: the files lead elsewhere than to what is recorded as told")
+    """Check that the files have led to what is recorded as published."""
+    if importer.seq != target.position.head_seq or importer.state.keys() != target.published.keys():
+        raise ViolationError(f"{target.settings.name}: the files lead elsewhere than to what is recorded as published")
 
 
 def folder_holds_together(folder: FeedFolder) -> None:
-    """See that the whole feed is proved by its files alone: snapshot + deltas = next snapshot."""
-    reconciliation = verify(lambda path: BytesIO(folder.read(path)), folder.names)
-    if reconciliation.problems:
-        raise ViolationError(reconciliation.problems[0])
+    """Check the whole feed by its files alone: snapshot + deltas = next snapshot."""
+    verification = verify(lambda path: BytesIO(folder.read(path)), folder.names)
+    if verification.problems:
+        raise ViolationError(verification.problems[0])
 
 
 def _difference(published: Mapping[RecordKey, str], expected: Mapping[RecordKey, str]) -> str:

@@ -1,19 +1,24 @@
 """Bugs of compact."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 
 from consumers.database.targets_table import TargetRow
 from consumers.facts.pending_changes import Pending, PendingChange, settled
 from consumers.feed import manifests
-from consumers.publication import delta_files
+from consumers.publication.rounds import Round
+from consumers.publication.view import Related
+from consumers.replay import memory_view
+from consumers.replay.memory_target import Deltas
+from consumers.replay.memory_view import MemoryView
+from ims.publication.decision import Decision
 from tests.simulation.feed_folder import FeedFolder
 from tests.simulation.planting import Bugs
-from tests.support.memory import affected, compact
+from tests.support.memory import compact
 from tests.support.memory.compact import Session, Steps
 from tests.support.memory.state import MemoryState, Target
 
@@ -26,47 +31,53 @@ def cursor_passes_what_does_not_rest_yet(patch: pytest.MonkeyPatch) -> None:
     def all_passed(changes: Iterable[PendingChange], settle_seconds: float, *, after: int) -> Pending:
         known = list(changes)
         pending = settled(known, settle_seconds, after=after)
-        return msgspec.structs.replace(pending, through=known[-1].change_id if known else after)
+        return replace(pending, through=known[-1].change_id if known else after)
 
     patch.setattr(compact, "settled", all_passed)
 
 
 @BUGS.enter
-def half_a_transaction_is_told(patch: pytest.MonkeyPatch) -> None:
+def half_a_transaction_is_published(patch: pytest.MonkeyPatch) -> None:
     real = MemoryState.read
-    patch.setattr(MemoryState, "read", lambda self, target: msgspec.structs.replace(real(self, target), open=False))
+
+    def read_as_whole(self: MemoryState, target: Target) -> TargetRow:
+        row = real(self, target)
+        return replace(row, owner=replace(row.owner, open=False))
+
+    patch.setattr(MemoryState, "read", read_as_whole)
 
 
 @BUGS.enter
-def told_without_a_delta(patch: pytest.MonkeyPatch) -> None:
-    real = compact._store_deltas
+def published_without_a_delta(patch: pytest.MonkeyPatch) -> None:
+    real = Target.store
 
-    def store_most(target: Target, entries: list[Any], now: datetime) -> None:
-        if target.row.head_seq:
-            return
-        real(target, entries, now)
+    def store_most(self: Target, decision: Decision, done: Round) -> Deltas:
+        before = self.position
+        deltas = real(self, decision, done)
+        if not before.head_seq:
+            return deltas
+        self.move(head_seq=before.head_seq, head_sha256=before.head_sha256, head_at=before.head_at)
+        return []
 
-    patch.setattr(compact, "_store_deltas", store_most)
+    patch.setattr(Target, "store", store_most)
 
 
 @BUGS.enter
 def number_is_used_again_after_a_crash(patch: pytest.MonkeyPatch) -> None:
-    """Counted from the files that are there, and not in the transaction that takes the number."""
-    read, number = MemoryState.read, delta_files.next_deltas
-    targets: list[Target] = []
+    """Count from the files that are there, and not in the transaction that takes the number."""
+    real = Target.store
 
-    def read_and_keep(self: MemoryState, target: Target) -> TargetRow:
-        targets[:] = [target]
-        return read(self, target)
+    def number_after_the_files(self: Target, decision: Decision, done: Round) -> Deltas:
+        before = self.position
+        linked = [delta.entry for delta in self.deltas if delta.linked]
+        seq, sha256 = (linked[-1].seq, linked[-1].sha256) if linked else (0, self.snapshots[0][0].sha256)
+        self.move(head_seq=seq, head_sha256=sha256)
+        deltas = real(self, decision, done)
+        if not deltas:
+            self.move(head_seq=before.head_seq, head_sha256=before.head_sha256)
+        return deltas
 
-    def number_after_the_files(row: TargetRow, *others: Any) -> Iterator[Any]:
-        target = targets[0]
-        linked = [delta.entry for delta in target.deltas if delta.linked]
-        seq, sha256 = (linked[-1].seq, linked[-1].sha256) if linked else (0, target.snapshots[0][0].sha256)
-        return number(msgspec.structs.replace(row, head_seq=seq, head_sha256=sha256), *others)
-
-    patch.setattr(MemoryState, "read", read_and_keep)
-    patch.setattr(compact, "next_deltas", number_after_the_files)
+    patch.setattr(Target, "store", number_after_the_files)
 
 
 @BUGS.enter
@@ -90,7 +101,7 @@ def manifest_before_its_files(patch: pytest.MonkeyPatch) -> None:
 
 @BUGS.enter
 def zombie_is_not_fenced(patch: pytest.MonkeyPatch) -> None:
-    """What a process does after its session was ended takes effect all the same."""
+    """Let what a process does after its session has ended take effect all the same."""
     patch.setattr(Session, "check", lambda _: None)
 
 
@@ -101,16 +112,16 @@ def target_is_not_locked(patch: pytest.MonkeyPatch) -> None:
 
 @BUGS.enter
 def snapshot_is_not_of_one_view(patch: pytest.MonkeyPatch) -> None:
-    """The number is read first, and what was told later."""
+    """Read the number first, and what was published later."""
     real = compact.snapshot
 
     def two_views(state: MemoryState, target: Target, *others: Any) -> Steps:
-        before = target.row
+        before = target.position
         yield "snapshot: the number is known"
-        now, target.row = target.row, msgspec.structs.replace(target.row, head_seq=before.head_seq)
+        now, target.position = target.position, replace(target.position, head_seq=before.head_seq)
         steps = real(state, target, *others)
         at = next(steps)
-        target.row = now
+        target.position = now
         yield at
         yield from steps
 
@@ -118,20 +129,22 @@ def snapshot_is_not_of_one_view(patch: pytest.MonkeyPatch) -> None:
 
 
 @BUGS.enter
-def moved_id_is_looked_at_in_part(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(affected, "_sharing_an_id", lambda *_: set())
+def moved_id_is_published_in_part(patch: pytest.MonkeyPatch) -> None:
+    real = MemoryView.related
+    patch.setattr(MemoryView, "related", lambda self, ids: Related(set(), real(self, ids).groups))
 
 
 @BUGS.enter
-def member_of_a_group_that_is_not_told(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(affected, "_not_told", lambda *_: set())
+def member_of_a_group_that_is_not_published(patch: pytest.MonkeyPatch) -> None:
+    real = MemoryView.related
+    patch.setattr(MemoryView, "related", lambda self, ids: Related(real(self, ids).persons, set(ids.groups)))
 
 
 @BUGS.enter
-def changed_settings_are_not_told(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(MemoryState, "apply_settings", lambda _, target, settings: target.change(settings=settings))
+def changed_settings_are_not_published(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MemoryState, "apply_settings", lambda _, target, settings: setattr(target, "settings", settings))
 
 
 @BUGS.enter
 def last_day_is_passed_over(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(affected, "_ended", lambda *_: False)
+    patch.setattr(memory_view, "has_ended", lambda *_: False)

@@ -1,10 +1,11 @@
-"""Compact in a schedule: a process that works on a target step by step, and may stand still or die at each of them."""
+"""Compact in a schedule: a process that works on a target step by step, and may pause or die at each of them."""
 
 import random
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
+from consumers.database.targets_table import valid_orgnr
 from consumers.facts.pending_changes import settled
 from ims.targets.schedule import due_snapshot, local_day
 from tests.simulation.feed_folder import FeedFolder
@@ -13,7 +14,7 @@ from tests.support.memory.compact import Session, SessionLostError, Steps
 from tests.support.memory.state import MemoryState, Target
 
 SETTLE_SECONDS = 0.5
-"""Longer than in life, so that more happens while a change rests."""
+"""Longer than in production, so that more happens before a change settles."""
 _MANIFEST_EVERY = timedelta(seconds=60)
 
 
@@ -33,22 +34,22 @@ class Compactor:
         self.at: str | None = None
 
     def choices(self, now: datetime) -> list[tuple[str, Target]]:
-        """What there is to do for each target."""
+        """Return what there is to do for each target."""
         return [(what, target) for target in self._state.targets for what in self._due(target, now)]
 
     def begin(self, what: str, target: Target, now: datetime) -> None:
         """Take up one of the choices."""
-        row, folder, session = target.row, self._folders[target.row.target_id], self._session
+        folder, session = self._folders[target.number], self._session
         if what == "first publication":
             steps = compact.publish_first(self._state, target, session, now)
-        elif what == "cut":
-            self._notice_cut(target, now)
+        elif what == "delta":
+            self._notice_publication(target, now)
             steps = compact.publication(self._state, target, session, now, SETTLE_SECONDS)
         elif what == "manifest":
             steps = compact.manifest(self._state, target, folder, session, now)
         else:
-            settings = row.settings
-            day = due_snapshot(now, settings.snapshot_hour, settings.zone, row.snapshot_through)
+            settings = target.settings
+            day = due_snapshot(now, settings.snapshot_hour, settings.zone, target.position.snapshot_through)
             scheduled = day if target.snapshots else None
             steps = compact.snapshot(self._state, target, folder, session, now, scheduled)
         self._work = _Work(target, steps)
@@ -68,19 +69,19 @@ class Compactor:
             self._happened(self.at)
 
     def die(self) -> None:
-        """The process ends at once, and another one begins."""
+        """End the process immediately, and begin another one."""
         if self.at is not None:
             self._happened(f"a compactor died: {self.at}")
         self._end()
 
     def lose_session(self, steps: int) -> None:
-        """The process stands still for so many steps, in which the server ends its session."""
-        self._happened("a compactor stood still and lost its session")
+        """Pause the process for so many steps, in which the server ends its session."""
+        self._happened("a compactor paused and lost its session")
         self._session.end_by_server()
         self._still = steps
 
     def is_awake(self) -> bool:
-        """Whether it does not stand still; asked at every step."""
+        """Return whether it is not paused; asked at every step."""
         self._still = max(0, self._still - 1)
         return not self._still
 
@@ -93,32 +94,36 @@ class Compactor:
     def _due(self, target: Target, now: datetime) -> list[str]:
         row = self._state.read(target)
         if row.state == "waiting":
-            return [] if row.open or row.owner_orgnr is None else ["first publication"]
+            return (
+                []
+                if row.owner.open or valid_orgnr(row.owner.registered, row.settings) is None
+                else ["first publication"]
+            )
         if not target.snapshots:
             return ["snapshot"]
-        written = self._folders[row.target_id].manifest
+        written = self._folders[target.number].manifest
         due = ["manifest"] if compact.expired_manifest(row, written, now, _MANIFEST_EVERY) else []
         if compact.is_due(row, now, SETTLE_SECONDS):
-            due.append("cut")
-        day = due_snapshot(now, row.settings.snapshot_hour, row.settings.zone, row.snapshot_through)
+            due.append("delta")
+        day = due_snapshot(now, row.settings.snapshot_hour, row.settings.zone, row.position.snapshot_through)
         return [*due, "snapshot"] if day is not None and row.state == "ok" else due
 
-    def _notice_cut(self, target: Target, now: datetime) -> None:
+    def _notice_publication(self, target: Target, now: datetime) -> None:
         row = self._state.read(target)
-        if row.open:
-            self._happened("a cut waits for the rest of a transaction")
+        if row.owner.open:
+            self._happened("a publication waits for the rest of a transaction")
         if target.locked_by is not None:
             self._happened("a target was locked by another compactor")
-        if local_day(now, row.settings.zone) > (row.dated_through or date.min):
+        if local_day(now, row.settings.zone) > (row.position.dated_through or date.min):
             self._happened("a day has ended")
         changes = self._state.changes(target)
-        taken = settled(changes, SETTLE_SECONDS, after=row.changes_through)
+        taken = settled(changes, SETTLE_SECONDS, after=row.position.changes_through)
         if any(m.kind == "person" and m.change_id <= taken.through and m.id not in taken.persons for m in changes):
-            self._happened("a person was left to the next cut")
+            self._happened("a person was left to the next publication")
 
 
 def choose(compactor: Compactor, now: datetime, chance: random.Random) -> bool:
-    """Take up something; tells whether there was anything."""
+    """Take up something, and return whether there was anything."""
     choices = compactor.choices(now)
     if choices:
         compactor.begin(*chance.choice(choices), now)

@@ -32,10 +32,10 @@ class FeedFolder:
         if name not in self.files:
             self.put(name, content)
         elif self.files[name] != content:
-            raise FeedError(f"{name} is there with another content; it is not touched")
+            raise FeedError(f"{name} exists with other content; it is not touched")
 
     def link_parts(self, name: str, parts: Iterable[str]) -> tuple[str, int]:
-        """The same for a file that comes in parts; its digest and size."""
+        """Do the same with a file that comes in parts, and return its digest and size."""
         content = "".join(parts).encode()
         self.link(name, content)
         return hashlib.sha256(content).hexdigest(), len(content)
@@ -62,11 +62,11 @@ class FeedFolder:
         self.manifest = manifest
 
     def names(self, folder: str) -> list[str]:
-        """The files in a subfolder, as :func:`ims.feed.verification.reconcile` wants them."""
+        """Return the files in a subfolder, as :func:`ims.feed.verification.reconcile` wants them."""
         return sorted(path.rpartition("/")[2] for path in self.files if path.startswith(f"{folder}/"))
 
     def read(self, name: str) -> bytes:
-        """A file.
+        """Return a file.
 
         Raises:
             FileNotFoundError: it is not there.

@@ -25,7 +25,7 @@ class Materializer:
         self.polled: tuple[int, list[Message]] | None = None
 
     def behind(self) -> list[int]:
-        """Partitions that have messages which it does not know to be applied."""
+        """Return the partitions with messages that it has not seen applied."""
         return [number for number, log in enumerate(self._broker.log) if self._known(number).next_offset < len(log)]
 
     def poll(self, partition: int, count: int) -> None:
@@ -55,7 +55,7 @@ class Materializer:
             self._happened("a batch ended inside a transaction")
 
     def die(self, *, committed: bool) -> None:
-        """The process ends before or after its commit, and another one begins where the state database stands."""
+        """End the process before or after its commit; another one begins where the state database stands."""
         if self.polled is not None and committed:
             self.apply()
         self._happened(f"a materializer died {'after' if committed else 'before'} its commit")

@@ -28,7 +28,7 @@ class PathActions:
         self._world, self._chance = world, world.chance
 
     def usual(self) -> list[Action]:
-        """What the processes do."""
+        """Return what the processes do."""
         world, capture = self._world, self._world.capture
         actions = [
             Action(20, lambda: capture.can_start, lambda: capture.start(world.now)),
@@ -44,7 +44,7 @@ class PathActions:
         return actions
 
     def unusual(self) -> list[Action]:
-        """What happens to them."""
+        """Return what happens to them."""
         world, capture = self._world, self._world.capture
         actions = [
             Action(2, lambda: capture.lives, lambda: capture.die("capture was killed")),
@@ -134,7 +134,7 @@ class PathActions:
         world = self._world
         target = world.chance.choice(world.state.targets)
         choices = [one for one in _SETTINGS if not (world.administration.renumbers and "person_id" in one)]
-        settings = changed(target.row.settings, world.chance.choice(choices))
-        if target.locked_by is None and settings != target.row.settings:
+        settings = changed(target.settings, world.chance.choice(choices))
+        if target.locked_by is None and settings != target.settings:
             world.state.apply_settings(target, settings)
             world.note("settings were changed")

@@ -19,7 +19,7 @@ from producers.source.pgoutput import UNCHANGED, Delete, Truncate
 from tests.simulation import capture
 from tests.simulation.materializer import Materializer
 from tests.simulation.planting import Bugs
-from tests.support.memory.state import MarkedFacts
+from tests.support.memory.state import ChangingFacts
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 BUGS = Bugs()
@@ -73,12 +73,12 @@ def epoch_repeats_after_a_restore(patch: pytest.MonkeyPatch) -> None:
 
 
 @BUGS.enter
-def marks_are_lost_at_a_crash(patch: pytest.MonkeyPatch) -> None:
-    """Committed apart from the facts: a process that dies between has made none."""
+def pending_changes_are_lost_at_a_crash(patch: pytest.MonkeyPatch) -> None:
+    """Commit changes apart from the facts: a process that dies between has made none."""
     unmade: list[Any] = []
-    make, apply, die = MarkedFacts.change, Materializer.apply, Materializer.die
+    make, apply, die = ChangingFacts.change, Materializer.apply, Materializer.die
 
-    def apply_and_mark(self: Materializer) -> None:
+    def apply_and_note(self: Materializer) -> None:
         apply(self)
         while unmade:
             make(self._state.facts, unmade.pop(0))
@@ -89,8 +89,8 @@ def marks_are_lost_at_a_crash(patch: pytest.MonkeyPatch) -> None:
         unmade.clear()
         die(self, committed=committed)
 
-    patch.setattr(MarkedFacts, "change", lambda _, changes: unmade.append(changes))
-    patch.setattr(Materializer, "apply", apply_and_mark)
+    patch.setattr(ChangingFacts, "change", lambda _, changes: unmade.append(changes))
+    patch.setattr(Materializer, "apply", apply_and_note)
     patch.setattr(Materializer, "die", die_between)
 
 
@@ -106,22 +106,22 @@ def truncate_is_passed_over_by_capture(patch: pytest.MonkeyPatch) -> None:
 
 @BUGS.enter
 def truncate_is_passed_over_by_materialize(patch: pytest.MonkeyPatch) -> None:
-    real = batch._Reading._apply
+    real = batch._BatchReader._apply
 
     def apply(self: Any, message: batch.Message, change: Change) -> None:
         if change.op != "t":
             real(self, message, change)
 
-    patch.setattr(batch._Reading, "_apply", apply)
+    patch.setattr(batch._BatchReader, "_apply", apply)
 
 
 @BUGS.enter
 def changed_key_is_one_event(patch: pytest.MonkeyPatch) -> None:
-    def updated(table: Any, before: Any, after: Any, partitions: int) -> list[Any]:
+    def update_events(table: Any, before: Any, after: Any, partitions: int) -> list[Any]:
         after = change_events._filled(after, before or {})
         return [change_events._row_event(table, "u", before, after, partitions)]
 
-    patch.setattr(change_events, "updated", updated)
+    patch.setattr(change_events, "update_events", update_events)
 
 
 @BUGS.enter
@@ -159,13 +159,13 @@ def load_is_taken_for_complete_at_once(patch: pytest.MonkeyPatch) -> None:
 
 @BUGS.enter
 def person_who_left_a_group_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
-    """Marks only whom the row points to now, and not whom it pointed to before."""
-    real = MarkedFacts._marks
+    """Note only the persons that the row points to now, and not those it pointed to before."""
+    real = ChangingFacts._changed
 
-    def only_now(self: MarkedFacts, _before: object, *others: Any) -> Any:
+    def only_now(self: ChangingFacts, _before: object, *others: Any) -> Any:
         return real(self, {table: {} for table in Table}, *others)
 
-    patch.setattr(MarkedFacts, "_marks", only_now)
+    patch.setattr(ChangingFacts, "_changed", only_now)
 
 
 def _positions(patch: pytest.MonkeyPatch, **fields: int) -> None:

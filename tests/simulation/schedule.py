@@ -1,4 +1,4 @@
-"""One schedule: a scheduler that lets one thing happen after another, as the seed says, until all must come to rest.
+"""One schedule: a scheduler that lets one thing happen after another, as the seed says, until nothing is left to do.
 
 The same seed gives the same schedule, on every machine.
 """
@@ -21,9 +21,9 @@ _BEGINS_AT_REST = 0.7
 _MOODS = (0.1, 0.3, 1.0)
 """How likely it is, in some schedules and in others, that something goes wrong."""
 _PROVED_EVERY = 4
-"""One schedule of so many has its feeds proved from the files alone, which takes long."""
+"""One schedule of so many has its feeds verified from the files alone, which takes long."""
 _PATIENCE = 3_000
-"""Steps within which everything must have come to rest when nothing fails any more."""
+"""Steps within which nothing must be left to do when nothing fails any more."""
 
 
 class Schedule:
@@ -31,7 +31,7 @@ class Schedule:
 
     Args:
         seed: decides everything.
-        say: told each step, for a person to read.
+        say: called with each step, for a person to read.
     """
 
     def __init__(self, seed: int, say: Callable[[str], None] | None = None) -> None:
@@ -47,7 +47,7 @@ class Schedule:
         self._proved = seed % _PROVED_EVERY == 0
 
     def run(self) -> Counter[str]:
-        """Let it happen, come to rest at the end and perhaps before, and see that all is as it must be.
+        """Run it until nothing is left to do, at the end and perhaps before, and check that all is as it must be.
 
         Returns:
             How often each thing happened.
@@ -95,7 +95,7 @@ class Schedule:
             raise ViolationError("it does not come to rest")
 
     def _move_on(self) -> bool:
-        """The next step of everybody who has one; tells whether there was any."""
+        """Take the next step of each process that has one, and return whether there was any."""
         world = self._world
         moved = self._move_capture()
         for materializer in world.materializers:
@@ -114,7 +114,9 @@ class Schedule:
             elif choose(compactor, world.now, world.chance):
                 moved = True
         rows = [world.state.read(target) for target in world.state.targets]
-        return moved or any(row.state == "ok" and not row.open and row.settling is not None for row in rows)
+        return moved or any(
+            row.state == "ok" and not row.owner.open and row.outstanding.settling is not None for row in rows
+        )
 
     def _move_capture(self) -> bool:
         world = self._world

@@ -27,12 +27,12 @@ class Written(msgspec.Struct, frozen=True):
 
     @property
     def events(self) -> int:
-        """How many events it must become: a changed key is a delete and a create."""
+        """Return how many events it must become: a changed key is a delete and a create."""
         return 1 if self.old is None or self.new is None or key_of(self.old) == key_of(self.new) else 2
 
 
 class Truncated(msgspec.Struct, frozen=True):
-    """A table emptied at once."""
+    """A table emptied in one step."""
 
     table: Table
     lsn: int = 0
@@ -58,7 +58,7 @@ class Transaction(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
 
     def events(self, partitions: int) -> int:
-        """How many events it must become."""
+        """Return how many events it must become."""
         return sum(
             change.events if isinstance(change, Written) else partitions if isinstance(change, Truncated) else 1
             for change in self.changes
@@ -101,8 +101,8 @@ class Source:
 
     Attributes:
         starts: counts what ends every connection.
-        damaged: a table was emptied at once, which only a load tells a consumer.
-        lived: of everybody who is watched, each state in order.
+        damaged: a table was emptied in one step, which a consumer learns from a load alone.
+        states: of all that are watched, each state in order.
         versions: of every watched person's row, each version in order.
     """
 
@@ -117,7 +117,7 @@ class Source:
         self.damaged = False
         self.open_transactions: list[OpenTransaction] = []
         self.backup: Backup | None = None
-        self.lived: dict[tuple[int, str], list[object]] = {}
+        self.states: dict[tuple[int, str], list[object]] = {}
         self.versions: dict[tuple[int, int], list[str]] = {}
         self._xid = 700
 
@@ -144,13 +144,13 @@ class Source:
         return transaction
 
     def create_slot(self) -> tuple[int, Tables]:
-        """A new slot in the place of any other: its consistent point, and the rows as of there."""
+        """Create a slot in the place of any other: its consistent point, and the rows as of there."""
         self.slot = Slot(self.lsn, self.lsn)
         self.damaged = False
         return self.lsn, dict(self.tables)
 
     def crash(self) -> bool:
-        """End every connection; tells whether the slot has forgotten what was confirmed."""
+        """End every connection, and return whether the slot has forgotten what was confirmed."""
         self.starts += 1
         self.open_transactions.clear()
         if self.slot is None:
@@ -164,7 +164,7 @@ class Source:
         self.backup = Backup(dict(self.tables), list(self.wal), self.lsn, copy.copy(self.capture))
 
     def restore(self) -> None:
-        """Bring back what was kept: the same LSNs will mean other changes, and the slot is gone."""
+        """Bring back what was kept: the same LSNs will mean other changes, and there is no slot."""
         assert self.backup is not None
         backup, self.backup = self.backup, None
         self.tables, self.wal, self.lsn = dict(backup.tables), list(backup.wal), backup.lsn
@@ -175,14 +175,14 @@ class Source:
         self.note()
 
     def facts(self, owner: int) -> Facts:
-        """The owner's rows as they are, read independently of everything under test."""
+        """Return the owner's rows as they are, read independently of everything under test."""
         return facts_of(self.tables.values(), owner)
 
     def note(self) -> None:
-        """Write down what is so now of everybody whose history is watched, where it differs from before."""
+        """Write down the current state of all whose history is watched, where it differs from before."""
         now = watched(self.tables)
-        for key in self.lived.keys() | now.keys():
-            past = self.lived.setdefault(key, [None])
+        for key in self.states.keys() | now.keys():
+            past = self.states.setdefault(key, [None])
             if past[-1] != now.get(key):
                 past.append(now.get(key))
         for row, version in versions(self.tables.values()).items():
@@ -203,17 +203,17 @@ class Source:
 
 
 def table_of(fact: Fact) -> Table:
-    """The table that the row is of."""
+    """Return the table that the row is of."""
     return next(table for table, kind in FACT_TYPES.items() if isinstance(fact, kind))
 
 
 def key_of(fact: Fact) -> Key:
-    """The row's table and primary key."""
+    """Return the row's table and primary key."""
     return table_of(fact), fact.owner_id, fact.owner_id if isinstance(fact, Owner) else fact.id
 
 
 def facts_of(rows: Iterable[Fact], owner: int) -> Facts:
-    """The rows of an owner in their tables."""
+    """Return the rows of an owner in their tables."""
     mine = [row for row in rows if row.owner_id == owner]
     return Facts(
         owner=next((row for row in mine if isinstance(row, Owner)), None),
@@ -230,9 +230,9 @@ HOME_GROUPS = (1, 2)
 
 
 def watched(tables: Tables) -> dict[tuple[int, str], object]:
-    """Of each owner's watched persons (P1, P2 ...): version and home group; of those groups: the name.
+    """Return, of each owner's watched persons (P1, P2 ...): version and home group; of those groups: the name.
 
-    Whatever an importer is told must have been so at some time, in this order.
+    What an importer is sent must have been the case at some time, in this order.
     """
     now: dict[tuple[int, str], object] = {}
     homes = Counter[tuple[int, int]]()
@@ -251,7 +251,7 @@ def watched(tables: Tables) -> dict[tuple[int, str], object]:
 
 
 def versions(rows: Iterable[Fact]) -> dict[tuple[int, int], str]:
-    """The version of each watched person's row, by owner and running number."""
+    """Return the version of each watched person's row, by owner and running number."""
     return {
         (row.owner_id, row.id): row.family_name for row in rows if isinstance(row, Person) and row.given_name[0] == "P"
     }

@@ -14,7 +14,7 @@ class SourceActions:
         self._world, self._source, self._chance = world, world.source, world.chance
 
     def usual(self) -> list[Action]:
-        """What a source does."""
+        """Return what a source does."""
         source = self._source
         return [
             Action(14, lambda: True, self._commit),
@@ -26,7 +26,7 @@ class SourceActions:
         ]
 
     def unusual(self) -> list[Action]:
-        """What happens to a source."""
+        """Return what happens to a source."""
         source = self._source
         return [
             Action(1, lambda: not source.open_transactions, self._truncate),
@@ -72,7 +72,7 @@ class SourceActions:
 
     def _truncate(self) -> None:
         self._source.commit(self._source.write([Truncated(Table.EMPLOYEE)]), self._world.now)
-        self._world.note("a table was emptied at once")
+        self._world.note("a table was emptied in one step")
 
     def _checkpoint(self) -> None:
         assert self._source.slot is not None

@@ -81,7 +81,7 @@ def _change(change: Written | Truncated | Beat) -> bytes:
 
 
 def _key(row: Fact) -> list[bytes | str | None]:
-    """The old row with its key columns alone, as PostgreSQL sends it."""
+    """Return the old row with its key columns alone, as PostgreSQL sends it."""
     return [value if name in _KEYS else None for name, value in zip(row_of(row), _values(row), strict=True)]
 
 

@@ -34,11 +34,11 @@ class Action(NamedTuple):
 
 
 class World:
-    """All the parts, each knowing only those that it knows in life.
+    """All the parts, each connected only to those that it is connected to in production.
 
     Args:
         chance: decides everything that is not decided otherwise.
-        say: told each thing that happens, for a person to read.
+        say: called with each thing that happens, for a person to read.
 
     Attributes:
         happened: how often each thing has happened.
@@ -55,24 +55,24 @@ class World:
         self.state = MemoryState([a_target(owner=owner, name=f"lms{owner}") for owner in OWNERS], lambda: self.now)
         facts = FactsChecker(self.state, self.source.versions)
         self.materializers = [Materializer(self.state, self.broker, facts, self.note) for _ in range(2)]
-        self.folders = {target.row.target_id: FeedFolder() for target in self.state.targets}
+        self.folders = {target.number: FeedFolder() for target in self.state.targets}
         self.compactors = [Compactor(self.state, self.folders, self.note) for _ in range(2)]
         self.importers = [
-            Importer(target, self.folders[target.row.target_id], self.source.lived) for target in self.state.targets
+            Importer(target, self.folders[target.number], self.source.states) for target in self.state.targets
         ]
 
     def note(self, what: str) -> None:
-        """Something has happened that should happen in some schedules."""
+        """Count what has happened, since it should happen in some schedules."""
         self.happened[what] += 1
         if self._say is not None:
             self._say(f"{self.now:%d %H:%M:%S.%f}"[:-5] + f"  {what}")
 
     def detail(self, what: str) -> None:
-        """More about what has just happened."""
+        """Say more about what has just happened."""
         if self._say is not None:
             self._say(f"{'':15}{what}")
 
     def producers(self) -> list[Producer]:
-        """The producers, living or dead, of which something is under way."""
+        """Return the producers, running or ended, of which something is on its way."""
         living = [self.capture.producer] if self.capture.producer is not None else []
         return [producer for producer in (*living, *self.capture.late) if producer.busy()]

@@ -17,24 +17,24 @@ from ims.source.facts import CourseGroup, Employee, Enrolment, Fact, Facts, Owne
 from ims.targets.target_settings import TargetSettings
 
 ORGNR = "100000008"
-"""Of no organisation: numbers are issued from 8 and 9."""
+"""Of no organisation: issued numbers begin with 8 or 9."""
 
 TODAY = date(2026, 10, 15)
-"""A day on which everything built here is in force."""
+"""A day on which every enrolment and group built here is within its dates."""
 
 
 def a_birth_number(serial: int = 0) -> str:
-    """A synthetic fødselsnummer (month + 80) with right control digits; another one for each serial from 0 to 499."""
+    """Return a synthetic fødselsnummer (month + 80) with correct control digits; one for each serial from 0 to 499."""
     return _numbers("0181")[serial]
 
 
 def a_d_number(serial: int = 0) -> str:
-    """A synthetic D-number (day + 40, month + 80); another one for each serial from 0 to 499."""
+    """Return a synthetic D-number (day + 40, month + 80); one for each serial from 0 to 499."""
     return _numbers("4181")[serial]
 
 
 def a_duf_number(serial: int = 0) -> str:
-    """A DUF number registered in 2099, that is: nobody's; another one for each serial."""
+    """Return a DUF number registered in 2099, which no person has; one for each serial."""
     digits = f"2099{serial:06}"
     weights = (4, 6, 3, 2, 4, 6, 3, 2, 7, 5)
     return f"{digits}{sum(weight * int(digit) for weight, digit in zip(weights, digits, strict=True)) % 11:02}"
@@ -52,13 +52,13 @@ def _numbers(day_and_month: str) -> list[str]:
 
 
 def an_owner(**changes: Any) -> Owner:
-    """An owner with an organisation number."""
+    """Return an owner with an organisation number."""
     usual: dict[str, Any] = {"owner_id": 1, "orgnr": ORGNR, "name": "Fjordvik kommune"}
     return Owner(**usual | changes)
 
 
 def a_school(id: int = 1, **changes: Any) -> School:  # noqa: A002 - the fact's own word
-    """A school with a school number."""
+    """Return a school with a school number."""
     usual: dict[str, Any] = {
         "owner_id": 1,
         "id": id,
@@ -70,7 +70,7 @@ def a_school(id: int = 1, **changes: Any) -> School:  # noqa: A002 - the fact's 
 
 
 def a_person(id: int = 1, **changes: Any) -> Person:  # noqa: A002 - the fact's own word
-    """A person with a whole name and a valid synthetic national id of its own; *national_id* may be given as text."""
+    """Return a person with a complete name and a valid synthetic national id; *national_id* may be given as text."""
     usual: dict[str, Any] = {
         "owner_id": 1,
         "id": id,
@@ -90,7 +90,7 @@ def a_person(id: int = 1, **changes: Any) -> Person:  # noqa: A002 - the fact's 
 
 
 def an_employee(id: int = 1, *, person: int = 1, school: int = 1, **changes: Any) -> Employee:  # noqa: A002 - the fact's own word
-    """An active teacher."""
+    """Return an active teacher."""
     usual: dict[str, Any] = {
         "owner_id": 1,
         "id": id,
@@ -103,7 +103,7 @@ def an_employee(id: int = 1, *, person: int = 1, school: int = 1, **changes: Any
 
 
 def a_group(id: int = 1, *, school: int = 1, **changes: Any) -> CourseGroup:  # noqa: A002 - the fact's own word
-    """An active group without dates."""
+    """Return an active group without dates."""
     usual: dict[str, Any] = {
         "owner_id": 1,
         "id": id,
@@ -120,7 +120,7 @@ def a_group(id: int = 1, *, school: int = 1, **changes: Any) -> CourseGroup:  # 
 
 
 def an_enrolment(id: int = 1, *, person: int = 1, group: int = 1, **changes: Any) -> Enrolment:  # noqa: A002 - the fact's own word
-    """An active enrolment as learner, since the first of August 2026 and without end."""
+    """Return an active enrolment as learner from 1 August 2026 without end."""
     usual: dict[str, Any] = {
         "owner_id": 1,
         "id": id,
@@ -135,7 +135,7 @@ def an_enrolment(id: int = 1, *, person: int = 1, group: int = 1, **changes: Any
 
 
 def facts_of(*facts: Fact) -> Facts:
-    """The facts in their tables; with an owner, and a school 1, unless others are given."""
+    """Return the facts in their tables, with an owner and a school 1 unless others are given."""
     owners = [fact for fact in facts if isinstance(fact, Owner)]
     schools = {fact.id: fact for fact in facts if isinstance(fact, School)}
     return Facts(
@@ -149,7 +149,7 @@ def facts_of(*facts: Fact) -> Facts:
 
 
 def a_target(**changes: Any) -> TargetSettings:
-    """Settings of an enabled target that takes synthetic numbers."""
+    """Return settings of an enabled target that accepts synthetic numbers."""
     usual: dict[str, Any] = {
         "name": "lms",
         "owner": 1,
@@ -161,11 +161,11 @@ def a_target(**changes: Any) -> TargetSettings:
 
 
 def a_debezium_event(op: str, *, wrapped: bool = False, **changes: Any) -> bytes:
-    """A change event as Debezium's documentation shows it (connector for PostgreSQL), of our table ``person``.
+    """Return a change event of our table ``person`` as in the documentation of Debezium's connector for PostgreSQL.
 
     Args:
         op: c, u, d, r, t or m.
-        wrapped: with schemas on: ``{"schema": ..., "payload": ...}``.
+        wrapped: with schemas: ``{"schema": ..., "payload": ...}``.
         changes: other values of the envelope; of ``source`` only those that differ.
     """
     source: dict[str, Any] = {

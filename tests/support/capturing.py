@@ -1,4 +1,4 @@
-"""A capture that runs in a thread, and both of its ends: for the tests of capture as a whole."""
+"""A capture that runs in a thread, its source and its topic: for the tests of capture as a whole."""
 
 import contextlib
 import threading
@@ -30,7 +30,7 @@ PARTITIONS = 3
 
 
 def settings_of(source_dsn: str, kafka: str, topic: str) -> Settings:
-    """Settings of a capture with a slot of its own."""
+    """Return settings of a capture with a slot of its own."""
     return Settings(
         source_dsn=source_dsn,
         source_slot=f"test_{uuid.uuid4().hex[:12]}",
@@ -43,7 +43,7 @@ def settings_of(source_dsn: str, kafka: str, topic: str) -> Settings:
 
 @contextlib.contextmanager
 def prepared(settings: Settings) -> Iterator[Connection]:
-    """The source, set up, with two owners."""
+    """Yield a connection to the source, set up, with two owners."""
     with sessions.connect(settings.source(), "test") as connection:
         connection.execute("insert into owner values (1, null, 'Fjordvik'), (2, null, 'Ås')")
         source_setup.apply(connection, settings)
@@ -74,7 +74,7 @@ class Captured:
     def _run(self) -> None:
         try:
             capture.run(self._settings, self.stop, CaptureMetrics(self.registry), self.readiness.append)
-        except BaseException as error:  # noqa: BLE001 - shown by the test, and not in a thread nobody looks at
+        except BaseException as error:  # noqa: BLE001 - raised in the test, not in this thread, where it would be lost
             self.error = error
 
     def is_ready(self) -> bool:
@@ -103,7 +103,7 @@ def capturing(settings: Settings) -> Iterator[Captured]:
 
 
 class Topic:
-    """What a consumer finds in the topic, partition by partition; it connects when it first reads."""
+    """The messages that a consumer finds in the topic, by partition; it connects at its first read."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -112,7 +112,7 @@ class Topic:
         self.messages: list[tuple[int, Message]] = []
 
     def read(self) -> list[tuple[int, Change]]:
-        """All changes so far but heartbeats, each with its partition."""
+        """Return all changes so far except heartbeats, each with its partition."""
         if self._consumer is None:
             self._connect()
         for at, records in self._consumer.poll(timeout_ms=100).items():
@@ -121,12 +121,12 @@ class Topic:
         return [(partition, change) for partition, change in self.changes if change.table != "heartbeat"]
 
     def persons(self) -> list[Change]:
-        """All changes of persons so far, in the order of their positions."""
+        """Return all changes of persons so far, in the order of their positions."""
         persons = [change for _, change in self.read() if change.table == "person"]
         return sorted(persons, key=lambda change: change.position)
 
     def rows(self) -> list[tuple[int, str, int]]:
-        """Partition, operation and id of the changes of persons."""
+        """Return partition, operation and id of the changes of persons."""
         return [
             (partition, change.op, (change.after or change.before or {})["id"])
             for partition, change in self.read()
@@ -134,7 +134,7 @@ class Topic:
         ]
 
     def facts(self, mapping: SourceMapping = REFERENCE_MAPPING) -> MemoryFacts:
-        """What materialize makes of all messages so far."""
+        """Return the facts that materialize makes of all messages so far."""
         self.read()
         facts = MemoryFacts()
         for partition, message in self.messages:
@@ -155,20 +155,20 @@ class Topic:
 
 
 def apply(facts: MemoryFacts, partition: int, message: Message, mapping: SourceMapping = REFERENCE_MAPPING) -> None:
-    """One message is materialized."""
+    """Apply one message as materialize does."""
     progress = facts.progress(partition) or facts.begin(partition, message.offset)
     facts.apply(partition, progress.next_offset, read_batch(progress, [message], mapping, 0))
 
 
 def persons_of(source: Connection, mapping: SourceMapping = REFERENCE_MAPPING) -> dict[tuple[int, int], str]:
-    """The family names of the source's persons by owner and number."""
+    """Return the family names of the source's persons by owner and running number."""
     columns = [mapping.columns(Table.PERSON)[name] for name in ("owner_id", "id", "family_name")]
     rows = source.execute(sql.SQL("select {} from person").format(sql.SQL(", ").join(map(sql.Identifier, columns))))
     return {(owner, number): name for owner, number, name in rows}
 
 
-def persons_told(facts: MemoryFacts) -> dict[tuple[int, int], str]:
-    """The same of the facts."""
+def persons_in(facts: MemoryFacts) -> dict[tuple[int, int], str]:
+    """Return the family names of the persons in the facts by owner and running number."""
     return {(key.owner_id, key.id): row["family_name"] for key, row in facts.rows(Table.PERSON).items()}
 
 
@@ -186,7 +186,7 @@ class SilentKafka:
         return self.sent[-1][1]
 
     def acknowledged(self) -> bool:
-        """Acknowledge all that was sent so far."""
+        """Acknowledge all messages sent so far; return True if there are any."""
         for _, future in list(self.sent):
             if not future.is_done:
                 future.success(None)

@@ -1,8 +1,8 @@
-"""Lines of a file of events, as a test says them.
+"""Scenarios as lines of an events file, and their replay.
 
->>> story = Story()
->>> story.commit(0, builders.an_owner())
->>> [line.at == START for line in story.lines()]
+>>> scenario = Scenario()
+>>> scenario.commit(0, builders.an_owner())
+>>> [line.at == START for line in scenario.lines()]
 [True]
 """
 
@@ -27,8 +27,8 @@ START = datetime(2026, 10, 15, 10, tzinfo=UTC)
 """Noon in Oslo, the time from which seconds are counted."""
 
 
-class Story:
-    """What happens, in order; each thing some seconds after START."""
+class Scenario:
+    """Commits, settings and ticks in order, each some seconds after START, as lines of an events file."""
 
     def __init__(self) -> None:
         self.text: list[bytes] = []
@@ -37,7 +37,7 @@ class Story:
     def commit(
         self, seconds: float, *facts: Fact, op: str = "c", whole: bool = True, partition: int = 0, epoch: int = 1
     ) -> None:
-        """One transaction of the source: the rows are written (``c``), loaded (``r``) or deleted (``d``)."""
+        """Add one transaction of the source: the rows are written (``c``), loaded (``r``) or deleted (``d``)."""
         self._lsn += 1
         at = START + timedelta(seconds=seconds)
         for number, fact in enumerate(facts, 1):
@@ -54,51 +54,53 @@ class Story:
             self.text.append(events_file.message_line(at, encode(envelope), partition))
 
     def raw(self, seconds: float, text: str) -> None:
-        """A message that is no JSON."""
+        """Add a message that is not JSON."""
         self.text.append(events_file.raw_line(START + timedelta(seconds=seconds), text))
 
     def settings(self, seconds: float, target: str, **changes: Any) -> None:
-        """Settings are changed."""
+        """Add a change of settings."""
         self.text.append(events_file.settings_line(START + timedelta(seconds=seconds), target, changes))
 
     def tick(self, seconds: float) -> None:
-        """Time passes."""
+        """Add a tick: only time passes."""
         self.text.append(events_file.tick_line(START + timedelta(seconds=seconds)))
 
     def lines(self) -> Iterator[Line]:
-        """The lines as they are read."""
+        """Yield the lines as they are read from the file."""
         return events_file.read(self.text, "events.jsonl")
 
 
 class Replayer:
-    """Replays stories into a folder."""
+    """Replays scenarios into a folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def replay(self, story: Story, *targets: TargetSettings, until: float | None = None, holds: bool = False) -> Result:
-        """Replay for these targets, or for the usual one."""
+    def replay(
+        self, scenario: Scenario, *targets: TargetSettings, until: float | None = None, holds: bool = False
+    ) -> Result:
+        """Replay a scenario for these targets, or for the usual one."""
         end = None if until is None else START + timedelta(seconds=until)
         replay = Replay(targets or [builders.a_target()], self.root, "events.jsonl", holds=holds)
-        return replay.run(story.lines(), end)
+        return replay.run(scenario.lines(), end)
 
     def folder(self, name: str = "lms") -> Path:
-        """A target's folder."""
+        """Return a target's folder."""
         return self.root / builders.ORGNR / name
 
     def manifest(self, name: str = "lms") -> Manifest:
-        """A target's manifest, once its feed is proved."""
+        """Verify a target's feed, and return its manifest."""
         folder = self.folder(name)
         verification = verify_folder(folder)
         assert verification.problems == []
         return decode((folder / "manifest.json").read_bytes())
 
     def delta(self, seq: int, name: str = "lms") -> list[ReadRecord]:
-        """The records of a delta."""
+        """Return the records of a delta."""
         return [item for item in read(self.folder(name) / f"deltas/{seq}.xml") if isinstance(item, ReadRecord)]
 
     def files(self) -> dict[str, bytes]:
-        """Every file of the feeds."""
+        """Return every file of the feeds."""
         return {
             path.relative_to(self.root).as_posix(): path.read_bytes()
             for path in sorted(self.root.rglob("*"))

@@ -1,4 +1,4 @@
-"""A school many of whose learners leave, for tests of what waits for an approval."""
+"""A school many of whose learners leave, for the tests of holds."""
 
 from typing import Any
 
@@ -7,15 +7,15 @@ from consumers.operations import approvals
 from consumers.operations.holds_report import read_hold
 from ims.records.vocabulary import RecStatus
 from tests.support.builders import a_group, a_person, a_school, an_enrolment, an_owner
-from tests.support.feed_words import Said, member, person
+from tests.support.feed_words import Entries, member, person
 from tests.support.pipeline import Pipeline
 
 MANY = 30
-"""Learners, all in group 1 but for the last, who is in group 2."""
+"""The number of learners; all are in group 1 except the last, who is in group 2."""
 
 
 def school(pipeline: Pipeline, **settings: Any) -> None:
-    """Two groups and their learners, told."""
+    """Publish two groups and their learners."""
     pipeline.target(**settings)
     learners = [a_person(n) for n in range(1, MANY + 1)]
     pipeline.commit(an_owner(), a_school(1), a_group(1), a_group(2), *learners)
@@ -31,7 +31,7 @@ def come_back(pipeline: Pipeline, *numbers: int) -> None:
     pipeline.commit(*(an_enrolment(n, person=n, group=2 if n == MANY else 1) for n in numbers))
 
 
-def gone(*numbers: int) -> Said:
+def gone(*numbers: int) -> Entries:
     groups = {n: "group-2" if n == MANY else "group-1" for n in numbers}
     return {(key, RecStatus.GONE) for n in numbers for key in (person(n), member(groups[n], n))}
 

@@ -35,7 +35,7 @@ class Installation:
     """One school owner's whole installation.
 
     Args:
-        folder: an empty one, for the feed and the logs.
+        folder: an empty folder for the feed and the logs.
     """
 
     def __init__(self, source_dsn: str, state_dsn: str, kafka: str, topic: str, folder: Path) -> None:
@@ -72,7 +72,7 @@ class Installation:
         return done.stdout + done.stderr
 
     def set_up(self, **target: Any) -> None:
-        """Set both databases up, with one target for owner 1."""
+        """Set up both databases, with one target for owner 1."""
         self.imsfeed("setup", "source")
         self.imsfeed("setup", "state")
         settings: TargetSettings = a_target(**target)
@@ -108,16 +108,16 @@ class Installation:
         return {name: process.wait(timeout=40) for name, process in stopping.items()}
 
     def close(self) -> None:
-        """Stop whatever runs."""
+        """Kill all running processes."""
         self.stop(by=signal.SIGKILL)
         self.source.close()
 
     def log(self, name: str) -> Path:
-        """What a process wrote."""
+        """Return the path of a process's log."""
         return self.folder / f"{name}.log"
 
     def get(self, name: str, path: str = "/metrics") -> tuple[int, str]:
-        """Ask a process over HTTP: status and body."""
+        """Send an HTTP request to a process, and return status and body."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]}{path}", timeout=10) as answer:
                 return answer.status, answer.read().decode()
@@ -126,7 +126,7 @@ class Installation:
                 return error.code, error.read().decode()
 
     def metric(self, name: str, sample: str) -> float:
-        """The value of one sample of a process's metrics, by its name and labels."""
+        """Return the value of one sample of a process's metrics, by its name and labels."""
         lines = self.get(name)[1].splitlines()
         return float(next(line for line in lines if line.startswith(f"{sample} ")).rpartition(" ")[2])
 
@@ -140,27 +140,27 @@ class Installation:
         return self.folder / "feed" / ORGNR / "lms"
 
     def manifest(self) -> Manifest | None:
-        """The manifest, if there is one yet."""
+        """Return the manifest, if there is one yet."""
         try:
             return decode((self.target / "manifest.json").read_bytes())
         except FileNotFoundError:
             return None
 
     def first_manifest(self) -> Manifest:
-        """Wait for the first publication."""
+        """Wait for the first publication, and return its manifest."""
         until(lambda: self.manifest() is not None, within=60, what=f"there is a manifest; {self.last_lines()}")
         manifest = self.manifest()
         assert manifest is not None
         return manifest
 
     def deltas(self) -> list[list[ReadRecord]]:
-        """The records of every delta that the manifest names, in order."""
+        """Return the records of every delta that the manifest names, in order."""
         manifest = self.manifest()
         paths = [delta.path for delta in manifest.deltas] if manifest is not None else []
         return [[item for item in read(self.target / path) if isinstance(item, ReadRecord)] for path in paths]
 
     def published(self) -> dict[RecordKey, Record]:
-        """What an importer knows that has taken the latest snapshot and every delta after it."""
+        """Return what an importer has after the latest snapshot and every delta after it."""
         manifest = self.first_manifest()
         files = [manifest.snapshot.path, *(d.path for d in manifest.deltas if d.seq > manifest.snapshot.seq)]
         known: dict[RecordKey, Record] = {}
@@ -173,15 +173,15 @@ class Installation:
         return known
 
     def verification(self) -> Verification:
-        """The proof of the target's feed."""
+        """Return the verification of the target's feed."""
         return verify_folder(self.target)
 
     def status(self) -> dict[str, Any]:
-        """What `imsfeed status --json` says."""
+        """Return the output of `imsfeed status --json`."""
         return msgspec.json.decode(self.imsfeed("status", "--json"), type=dict[str, Any])
 
     def last_lines(self) -> str:
-        """The end of every log, for an assertion's text."""
+        """Return the end of every log, for an assertion's text."""
         return "\n".join(
             f"{path.name}:\n" + "\n".join(path.read_text().splitlines()[-5:]) for path in self.folder.glob("*.log")
         )
@@ -211,7 +211,7 @@ def _names(columns: Iterable[str]) -> sql.Composed:
 
 @contextmanager
 def installed(source_dsn: str, state_dsn: str, kafka: str, topic: str, folder: Path) -> Iterator[Installation]:
-    """An installation whose processes end with the block."""
+    """Yield an installation whose processes end with the block."""
     installation = Installation(source_dsn, state_dsn, kafka, topic, folder)
     try:
         yield installation

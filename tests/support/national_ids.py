@@ -1,14 +1,14 @@
-"""Finding national ids in whatever a program has said."""
+"""The search for national ids in a program's output."""
 
 import re
 from collections.abc import Iterable
 
-# What people and programs put between the digits, and how JSON, HTML and URLs write that.
+# What people and programs write between the digits, and how JSON, HTML and URLs encode that.
 _BETWEEN = r"(?:[\s.\-_/]|\\u00a0|&nbsp;|%20|\+){0,2}"
 
 
 def found(text: str, ids: Iterable[str]) -> list[str]:
-    """The ids that stand in a text, however they are spaced.
+    """Return the ids that a text contains, however they are spaced.
 
     >>> found("person 018190 12345 left", ["01819012345"]), found("person 018190 12346 left", ["01819012345"])
     (['01819012345'], [])

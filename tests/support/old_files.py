@@ -1,4 +1,4 @@
-"""Existing files of another exporter, in little XML, and their comparison with some facts."""
+"""Existing files of another exporter, with minimal XML, and their comparison with some facts."""
 
 from io import BytesIO
 
@@ -6,7 +6,7 @@ from ims.source.facts import Facts
 from ims.switchover.comparison import Comparison, compare
 from ims.switchover.existing_file import read_old_file
 from ims.switchover.group_templates import likely_templates
-from ims.switchover.matching import OldRoster, collect, recognise
+from ims.switchover.matching import OldRoster, collect, match_records
 from ims.targets.target_settings import TargetSettings
 from tests.support.builders import (
     ORGNR,
@@ -23,12 +23,12 @@ SOURCE = f"imsfeed@{ORGNR}"
 
 
 def sourcedid(id_: str, source: str = SOURCE) -> str:
-    """The element, of our usual source unless another is given."""
+    """Return the element, with our usual source unless another is given."""
     return f"<sourcedid><source>{source}</source><id>{id_}</id></sourcedid>"
 
 
 def old_person(id_: str, *userids: str, name: str = "Ada Testesen", email: str = "", source: str = SOURCE) -> str:
-    """A person; *name* is given and family name with a space between."""
+    """Return a person; *name* is given and family name with a space between."""
     given, _, family = name.partition(" ")
     return (
         f"<person>{sourcedid(id_, source)}{''.join(f'<userid>{userid}</userid>' for userid in userids)}"
@@ -37,7 +37,7 @@ def old_person(id_: str, *userids: str, name: str = "Ada Testesen", email: str =
 
 
 def old_group(id_: str, short: str = "", long: str = "", school: str = "", source: str = SOURCE) -> str:
-    """A group."""
+    """Return a group."""
     return (
         f"<group>{sourcedid(id_, source)}<description><short>{short}</short><long>{long}</long></description>"
         f"<org><orgunit>{school}</orgunit></org></group>"
@@ -45,7 +45,7 @@ def old_group(id_: str, short: str = "", long: str = "", school: str = "", sourc
 
 
 def old_member(group: str, person: str, role: str = "01") -> str:
-    """A membership element with one member."""
+    """Return a membership element with one member."""
     return (
         f"<membership>{sourcedid(group)}<member>{sourcedid(person)}<idtype>1</idtype>"
         f'<role roletype="{role}"><status>1</status></role></member></membership>'
@@ -53,19 +53,19 @@ def old_member(group: str, person: str, role: str = "01") -> str:
 
 
 def old_file(*records: str) -> OldRoster:
-    """A whole file, read."""
+    """Return a whole file, read."""
     return collect(read_old_file(BytesIO(f"<enterprise>{''.join(records)}</enterprise>".encode())))
 
 
 def compared(old: OldRoster, facts: Facts, settings: TargetSettings | None = None) -> Comparison:
-    """The file against a target of these facts."""
+    """Return the comparison of a file with a target of these facts."""
     settings = settings or a_target()
-    recognised = recognise(old, facts, [settings.group_id, *likely_templates(old, facts)])
-    return compare(old, recognised, facts, settings, orgnr=ORGNR, today=TODAY)
+    matches = match_records(old, facts, [settings.group_id, *likely_templates(old, facts)])
+    return compare(old, matches, facts, settings, orgnr=ORGNR, today=TODAY)
 
 
 FACTS = facts_of(a_person(1), a_group(7), an_enrolment(person=1, group=7))
 NUMBER = a_birth_number(1)
 LOGIN = "ada1@fjordvik.example"
 PERSON, GROUP, MEMBER = old_person(NUMBER, LOGIN), old_group("group-7", "B7"), old_member("group-7", NUMBER)
-"""The file that says the same as ``FACTS``."""
+"""The records of a file that says the same as ``FACTS``."""

@@ -1,4 +1,4 @@
-"""Where the project's files are, for tests that read them; no test counts its own folders."""
+"""The paths of the project's folders, for tests that read its files; no test counts its own parent folders."""
 
 from pathlib import Path
 from typing import Final

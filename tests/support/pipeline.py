@@ -33,13 +33,13 @@ from ims.xml.reader import ReadRecord, read
 from tests.support.builders import ORGNR, a_target
 
 NOON = datetime(2026, 10, 15, 10, tzinfo=UTC)
-"""The moment at which a pipeline starts."""
+"""The time at which a pipeline starts."""
 
 T = TypeVar("T")
 
 
 class Immediately(Executor):
-    """Runs what it is given at once, in the caller's thread."""
+    """An executor that runs its work immediately, in the caller's thread."""
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         future: Future[T] = Future()
@@ -51,7 +51,7 @@ class Immediately(Executor):
 
 
 def row_of(fact: Fact) -> dict[str, Any]:
-    """The fact as the source's row in JSON."""
+    """Return the fact as the source's row in JSON."""
     return {
         name: value.reveal()
         if isinstance(value, NationalId)
@@ -63,16 +63,16 @@ def row_of(fact: Fact) -> dict[str, Any]:
 
 
 def table_of(fact: Fact) -> str:
-    """The source's table that the fact is a row of."""
+    """Return the name of the source's table that has the fact as a row."""
     return next(table.value for table, kind in FACT_TYPES.items() if isinstance(fact, kind))
 
 
 class Pipeline:
-    """What the source commits is said with :meth:`commit`; :meth:`compact` brings the feed up to date.
+    """A state database and a feed: :meth:`commit` is a commit of the source, :meth:`compact` updates the feed.
 
     Args:
         dsn: a fresh state database.
-        folder: an empty one.
+        folder: an empty folder for the feed.
     """
 
     def __init__(self, dsn: str, folder: Path) -> None:
@@ -90,12 +90,12 @@ class Pipeline:
         self.now = NOON
         self.epoch = 1
         self.key: bytes | None = None
-        """Kafka's key of the messages that arrive."""
+        """The Kafka key of the messages that arrive."""
         self._lsn = count(100)
         self._offset = count()
 
     def close(self) -> None:
-        """End the session."""
+        """Close the connection."""
         self.connection.close()
 
     def target(self, **changes: Any) -> TargetSettings:
@@ -105,16 +105,17 @@ class Pipeline:
         return settings
 
     def load(self, *facts: Fact) -> tuple[Outcome, list[Refused]]:
-        """A whole load in a new epoch, which sees these rows only."""
+        """Apply a complete load in a new epoch, in which the source has only these rows."""
         self.epoch += 1
         return self.commit(*facts, op="r")
 
     def commit(
         self, *facts: Fact, gone: bool = False, whole: bool = True, op: str = "c"
     ) -> tuple[Outcome, list[Refused]]:
-        """One transaction of the source that writes these rows, or deletes them.
+        """Apply one transaction of the source that writes these rows, or deletes them.
 
         Args:
+            gone: the rows are deleted.
             whole: the transaction's last event is among them.
             op: ``c``, or ``r`` for rows of a load.
         """
@@ -132,7 +133,7 @@ class Pipeline:
         return self.deliver(*events)
 
     def deliver(self, *values: bytes | None) -> tuple[Outcome, list[Refused]]:
-        """Messages with these values arrive, and are applied as one batch."""
+        """Apply messages with these values as one batch."""
         messages = [Message(next(self._offset), self.key, value) for value in values]
         outcome, refused = materialize_once(self.store, 0, messages, self.progress, REFERENCE_MAPPING, 0)
         self.progress = outcome.progress
@@ -141,35 +142,35 @@ class Pipeline:
     def compact(self, **later: float) -> None:
         """Let time pass, and bring every feed up to date."""
         self.now += timedelta(**later)
-        for _ in range(3):  # the first publication, its snapshot, its manifest
+        for _ in range(3):  # a first publication takes three steps: the records, the snapshot, the manifest
             self.compactor.step(self.now)
 
     def approve(self, **later: float) -> None:
-        """Approve all that waits just now, and bring every feed up to date."""
+        """Approve everything on hold, and bring every feed up to date."""
         for hold in open_holds(self.connection):
             in_scope = read_hold(self.connection, hold.hold_id, self.now)
             approvals.approve(self.connection, hold.hold_id, in_scope.hold.digest, "test", "tested", self.now)
         self.compact(**later)
 
     def folder(self, name: str = "lms") -> Path:
-        """The folder of a target."""
+        """Return the folder of a target."""
         return self.settings.feed_directory / ORGNR / name
 
     def manifest(self, name: str = "lms") -> Manifest:
-        """A target's manifest."""
+        """Return a target's manifest."""
         return decode((self.folder(name) / "manifest.json").read_bytes())
 
     def delta(self, seq: int, name: str = "lms") -> list[ReadRecord]:
-        """The records of a delta."""
+        """Return the records of a delta."""
         return [item for item in read(self.folder(name) / f"deltas/{seq}.xml") if isinstance(item, ReadRecord)]
 
     def snapshot(self, name: str = "lms") -> dict[RecordKey, Record]:
-        """The records of the latest snapshot."""
+        """Return the records of the latest snapshot."""
         items = read(self.folder(name) / self.manifest(name).snapshot.path)
         return {item.record.key: item.record for item in items if isinstance(item, ReadRecord)}
 
-    def reconciliation(self, name: str = "lms") -> Verification:
-        """The proof of a target's feed."""
+    def verification(self, name: str = "lms") -> Verification:
+        """Verify a target's feed."""
         folder = self.folder(name)
         return verify_folder(folder)
 

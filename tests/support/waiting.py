@@ -1,4 +1,4 @@
-"""How a test waits for an outcome: for the outcome itself, with a deadline, never for a time."""
+"""How a test waits: for an outcome, with a deadline, never for a fixed time."""
 
 import time
 from collections.abc import Callable
@@ -8,19 +8,19 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T], *, within: float = 30, what: str) -> T:
-    """Ask until the answer is true, and return it.
+    """Wait until a condition is true, and return its value.
 
     Args:
-        condition: asked about 50 times a second.
+        condition: called about 50 times a second.
         within: seconds after which the test fails.
-        what: was waited for, as in "the student is gone".
+        what: the outcome, for the error's text, as in "the student is gone".
 
     Raises:
-        AssertionError: it did not happen in time; names ``what`` and the last answer.
+        AssertionError: the condition was not true in time; names ``what`` and the last value.
     """
     deadline = time.monotonic() + within
     while not (answer := condition()):
         if time.monotonic() >= deadline:
-            raise AssertionError(f"waited {within:g} s in vain until {what}; the last answer was {answer!r}")
+            raise AssertionError(f"not within {within:g} s: {what}; the last answer was {answer!r}")
         time.sleep(0.02)
     return answer

@@ -1,6 +1,7 @@
-"""A process that stops itself at a given place, as a paused machine stops it, and goes on when it is woken.
+"""A process that pauses itself at a given place, like a process on a paused machine, and goes on when it is woken.
 
-Run as a script with the place, the state database's DSN and the feed directory. It says what became of what it did.
+Run as a script with the place, the state database's DSN and the feed directory. If it fails then, it prints the name of
+the error.
 """
 
 import signal
@@ -34,13 +35,13 @@ from tests.support.pipeline import NOON
 
 
 def stopping(function: Callable[..., Any], *, first: bool = False) -> Callable[..., Any]:
-    """*function*, around whose first call the process stops itself: before it, or after it if that is to come first."""
+    """Return *function* with a pause of the process before its first call, or after that call if *first* is set."""
     stops = [signal.SIGSTOP]
 
     def stopped(*arguments: Any, **named: Any) -> Any:
         result = function(*arguments, **named) if first else None
         if stops:
-            # To this thread: a signal to the process may go to another one, and this one would go on for a moment.
+            # Sent to this thread: the kernel may give a process's signal to another thread, and this one would go on.
             signal.pthread_kill(threading.get_ident(), stops.pop())
         return result if first else function(*arguments, **named)
 
@@ -58,13 +59,13 @@ def materialize(dsn: str, value: bytes) -> None:
 
 
 def on_target(work: Callable[..., Any], dsn: str, *arguments: Any) -> None:
-    """Do something with the target called lms, in a session of compact's."""
+    """Call *work* with the target called lms, in a session like compact's."""
     with sessions.connect(dsn, "zombie") as connection:
         work(connection, *arguments[:-1], find_target(connection, "lms").target_id, *arguments[-1])
 
 
 def compact_until_stopped(dsn: str, folder: Path) -> None:
-    """Compact as the process does."""
+    """Run compact as the process does."""
     metrics = CompactMetrics(CollectorRegistry(), EXCLUDED_SERIES)
     settings = Settings.model_validate({"state_dsn": dsn, "feed_directory": folder})
     with stop_on_signals() as stop:
@@ -79,19 +80,19 @@ def main(place: str, dsn: str, folder: Path) -> None:
     elif place == "before apply":
         FactsStore.apply = stopping(FactsStore.apply)  # type: ignore[method-assign]
         materialize(dsn, value)
-    elif place == "inside cut":
+    elif place == "inside publication":
         recorded_files.add_delta = stopping(recorded_files.add_delta)
         on_target(publish_delta, dsn, (NOON, 0))
     elif place == "inside manifest":
         FeedDirectory.write_manifest = stopping(FeedDirectory.write_manifest)  # type: ignore[method-assign]
         on_target(write_manifest, dsn, folder, (datetime.now(UTC),))
     elif place == "before rename":
-        sessions.see_that_it_lives = stopping(sessions.see_that_it_lives, first=True)
+        sessions.ping = stopping(sessions.ping, first=True)
         compact_until_stopped(dsn, folder)
 
 
 if __name__ == "__main__":
     try:
         main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
-    except Exception as error:  # noqa: BLE001 - what it was is what the test asks for
+    except Exception as error:  # noqa: BLE001 - the test asks for its name
         sys.stdout.write(type(error).__name__)

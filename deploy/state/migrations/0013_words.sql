@@ -1,4 +1,4 @@
--- The words of the field for what the tables hold.
+-- Renames tables, columns, indexes and constraints to the words of the glossary; no row changes.
 
 alter table imsfeed.mark rename to pending_change;
 alter table imsfeed.pending_change rename column mark_id to change_id;

@@ -21,7 +21,7 @@ class MemoryTopic:
         self._next: dict[int, int] = {}
 
     def append(self, partition: int, value: bytes | None, key: bytes | None = None) -> None:
-        """A producer's message arrives."""
+        """Append a producer's message."""
         self._log[partition].append(Message(len(self._log[partition]), key, value))
 
     def partitions(self) -> set[int]:

@@ -1,36 +1,30 @@
-"""The state database in memory: facts with marks, and each target's row, what it was told, deltas and snapshots.
+"""The state database in memory: facts with pending changes, and each target's row, records, deltas and snapshots.
 
 tests/contract holds it to what PostgreSQL does: :mod:`consumers.materialize.facts_store`,
-:mod:`consumers.facts.facts_reader`, :mod:`consumers.publication.delta`, :mod:`consumers.feed.snapshots` and
-:mod:`consumers.feed.manifests`.
+:mod:`consumers.publication.delta`, :mod:`consumers.feed.snapshots` and :mod:`consumers.feed.manifests`.
 """
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 import msgspec
 
-from consumers.database.targets_table import TargetRow, valid_orgnr
+from consumers.database.targets_table import OwnerState, TargetRow
 from consumers.facts import pending_changes
 from consumers.materialize.batch import Outcome, Refused
 from consumers.materialize.facts_store import changed_keys
 from consumers.replay.memory_store import MemoryFacts
-from consumers.replay.replay_feed import _new_row
+from consumers.replay.memory_target import MemoryTarget
+from consumers.replay.memory_view import MemoryView
 from ims.feed.manifest import DeltaEntry, SnapshotEntry
-from ims.records.model import RecordKey
-from ims.records.vocabulary import RecordKind
-from ims.rules.eligibility import Reason
 from ims.source.facts import Facts, Table
 from ims.source.mapping import FactKey
 from ims.targets.target_settings import TargetSettings
 
-_valid_orgnr = cache(valid_orgnr)
 
-
-class MarkRow(msgspec.Struct, frozen=True):
-    """A row of ``imsfeed.change``."""
+class PendingChangeRow(msgspec.Struct, frozen=True):
+    """A row of ``imsfeed.pending_change``."""
 
     change_id: int
     owner_id: int
@@ -40,8 +34,8 @@ class MarkRow(msgspec.Struct, frozen=True):
     noted_at: datetime
 
 
-class MarkedFacts(MemoryFacts):
-    """Facts, and the marks that are made in the transaction that changes them.
+class ChangingFacts(MemoryFacts):
+    """Facts, and the pending changes that are made in the transaction that changes them.
 
     Args:
         clock: the state database's.
@@ -50,22 +44,23 @@ class MarkedFacts(MemoryFacts):
     def __init__(self, clock: Callable[[], datetime]) -> None:
         super().__init__()
         self._clock = clock
-        self.changes: list[MarkRow] = []
+        self.changes: list[PendingChangeRow] = []
         self.refused: set[tuple[int, int]] = set()
 
     def apply(self, partition: int, start: int, outcome: Outcome) -> list[Refused]:
         before = {table: self.rows(table) for table in Table}
         refused = super().apply(partition, start, outcome)
         self.refused |= {(partition, one.message.offset) for one in refused}
-        self.change(self._marks(before, outcome, refused))
+        self.change(self._changed(before, outcome, refused))
         return refused
 
     def change(self, changes: dict[tuple[int, str, int], datetime | None]) -> None:
-        """Make these marks."""
+        """Add these pending changes."""
         for (owner_id, kind, id_), committed_at in changes.items():
-            self.changes.append(MarkRow(len(self.changes) + 1, owner_id, kind, id_, committed_at, self._clock()))
+            number = len(self.changes) + 1
+            self.changes.append(PendingChangeRow(number, owner_id, kind, id_, committed_at, self._clock()))
 
-    def _marks(
+    def _changed(
         self, before: dict[Table, dict[FactKey, dict[str, Any]]], outcome: Outcome, refused: list[Refused]
     ) -> dict[tuple[int, str, int], datetime | None]:
         changes: dict[tuple[int, str, int], datetime | None] = {}
@@ -93,84 +88,68 @@ class Delta(msgspec.Struct):
     linked: bool = False
 
 
-class Target:
+class Target(MemoryTarget):
     """A target's rows in all tables.
 
     Attributes:
-        published: the fragment told under each key.
-        subjects: the running numbers of the person and the group that each is about.
         locked_by: the session that works on it.
     """
 
     def __init__(self, number: int, settings: TargetSettings) -> None:
-        self.row: TargetRow = msgspec.structs.replace(_new_row(number, settings), recompute=True)
-        self.published: dict[RecordKey, str] = {}
-        self.subjects: dict[RecordKey, tuple[int | None, int | None]] = {}
-        self.excluded: dict[tuple[RecordKind, int], Reason] = {}
+        super().__init__(number, settings, f"epoch {number}")
+        self.recompute = True
         self.deltas: list[Delta] = []
         self.snapshots: list[tuple[SnapshotEntry, datetime]] = []
         self.locked_by: object | None = None
 
-    def change(self, **columns: object) -> None:
-        """Update the target's row."""
-        self.row = msgspec.structs.replace(self.row, **columns)
-
-    def record_subjects(self, persons: set[int], groups: set[int]) -> dict[RecordKey, str]:
-        """As :func:`consumers.published.published_store.published`."""
-        return {
-            key: self.published[key] for key, about in self.subjects.items() if _concerns(key, about, persons, groups)
-        }
-
-    def person_ids(self, persons: set[int]) -> dict[int, str]:
-        """As :func:`consumers.published.published_store.person_ids`."""
-        return {
-            person: key.id
-            for key, (person, _) in self.subjects.items()
-            if key.kind is RecordKind.PERSON and person in persons
-        }
-
-
-def _concerns(key: RecordKey, about: tuple[int | None, int | None], persons: set[int], groups: set[int]) -> bool:
-    person, group = about
-    return person in persons or (key.kind is RecordKind.GROUP and (group is None or group in groups))
+    def commit(self, draft: "Target") -> None:
+        """Make *draft*, a copy on which a transaction has worked, what others see."""
+        self.position, self.recompute, self.held = draft.position, draft.recompute, draft.held
+        self.published, self.subjects, self.removed = draft.published, draft.subjects, draft.removed
+        self.excluded, self.waiting, self.departures = draft.excluded, draft.waiting, draft.departures
 
 
 class MemoryState:
-    """The state database. ``clock`` is its own, by which marks rest."""
+    """The state database.
 
-    def __init__(self, targets: list[TargetSettings], clock: Callable[[], datetime]) -> None:
+    Args:
+        clock: its own, by which changes settle.
+        holds: whether anything waits for an approval.
+    """
+
+    def __init__(self, targets: list[TargetSettings], clock: Callable[[], datetime], *, holds: bool = False) -> None:
         self.clock = clock
-        self.facts = MarkedFacts(clock)
+        self.holds = holds
+        self.facts = ChangingFacts(clock)
         self.targets = [Target(number, settings) for number, settings in enumerate(targets, 1)]
 
     def owner_facts(self, target: Target) -> Facts:
-        """All facts of the target's owner."""
-        return self.facts.facts(target.row.owner_id)
+        """Return all facts of the target's owner."""
+        return self.facts.facts(target.settings.owner)
+
+    def view(self, target: Target) -> MemoryView:
+        """Return what a transaction sees of a target and its owner."""
+        return MemoryView(self.owner_facts(target), target)
 
     def read(self, target: Target) -> TargetRow:
-        """The target's row with what its query works out, as :func:`consumers.database.targets_table.read_target`."""
-        through, now = target.row.changes_through, self.clock()
-        mine = (change for change in self.facts.changes[through:] if change.owner_id == target.row.owner_id)
-        oldest = next(mine, None)
-        return msgspec.structs.replace(
-            target.row,
-            owner_orgnr=_valid_orgnr(self.facts.orgnr(target.row.owner_id), target.row.settings),
-            open=target.row.owner_id in self.facts.open_owners(),
-            has_snapshot=bool(target.snapshots),
-            settling=None if oldest is None else (now - oldest.noted_at).total_seconds(),
-        )
+        """Return the target's row, as :func:`consumers.database.targets_table.read_target`."""
+        owner_id = target.settings.owner
+        changes = (one for one in self.facts.changes[target.position.changes_through :] if one.owner_id == owner_id)
+        oldest = next(changes, None)
+        settling = None if oldest is None else (self.clock() - oldest.noted_at).total_seconds()
+        return target.row(OwnerState(self.facts.orgnr(owner_id), owner_id in self.facts.open_owners()), settling)
 
     def changes(self, target: Target) -> list[pending_changes.PendingChange]:
-        """The marks that the target has not passed."""
+        """Return the pending changes that the target has not published."""
         now = self.clock()
         return [
             pending_changes.PendingChange(
                 change.change_id, change.kind, change.id, change.committed_at, (now - change.noted_at).total_seconds()
             )
-            for change in self.facts.changes[target.row.changes_through :]
-            if change.owner_id == target.row.owner_id
+            for change in self.facts.changes[target.position.changes_through :]
+            if change.owner_id == target.settings.owner
         ]
 
     def apply_settings(self, target: Target, settings: TargetSettings) -> None:
         """As :func:`consumers.database.targets_table.apply_settings`, for one target."""
-        target.change(settings=settings, recompute=True)
+        target.set(settings)

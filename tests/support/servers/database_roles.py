@@ -1,4 +1,4 @@
-"""The roles of deploy/*/roles.sql, made by psql as an operator makes them, under names of their own."""
+"""The roles of deploy/*/roles.sql, made by psql as an operator makes them, under unique names."""
 
 import subprocess
 import uuid
@@ -18,7 +18,7 @@ STATE_ROLES: Final = ("materialize", "compact", "operator", "status")
 
 
 def run_script(dsn: str, script: str, names: dict[str, str]) -> None:
-    """Run a roles.sql, with the names for its variables."""
+    """Run a roles.sql with these names as its variables."""
     variables = [word for name, value in names.items() for word in ("-v", f"{name}={value}")]
     done = subprocess.run(
         [str(POSTGRES_BIN_PATH / "psql"), dsn, "--no-psqlrc", "-q", *variables, "-f", str(ROOT / script)],
@@ -31,14 +31,14 @@ def run_script(dsn: str, script: str, names: dict[str, str]) -> None:
 
 
 def names_of(*roles: str) -> dict[str, str]:
-    """Names that no other test has, since roles belong to the whole server."""
+    """Return names that no other test has, because roles belong to the whole server."""
     change = uuid.uuid4().hex[:8]
     return {role: f"test_{change}_{role}" for role in roles}
 
 
 @contextmanager
 def dropped(dsn: str, names: dict[str, str]) -> Iterator[dict[str, str]]:
-    """The DSN of each role; the roles are dropped when the block is left."""
+    """Yield the DSN of each role; the roles are dropped after the block."""
     try:
         yield {role: make_conninfo(dsn, user=name) for role, name in names.items()}
     finally:

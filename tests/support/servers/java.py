@@ -1,4 +1,4 @@
-"""What the tests run on Java: which jars, and whether Java and Maven are here."""
+"""Java for the tests: the jars that Maven resolves, and whether Java and Maven are installed."""
 
 import fcntl
 import functools
@@ -19,9 +19,9 @@ OLDEST_JAVA: Final = 17
 
 
 def jars(pom: Path) -> Path:
-    """The directory of the jars that a pom names; Maven resolves them once for each content of the pom.
+    """Return the directory of the jars that a pom names; Maven resolves them once for each content of the pom.
 
-    Whoever comes while another asks Maven waits: two at once would spoil its repository for each other.
+    A lock lets only one process run Maven: two at the same time could corrupt its repository.
 
     Raises:
         LocalStackError: Maven cannot resolve them.
@@ -55,12 +55,12 @@ def run(command: Sequence[str]) -> None:
 
 @functools.cache
 def lacking() -> str | None:
-    """What is not here of what Apache Kafka would need; ``None`` if nothing."""
+    """Return what is missing for Apache Kafka to run; ``None`` if nothing is."""
     java = shutil.which("java")
     if not java or not shutil.which("mvn"):
         return "java or mvn is not on the PATH"
-    said = subprocess.run([java, "-version"], check=False, capture_output=True, text=True).stderr
-    version = re.search(r'version "(\d+)', said)
+    output = subprocess.run([java, "-version"], check=False, capture_output=True, text=True).stderr
+    version = re.search(r'version "(\d+)', output)
     if not version or int(version[1]) < OLDEST_JAVA:
         return f"java is not version {OLDEST_JAVA} or newer"
     return None

@@ -1,4 +1,4 @@
-"""A real mail server on this machine, with a certificate of its own, TLS and a login, that keeps what it is sent."""
+"""A real mail server on this machine, with its own certificate, TLS and a login, that keeps the mails it gets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,14 +17,14 @@ USER, PASSWORD = "imsfeed", "correct-horse-battery"
 
 
 class Arrived(EmailMessage):
-    """A message as it arrived, and how."""
+    """A mail as it arrived, whether over TLS, and for whom."""
 
     over_tls: bool
     recipients: list[str]
 
 
 class MailServer:
-    """What has arrived is in ``arrived``; ``refuse`` is the answer to every recipient, or to those of one domain."""
+    """The server: ``arrived`` has the mails; ``refuse`` has its reply to recipients of a domain that it refuses."""
 
     def __init__(self, folder: Path, *, implicit_tls: bool = False) -> None:
         authority = trustme.CA()
@@ -43,7 +43,7 @@ class MailServer:
             ssl_context=context if implicit_tls else None,
             tls_context=None if implicit_tls else context,
             require_starttls=not implicit_tls,
-            # Over implicit TLS aiosmtpd sees no TLS and would not let anybody log in.
+            # Over implicit TLS aiosmtpd does not see the TLS and would refuse every login.
             auth_required=not implicit_tls,
             auth_require_tls=not implicit_tls,
             authenticator=self._login,
@@ -55,7 +55,7 @@ class MailServer:
     ) -> AuthResult:
         self.logins += 1
         given = isinstance(data, LoginPassword) and (data.login, data.password)
-        # Not handled: the server itself answers.
+        # Not handled: aiosmtpd itself replies.
         return AuthResult(success=given == (USER.encode(), self.password.encode()), handled=False)
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
@@ -79,7 +79,7 @@ class MailServer:
 
 @contextmanager
 def running_mail_server(folder: Path, *, implicit_tls: bool = False) -> Iterator[MailServer]:
-    """A mail server that takes mails until the block is left."""
+    """Run a mail server until the block ends."""
     server = MailServer(folder, implicit_tls=implicit_tls)
     server.controller.start()
     try:

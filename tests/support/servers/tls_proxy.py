@@ -1,6 +1,6 @@
-"""TLS in front of a PostgreSQL server, as a connection pool has it: the embedded server is built without.
+"""TLS in front of a PostgreSQL server, as in a connection pooler: the embedded server is built without TLS.
 
-It speaks PostgreSQL's own way to TLS (SSLRequest, then the handshake) and lets nobody in who does not ask for it.
+It implements PostgreSQL's own protocol for TLS (SSLRequest, then the handshake) and refuses clients without it.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ _GSS_REQUEST: Final = 80_877_104
 
 
 class TlsPostgres(NamedTuple):
-    """The way to the server over TLS."""
+    """The TLS port of the server, and the certificate of its authority."""
 
     port: int
     authority: Path
 
     def dsn(self, plain: str, **changes: str) -> str:
-        """A DSN of the server as one over TLS that checks the certificate and the host's name."""
+        """Return the DSN over TLS for a DSN of the server; it checks the certificate and the host's name."""
         return make_conninfo(
             "",
             **{
@@ -43,7 +43,7 @@ class TlsPostgres(NamedTuple):
 
 @contextmanager
 def tls_in_front_of(plain: str, folder: Path) -> Iterator[TlsPostgres]:
-    """TLS in front of the server of a DSN until the block is left."""
+    """Run TLS in front of the server of a DSN until the block is left."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "postgres-authority.pem"))
     context = SSLContext(PROTOCOL_TLS_SERVER)

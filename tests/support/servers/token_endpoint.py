@@ -14,7 +14,7 @@ SECRET: Final = "open/sesame"
 
 
 class TokenEndpoint(ThreadingHTTPServer):
-    """What it answers may be set; whoever asks is remembered by the header in which they say who they are."""
+    """Answers with what a test sets, and keeps the ``Authorization`` header and the form of each request."""
 
     daemon_threads = True
 
@@ -31,12 +31,12 @@ class TokenEndpoint(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The endpoint's URL."""
         return f"https://localhost:{self.server_port}/token"
 
     @property
     def settings(self) -> dict[str, str]:
-        """The settings with which it is asked."""
+        """The settings that name this endpoint."""
         return {
             "KAFKA_OAUTH_TOKEN_URL": self.url,
             "KAFKA_OAUTH_CLIENT_ID": CLIENT,
@@ -44,7 +44,7 @@ class TokenEndpoint(ThreadingHTTPServer):
         }
 
     def handle_error(self, *_: object) -> None:
-        """A client that does not trust us goes away in the middle of its greeting."""
+        """Ignore a client that does not trust us and ends the handshake."""
 
 
 class _Request(BaseHTTPRequestHandler):
@@ -61,12 +61,12 @@ class _Request(BaseHTTPRequestHandler):
         self.wfile.write(self.server.answer)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def running_endpoint(authority: trustme.CA) -> Iterator[TokenEndpoint]:
-    """An endpoint that answers until the block is left."""
+    """Yield a running endpoint; it stops with the block."""
     with TokenEndpoint(authority) as server:
         thread = Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

@@ -1,4 +1,4 @@
-"""How a run of the benchmarks tells what it has measured, and what it could not measure."""
+"""How a run of the benchmarks reports what it has measured, and what it could not measure."""
 
 import sys
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tests.benchmarks.sizes import Sizes
 Written = list[dict[str, Any]]
 
 
-def a_cut(_sizes: Sizes, _servers: Servers, _wanted: frozenset[str]) -> Iterator[Figure | NotMeasured]:
+def a_delta(_sizes: Sizes, _servers: Servers, _wanted: frozenset[str]) -> Iterator[Figure | NotMeasured]:
     yield Figure("delta_100k_vs_lxml", 60, 100, "changes/s")
     yield Figure("two_vs_one", 120, 100, "events/s")
 
@@ -27,18 +27,16 @@ def one_that_fails(_sizes: Sizes, _servers: Servers, _wanted: frozenset[str]) ->
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: str) -> tuple[int, Written]:
-    """Run with these arguments; the exit code and what was written."""
+    """Run with these arguments; return the exit code and what was written."""
     output = tmp_path / "bench.json"
     monkeypatch.setattr(sys, "argv", ["bench", "--output", str(output), *arguments])
-    registered = ((("idle_cpu_percent", "idle_memory_mb"), one_that_fails), (("delta_100k_vs_lxml",), a_cut))
+    registered = ((("idle_cpu_percent", "idle_memory_mb"), one_that_fails), (("delta_100k_vs_lxml",), a_delta))
     monkeypatch.setattr(benchmarks, "BENCHMARKS", registered)
     code = benchmarks.main()
     return code, msgspec.json.decode(output.read_bytes(), type=Written)
 
 
-def test_each_figure_is_one_object_with_its_ratio_and_the_command_that_measures_it_again(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_figure_is_written_with_its_ratio_and_its_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     code, written = measured(monkeypatch, tmp_path, "--only", "delta_100k_vs_lxml", "--size", "changes=7")
     assert code == 0
     assert written == [
@@ -56,7 +54,7 @@ def test_each_figure_is_one_object_with_its_ratio_and_the_command_that_measures_
     ]
 
 
-def test_a_benchmark_that_fails_keeps_no_other_from_being_measured_and_the_run_says_so(
+def test_a_failing_benchmark_is_reported_and_does_not_stop_the_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, written = measured(monkeypatch, tmp_path)
@@ -77,20 +75,20 @@ def test_no_benchmark_begins_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        (["--only", "cut,two_vs_one"], "no figure is called cut;"),
-        (["--size", "cuts=7"], "--size cuts=7: the sizes are"),
+        (["--only", "delta,two_vs_one"], "no figure is called delta;"),
+        (["--size", "deltas=7"], "--size deltas=7: the sizes are"),
         (["--size", "changes=0"], "--size changes=0: write changes=NUMBER"),
     ],
 )
-def test_an_argument_that_means_nothing_is_refused_by_name(
+def test_a_meaningless_argument_is_refused_by_name(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
-    said: str,
+    message: str,
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         measured(monkeypatch, tmp_path, *arguments)
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err

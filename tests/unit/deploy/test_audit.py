@@ -1,4 +1,4 @@
-"""What comes of an audit: only a finding is a failure, and what was not looked at is never said to be in order."""
+"""The verdict of an audit: only a vulnerability fails it, and it never calls unaudited packages safe."""
 
 import json
 
@@ -15,21 +15,19 @@ FOUND = {"name": "rich", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_vers
     ("dependencies", "code", "text"),
     [
         ([CLEAN], 0, "dependencies audited: 1 packages"),
-        ([CLEAN, SKIPPED], 0, "not audited: the advisory service knows nothing of 1 of 2"),
-        ([CLEAN, SKIPPED, FOUND], 1, "rich 1.0: PYSEC-1, mended in 1.1"),
+        ([CLEAN, SKIPPED], 0, "not audited: the advisory service does not know 1 of 2"),
+        ([CLEAN, SKIPPED, FOUND], 1, "rich 1.0: PYSEC-1, fixed in 1.1"),
     ],
 )
-def test_only_a_finding_fails_and_what_was_not_looked_at_is_told(
-    dependencies: list[object], code: int, text: str
-) -> None:
-    found, said = verdict(json.dumps({"dependencies": dependencies, "fixes": []}).encode())
+def test_only_a_known_vulnerability_fails_the_audit(dependencies: list[object], code: int, text: str) -> None:
+    found, printed = verdict(json.dumps({"dependencies": dependencies, "fixes": []}).encode())
     assert found == code
-    assert text in said
+    assert text in printed
 
 
 @pytest.mark.parametrize("output", [b"", b"Traceback (most recent call last):"])
-def test_a_service_that_cannot_be_reached_is_said_in_one_line_and_is_no_failure(output: bytes) -> None:
+def test_an_unreachable_advisory_service_is_no_failure(output: bytes) -> None:
     assert verdict(output, "ConnectionError: no such host") == (
         0,
-        "dependencies not audited: no answer of the advisory service (ConnectionError: no such host)",
+        "dependencies not audited: no answer from the advisory service (ConnectionError: no such host)",
     )

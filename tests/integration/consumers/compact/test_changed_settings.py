@@ -1,8 +1,6 @@
-"""A target's settings in the feed: windows of time, what is excluded, and what people's lives look like."""
+"""A target's settings in the feed: lead and grace days, exclusions, id templates, and interrupted enrolments."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,14 +13,7 @@ from tests.support.pipeline import Pipeline
 NEW, CHANGED, GONE = RecStatus.NEW, RecStatus.CHANGED, RecStatus.GONE
 
 
-@pytest.fixture
-def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
-    pipeline = Pipeline(state_dsn, tmp_path / "feed")
-    yield pipeline
-    pipeline.close()
-
-
-def test_a_group_comes_seven_days_early_with_those_enrolled_from_its_first_day(pipeline: Pipeline) -> None:
+def test_a_group_is_published_lead_days_before_it_starts(pipeline: Pipeline) -> None:
     today = pipeline.now.date()
     start = today + timedelta(days=8)
     pipeline.target(lead_days=7)
@@ -35,10 +26,10 @@ def test_a_group_comes_seven_days_early_with_those_enrolled_from_its_first_day(p
     for _ in range(7):
         assert next_delta(pipeline, days=1) == set()
     assert next_delta(pipeline, days=1) == {(person(2), NEW), (member("group-1", 2), NEW)}
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
-def test_a_group_stays_three_days_with_those_enrolled_to_its_last_day(pipeline: Pipeline) -> None:
+def test_a_group_is_removed_grace_days_after_it_ends(pipeline: Pipeline) -> None:
     today = pipeline.now.date()
     pipeline.target(grace_days=3)
     pipeline.commit(an_owner(), a_school(1), a_group(1, ends_on=today + timedelta(days=1)), a_person(1), a_person(2))
@@ -52,9 +43,7 @@ def test_a_group_stays_three_days_with_those_enrolled_to_its_last_day(pipeline: 
 
 
 @pytest.mark.parametrize(("lead", "grace"), [(0, 0), (2, 0), (0, 2), (3, 5)])
-def test_days_of_a_window_that_passed_while_nobody_ran_are_made_up_for(
-    pipeline: Pipeline, lead: int, grace: int
-) -> None:
+def test_a_window_that_passed_during_an_outage_is_published_later(pipeline: Pipeline, lead: int, grace: int) -> None:
     start = pipeline.now.date() + timedelta(days=10)
     end = start + timedelta(days=10)
     pipeline.target(lead_days=lead, grace_days=grace)
@@ -65,7 +54,7 @@ def test_days_of_a_window_that_passed_while_nobody_ran_are_made_up_for(
     assert {recstatus for _, recstatus in next_delta(pipeline, days=30)} == {GONE}
 
 
-def test_changed_windows_are_told_at_once_and_exclusions_once_approved(pipeline: Pipeline) -> None:
+def test_a_changed_window_is_published_and_an_exclusion_needs_approval(pipeline: Pipeline) -> None:
     start = pipeline.now.date() + timedelta(days=5)
     pipeline.target()
     pipeline.commit(an_owner(), a_school(1), a_group(1, starts_on=start), a_group(2, kind="choir", programme="annet"))
@@ -80,7 +69,7 @@ def test_changed_windows_are_told_at_once_and_exclusions_once_approved(pipeline:
         assert next_delta(pipeline) == {(group("group-2"), NEW)}
 
 
-def test_a_group_that_changes_programme_or_kind_comes_and_goes(pipeline: Pipeline) -> None:
+def test_a_group_follows_its_programme_and_kind(pipeline: Pipeline) -> None:
     pipeline.target(scope="grunnskole", excluded_kinds=("choir",))
     pipeline.commit(an_owner(), a_school(1), a_group(1, programme="grunnskole"), a_person(1), an_enrolment(1))
     pipeline.compact()
@@ -101,7 +90,7 @@ def test_a_group_that_changes_programme_or_kind_comes_and_goes(pipeline: Pipelin
         ("{code}{id}", {"code": "A1", "id": 2}, {"code": "A", "id": 12}),
     ],
 )
-def test_groups_whose_ids_come_out_the_same_are_seen_however_they_are_made(
+def test_groups_whose_templates_give_one_id_are_excluded(
     pipeline: Pipeline, template: str, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     first, second = {"id": 1} | first, {"id": 2} | second
@@ -128,7 +117,7 @@ def test_an_interrupted_learner_returns_under_the_same_id(pipeline: Pipeline) ->
     assert next_delta(pipeline, days=1) == {(key, NEW) for key in keys}
 
 
-def test_enrolments_that_follow_one_another_are_no_news(pipeline: Pipeline) -> None:
+def test_consecutive_enrolments_make_no_delta(pipeline: Pipeline) -> None:
     today = pipeline.now.date()
     pipeline.target()
     pipeline.commit(an_owner(), a_school(1), a_group(1), a_person(1), an_enrolment(1, ends_on=today))

@@ -1,4 +1,4 @@
-"""Several compacts on one state database and one feed: what takes long is done by one of them."""
+"""Several compact processes on one state database and one feed: long work is done by one of them."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Later(Executor):
-    """Runs what it is given when it is told to."""
+    """An executor that runs its work when :meth:`run` is called."""
 
     def __init__(self) -> None:
         self._waiting: list[Callable[[], None]] = []
@@ -33,7 +33,7 @@ class Later(Executor):
         return future
 
     def run(self) -> int:
-        """Run it, and tell how much it was."""
+        """Run the submitted work, and return how many pieces it was."""
         waiting, self._waiting = self._waiting, []
         for work in waiting:
             work()
@@ -41,7 +41,7 @@ class Later(Executor):
 
 
 class Another:
-    """Another compact, step by step."""
+    """Another compact process, step by step."""
 
     def __init__(self, pipeline: Pipeline, executor: Executor) -> None:
         self.metrics = CompactMetrics(CollectorRegistry(), EXCLUDED_SERIES)
@@ -74,7 +74,7 @@ def another(pipeline: Pipeline, later: Later) -> Iterator[Another]:
     another.connection.close()
 
 
-def test_a_snapshot_that_another_has_taken_is_not_taken_again(
+def test_a_snapshot_taken_by_another_process_is_not_taken_again(
     pipeline: Pipeline, another: Another, later: Later
 ) -> None:
     pipeline.compact(hours=10)
@@ -87,30 +87,32 @@ def test_a_snapshot_that_another_has_taken_is_not_taken_again(
     assert another.snapshots() == 0
 
 
-def test_a_snapshot_that_another_is_writing_is_left_to_it_and_looked_at_again_by_and_by(
+def test_a_snapshot_that_another_process_writes_is_tried_later(
     pipeline: Pipeline, another: Another, later: Later
 ) -> None:
     pipeline.now = pipeline.now.replace(day=pipeline.now.day + 1, hour=3)
     with sessions.connect(pipeline.settings.state(), "writing") as writing:
-        assert sessions.is_alone(writing, f"imsfeed files of target {all_targets(writing)[0].target_id}")
+        assert sessions.try_lock(writing, f"imsfeed files of target {all_targets(writing)[0].target_id}")
         another.compactor.step(pipeline.now)
         assert later.run() == 1
         assert another.snapshots() == 0
         another.compactor.step(pipeline.now)
-        assert later.run() == 0, "not at once"
+        assert later.run() == 0, "not immediately"
     pipeline.now = pipeline.now.replace(minute=1)
     another.compactor.step(pipeline.now)
     assert later.run() == 1
     assert another.snapshots() == 1
 
 
-def test_what_another_has_proved_is_not_proved_again(pipeline: Pipeline, another: Another, later: Later) -> None:
-    def a_proof(metrics: CompactMetrics, executor: Executor) -> NightlyReconciliation:
+def test_a_target_reconciled_by_another_process_is_not_reconciled_again(
+    pipeline: Pipeline, another: Another, later: Later
+) -> None:
+    def a_reconciliation(metrics: CompactMetrics, executor: Executor) -> NightlyReconciliation:
         return NightlyReconciliation(pipeline.settings, REFERENCE_MAPPING, metrics, executor, Stop())
 
     targets = all_targets(pipeline.connection)
-    a_proof(another.metrics, later).look(pipeline.connection, targets, pipeline.now)
-    a_proof(pipeline.metrics, Immediately()).look(pipeline.connection, targets, pipeline.now)
+    a_reconciliation(another.metrics, later).look(pipeline.connection, targets, pipeline.now)
+    a_reconciliation(pipeline.metrics, Immediately()).look(pipeline.connection, targets, pipeline.now)
     assert pipeline.metrics.reconciliation_attempts._value.get() == 1
     assert later.run() == 1
     assert another.metrics.reconciliation_attempts._value.get() == 0

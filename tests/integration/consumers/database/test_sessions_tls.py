@@ -1,4 +1,4 @@
-"""TLS to PostgreSQL: what the DSN asks for holds for ordinary sessions and for the replication connection alike."""
+"""TLS to PostgreSQL: the DSN's demands hold for ordinary sessions and for the replication connection."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +48,7 @@ WRONG = {"authority": "certificate verify failed", "name": "does not match host 
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_nobody_is_spoken_to_who_is_not_the_one_the_dsn_means(
+def test_a_server_other_than_the_dsns_is_refused(
     postgres: TlsPostgres, source_dsn: str, stop: Stop, tmp_path: Path, wrong: str
 ) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))

@@ -22,7 +22,7 @@ NEW, CHANGED, GONE = RecStatus.NEW, RecStatus.CHANGED, RecStatus.GONE
 def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
     pipeline = Pipeline(state_dsn, tmp_path / "feed")
     yield pipeline
-    assert not pipeline.folder().exists() or pipeline.reconciliation().problems == []
+    assert not pipeline.folder().exists() or pipeline.verification().problems == []
     pipeline.close()
 
 
@@ -32,7 +32,7 @@ def published(pipeline: Pipeline) -> Pipeline:
     return pipeline
 
 
-def test_a_loss_of_a_third_waits_whole_while_a_single_leaver_of_the_same_minute_is_told(published: Pipeline) -> None:
+def test_a_loss_of_a_third_waits_while_a_single_leaver_leaves(published: Pipeline) -> None:
     leave(published, *range(1, 12))
     assert next_delta(published) == set()
     leave(published, MANY)
@@ -41,7 +41,7 @@ def test_a_loss_of_a_third_waits_whole_while_a_single_leaver_of_the_same_minute_
     assert the_hold(published).cause is Cause.PERSONS
 
 
-def test_additions_and_changes_go_on_in_the_very_cut_that_waits(published: Pipeline) -> None:
+def test_additions_and_changes_are_published_while_losses_wait(published: Pipeline) -> None:
     published.commit(
         *(an_enrolment(n, person=n, status="ended") for n in range(1, 12)),
         a_person(40),
@@ -51,7 +51,7 @@ def test_additions_and_changes_go_on_in_the_very_cut_that_waits(published: Pipel
     assert next_delta(published) == {(person(40), NEW), (member("group-1", 40), NEW), (person(20), CHANGED)}
 
 
-def test_nothing_is_told_about_a_person_who_waits(published: Pipeline) -> None:
+def test_nothing_is_published_about_a_person_who_waits(published: Pipeline) -> None:
     leave(published, *range(1, 12))
     published.compact(seconds=1)
     published.commit(a_person(1, family_name="Ny"))
@@ -70,7 +70,7 @@ def test_people_who_come_back_release_themselves(published: Pipeline) -> None:
     assert open_holds(published.connection) == []
 
 
-def test_time_alone_releases_nobody(published: Pipeline) -> None:
+def test_time_alone_releases_no_one(published: Pipeline) -> None:
     leave(published, *range(1, 12))
     published.compact(seconds=1)
     published.compact(days=2)
@@ -79,7 +79,7 @@ def test_time_alone_releases_nobody(published: Pipeline) -> None:
     assert held(published) == [*range(1, 12)]
 
 
-def test_losses_that_trickle_wait_once_they_are_too_many_for_a_day(published: Pipeline) -> None:
+def test_slow_losses_wait_once_a_day_has_too_many(published: Pipeline) -> None:
     for number in range(1, 11):
         leave(published, number)
         assert next_delta(published, hours=2) == gone(number)
@@ -104,7 +104,7 @@ def test_a_group_whose_members_come_back_in_another_goes(published: Pipeline) ->
     assert open_holds(published.connection) == []
 
 
-def test_teachers_wait_by_a_limit_of_their_own_and_the_learners_of_the_cut_go(published: Pipeline) -> None:
+def test_teachers_wait_by_their_own_limit_while_learners_leave(published: Pipeline) -> None:
     published.commit(*(a_person(n) for n in range(50, 54)), *(an_employee(n, person=n) for n in range(50, 54)))
     published.compact(seconds=1)
     leaving: list[Fact] = [an_employee(n, person=n) for n in range(50, 54)]
@@ -121,7 +121,7 @@ def test_more_changed_ids_than_may_change_in_an_hour_wait(published: Pipeline) -
     assert {(person(1), GONE), (person(101), NEW), (member("group-1", 101), NEW)} <= said
 
 
-def test_an_id_that_a_person_who_waits_was_told_under_is_nobody_elses_meanwhile(published: Pipeline) -> None:
+def test_the_published_id_of_a_waiting_person_is_not_reused(published: Pipeline) -> None:
     published.commit(*(a_person(n, national_id=person(100 + n).id) for n in range(1, 7)))
     published.compact(seconds=1)
     published.commit(a_person(60, national_id=person(1).id, family_name="Ny"), an_enrolment(60, person=60, group=2))
@@ -135,7 +135,7 @@ def test_an_id_that_a_person_who_waits_was_told_under_is_nobody_elses_meanwhile(
     assert open_holds(published.connection) == []
 
 
-def test_an_id_that_has_gone_to_another_running_number_is_not_lost(published: Pipeline) -> None:
+def test_an_id_that_moves_to_another_running_number_is_kept(published: Pipeline) -> None:
     published.commit(*(a_person(n, national_id=None) for n in range(1, 14)))
     published.compact(seconds=1)
     published.commit(a_person(60, national_id=person(1).id, family_name="Ny"), an_enrolment(60, person=60))
@@ -143,7 +143,7 @@ def test_an_id_that_has_gone_to_another_running_number_is_not_lost(published: Pi
     assert held(published) == [*range(2, 14)]
 
 
-def test_the_login_of_one_who_waits_is_not_told_of_one_who_goes(published: Pipeline) -> None:
+def test_a_leaver_is_published_without_a_waiting_persons_login(published: Pipeline) -> None:
     published.commit(a_person(20, feide_name="ada1@fjordvik.example"))
     published.compact(seconds=1)
     leave(published, *range(1, 12))
@@ -155,19 +155,19 @@ def test_the_login_of_one_who_waits_is_not_told_of_one_who_goes(published: Pipel
     assert record.login is None
 
 
-def test_whoever_is_protected_goes_at_once_however_many_wait(published: Pipeline) -> None:
+def test_a_protected_person_leaves_immediately_however_many_wait(published: Pipeline) -> None:
     published.commit(*(a_person(n, protected=True) for n in range(1, 15)))
     assert {(person(n), GONE) for n in range(1, 15)} <= next_delta(published)
 
 
-def test_whoever_is_protected_goes_even_if_somebody_who_waits_would_get_the_id(published: Pipeline) -> None:
+def test_a_protected_person_leaves_though_a_waiting_one_inherits_the_id(published: Pipeline) -> None:
     others = [a_person(n, national_id=person(100 + n).id) for n in range(3, 8)]
     published.commit(a_person(1, protected=True), a_person(2, national_id=person(1).id), *others)
     assert next_delta(published) == gone(1)
     assert held(published) == [*range(2, 8)]
 
 
-def test_whoever_waits_and_is_protected_goes_at_once(published: Pipeline) -> None:
+def test_a_waiting_person_who_becomes_protected_leaves_immediately(published: Pipeline) -> None:
     leave(published, *range(1, 13))
     published.compact(seconds=1)
     published.commit(a_person(1, protected=True))
@@ -175,7 +175,7 @@ def test_whoever_waits_and_is_protected_goes_at_once(published: Pipeline) -> Non
     assert held(published) == [*range(2, 13)]
 
 
-def test_what_a_changed_setting_takes_away_waits_and_what_the_source_takes_away_with_it_goes(
+def test_losses_by_a_setting_wait_and_losses_by_the_source_go(
     published: Pipeline,
 ) -> None:
     published.target(excluded_groups=(2,))
@@ -187,7 +187,7 @@ def test_what_a_changed_setting_takes_away_waits_and_what_the_source_takes_away_
     assert open_holds(published.connection) == []
 
 
-def test_those_who_wait_are_told_in_the_dialect_and_source_of_all_others(published: Pipeline) -> None:
+def test_waiting_persons_are_published_in_everyone_elses_dialect_and_source(published: Pipeline) -> None:
     leave(published, *range(1, 12))
     published.compact(seconds=1)
     published.target(source="fjordvik", dialect="pifu")
@@ -200,7 +200,7 @@ def test_those_who_wait_are_told_in_the_dialect_and_source_of_all_others(publish
     assert {record.source for record, _ in published.delta(published.manifest().head_seq)} == {"fjordvik"}
 
 
-def test_what_only_a_load_finds_gone_waits_and_what_an_event_has_said_goes(published: Pipeline) -> None:
+def test_losses_by_a_load_wait_and_losses_by_an_event_go(published: Pipeline) -> None:
     leave(published, 1)
     people = [a_person(n) for n in range(1, MANY + 1)]
     enrolments = [an_enrolment(n, person=n, group=2 if n == MANY else 1) for n in range(3, MANY + 1)]
@@ -231,7 +231,7 @@ def test_a_school_that_loses_its_number_is_not_emptied(published: Pipeline) -> N
     assert open_holds(published.connection) == []
 
 
-def test_the_teachers_of_a_school_that_loses_its_number_wait_though_they_have_no_group(published: Pipeline) -> None:
+def test_teachers_without_groups_wait_when_their_school_loses_its_number(published: Pipeline) -> None:
     published.commit(a_school(2), a_person(50), an_employee(1, person=50, school=2))
     published.compact(seconds=1)
     published.commit(a_school(2, school_no=None))
@@ -239,7 +239,7 @@ def test_the_teachers_of_a_school_that_loses_its_number_wait_though_they_have_no
     assert (the_hold(published).cause, held(published)) == (Cause.SCHOOL_NUMBER, [50])
 
 
-def test_a_target_that_was_switched_off_is_judged_by_the_limits_and_not_as_a_setting(published: Pipeline) -> None:
+def test_a_target_switched_on_again_is_judged_by_the_limits(published: Pipeline) -> None:
     published.target(enabled=False)
     published.compact(seconds=1)
     leave(published, 1, 2)
@@ -248,7 +248,7 @@ def test_a_target_that_was_switched_off_is_judged_by_the_limits_and_not_as_a_set
     assert next_delta(published) == gone(1, 2)
 
 
-def test_the_group_of_a_school_stands_in_cuts_that_bear_on_nobody_who_waits(published: Pipeline) -> None:
+def test_a_waiting_school_group_stays_in_publications_about_others(published: Pipeline) -> None:
     published.target(org_groups=True)
     published.compact(seconds=1)
     published.target()
@@ -261,7 +261,7 @@ def test_the_group_of_a_school_stands_in_cuts_that_bear_on_nobody_who_waits(publ
     assert open_holds(published.connection) == []
 
 
-def test_a_move_between_two_groups_is_no_loss_of_the_last_membership(published: Pipeline) -> None:
+def test_a_move_between_two_groups_loses_no_last_membership(published: Pipeline) -> None:
     published.commit(
         *(an_enrolment(n, person=n, status="ended") for n in range(1, 12)),
         *(an_enrolment(100 + n, person=n, group=2) for n in range(1, 12)),

@@ -26,7 +26,7 @@ GONE = RecStatus.GONE
 def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
     pipeline = Pipeline(state_dsn, tmp_path / "feed")
     yield pipeline
-    assert not pipeline.folder().exists() or pipeline.reconciliation().problems == []
+    assert not pipeline.folder().exists() or pipeline.verification().problems == []
     pipeline.close()
 
 
@@ -50,7 +50,7 @@ def test_the_manifest_and_the_status_say_that_something_waits(published: Pipelin
     assert published.manifest().state == "ok"
 
 
-def test_who_was_approved_is_told_at_once_and_counts_against_no_limit(published: Pipeline) -> None:
+def test_approved_persons_leave_immediately_and_count_against_no_limit(published: Pipeline) -> None:
     leave(published, *range(1, 12))
     published.compact(seconds=1)
     approve(published, the_hold(published))
@@ -60,7 +60,7 @@ def test_who_was_approved_is_told_at_once_and_counts_against_no_limit(published:
     assert next_delta(published) == gone(*range(12, 22))
 
 
-def test_an_approval_of_another_set_than_was_looked_at_is_refused(published: Pipeline) -> None:
+def test_an_approval_of_a_changed_set_is_refused(published: Pipeline) -> None:
     leave(published, *range(1, 12))
     published.compact(seconds=1)
     in_scope = the_hold(published)
@@ -72,7 +72,7 @@ def test_an_approval_of_another_set_than_was_looked_at_is_refused(published: Pip
     assert len(held(published)) == 23
 
 
-def test_a_part_of_a_digest_is_enough_if_it_is_long_enough(published: Pipeline) -> None:
+def test_a_long_enough_part_of_a_digest_is_enough(published: Pipeline) -> None:
     leave(published, *range(1, 12))
     published.compact(seconds=1)
     hold = the_hold(published)
@@ -83,7 +83,7 @@ def test_a_part_of_a_digest_is_enough_if_it_is_long_enough(published: Pipeline) 
     assert next_delta(published) == gone(*range(1, 12))
 
 
-def test_what_is_lost_between_an_approval_and_the_next_cut_waits_on(published: Pipeline) -> None:
+def test_losses_after_an_approval_go_on_waiting(published: Pipeline) -> None:
     published.commit(*(an_enrolment(100 + n, person=n, group=2) for n in range(1, 4)))
     published.compact(seconds=1)
     published.target(excluded_groups=(1,))
@@ -96,7 +96,7 @@ def test_what_is_lost_between_an_approval_and_the_next_cut_waits_on(published: P
     assert (group("group-1"), GONE) not in said, "a membership in it still stands"
 
 
-def test_a_rejected_hold_stays_reminds_nobody_and_can_still_be_approved(published: Pipeline) -> None:
+def test_a_rejected_hold_stays_silent_and_can_be_approved(published: Pipeline) -> None:
     leave(published, *range(1, 12))
     published.compact(seconds=1)
     hold = the_hold(published)
@@ -108,7 +108,7 @@ def test_a_rejected_hold_stays_reminds_nobody_and_can_still_be_approved(publishe
     assert next_delta(published) == gone(*range(1, 12))
 
 
-def test_a_rejected_hold_that_grows_waits_for_somebody_again(published: Pipeline) -> None:
+def test_a_rejected_hold_that_grows_waits_again(published: Pipeline) -> None:
     leave(published, *range(1, 12))
     published.compact(seconds=1)
     approvals.reject(published.connection, the_hold(published).hold_id, "ada", "wrong import", published.now)
@@ -119,7 +119,7 @@ def test_a_rejected_hold_that_grows_waits_for_somebody_again(published: Pipeline
     assert the_hold(published).state == "waiting"
 
 
-def test_every_decision_is_kept_with_name_reason_and_what_was_decided_on(published: Pipeline) -> None:
+def test_every_decision_is_recorded_with_name_reason_and_digest(published: Pipeline) -> None:
     leave(published, *range(1, 12))
     published.compact(seconds=1)
     hold = the_hold(published)
@@ -144,7 +144,7 @@ def test_a_decision_without_a_reason_is_refused(published: Pipeline) -> None:
     assert the_hold(published).state == "waiting"
 
 
-def test_nothing_that_is_shown_or_kept_of_a_hold_holds_a_national_id(published: Pipeline) -> None:
+def test_nothing_shown_or_stored_of_a_hold_has_a_national_id(published: Pipeline) -> None:
     leave(published, *range(1, 12))
     published.compact(seconds=1)
     shown = str(read_hold(published.connection, the_hold(published).hold_id, published.now))
@@ -152,12 +152,12 @@ def test_nothing_that_is_shown_or_kept_of_a_hold_holds_a_national_id(published: 
     assert [n for n in range(1, 12) if person(n).id in shown + kept] == []
 
 
-def test_who_was_in_a_group_taken_away_by_a_setting_is_told_to_leave_once_it_is_approved(published: Pipeline) -> None:
+def test_members_of_a_group_excluded_by_a_setting_leave_once_approved(published: Pipeline) -> None:
     published.target(excluded_groups=(2,))
     assert approved(published) == {*gone(MANY), (group("group-2"), GONE)}
 
 
-def test_nothing_is_published_before_somebody_has_looked(pipeline: Pipeline) -> None:
+def test_nothing_is_published_before_a_person_has_looked(pipeline: Pipeline) -> None:
     school(pipeline, accept_initial=False)
     assert not pipeline.folder().exists()
     hold = the_hold(pipeline)
@@ -176,7 +176,7 @@ def test_nothing_is_published_before_somebody_has_looked(pipeline: Pipeline) -> 
     assert open_holds(pipeline.connection) == []
 
 
-def test_a_first_publication_that_is_accepted_by_a_setting_waits_no_longer(pipeline: Pipeline) -> None:
+def test_a_setting_that_accepts_the_first_publication_ends_its_wait(pipeline: Pipeline) -> None:
     school(pipeline, accept_initial=False)
     pipeline.target()
     pipeline.compact(seconds=1)

@@ -1,4 +1,4 @@
-"""Processes that are paused and wake up after another has taken over: they write neither state nor an older file."""
+"""Processes that wake up after another process has taken over: they write neither state nor older files."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ from tests.support.pipeline import Pipeline, row_of
 from tests.support.waiting import until
 
 ENDED = {"IdleInTransactionSessionTimeout", "OperationalError", "AdminShutdown", "IdleSessionTimeout"}
-"""What a session that the server has ended is known by."""
+"""The errors of a session that the server has ended."""
 
 
 @pytest.fixture
@@ -46,12 +46,12 @@ def a_person_event(name: str) -> bytes:
 
 @contextmanager
 def zombie(pipeline: Pipeline, place: str, value: bytes = b"") -> Iterator[subprocess.Popen[str]]:
-    """A process that has stopped itself at *place*; the server's patience with it is a second long."""
+    """Run a process that has paused itself at *place*; the server ends its session after a second of silence."""
     options = "-c idle_in_transaction_session_timeout=1s"
     if place.endswith("apply"):
         options += " -c idle_session_timeout=1s"
     dsn = make_conninfo(pipeline.settings.state(), options=options)
-    pipeline.settings.feed_directory.chmod(0o750)  # compact refuses one that others may look into
+    pipeline.settings.feed_directory.chmod(0o750)  # compact refuses one that others may read
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.support.zombie", place, dsn, str(pipeline.settings.feed_directory)],
         stdin=subprocess.PIPE,
@@ -63,7 +63,7 @@ def zombie(pipeline: Pipeline, place: str, value: bytes = b"") -> Iterator[subpr
         process.stdin.write(value.decode())
         process.stdin.close()
         process.stdin = None
-        until(lambda: stopped(process), what="it stops at the place")
+        until(lambda: stopped(process), what="the process pauses at the place")
         yield process
     finally:
         process.kill()
@@ -72,15 +72,15 @@ def zombie(pipeline: Pipeline, place: str, value: bytes = b"") -> Iterator[subpr
 
 def stopped(process: subprocess.Popen[str]) -> bool:
     number, status = os.waitpid(process.pid, os.WUNTRACED | os.WNOHANG)
-    assert not number or os.WIFSTOPPED(status), "it has ended instead of stopping"
+    assert not number or os.WIFSTOPPED(status), "the process has ended instead of pausing"
     return bool(number)
 
 
 def woken(process: subprocess.Popen[str]) -> str:
-    """Wake it, and say what became of what it did."""
+    """Wake the process, and return the name of the error with which it ends."""
     process.send_signal(signal.SIGCONT)
-    said, _ = process.communicate(timeout=60)
-    return said
+    output, _ = process.communicate(timeout=60)
+    return output
 
 
 def given_name(pipeline: Pipeline) -> str:
@@ -111,14 +111,14 @@ def test_a_materialize_that_was_paused_loses_its_lease_and_writes_nothing(
     assert given_name(pipeline) == "Other"
 
 
-def test_a_cut_that_was_paused_gives_no_number_a_second_time(pipeline: Pipeline) -> None:
+def test_a_paused_publication_gives_no_number_twice(pipeline: Pipeline) -> None:
     pipeline.commit(an_enrolment(1, person=1, group=1))
-    with zombie(pipeline, "inside cut") as process:
-        until(lambda: published(pipeline) == 1, what="another has made the delta")
+    with zombie(pipeline, "inside publication") as process:
+        until(lambda: published(pipeline) == 1, what="another process has published the delta")
         assert woken(process) in ENDED
     pipeline.compact(minutes=1)
     assert published(pipeline) == 1
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 def published(pipeline: Pipeline) -> int:
@@ -126,29 +126,29 @@ def published(pipeline: Pipeline) -> int:
     return pipeline.manifest().head_seq
 
 
-def test_a_manifest_of_a_paused_process_never_takes_the_place_of_a_newer_one(pipeline: Pipeline) -> None:
+def test_a_paused_process_replaces_no_newer_manifest(pipeline: Pipeline) -> None:
     with zombie(pipeline, "inside manifest") as process:
         pipeline.commit(an_enrolment(1, person=1, group=1))
-        until(lambda: published(pipeline) == 1, what="another has told the change")
+        until(lambda: published(pipeline) == 1, what="another process has published the change")
         newer = (pipeline.folder() / "manifest.json").read_bytes()
         assert woken(process) in ENDED
     assert (pipeline.folder() / "manifest.json").read_bytes() == newer
 
 
-def test_a_process_that_is_paused_before_the_very_renaming_sets_its_older_manifest_right_itself(
+def test_a_process_paused_before_the_rename_corrects_its_older_manifest(
     pipeline: Pipeline,
 ) -> None:
     with zombie(pipeline, "before rename") as process:
         pipeline.commit(an_enrolment(1, person=1, group=1))
-        until(lambda: published(pipeline) == 1, what="another has told the change")
+        until(lambda: published(pipeline) == 1, what="another process has published the change")
         newer = pipeline.manifest()
         process.send_signal(signal.SIGCONT)
-        until(lambda: pipeline.manifest() != newer, what="it writes")
+        until(lambda: pipeline.manifest() != newer, what="the process writes its manifest")
         until(lambda: pipeline.manifest().head_seq == 1, what="the newest state is in the manifest again")
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
-def test_the_dsns_own_options_win(pipeline: Pipeline) -> None:
+def test_the_dsns_own_options_take_precedence(pipeline: Pipeline) -> None:
     dsn = make_conninfo(pipeline.settings.state(), options="-c lock_timeout=7s")
     with sessions.connect(dsn, "test", leasing=True) as connection:
         shown = [
@@ -158,7 +158,7 @@ def test_the_dsns_own_options_win(pipeline: Pipeline) -> None:
     assert shown == [("7s",), ("10s",), ("1min",), ("UTC",)]
 
 
-def test_the_server_looks_for_peers_that_are_gone(pipeline: Pipeline) -> None:
+def test_the_server_probes_for_vanished_peers(pipeline: Pipeline) -> None:
     sources = pipeline.connection.execute(
         "select name, source from pg_settings where name like 'tcp%' or name = 'client_connection_check_interval'"
     ).fetchall()

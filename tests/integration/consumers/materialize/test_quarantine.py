@@ -1,4 +1,4 @@
-"""What becomes of messages in quarantine: healed by what comes after them, applied again, or discarded."""
+"""Messages in quarantine: resolved by later messages, applied again, or discarded."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +35,7 @@ def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
 def an_event(
     lsn: int, *, table: str = "person", op: str = "c", epoch: int = 1, last: bool = True, **columns: Any
 ) -> bytes:
-    """Person 1 is written; columns may be changed to what cannot be."""
+    """Return an event that writes person 1; *columns* may have impossible values."""
     return encode(
         Envelope(
             source=Source(schema="public", table=table, epoch=epoch),
@@ -57,11 +57,11 @@ def replayed(pipeline: Pipeline, number: int, mapping: Any = REFERENCE_MAPPING) 
 
 
 def numbers(pipeline: Pipeline) -> list[int]:
-    return [aside.number for aside in quarantine_store.all_quarantined(pipeline.connection)]
+    return [one.number for one in quarantine_store.all_quarantined(pipeline.connection)]
 
 
 def resolved(pipeline: Pipeline) -> list[bool]:
-    return [aside.resolved_at is not None for aside in quarantine_store.all_quarantined(pipeline.connection)]
+    return [one.resolved_at is not None for one in quarantine_store.all_quarantined(pipeline.connection)]
 
 
 def audit(pipeline: Pipeline) -> list[tuple[Any, ...]]:
@@ -70,11 +70,11 @@ def audit(pipeline: Pipeline) -> list[tuple[Any, ...]]:
     ).fetchall()
 
 
-def test_a_message_of_a_table_that_is_mapped_since_is_applied_and_told(pipeline: Pipeline) -> None:
+def test_a_message_of_a_newly_mapped_table_is_applied_and_published(pipeline: Pipeline) -> None:
     deliver(pipeline, an_event(900, table="elev"), key=KEY)
     (number,) = numbers(pipeline)
     refused = replayed(pipeline, number)
-    assert refused.reason == "unknown_table", "nothing was mended yet"
+    assert refused.reason == "unknown_table", "nothing was fixed yet"
     assert replayed(pipeline, number, parse_mapping('[person]\ntable = "elev"')) is None
     assert numbers(pipeline) == []
     pipeline.compact(seconds=1)
@@ -82,17 +82,17 @@ def test_a_message_of_a_table_that_is_mapped_since_is_applied_and_told(pipeline:
     assert audit(pipeline) == [("Ada", "replayed", None, number, "unknown_table")]
 
 
-def test_a_message_that_still_cannot_be_applied_stays_with_the_new_reason(pipeline: Pipeline) -> None:
+def test_a_message_refused_again_stays_with_the_new_reason(pipeline: Pipeline) -> None:
     deliver(pipeline, an_event(900, table="elev", given_name=None), key=KEY)
     (number,) = numbers(pipeline)
     refused = replayed(pipeline, number, parse_mapping('[person]\ntable = "elev"'))
     assert refused.reason == "impossible_value"
-    (aside,) = quarantine_store.all_quarantined(pipeline.connection)
-    assert (aside.reason, aside.detail) == ("impossible_value", "person.given_name is null")
+    (message,) = quarantine_store.all_quarantined(pipeline.connection)
+    assert (message.reason, message.detail) == ("impossible_value", "person.given_name is null")
     assert audit(pipeline) == []
 
 
-def test_a_value_that_only_postgresql_refuses_leaves_the_message_where_it_is(
+def test_a_message_that_postgresql_refuses_stays_in_quarantine(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deliver(pipeline, an_event(900, given_name=None), key=KEY)
@@ -107,7 +107,7 @@ def test_a_value_that_only_postgresql_refuses_leaves_the_message_where_it_is(
     assert pipeline.connection.execute("select from imsfeed.person where id = 1").fetchone() is None
 
 
-def test_a_later_message_of_the_row_heals_and_what_is_healed_is_not_applied(pipeline: Pipeline) -> None:
+def test_a_message_resolved_by_a_later_one_is_not_applied(pipeline: Pipeline) -> None:
     deliver(pipeline, an_event(900, given_name=None, family_name="Gammel"), key=KEY)
     assert resolved(pipeline) == [False]
     deliver(pipeline, an_event(901, family_name="Ny"), key=KEY)
@@ -119,7 +119,7 @@ def test_a_later_message_of_the_row_heals_and_what_is_healed_is_not_applied(pipe
 
 
 @pytest.mark.parametrize(("first", "expected"), [("bad", True), ("good", False)])
-def test_in_one_batch_only_a_message_that_comes_after_heals(pipeline: Pipeline, first: str, expected: bool) -> None:
+def test_in_one_batch_only_a_later_message_resolves(pipeline: Pipeline, first: str, expected: bool) -> None:
     bad, good = an_event(900, given_name=None), an_event(901)
     if first == "good":
         bad, good = an_event(901, given_name=None), an_event(900)
@@ -127,7 +127,7 @@ def test_in_one_batch_only_a_message_that_comes_after_heals(pipeline: Pipeline, 
     assert resolved(pipeline) == [expected]
 
 
-def test_a_row_of_another_table_with_the_same_key_heals_nothing(pipeline: Pipeline) -> None:
+def test_an_equal_key_of_another_table_resolves_nothing(pipeline: Pipeline) -> None:
     deliver(pipeline, an_event(900, given_name=None), key=KEY)
     deliver(
         pipeline,
@@ -144,7 +144,7 @@ def test_a_row_of_another_table_with_the_same_key_heals_nothing(pipeline: Pipeli
     assert resolved(pipeline) == [False]
 
 
-def test_of_two_messages_about_a_row_the_earlier_is_never_applied_after_the_later(pipeline: Pipeline) -> None:
+def test_an_earlier_message_is_never_applied_after_a_later_one(pipeline: Pipeline) -> None:
     deliver(pipeline, an_event(900, table="elev", family_name="Gammel"), key=KEY)
     deliver(pipeline, an_event(901, table="elev", family_name="Ny"), key=KEY)
     mapping = parse_mapping('[person]\ntable = "elev"')
@@ -155,7 +155,7 @@ def test_of_two_messages_about_a_row_the_earlier_is_never_applied_after_the_late
         replayed(pipeline, earlier, mapping)
 
 
-def test_a_completed_load_heals_what_an_older_epoch_said_and_nothing_of_its_own(pipeline: Pipeline) -> None:
+def test_a_completed_load_resolves_messages_of_older_epochs_only(pipeline: Pipeline) -> None:
     deliver(pipeline, an_event(900, op="t"), an_event(901, op="d", table="elev"))
     deliver(pipeline, an_event(10, epoch=2, op="r", given_name=None, last=False))
     deliver(pipeline, an_event(11, epoch=2, op="r"))
@@ -163,7 +163,7 @@ def test_a_completed_load_heals_what_an_older_epoch_said_and_nothing_of_its_own(
 
 
 @pytest.mark.parametrize(("key", "op", "why"), [(None, "c", "has no key"), (KEY, "t", "TRUNCATE is never applied")])
-def test_what_cannot_be_compared_is_never_applied_again(
+def test_a_message_that_cannot_be_compared_is_never_applied(
     pipeline: Pipeline, key: bytes | None, op: str, why: str
 ) -> None:
     deliver(pipeline, an_event(900, op=op, given_name=None), key=key)
@@ -171,29 +171,29 @@ def test_what_cannot_be_compared_is_never_applied_again(
         replayed(pipeline, numbers(pipeline)[0])
 
 
-def test_messages_at_one_offset_of_two_topics_of_one_name_are_both_kept(pipeline: Pipeline) -> None:
+def test_messages_at_one_offset_of_recreated_topics_are_both_kept(pipeline: Pipeline) -> None:
     deliver(pipeline, b"no json", key=KEY)
     pipeline.connection.execute("update imsfeed.quarantine set message_offset = message_offset + 1")
     deliver(pipeline, b"no json either", key=KEY)
     assert len(numbers(pipeline)) == 2
 
 
-def test_what_is_shown_holds_running_numbers_and_no_values(pipeline: Pipeline) -> None:
-    deliver(pipeline, an_event(900, given_name=None, secret_remark="Testesen"), key=KEY)
-    about = quarantine.about(pipeline.connection, numbers(pipeline)[0], REFERENCE_MAPPING, 0)
+def test_a_description_has_running_numbers_and_no_values(pipeline: Pipeline) -> None:
+    deliver(pipeline, an_event(900, given_name=None, secret_note="Testesen"), key=KEY)
+    about = quarantine.describe(pipeline.connection, numbers(pipeline)[0], REFERENCE_MAPPING, 0)
     assert (about.table, about.op, about.owner_id, about.id) == ("public.person", "c", 1, 1)
     assert about.position == (1, 900, 1)
     assert {"national_id", "given_name"} < set(about.columns)
     assert about.unmapped == 1
     text = msgspec.json.encode(about).decode()
     assert id_of(1) not in text
-    assert "secret_remark" not in text
+    assert "secret_note" not in text
     assert "Testesen" not in text
 
 
 def test_a_key_that_may_be_a_national_id_is_not_shown(pipeline: Pipeline) -> None:
     deliver(pipeline, an_event(900, id=int(id_of(1)) + 10**10, given_name=None), key=KEY)
-    assert quarantine.about(pipeline.connection, numbers(pipeline)[0], REFERENCE_MAPPING, 0).id is None
+    assert quarantine.describe(pipeline.connection, numbers(pipeline)[0], REFERENCE_MAPPING, 0).id is None
 
 
 class TestCommands:
@@ -207,13 +207,13 @@ class TestCommands:
         return done.exit_code, done.output + (str(done.exception) if done.exception else "")
 
     def test_the_list_names_each_message_and_where_it_lies(self, pipeline: Pipeline) -> None:
-        assert self.run("list") == (0, "nothing is in quarantine\n")
+        assert self.run("list") == (0, "no message is in quarantine\n")
         deliver(pipeline, an_event(900, given_name=None), key=KEY)
         assert "test[0]@" in self.run("list")[1]
         (listed,) = msgspec.json.decode(self.run("list", "--json")[1])
         assert (listed["number"], listed["reason"]) == (numbers(pipeline)[0], "impossible_value")
 
-    def test_one_is_shown(self, pipeline: Pipeline) -> None:
+    def test_one_message_is_shown(self, pipeline: Pipeline) -> None:
         deliver(pipeline, an_event(900, given_name=None), key=KEY)
         code, said = self.run("show", str(numbers(pipeline)[0]))
         assert code == 0
@@ -223,7 +223,7 @@ class TestCommands:
             "there is no message 4711 in quarantine; `imsfeed quarantine list` shows all"
         )
 
-    def test_all_that_wait_are_applied_and_what_stays_is_an_error(self, pipeline: Pipeline) -> None:
+    def test_all_unresolved_messages_are_applied_or_reported(self, pipeline: Pipeline) -> None:
         deliver(pipeline, an_event(900, given_name=None), key=KEY)
         pipeline.connection.execute("update imsfeed.quarantine set message_value = %s", (an_event(900),))
         deliver(pipeline, b"no json", key=KEY)
@@ -232,27 +232,27 @@ class TestCommands:
         assert "1 of 2 messages were applied; 1 stay in quarantine" in said
         assert audit(pipeline)[0][:2] == ("Grace", "replayed")
 
-    def test_what_is_discarded_leaves_who_and_why_and_not_what_it_said(self, pipeline: Pipeline) -> None:
+    def test_the_audit_of_a_discarded_message_lacks_its_content(self, pipeline: Pipeline) -> None:
         deliver(pipeline, an_event(900, given_name=None), key=KEY)
         (number,) = numbers(pipeline)
         assert self.run("discard", str(number))[0] != 0, "a reason must be given"
-        assert self.run("discard", str(number), "--reason", "mended", "--name", "Grace")[0] == 0
+        assert self.run("discard", str(number), "--reason", "fixed", "--name", "Grace")[0] == 0
         assert numbers(pipeline) == []
-        assert audit(pipeline) == [("Grace", "discarded", "mended", number, "impossible_value")]
+        assert audit(pipeline) == [("Grace", "discarded", "fixed", number, "impossible_value")]
 
-    def test_the_healed_are_discarded_together(self, pipeline: Pipeline) -> None:
+    def test_resolved_messages_are_discarded_together(self, pipeline: Pipeline) -> None:
         deliver(pipeline, an_event(900, given_name=None), an_event(901), key=KEY)
         deliver(pipeline, b"no json", key=b"other")
-        assert self.run("discard", "--healed", "--reason", "superseded")[0] == 0
+        assert self.run("discard", "--resolved", "--reason", "superseded")[0] == 0
         assert resolved(pipeline) == [False]
 
     @pytest.mark.parametrize("arguments", [("replay",), ("replay", "1", "--all"), ("discard", "--reason", "x")])
     def test_which_messages_must_be_said(self, arguments: tuple[str, ...]) -> None:
-        assert "say which messages" in self.run(*arguments)[1]
+        assert "give the numbers of the messages" in self.run(*arguments)[1]
 
 
-def test_a_message_older_than_everything_of_its_owner_is_superseded(pipeline: Pipeline) -> None:
-    """The resync of an owner may have found that the row is gone, of which no later message with its key tells."""
+def test_a_message_older_than_all_its_owners_rows_is_superseded(pipeline: Pipeline) -> None:
+    """A resync may have found that the row no longer exists; no later message with its key says so."""
     deliver(pipeline, an_event(900, table="elev"), key=KEY)
     (number,) = numbers(pipeline)
     for table in Table:

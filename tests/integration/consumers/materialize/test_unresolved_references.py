@@ -24,7 +24,9 @@ def counting(state_dsn: str, metrics: MaterializeMetrics) -> Iterator[Unresolved
     counting.close()
 
 
-def test_it_is_counted_once_a_minute(state_dsn: str, counting: UnresolvedCount, metrics: MaterializeMetrics) -> None:
+def test_unresolved_references_are_counted_once_a_minute(
+    state_dsn: str, counting: UnresolvedCount, metrics: MaterializeMetrics
+) -> None:
     insert = (
         "insert into imsfeed.course_group (owner_id, id, school_id, code, name, programme, kind, active, source_epoch)"
         " values (1, %s, 7, 'B', 'Norsk', 'norsk', 'class', true, 1)"
@@ -39,9 +41,7 @@ def test_it_is_counted_once_a_minute(state_dsn: str, counting: UnresolvedCount, 
         until(lambda: metrics.unresolved_references._value.get() == 2, what="the other one is counted")
 
 
-def test_a_count_under_way_is_waited_for_by_nobody_and_ends_with_the_process(
-    state_dsn: str, counting: UnresolvedCount
-) -> None:
+def test_a_running_count_ends_with_the_process(state_dsn: str, counting: UnresolvedCount) -> None:
     with sessions.connect(state_dsn, "test") as connection, connection.transaction():
         connection.execute("lock table imsfeed.enrolment in access exclusive mode")
         counting.look(100.0)
@@ -51,8 +51,9 @@ def test_a_count_under_way_is_waited_for_by_nobody_and_ends_with_the_process(
         )
         with sessions.connect(state_dsn, "watch") as watch:
             locked = f"{waiting} and wait_event_type = 'Lock'"
-            until(lambda: watch.execute(locked.encode()).fetchone() == (1,), what="it waits")
+            until(lambda: watch.execute(locked.encode()).fetchone() == (1,), what="the count waits for the lock")
             counting.close()
             until(
-                lambda: watch.execute(waiting.encode()).fetchone() == (0,), what="it has ended, though the lock stays"
+                lambda: watch.execute(waiting.encode()).fetchone() == (0,),
+                what="the count has ended although the lock is held",
             )

@@ -1,4 +1,4 @@
-"""The way of a mail to a real mail server with TLS and a login; whatever ails it, the feeds go on."""
+"""Mails to a real mail server with TLS and login; no failure of the mails stops the feeds."""
 
 import os
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from tests.support.servers.mail_server import PASSWORD, USER, MailServer, runnin
 from tests.support.waiting import until
 
 
-def test_the_process_sends_its_mails_beside_everything_else(
+def test_compact_sends_mails_while_it_publishes(
     state_dsn: str, tmp_path: Path, mails: MailServer, mailing: Pipeline
 ) -> None:
     settings = Settings.model_validate({
@@ -52,9 +52,7 @@ def test_the_process_sends_its_mails_beside_everything_else(
     assert not process.is_alive()
 
 
-def test_a_wrong_password_is_tried_again_and_told_without_secrets_while_deltas_go_on(
-    mailing: Pipeline, mails: MailServer
-) -> None:
+def test_a_refused_login_is_logged_without_secrets_and_retried(mailing: Pipeline, mails: MailServer) -> None:
     mails.password = "another"
     with structlog.testing.capture_logs() as logs:
         mailing.compact()
@@ -72,7 +70,7 @@ def test_a_wrong_password_is_tried_again_and_told_without_secrets_while_deltas_g
     assert mailing.metrics.notices_sent._value.get() == 1
 
 
-def test_a_mail_server_that_is_away_keeps_nobody_waiting(
+def test_an_unreachable_mail_server_delays_no_feed(
     mailing: Pipeline, start_mailing: Callable[..., Pipeline], mails: MailServer
 ) -> None:
     with structlog.testing.capture_logs() as logs:
@@ -83,7 +81,7 @@ def test_a_mail_server_that_is_away_keeps_nobody_waiting(
     assert len(mails.arrived) == 1
 
 
-def test_a_certificate_that_nobody_vouches_for_is_not_trusted(
+def test_an_unknown_certificate_authority_is_not_trusted(
     mailing: Pipeline, mails: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
@@ -93,7 +91,7 @@ def test_a_certificate_that_nobody_vouches_for_is_not_trusted(
     assert {line["error"] for line in logs if line["event"] == "mail server failed"} == {"SSLCertVerificationError"}
 
 
-def test_mail_goes_out_over_tls_from_the_start_too(
+def test_mail_is_sent_over_implicit_tls(
     start_mailing: Callable[..., Pipeline], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "tls"
@@ -107,7 +105,7 @@ def test_mail_goes_out_over_tls_from_the_start_too(
 
 
 @pytest.mark.parametrize(("answer", "sent"), [("550 no such user", 0), ("451 come back later", 1)])
-def test_a_refused_mail_is_tried_again_only_if_the_server_says_so_and_others_go_out(
+def test_only_a_temporarily_refused_mail_is_tried_again(
     mailing: Pipeline, mails: MailServer, answer: str, sent: int
 ) -> None:
     mailing.target(name="idm", case_workers=("nobody@elsewhere.example",))
@@ -119,7 +117,7 @@ def test_a_refused_mail_is_tried_again_only_if_the_server_says_so_and_others_go_
     assert len(mails.arrived) == 1 + sent
 
 
-def test_of_two_addresses_the_good_one_is_told(mailing: Pipeline, mails: MailServer) -> None:
+def test_the_valid_one_of_two_recipients_gets_the_mail(mailing: Pipeline, mails: MailServer) -> None:
     mailing.target(case_workers=(WORKERS[0], "nobody@elsewhere.example"))
     mails.refuse["elsewhere.example"] = "550 no such user"
     with structlog.testing.capture_logs() as logs:
@@ -128,7 +126,7 @@ def test_of_two_addresses_the_good_one_is_told(mailing: Pipeline, mails: MailSer
     assert [line["refused"] for line in logs if line["event"] == "mail sent"] == [1]
 
 
-def test_a_name_of_two_lines_is_one_line_of_the_mail(mailing: Pipeline, mails: MailServer) -> None:
+def test_a_line_break_in_a_name_adds_no_header(mailing: Pipeline, mails: MailServer) -> None:
     mailing.commit(an_owner(name="Fjordvik\nBcc: all@fjordvik.example"))
     mailing.compact()
     (mail,) = mails.arrived
@@ -145,7 +143,7 @@ def test_a_name_of_two_lines_is_one_line_of_the_mail(mailing: Pipeline, mails: M
         ({"smtp_security": "none"}, "SMTP_SECURITY"),
     ],
 )
-def test_half_a_mail_server_is_refused_before_anything_starts(changes: dict[str, Any], named: str) -> None:
+def test_incomplete_mail_settings_are_refused_at_the_start(changes: dict[str, Any], named: str) -> None:
     whole = {"smtp_host": "localhost", "smtp_user": USER, "smtp_password": PASSWORD, "smtp_from": "imsfeed@x.example"}
     assert mail_server(Settings.model_validate(whole)) is not None
     with pytest.raises(InvalidSettingsError, match=named) as error:
@@ -153,5 +151,5 @@ def test_half_a_mail_server_is_refused_before_anything_starts(changes: dict[str,
     assert PASSWORD not in str(error.value)
 
 
-def test_without_a_mail_server_there_is_no_mail() -> None:
+def test_without_smtp_host_there_is_no_mail_server() -> None:
     assert mail_server(Settings.model_validate({})) is None

@@ -1,4 +1,4 @@
-"""Who must be gone before the source says so, in the feed: told in the next cut, and not told again."""
+"""Emergency orders in the feed: the next delta removes the person, and no later one does again."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +13,11 @@ from ims.records.vocabulary import RecordKind, RecStatus
 from ims.source.facts import Fact
 from tests.support.builders import a_birth_number, a_group, a_person, a_school, an_employee, an_enrolment, an_owner
 from tests.support.emergencies import WHY, a_small_school, audit, done, refused
-from tests.support.feed_words import Said, group, member, next_delta, person
+from tests.support.feed_words import Entries, group, member, next_delta, person
 from tests.support.pipeline import Immediately, Pipeline
 
 GONE, NEW = RecStatus.GONE, RecStatus.NEW
-ALL_OF_1: Said = {(person(1), GONE), (member("group-1", 1), GONE), (member("group-2", 1), GONE)}
+ALL_OF_1: Entries = {(person(1), GONE), (member("group-1", 1), GONE), (member("group-2", 1), GONE)}
 
 
 @pytest.fixture
@@ -36,33 +36,31 @@ def excluded(pipeline: Pipeline, number: int = 1) -> str | None:
     return None if row is None else str(row[0])
 
 
-def never_settling(pipeline: Pipeline) -> None:
-    """Let a change rest for an hour before it is told."""
+def let_changes_settle_for_an_hour(pipeline: Pipeline) -> None:
+    """Publish a change only when it is an hour old."""
     settings = pipeline.settings.model_copy(update={"settle_seconds": 3600})
     pipeline.compactor = Compactor(settings, pipeline.metrics, pipeline.connection, Immediately())
 
 
 @pytest.mark.parametrize("command", ["suppress", "leave-now"])
-def test_a_person_is_gone_from_every_group_in_the_next_delta_and_nobody_else_is(
-    pipeline: Pipeline, command: str
-) -> None:
+def test_an_order_removes_only_that_person_from_every_group(pipeline: Pipeline, command: str) -> None:
     done(command, "1", "1", *WHY)
     assert next_delta(pipeline) == ALL_OF_1
     assert '<role roletype="01" recstatus="3">' in (pipeline.folder() / "deltas/1.xml").read_text()
     assert excluded(pipeline) == ("person_suppressed" if command == "suppress" else "leave_now")
     assert next_delta(pipeline) == set()
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
-def test_an_order_does_not_wait_for_what_rests(pipeline: Pipeline) -> None:
-    never_settling(pipeline)
+def test_an_order_does_not_wait_for_settling_changes(pipeline: Pipeline) -> None:
+    let_changes_settle_for_an_hour(pipeline)
     pipeline.commit(a_person(1, given_name="Ny"), a_person(2, given_name="Ny"))
     assert next_delta(pipeline) == set()
     done("suppress", "1", "1", *WHY)
     assert next_delta(pipeline) == ALL_OF_1
 
 
-def test_an_order_does_not_wait_for_the_rest_of_a_transaction(pipeline: Pipeline) -> None:
+def test_an_order_does_not_wait_for_an_open_transaction(pipeline: Pipeline) -> None:
     pipeline.commit(a_person(2, given_name="Ny"), a_school(1, school_no=None), whole=False)
     done("leave-now", "1", "1", *WHY)
     assert next_delta(pipeline) == ALL_OF_1
@@ -70,7 +68,7 @@ def test_an_order_does_not_wait_for_the_rest_of_a_transaction(pipeline: Pipeline
     assert next_delta(pipeline) == set()
 
 
-def test_an_order_is_told_alone_and_in_the_words_in_which_the_person_was_told(pipeline: Pipeline) -> None:
+def test_an_order_is_published_alone_in_the_published_dialect(pipeline: Pipeline) -> None:
     pipeline.target(dialect="pifu", source="another", excluded_groups=(2,))
     done("suppress", "1", "1", *WHY)
     pipeline.compact(seconds=1)
@@ -79,10 +77,10 @@ def test_an_order_is_told_alone_and_in_the_words_in_which_the_person_was_told(pi
     pipeline.approve(seconds=1)
     last = pipeline.manifest().head_seq
     assert (group("group-2"), GONE) in {(record.key, status) for record, status in pipeline.delta(last)}
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
-def test_a_leaver_in_an_emergency_stays_as_gone_in_a_file_of_tombstones(pipeline: Pipeline) -> None:
+def test_an_emergency_leaver_stays_in_the_file_as_a_tombstone(pipeline: Pipeline) -> None:
     pipeline.target(export_path="Eksport.xml", export_shape="tombstones")
     pipeline.compact(seconds=1)
     done("leave-now", "1", "1", *WHY)
@@ -101,7 +99,7 @@ def test_a_leaver_in_an_emergency_stays_as_gone_in_a_file_of_tombstones(pipeline
         [a_person(99, national_id=a_birth_number(1)), an_enrolment(99, person=99)],
     ],
 )
-def test_nothing_that_the_source_says_brings_a_suppressed_person_back(pipeline: Pipeline, changes: list[Fact]) -> None:
+def test_no_change_in_the_source_readds_a_suppressed_person(pipeline: Pipeline, changes: list[Fact]) -> None:
     done("suppress", "1", "1", *WHY)
     next_delta(pipeline)
     for fact in changes:
@@ -113,12 +111,12 @@ def test_nothing_that_the_source_says_brings_a_suppressed_person_back(pipeline: 
     assert next_delta(pipeline, days=1) == set()
 
 
-def test_a_suppressed_person_comes_back_when_another_person_takes_it_back(pipeline: Pipeline) -> None:
+def test_a_suppression_is_taken_back_by_another_person_only(pipeline: Pipeline) -> None:
     done("suppress", "1", "1", *WHY, "--name", "Kari Nordmann")
     next_delta(pipeline)
     error = refused("suppress", "1", "1", *WHY, "--undo", "--name", " kari  NORDMANN")
     assert isinstance(error, InvalidSettingsError)
-    assert "somebody else must take it back" in str(error)
+    assert "another person must take it back" in str(error)
     assert next_delta(pipeline) == set()
     assert "no longer suppressed" in done("suppress", "1", "1", *WHY, "--undo", "--name", "Ola Nordmann")
     assert next_delta(pipeline) == {(key, NEW) for key, _ in ALL_OF_1}
@@ -128,7 +126,7 @@ def test_a_suppressed_person_comes_back_when_another_person_takes_it_back(pipeli
     ]
 
 
-def test_leave_now_is_over_when_the_source_agrees_and_a_new_enrolment_counts(pipeline: Pipeline) -> None:
+def test_leave_now_ends_when_the_source_agrees(pipeline: Pipeline) -> None:
     done("leave-now", "1", "1", *WHY, "--name", "Kari")
     next_delta(pipeline)
     pipeline.commit(an_enrolment(1, person=1, group=1, status="ended"))
@@ -146,7 +144,7 @@ def test_leave_now_is_over_when_the_source_agrees_and_a_new_enrolment_counts(pip
     assert next_delta(pipeline) == {(person(1), NEW), (member("group-1", 1), NEW)}
 
 
-def test_leave_now_is_over_when_the_person_is_removed_from_the_source(pipeline: Pipeline) -> None:
+def test_leave_now_ends_when_the_source_deletes_the_person(pipeline: Pipeline) -> None:
     done("leave-now", "1", "1", *WHY)
     next_delta(pipeline)
     pipeline.commit(an_enrolment(1), an_enrolment(2), a_person(1), gone=True)
@@ -154,7 +152,7 @@ def test_leave_now_is_over_when_the_person_is_removed_from_the_source(pipeline: 
     assert audit(pipeline)[-1][1] == "leave_now_ended"
 
 
-def test_a_target_that_never_took_the_group_does_not_end_it_for_the_others(pipeline: Pipeline) -> None:
+def test_a_target_without_the_groups_does_not_end_leave_now(pipeline: Pipeline) -> None:
     pipeline.target(name="idm", excluded_groups=(1, 2))
     pipeline.compact(seconds=1)
     done("leave-now", "1", "1", *WHY)
@@ -167,7 +165,7 @@ def test_a_target_that_never_took_the_group_does_not_end_it_for_the_others(pipel
     assert [row[1] for row in audit(pipeline)] == ["leave_now"]
 
 
-def test_days_of_grace_of_one_target_keep_the_order_in_force_for_all(pipeline: Pipeline) -> None:
+def test_grace_days_of_one_target_keep_leave_now_in_force(pipeline: Pipeline) -> None:
     pipeline.target(name="idm", grace_days=2)
     pipeline.compact(seconds=1)
     done("leave-now", "1", "1", *WHY)
@@ -182,8 +180,8 @@ def test_days_of_grace_of_one_target_keep_the_order_in_force_for_all(pipeline: P
     assert [row[1] for row in audit(pipeline)] == ["leave_now", "leave_now_ended"]
 
 
-def test_half_a_move_is_not_agreement(pipeline: Pipeline) -> None:
-    never_settling(pipeline)
+def test_unsettled_changes_do_not_end_leave_now(pipeline: Pipeline) -> None:
+    let_changes_settle_for_an_hour(pipeline)
     pipeline.commit(an_enrolment(1, person=1, group=1, status="ended"))
     pipeline.commit(an_enrolment(2, person=1, group=2, status="ended"))
     done("leave-now", "1", "1", *WHY)
@@ -191,29 +189,29 @@ def test_half_a_move_is_not_agreement(pipeline: Pipeline) -> None:
     assert [row[1] for row in audit(pipeline)] == ["leave_now"]
 
 
-def test_leave_now_is_taken_back_by_whoever_ordered_it(pipeline: Pipeline) -> None:
+def test_leave_now_may_be_taken_back_by_its_own_author(pipeline: Pipeline) -> None:
     done("leave-now", "1", "1", *WHY, "--name", "Kari")
     next_delta(pipeline)
     done("leave-now", "1", "1", *WHY, "--name", "Kari", "--undo")
     assert next_delta(pipeline) == {(key, NEW) for key, _ in ALL_OF_1}
 
 
-def test_an_order_taken_back_before_it_was_told_leads_to_nothing(pipeline: Pipeline) -> None:
+def test_an_order_taken_back_before_publication_changes_nothing(pipeline: Pipeline) -> None:
     done("leave-now", "1", "1", *WHY)
     done("leave-now", "1", "1", *WHY, "--undo")
     assert next_delta(pipeline) == set()
 
 
 @pytest.mark.parametrize("command", ["suppress", "leave-now"])
-def test_a_person_who_has_not_arrived_is_never_told(pipeline: Pipeline, command: str) -> None:
-    assert "has told of no such person" in done(command, "1", "50", *WHY)
+def test_an_order_for_an_unknown_person_prevents_publication(pipeline: Pipeline, command: str) -> None:
+    assert "has sent no such person" in done(command, "1", "50", *WHY)
     assert next_delta(pipeline) == set()
     pipeline.commit(a_person(50), an_enrolment(50, person=50))
     assert next_delta(pipeline) == set()
     assert excluded(pipeline, 50) == ("person_suppressed" if command == "suppress" else "leave_now")
 
 
-def test_the_first_publication_is_without_a_suppressed_person(pipeline: Pipeline) -> None:
+def test_the_first_publication_excludes_a_suppressed_person(pipeline: Pipeline) -> None:
     done("suppress", "1", "1", *WHY)
     pipeline.target(name="idm")
     pipeline.compact(seconds=1)
@@ -221,16 +219,16 @@ def test_the_first_publication_is_without_a_suppressed_person(pipeline: Pipeline
     assert person(2) in pipeline.snapshot("idm")
 
 
-def test_a_target_that_stands_still_tells_it_once_it_goes_on(pipeline: Pipeline) -> None:
+def test_a_halted_target_publishes_the_order_after_it_resumes(pipeline: Pipeline) -> None:
     pipeline.commit(an_owner(orgnr=None))
     pipeline.compact(seconds=1)
-    assert "  lms: stale: its feed stands still WITH the person" in done("suppress", "1", "1", *WHY)
+    assert "  lms: stale: nothing is published, and the feed still HAS the person" in done("suppress", "1", "1", *WHY)
     assert next_delta(pipeline) == set()
     pipeline.commit(an_owner())
     assert next_delta(pipeline) == ALL_OF_1
 
 
-def test_a_leaver_is_told_without_a_login_that_somebody_has_now(pipeline: Pipeline) -> None:
+def test_a_leaver_is_removed_without_a_reused_login(pipeline: Pipeline) -> None:
     pipeline.commit(a_person(2, feide_name="ada1@fjordvik.example"))
     next_delta(pipeline)
     done("leave-now", "1", "1", *WHY)
@@ -238,21 +236,21 @@ def test_a_leaver_is_told_without_a_login_that_somebody_has_now(pipeline: Pipeli
     assert "ada1@fjordvik.example" not in (pipeline.folder() / "deltas/2.xml").read_text()
 
 
-def test_what_was_looked_at_is_not_looked_at_again(pipeline: Pipeline) -> None:
+def test_an_urgent_person_is_published_once(pipeline: Pipeline) -> None:
     done("suppress", "1", "1", *WHY)
     next_delta(pipeline)
     assert pipeline.connection.execute("select from imsfeed.urgent_person").fetchall() == []
 
 
-def test_an_order_that_comes_during_a_cut_is_left_to_the_next(pipeline: Pipeline) -> None:
+def test_an_order_during_a_publication_waits_for_the_next(pipeline: Pipeline) -> None:
     with sessions.repeatable_read(pipeline.connection):
         assert suppressions.urgent(pipeline.connection, 1) == frozenset()
         done("suppress", "1", "1", *WHY)
-        suppressions.in_scope(pipeline.connection, 1)
+        suppressions.delete_urgent(pipeline.connection, 1)
     assert next_delta(pipeline) == ALL_OF_1
 
 
-def test_the_source_agrees_about_somebody_registered_twice_when_it_does_about_both(pipeline: Pipeline) -> None:
+def test_leave_now_lasts_until_both_same_id_persons_have_left(pipeline: Pipeline) -> None:
     done("leave-now", "1", "1", *WHY)
     next_delta(pipeline)
     pipeline.commit(a_person(4, national_id=a_birth_number(1)), an_enrolment(4, person=4, group=1))
@@ -266,7 +264,7 @@ def test_the_source_agrees_about_somebody_registered_twice_when_it_does_about_bo
     assert audit(pipeline)[-1][1] == "leave_now_ended"
 
 
-def test_the_groups_of_the_owner_and_its_schools_stay_where_a_person_goes(pipeline: Pipeline) -> None:
+def test_an_order_keeps_the_groups_of_owner_and_schools(pipeline: Pipeline) -> None:
     pipeline.target(org_groups=True)
     pipeline.compact(seconds=1)
     done("suppress", "1", "1", *WHY)

@@ -33,7 +33,7 @@ def export(pipeline: Pipeline) -> str:
     return (pipeline.folder() / "Eksport.xml").read_text(encoding="utf-8")
 
 
-def test_a_leaver_is_in_the_file_as_gone_beside_those_who_stay(pipeline: Pipeline) -> None:
+def test_a_leaver_is_in_the_file_as_removed(pipeline: Pipeline) -> None:
     pipeline.commit(an_enrolment(2, person=2, group=1), gone=True)
     pipeline.compact(minutes=2)
     text = export(pipeline)
@@ -46,7 +46,7 @@ def test_a_leaver_is_in_the_file_as_gone_beside_those_who_stay(pipeline: Pipelin
     )
 
 
-def test_a_leaver_is_forgotten_after_30_days_and_a_returner_at_once(pipeline: Pipeline) -> None:
+def test_tombstones_end_after_30_days_or_with_a_return(pipeline: Pipeline) -> None:
     pipeline.commit(an_enrolment(2, person=2, group=1), gone=True)
     pipeline.compact(days=1)
     pipeline.commit(an_enrolment(3, person=2, group=1))
@@ -68,10 +68,10 @@ def test_the_snapshots_never_hold_a_leaver(pipeline: Pipeline) -> None:
     pipeline.compact(days=1)
     snapshot = (pipeline.folder() / pipeline.manifest().snapshot.path).read_text(encoding="utf-8")
     assert id_of(2) not in snapshot
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
-def test_nothing_is_kept_for_a_target_that_does_not_ask_for_it(pipeline: Pipeline) -> None:
+def test_no_tombstones_are_stored_for_other_export_shapes(pipeline: Pipeline) -> None:
     pipeline.target(export_path="Eksport.xml", export_shape="absent")
     pipeline.compact(seconds=1)
     pipeline.commit(an_enrolment(2, person=2, group=1), gone=True)

@@ -8,9 +8,10 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from consumers.compact.timing import AT_ONCE
+from consumers.compact.timing import IMMEDIATELY
 from consumers.database.notifications import CHANNEL
-from consumers.facts import facts_reader, suppressions
+from consumers.facts import suppressions
+from consumers.publication import gathering
 from consumers.publication.first_publication import publish_first
 from consumers.published import published_store
 from ims.records.vocabulary import RecordKind
@@ -46,7 +47,7 @@ WANTED = {
 
 @pytest.fixture(autouse=True)
 def parts_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facts_reader, "_CHUNK", 2)
+    monkeypatch.setattr(gathering, "CHUNK", 2)
 
 
 @pytest.fixture
@@ -113,14 +114,14 @@ def a_school_owner() -> Facts:
 
 
 @pytest.mark.parametrize("wanted", WANTED)
-def test_it_is_the_same_in_parts_and_at_once(pipeline: Pipeline, wanted: str) -> None:
+def test_it_is_the_same_in_parts_and_as_a_whole(pipeline: Pipeline, wanted: str) -> None:
     facts, target = a_school_owner(), pipeline.target(**msgspec.structs.asdict(WANTED[wanted]))
     pipeline.commit(*rows(facts))
     pipeline.compact()
     see_that_it_is_the_same(pipeline, facts, target)
     manifest = pipeline.manifest()
     assert manifest.snapshot.counts.person == sum(kind == 1 for kind, *_ in is_told(pipeline)) > 3
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -148,7 +149,7 @@ def test_a_twin_in_another_part_is_suppressed_as_well(pipeline: Pipeline) -> Non
         "insert into imsfeed.suppression (owner_id, person_id, kind, ordered_by, known)"
         " values (1, 6, 'suppressed', 'test', true)"
     )
-    assert suppressions.in_force(pipeline.connection, 1, "suppressed", [1, 6]) == {6}
+    assert suppressions.in_force(pipeline.connection, 1, [1, 6])["suppressed"] == {6}
     pipeline.compact()
     published = {person for kind, _, _, person, _, _ in is_told(pipeline) if kind == 1}
     assert published == {3, 4, 5}, "1 and 6 are suppressed, 2 and 7 have one national id"
@@ -164,12 +165,12 @@ def test_compact_is_alive_all_the_while(pipeline: Pipeline) -> None:
     assert len(ticks) == 6, "eleven persons in parts of two"
 
 
-def test_the_snapshot_and_the_manifest_follow_at_once(pipeline: Pipeline, state_dsn: str) -> None:
+def test_the_snapshot_and_the_manifest_follow_immediately(pipeline: Pipeline, state_dsn: str) -> None:
     pipeline.target()
     pipeline.commit(*rows(a_school_owner()))
     with psycopg.connect(state_dsn, autocommit=True) as listening:
         listening.execute(f"listen {CHANNEL}")
-        assert pipeline.compactor.step(NOON) == AT_ONCE
+        assert pipeline.compactor.step(NOON) == IMMEDIATELY
         assert not list(listening.notifies(timeout=0))
         pipeline.compactor.step(NOON)
         assert [notify.channel for notify in listening.notifies(timeout=5, stop_after=1)] == [CHANNEL]
@@ -199,7 +200,7 @@ def test_what_cannot_be_stored_is_published_not_even_in_part(
     see_that_it_is_the_same(pipeline, facts, a_target())
 
 
-def test_of_two_that_have_one_id_by_chance_the_later_is_told(pipeline: Pipeline) -> None:
+def test_of_two_with_one_id_by_chance_the_later_is_published(pipeline: Pipeline) -> None:
     """A running number that is somebody else's national id; nobody looks at the two together."""
     number = a_d_number(7)
     pipeline.target(include_without_national_id=True)

@@ -84,14 +84,14 @@ def written_anew(pipeline: Pipeline, how: Callable[..., Any] = republish) -> Man
 def stands_still(pipeline: Pipeline, why: HaltReason, minutes: int = 1) -> None:
     pipeline.compact(minutes=minutes)
     row = target(pipeline)
-    assert (row.halt_reason, row.state) == (why, "stale")
+    assert (row.position.halt_reason, row.state) == (why, "stale")
     (status,) = report(pipeline.connection).targets
     assert "imsfeed republish lms" in (status.halt_reason or "")
     assert pipeline.metrics.targets.labels("stale")._value.get() == 1
 
 
 class TestRestoredDatabase:
-    def test_the_files_are_left_as_they_are_however_long_it_takes(self, set_back: Callable[[], Pipeline]) -> None:
+    def test_the_files_are_left_as_they_are(self, set_back: Callable[[], Pipeline]) -> None:
         restored = set_back()
         before = files(restored.folder())
         assert restored.manifest().head_seq == 4
@@ -101,7 +101,7 @@ class TestRestoredDatabase:
         stands_still(restored, HaltReason.AHEAD)
         stands_still(restored, HaltReason.AHEAD, minutes=30)
         assert files(restored.folder()) == before
-        assert target(restored).head_seq == 2, "no number was given a second time"
+        assert target(restored).position.head_seq == 2, "no number was given a second time"
 
     def test_no_snapshot_is_taken_of_it(self, set_back: Callable[[], Pipeline]) -> None:
         restored = set_back()
@@ -111,13 +111,13 @@ class TestRestoredDatabase:
                 restored.connection, restored.settings.feed_directory, target(restored).target_id, restored.now
             )
 
-    def test_in_the_same_epoch_it_is_not_written_anew(self, set_back: Callable[[], Pipeline]) -> None:
+    def test_in_the_same_epoch_it_is_not_written_again(self, set_back: Callable[[], Pipeline]) -> None:
         restored = set_back()
         with pytest.raises(FeedError, match="--new-epoch"):
             written_anew(restored)
         assert restored.manifest().head_seq == 4
 
-    def test_a_new_epoch_goes_on_above_every_number_that_was_told(self, set_back: Callable[[], Pipeline]) -> None:
+    def test_a_new_epoch_continues_above_every_published_number(self, set_back: Callable[[], Pipeline]) -> None:
         restored = set_back()
         former = restored.manifest()
         stands_still(restored, HaltReason.AHEAD)
@@ -129,7 +129,7 @@ class TestRestoredDatabase:
         assert [delta.seq for delta in manifest.deltas] == [6], "what was caught up with is told at once"
         enrol(restored, 6)
         assert (restored.manifest().head_seq, target(restored).state) == (7, "ok")
-        reconciliation = restored.reconciliation()
+        reconciliation = restored.verification()
         assert (reconciliation.problems, reconciliation.snapshots, reconciliation.deltas) == ([], 1, 2), (
             "the former epoch's files do not count"
         )
@@ -142,9 +142,9 @@ class TestRestoredDatabase:
             os.utime(path, (1_000, 1_000))
         restored.compact(minutes=30)
         assert {name for name in files(restored.folder()) if "deltas/" in name} == set()
-        assert restored.reconciliation().problems == []
+        assert restored.verification().problems == []
 
-    def test_a_database_made_anew_does_not_know_the_epoch(
+    def test_a_new_database_does_not_have_the_epoch(
         self, pipeline: Pipeline, state_server: LocalPostgres, state_template: str, tmp_path: Path
     ) -> None:
         former = pipeline.manifest()
@@ -156,12 +156,12 @@ class TestRestoredDatabase:
             stands_still(anew, HaltReason.UNKNOWN_EPOCH)
             assert anew.manifest() == former
             assert written_anew(anew, begin_epoch).epoch_seq == 3
-            assert anew.reconciliation().problems == []
+            assert anew.verification().problems == []
         finally:
             anew.close()
             state_server.drop_database(name)
 
-    def test_a_compact_that_was_killed_before_the_new_epochs_manifest_writes_it(self, pipeline: Pipeline) -> None:
+    def test_a_killed_compact_writes_the_new_epochs_manifest_later(self, pipeline: Pipeline) -> None:
         """The former epoch's manifest is still there then."""
         former = (pipeline.folder() / "manifest.json").read_bytes()
         written_anew(pipeline, begin_epoch)
@@ -172,7 +172,7 @@ class TestRestoredDatabase:
 
 
 class TestLostVolume:
-    def test_nothing_is_made_in_its_place_and_it_goes_on_once_it_is_mounted(self, pipeline: Pipeline) -> None:
+    def test_nothing_replaces_it_and_it_goes_on_once_mounted(self, pipeline: Pipeline) -> None:
         away = pipeline.folder().with_name("away")
         pipeline.folder().rename(away)
         pipeline.commit(an_enrolment(3, person=3, group=1))
@@ -182,7 +182,7 @@ class TestLostVolume:
         away.rename(pipeline.folder())
         pipeline.compact(minutes=1)
         assert (pipeline.manifest().head_seq, target(pipeline).state) == (3, "ok")
-        assert pipeline.reconciliation().problems == []
+        assert pipeline.verification().problems == []
 
     @pytest.mark.parametrize("lost", ["manifest.json", "deltas/2.xml", "snapshots"])
     def test_a_part_of_it_that_is_missing_is_noticed(self, pipeline: Pipeline, lost: str) -> None:
@@ -198,7 +198,7 @@ class TestLostVolume:
         copy.rename(pipeline.folder())
         stands_still(pipeline, HaltReason.FILES_MISSING)
 
-    def test_it_is_written_anew_with_the_same_numbers_and_bytes(self, pipeline: Pipeline) -> None:
+    def test_it_is_written_again_with_the_same_bytes(self, pipeline: Pipeline) -> None:
         before, former = files(pipeline.folder()), pipeline.manifest()
         shutil.rmtree(pipeline.settings.feed_directory)
         stands_still(pipeline, HaltReason.FILES_MISSING)
@@ -211,23 +211,23 @@ class TestLostVolume:
         assert manifest.snapshot.seq == 2, "the snapshot with number 0 cannot be written again"
         enrol(pipeline, 3)
         assert pipeline.manifest().head_seq == 3
-        assert pipeline.reconciliation().problems == []
+        assert pipeline.verification().problems == []
 
-    def test_a_target_without_any_delta_is_written_anew_and_its_chain_begins_there(self, pipeline: Pipeline) -> None:
+    def test_a_target_without_deltas_is_written_again_and_begins_there(self, pipeline: Pipeline) -> None:
         pipeline.target(name="other")
         pipeline.compact()
         shutil.rmtree(pipeline.folder("other"))
         other = find_target(pipeline.connection, "other")
         republish(pipeline.connection, pipeline.settings.feed_directory, other.target_id, pipeline.now, "Ada")
         enrol(pipeline, 3)
-        reconciliation = pipeline.reconciliation("other")
+        reconciliation = pipeline.verification("other")
         assert (reconciliation.problems, reconciliation.deltas) == ([], 1)
 
-    def test_a_manifest_that_cannot_be_read_is_written_anew(self, pipeline: Pipeline) -> None:
+    def test_a_manifest_that_cannot_be_read_is_written_again(self, pipeline: Pipeline) -> None:
         (pipeline.folder() / "manifest.json").write_bytes(b"{")
         stands_still(pipeline, HaltReason.UNREADABLE)
         written_anew(pipeline)
-        assert pipeline.reconciliation().problems == []
+        assert pipeline.verification().problems == []
 
     def test_what_is_in_order_stays_as_it_is(self, pipeline: Pipeline) -> None:
         before = files(pipeline.folder())
@@ -238,9 +238,7 @@ class TestLostVolume:
         }
 
 
-def test_an_older_full_file_never_takes_the_place_of_a_newer_one(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_older_full_file_never_replaces_a_newer_one(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes write the file at the fixed path; the one that began first is slower."""
     pipeline.target(export_path="Eksport.xml")
     root, number = pipeline.settings.feed_directory, target(pipeline).target_id
@@ -263,18 +261,18 @@ class TestCommand:
         done = CliRunner().invoke(app, ["republish", *arguments], env=environment)
         return done.exit_code, done.output + (str(done.exception) if done.exception else "")
 
-    def test_a_lost_feed_is_written_anew(self, pipeline: Pipeline) -> None:
+    def test_a_lost_feed_is_written_again(self, pipeline: Pipeline) -> None:
         shutil.rmtree(pipeline.folder())
         code, said = self.run(pipeline, "lms")
         assert code == 0
-        assert "number 2, 2 deltas, fresh snapshot snapshots/" in said
+        assert "sequence 2, 2 deltas, new snapshot snapshots/" in said
         audit = pipeline.connection.execute("select setting from imsfeed.target_audit order by audit_id desc limit 1")
         assert audit.fetchone() == ("republished",)
 
     def test_a_new_epoch_is_begun(self, pipeline: Pipeline) -> None:
-        assert "number 3, 0 deltas, fresh snapshot" in self.run(pipeline, "lms", "--new-epoch")[1]
+        assert "sequence 3, 0 deltas, new snapshot" in self.run(pipeline, "lms", "--new-epoch")[1]
 
-    def test_of_all_targets_one_that_cannot_be_is_named_and_the_others_are_written(self, pipeline: Pipeline) -> None:
+    def test_a_target_that_cannot_be_written_is_named_beside_the_others(self, pipeline: Pipeline) -> None:
         pipeline.target(name="other")
         pipeline.compact()
         (pipeline.folder() / "deltas/9.xml").write_bytes(b"")
@@ -282,7 +280,7 @@ class TestCommand:
         code, said = self.run(pipeline, "all")
         assert code == 1
         assert "1/lms: target lms: the manifest names what the state database does not know" in said
-        assert pipeline.reconciliation("other").problems == []
+        assert pipeline.verification("other").problems == []
 
     def test_a_target_that_was_never_published_is_refused(self, pipeline: Pipeline) -> None:
         pipeline.target(name="new")

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from consumers.database import targets_table
-from consumers.facts import facts_reader
 from consumers.facts.pending_changes import Pending
+from consumers.publication.gathering import Gatherer
+from consumers.publication.postgres_view import PostgresView
+from ims.publication.gathered import Terms
 from ims.records.model import GroupRecord, MemberRecord
 from ims.records.vocabulary import RecordKind, RecStatus, RoleType
 from tests.support.builders import ORGNR, a_group, a_person, a_school, an_employee, an_enrolment, an_owner
@@ -45,7 +47,7 @@ def test_owner_and_schools_are_in_the_first_snapshot_with_everybody(with_schools
     assert next_delta(with_schools) == set()
 
 
-def test_groups_for_owner_and_schools_are_switched_on_and_off_as_one_difference(pipeline: Pipeline) -> None:
+def test_groups_for_owner_and_schools_come_and_go_together(pipeline: Pipeline) -> None:
     pipeline.target()
     pipeline.commit(an_owner(), a_school(1), a_group(1), a_person(1), an_enrolment(1))
     pipeline.compact()
@@ -55,10 +57,10 @@ def test_groups_for_owner_and_schools_are_switched_on_and_off_as_one_difference(
     pipeline.target()
     assert (group("group-1"), CHANGED) in next_delta(pipeline)
     assert {(key, GONE) for key in orgs} <= approved(pipeline)
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
-def test_the_last_member_who_leaves_does_not_take_the_school_along(with_schools: Pipeline) -> None:
+def test_a_school_stays_when_its_last_member_leaves(with_schools: Pipeline) -> None:
     with_schools.commit(an_enrolment(1), gone=True)
     assert next_delta(with_schools) == {
         (key, GONE) for key in (person(1), member("group-1", 1), member("school-NO1", 1))
@@ -67,7 +69,7 @@ def test_the_last_member_who_leaves_does_not_take_the_school_along(with_schools:
     assert (member("school-NO1", 1), NEW) in next_delta(with_schools)
 
 
-def test_a_school_that_loses_its_number_goes_with_all_its_members(with_schools: Pipeline) -> None:
+def test_a_school_without_a_number_leaves_with_its_members(with_schools: Pipeline) -> None:
     with_schools.commit(a_school(1, school_no=None))
     keys = {group("school-NO1"), group("group-1"), member("school-NO1", 1), member("group-1", 1), person(1)}
     assert approved(with_schools) == {(key, GONE) for key in keys}
@@ -85,14 +87,14 @@ def test_a_school_with_a_new_number_is_a_new_school(with_schools: Pipeline) -> N
     assert next_delta(with_schools) == {*((key, GONE) for key in old), *((key, NEW) for key in new)}
 
 
-def test_a_new_school_is_told_although_nobody_is_there_yet(with_schools: Pipeline) -> None:
+def test_a_new_school_is_published_without_members(with_schools: Pipeline) -> None:
     with_schools.commit(a_school(3))
     assert next_delta(with_schools) == {(group("school-NO3"), NEW)}
     with_schools.commit(a_school(3, name="Nordvik"))
     assert next_delta(with_schools) == {(group("school-NO3"), CHANGED)}
 
 
-def test_schools_that_share_a_number_are_named_by_the_next_when_the_first_goes(with_schools: Pipeline) -> None:
+def test_of_schools_with_one_number_the_next_gives_the_name(with_schools: Pipeline) -> None:
     with_schools.commit(a_school(3, school_no="NO1", name="Nordvik"))
     assert next_delta(with_schools) == set()
     with_schools.commit(a_school(1, school_no=None))
@@ -100,7 +102,7 @@ def test_schools_that_share_a_number_are_named_by_the_next_when_the_first_goes(w
     assert (member("school-NO1", 1), GONE) in approved(with_schools)
 
 
-def test_a_group_that_moves_to_another_school_takes_its_learners_along(with_schools: Pipeline) -> None:
+def test_a_group_moves_to_another_school_with_its_learners(with_schools: Pipeline) -> None:
     with_schools.commit(a_group(1, school=2))
     assert {key for key in next_delta(with_schools) if key[0].kind is RecordKind.MEMBERSHIP} == {
         (member("school-NO1", 1), GONE),
@@ -108,17 +110,17 @@ def test_a_group_that_moves_to_another_school_takes_its_learners_along(with_scho
     }
 
 
-def test_a_learner_who_becomes_a_teacher_changes_role_at_the_school(with_schools: Pipeline) -> None:
+def test_a_learner_who_becomes_a_teacher_changes_role(with_schools: Pipeline) -> None:
     with_schools.commit(an_employee(2, person=1, school=1))
     assert {(member("school-NO1", 1), GONE), (member("school-NO1", 1), NEW)} <= next_delta(with_schools)
     with_schools.compact(days=1)
     record = with_schools.snapshot()[member("school-NO1", 1)]
     assert isinstance(record, MemberRecord)
     assert record.role is RoleType.INSTRUCTOR
-    assert with_schools.reconciliation().problems == []
+    assert with_schools.verification().problems == []
 
 
-def test_members_of_a_school_that_goes_are_looked_at_even_if_nothing_leads_to_them_any_more(
+def test_a_removed_school_brings_in_its_published_members(
     with_schools: Pipeline,
 ) -> None:
     """The mark of a person about whom something newer still rests is left to the next cut; the school's is not."""
@@ -128,10 +130,11 @@ def test_members_of_a_school_that_goes_are_looked_at_even_if_nothing_leads_to_th
     pending = Pending(
         0, everything=False, schools=frozenset({2}), persons=frozenset(), groups=frozenset(), oldest_event_at=None
     )
-    assert facts_reader.affected(with_schools.connection, target, pending, None).persons == [2]
+    terms = Terms(target.settings, ORGNR, with_schools.now.date())
+    assert Gatherer(PostgresView(with_schools.connection, target), terms).affected(pending, None).persons == [2]
 
 
-def test_a_school_that_takes_a_groups_id_takes_the_group_out_and_gives_it_back(pipeline: Pipeline) -> None:
+def test_a_school_that_takes_a_groups_id_excludes_the_group(pipeline: Pipeline) -> None:
     pipeline.target(org_groups=True, group_id="school-{id}")
     pipeline.commit(an_owner(), a_school(1), a_school(2), a_group(7), a_person(1), an_enrolment(1, group=7))
     pipeline.compact()
@@ -142,10 +145,10 @@ def test_a_school_that_takes_a_groups_id_takes_the_group_out_and_gives_it_back(p
     pipeline.commit(a_school(2))
     said = next_delta(pipeline)
     assert {(group("school-7"), CHANGED), (member("school-7", 1), NEW), (person(1), NEW)} <= said
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
-def test_a_school_that_moves_to_another_owner_leaves_one_feed_and_joins_the_other(pipeline: Pipeline) -> None:
+def test_a_school_that_changes_owner_changes_feed(pipeline: Pipeline) -> None:
     there: dict[str, Any] = {"owner_id": 2}
     pipeline.target(org_groups=True)
     pipeline.target(org_groups=True, name="other", owner=2)

@@ -14,7 +14,7 @@ from ims.xml.reader import read
 from ims.xml.schema import problems
 from ims.xml.writer import Properties
 from tests.support.builders import ORGNR, a_group, a_person, a_school, a_target, an_employee, an_enrolment, an_owner
-from tests.support.events import Replayer, Story
+from tests.support.events import Replayer, Scenario
 from tests.support.pipeline import Pipeline
 from tests.unit.ims.xml.test_schema import THEIRS
 
@@ -65,7 +65,7 @@ def test_owner_and_schools_are_there_and_every_file_is_valid(published: Pipeline
     )
     assert dialects(published) == ["pifu"] * 3
     assert [problems(path) for path in files(published)] == [[], [], []]
-    assert published.reconciliation().problems == []
+    assert published.verification().problems == []
 
 
 @pytest.mark.skipif(
@@ -80,7 +80,7 @@ def test_every_file_is_valid_by_the_profiles_own_schema(published: Pipeline) -> 
         schema.assertValid(etree.parse(path))
 
 
-def test_a_national_id_that_arrives_is_told_with_the_running_number_before_it(published: Pipeline) -> None:
+def test_a_new_national_id_is_published_with_the_old_id(published: Pipeline) -> None:
     published.commit(a_person(1))
     published.compact(seconds=1)
     people = [read for read in published.delta(1) if isinstance(read.record, PersonRecord)]
@@ -92,10 +92,10 @@ def test_a_national_id_that_arrives_is_told_with_the_running_number_before_it(pu
         published.commit(a_person(1, family_name="Li"))
         published.compact(days=1)
         assert person(published, id_of(1)).old_id == "1"
-    assert published.reconciliation().problems == []
+    assert published.verification().problems == []
 
 
-def test_an_old_id_that_another_person_gets_is_not_told_any_more(published: Pipeline) -> None:
+def test_an_old_id_that_another_person_gets_is_dropped(published: Pipeline) -> None:
     """The first person had the second one's number by mistake; the two are never in one cut."""
     theirs = id_of(2)
     published.commit(a_person(2, national_id=id_of(9)))
@@ -104,10 +104,10 @@ def test_an_old_id_that_another_person_gets_is_not_told_any_more(published: Pipe
     published.compact(days=1)
     assert person(published, id_of(9)).old_id is None
     assert person(published, theirs).old_id == "1"
-    assert published.reconciliation().problems == []
+    assert published.verification().problems == []
 
 
-def test_plain_ims_enterprise_is_told_without_old_ids(pipeline: Pipeline) -> None:
+def test_plain_ims_enterprise_is_published_without_old_ids(pipeline: Pipeline) -> None:
     pipeline.target(include_without_national_id=True)
     pipeline.commit(an_owner(), a_school(1), a_group(1), a_person(1, national_id=None), an_enrolment(1))
     pipeline.compact()
@@ -129,10 +129,10 @@ def test_a_target_can_change_its_dialect(pipeline: Pipeline, first: str, then: s
     pipeline.approve(seconds=1)
     assert sorted({*dialects(pipeline)}) == ["ims", "pifu"]
     assert {*map(tuple, map(problems, files(pipeline)))} == {()}
-    assert pipeline.reconciliation().problems == []
+    assert pipeline.verification().problems == []
 
 
-def test_a_snapshot_before_the_cut_is_still_in_the_dialect_that_was_told(published: Pipeline) -> None:
+def test_a_snapshot_before_the_publication_has_the_former_dialect(published: Pipeline) -> None:
     (target,) = targets_table.all_targets(published.connection)
     published.target(dialect="ims", include_without_national_id=True)
     entry = take_snapshot(
@@ -160,7 +160,7 @@ def test_a_file_with_leavers_never_holds_those_of_another_dialect(published: Pip
 
 
 def test_a_replay_tells_old_ids_too(tmp_path: Path) -> None:
-    story, replayer = Story(), Replayer(tmp_path / "feed")
+    story, replayer = Scenario(), Replayer(tmp_path / "feed")
     story.commit(0, an_owner(), a_school(1), a_group(1), a_person(1, national_id=None), an_enrolment(1), op="r")
     story.commit(10, a_person(1))
     story.commit(20, a_person(1, family_name="Li"))

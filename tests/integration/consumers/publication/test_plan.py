@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from consumers.database import sessions
 from consumers.database.targets_table import find_target
-from consumers.publication import plan as planning
+from consumers.publication import gathering
 from consumers.publication.plan import Excluded, Plan, plan
 from deploy.cli import app
 from ims.errors import InvalidSettingsError
@@ -91,7 +91,7 @@ def test_a_narrower_scope_takes_away_groups_members_and_persons(pipeline: Pipeli
     assert (found.state, found.worked_out, found.first, found.persons) == ("ok", True, False, 5)
 
 
-def test_what_a_setting_takes_away_would_wait_for_an_approval_and_what_the_source_takes_away_is_not_foreseen(
+def test_losses_by_a_setting_would_wait_for_an_approval(
     pipeline: Pipeline,
 ) -> None:
     assert planned(pipeline, scope="grunnskole").would_hold
@@ -114,7 +114,7 @@ def test_whose_id_would_change_is_said(pipeline: Pipeline) -> None:
     assert found.losing_last_membership == []
 
 
-def test_without_settings_it_is_what_is_still_to_be_told(pipeline: Pipeline) -> None:
+def test_without_settings_it_is_what_is_not_published_yet(pipeline: Pipeline) -> None:
     assert planned(pipeline).changes == []
     pipeline.commit(a_person(2, given_name="Ny"), an_enrolment(4, person=4, group=1, status="ended"))
     assert said(planned(pipeline)) == {
@@ -124,14 +124,14 @@ def test_without_settings_it_is_what_is_still_to_be_told(pipeline: Pipeline) -> 
     }
 
 
-def test_a_day_that_has_passed_is_still_to_be_told(pipeline: Pipeline) -> None:
+def test_a_day_that_has_passed_is_not_published_yet(pipeline: Pipeline) -> None:
     pipeline.commit(an_enrolment(3, person=2, group=1, ends_on=pipeline.now.date()))
     pipeline.compact(seconds=1)
     pipeline.now += timedelta(days=1)
     assert planned(pipeline).losing_last_membership == [2]
 
 
-def test_a_target_that_was_never_published_is_told_everything(pipeline: Pipeline) -> None:
+def test_a_target_that_was_never_published_is_sent_everything(pipeline: Pipeline) -> None:
     pipeline.target(name="idm", enabled=False)
     found = planned(pipeline, "idm", enabled=True)
     assert (found.first, found.state) == (True, "waiting")
@@ -146,7 +146,7 @@ def test_a_target_that_was_never_published_is_told_everything(pipeline: Pipeline
     assert pipeline.manifest("idm").snapshot.counts.person == 4
 
 
-def test_a_disabled_target_is_worked_out_as_if_it_were_enabled(pipeline: Pipeline) -> None:
+def test_a_disabled_target_is_worked_out_as_enabled(pipeline: Pipeline) -> None:
     found = planned(pipeline, enabled=False, scope="grunnskole")
     assert (found.state, found.losing_last_membership) == ("disabled", [2, 4])
 
@@ -159,7 +159,7 @@ def test_a_target_that_would_stand_still_tells_nothing(pipeline: Pipeline) -> No
     assert planned(pipeline, "idm").worked_out is False
 
 
-def test_a_setting_that_makes_the_owners_number_invalid_is_said_to_stop_the_feed(pipeline: Pipeline) -> None:
+def test_a_setting_that_invalidates_the_owners_number_stops_the_feed(pipeline: Pipeline) -> None:
     pipeline.commit(an_owner(orgnr="123456785"))
     pipeline.connection.execute("update imsfeed.target set orgnr = '123456785'")
     assert planned(pipeline).state == "ok"
@@ -184,7 +184,7 @@ def test_it_is_the_same_in_parts_of_whatever_size(
     pipeline.commit(a_person(5, national_id=a_birth_number(1)), an_enrolment(9, person=5))
     assert said(planned(pipeline))["person", "changed"] == (1, [1], [])
     whole = planned(pipeline, group_id="{code}", dialect="pifu")
-    monkeypatch.setattr(planning, "_CHUNK", size)
+    monkeypatch.setattr(gathering, "CHUNK", size)
     seen: list[tuple[int, int]] = []
     row = find_target(pipeline.connection, "lms")
     settings = changed(row.settings, {"group_id": "{code}", "dialect": "pifu"})
@@ -193,9 +193,9 @@ def test_it_is_the_same_in_parts_of_whatever_size(
     assert len(seen) > 2
 
 
-def test_it_reads_one_state_of_the_database_and_could_change_nothing(pipeline: Pipeline, state_dsn: str) -> None:
+def test_it_reads_one_state_and_cannot_write(pipeline: Pipeline, state_dsn: str) -> None:
     names = "select name from imsfeed.owner"
-    with sessions.connect(state_dsn, "test") as other, sessions.reading(other):
+    with sessions.connect(state_dsn, "test") as other, sessions.read_only(other):
         before = other.execute(names).fetchall()
         pipeline.commit(an_owner(name="Ny kommune"))
         assert other.execute(names).fetchall() == before
@@ -203,7 +203,7 @@ def test_it_reads_one_state_of_the_database_and_could_change_nothing(pipeline: P
             other.execute("update imsfeed.owner set name = 'x'")
 
 
-def test_it_changes_nothing_and_waits_for_no_cut(pipeline: Pipeline) -> None:
+def test_it_changes_nothing_and_waits_for_no_publication(pipeline: Pipeline) -> None:
     before = everything(pipeline)
     with pipeline.connection.transaction():
         pipeline.connection.execute("select from imsfeed.target for update")
@@ -212,7 +212,7 @@ def test_it_changes_nothing_and_waits_for_no_cut(pipeline: Pipeline) -> None:
     assert everything(pipeline) == before
 
 
-def test_the_command_shows_the_first_running_numbers_and_counts_the_others(pipeline: Pipeline) -> None:
+def test_the_command_shows_some_running_numbers_and_counts_the_others(pipeline: Pipeline) -> None:
     pipeline.target(name="idm")
     output = run("1/lms", "scope=grunnskole", "--show", "1").output
     lines = [" ".join(line.replace("│", " ").split()) for line in output.splitlines()]
@@ -220,10 +220,10 @@ def test_the_command_shows_the_first_running_numbers_and_counts_the_others(pipel
     assert "group gone 1 group-1" in lines
     assert "persons losing their last membership 2 2 and 1 more" in lines
     assert "person no_active_enrolment 3 2" in lines
-    assert "Nothing would be told." not in output
+    assert "Nothing would be published." not in output
     assert "this would be its first publication" in run("idm").output
     assert "The target is disabled" in run("lms", "enabled=false").output
-    assert "Nothing would be told." in run("lms").output
+    assert "Nothing would be published." in run("lms").output
 
 
 @pytest.mark.usefixtures("pipeline")

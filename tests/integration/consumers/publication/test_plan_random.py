@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from consumers.database import targets_table
-from consumers.publication import plan as planning
+from consumers.publication import gathering
 from consumers.publication.plan import Plan, plan
 from ims.records.vocabulary import RecordKind
 from ims.source.facts import Facts
@@ -76,7 +76,7 @@ def excluded(pipeline: Pipeline) -> dict[tuple[str, str], int]:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=FACTS, after=FACTS, first=SWITCHED_ON, second=SWITCHED_ON)
-def test_the_next_cut_does_what_the_plan_has_said(
+def test_the_next_publication_does_what_the_plan_said(
     state_dsn: str,
     folders: Iterator[Path],
     monkeypatch: pytest.MonkeyPatch,
@@ -86,7 +86,7 @@ def test_the_next_cut_does_what_the_plan_has_said(
     second: TargetSettings,
 ) -> None:
     emptied(state_dsn)
-    monkeypatch.setattr(planning, "_CHUNK", 2)
+    monkeypatch.setattr(gathering, "CHUNK", 2)
     pipeline = Pipeline(state_dsn, next(folders))
     try:
         targets_table.apply_settings(pipeline.connection, [first], "test")

@@ -94,6 +94,6 @@ def test_deltas_lead_to_what_working_out_everything_gives(
         today = pipeline.now.date()
         now = roster_of(facts, second, orgnr=ORGNR, today=today, persons=facts.persons, groups=facts.groups)
         assert pipeline.snapshot().keys() == now.records.keys()
-        assert pipeline.reconciliation().problems == []
+        assert pipeline.verification().problems == []
     finally:
         pipeline.close()

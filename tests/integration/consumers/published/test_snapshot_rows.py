@@ -33,7 +33,7 @@ def connection(state_dsn: str) -> Iterator[Connection]:
 
 
 @pytest.mark.parametrize("records", [1, 2, 3, 7, 12, 13, 14, 1000])
-def test_every_record_is_there_once_and_in_order_whatever_the_pages(
+def test_every_record_comes_once_and_in_order(
     connection: Connection, records: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshot_rows, "_RECORDS", records)
@@ -44,13 +44,13 @@ def test_every_record_is_there_once_and_in_order_whatever_the_pages(
     assert max(len(run.ids) for run in runs) <= records
 
 
-def test_nothing_was_told(connection: Connection) -> None:
+def test_nothing_was_published(connection: Connection) -> None:
     connection.execute("delete from imsfeed.published where target_id = 1")
     with repeatable_read(connection):
         assert list(snapshot_rows.runs(connection, 1)) == []
 
 
-def test_whoever_stops_in_the_middle_can_use_the_session_at_once(
+def test_the_session_is_free_after_stopping_in_the_middle(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(snapshot_rows, "_RECORDS", 1)

@@ -12,12 +12,12 @@ from consumers.replay.replay import Replay
 from deploy.cli import main
 from ims.source.facts import Fact
 from tests.support.builders import a_group, a_person, a_school, a_target, an_enrolment, an_owner
-from tests.support.events import Story
+from tests.support.events import Scenario
 
 PARTITIONS = 3
 
 
-def a_topic(servers: str, name: str, story: Story) -> None:
+def a_topic(servers: str, name: str, story: Scenario) -> None:
     admin = KafkaAdminClient(bootstrap_servers=servers)
     admin.create_topics([NewTopic(name, num_partitions=PARTITIONS, replication_factor=1)])
     admin.close()
@@ -36,7 +36,7 @@ def test_a_topic_is_written_and_replays(
     monkeypatch: pytest.MonkeyPatch,
     capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:
-    story = Story()
+    story = Scenario()
     rows: list[Fact] = [an_owner(), a_school(1), a_group(1), *map(a_person, range(1, 40))]
     story.commit(0, *rows, *(an_enrolment(n, person=n) for n in range(1, 40)), op="r", partition=1)
     story.commit(0, an_owner(owner_id=2, orgnr="200000005"), op="r", partition=2)

@@ -222,7 +222,7 @@ def compared(pipeline: RecordedPipeline, folder: Path) -> tuple[dict[str, str], 
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_replay_gives_what_life_gave(state_dsn: str, tmp_path: Path, seed: int) -> None:
+def test_a_replay_gives_what_production_gave(state_dsn: str, tmp_path: Path, seed: int) -> None:
     pipeline = RecordedPipeline(state_dsn, tmp_path / "live", "pifu" if seed % 2 else "ims", **TIGHT)
     try:
         live(pipeline, random.Random(seed))
@@ -235,7 +235,7 @@ def test_a_replay_gives_what_life_gave(state_dsn: str, tmp_path: Path, seed: int
     assert [name for name in sorted(lived) if replayed[name] != lived[name]] == []
 
 
-def test_a_number_that_went_to_another_running_number_goes_when_that_one_leaves(state_dsn: str, tmp_path: Path) -> None:
+def test_a_moved_national_id_leaves_with_its_new_running_number(state_dsn: str, tmp_path: Path) -> None:
     pipeline = RecordedPipeline(state_dsn, tmp_path / "live", "ims")
     try:
         same = {"national_id": a_birth_number(1), "feide_name": None, "email": None, "family_name": "Testesen"}
@@ -252,7 +252,7 @@ def test_a_number_that_went_to_another_running_number_goes_when_that_one_leaves(
     assert replayed == lived
 
 
-def test_the_login_of_one_who_is_gone_is_not_told_while_somebody_else_has_it(state_dsn: str, tmp_path: Path) -> None:
+def test_a_leaver_is_published_without_a_login_that_another_has(state_dsn: str, tmp_path: Path) -> None:
     pipeline = RecordedPipeline(state_dsn, tmp_path / "live", "ims")
     try:
         people = [a_person(n, feide_name="ada@fjordvik.example") for n in (1, 2)]

@@ -1,4 +1,4 @@
-"""`imsfeed compare` on a real state database: our own snapshots are the existing files."""
+"""`imsfeed compare` on a real state database, with imsfeed's own snapshots as the existing files."""
 
 import csv
 import shlex
@@ -42,7 +42,7 @@ def pipeline(state_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def a_snapshot(pipeline: Pipeline, **settings: Any) -> Path:
-    """The first snapshot of a target with these settings."""
+    """Return the first snapshot of a target with these settings."""
     pipeline.target(name="other", **settings)
     pipeline.compact(seconds=1)
     return pipeline.folder("other") / pipeline.manifest("other").snapshot.path
@@ -65,7 +65,7 @@ def compare(*arguments: object) -> tuple[int, str]:
         {"spell_out_markup": True, "excluded_groups": (11,), "login": "email", "source": "older@fjordvik"},
     ],
 )
-def test_a_target_s_own_snapshot_has_no_difference_from_it(pipeline: Pipeline, settings: dict[str, Any]) -> None:
+def test_a_targets_own_snapshot_has_no_difference(pipeline: Pipeline, settings: dict[str, Any]) -> None:
     snapshot = a_snapshot(pipeline, **settings)
     code, output = compare(snapshot, "other")
     assert (code, output.splitlines()[-1]) == (0, "0 differences")
@@ -80,7 +80,7 @@ def test_a_target_s_own_snapshot_has_no_difference_from_it(pipeline: Pipeline, s
         {"org_groups": True, "scope": "grunnskole"},
     ],
 )
-def test_the_settings_of_an_existing_file_are_found_by_trying(pipeline: Pipeline, settings: dict[str, Any]) -> None:
+def test_the_settings_of_an_existing_file_are_found(pipeline: Pipeline, settings: dict[str, Any]) -> None:
     snapshot = a_snapshot(pipeline, **settings)
     pipeline.target(enabled=False)
     code, output = compare(snapshot, "lms")
@@ -100,7 +100,7 @@ def test_each_difference_is_a_row_of_the_table(pipeline: Pipeline, tmp_path: Pat
     pipeline.commit(an_enrolment(38, person=8, group=11, starts_on=LONG_AGO))
     snapshot = a_snapshot(pipeline)
     pipeline.commit(a_person(8, given_name="=1+1", family_name=a_birth_number(3), protected=True))
-    code, output = compare(snapshot, "other", "--no-try", "--csv", tmp_path / "changes.csv")
+    code, output = compare(snapshot, "other", "--no-search-settings", "--csv", tmp_path / "changes.csv")
     assert code == 3
     assert "imsfeed targets set" not in output
     with (tmp_path / "changes.csv").open(encoding="utf-8-sig", newline="") as stream:
@@ -121,16 +121,16 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
     return caught.value.code
 
 
-def test_a_file_that_is_cut_short_compares_nothing_and_exits_with_1(
+def test_a_truncated_file_is_not_compared_and_exits_with_1(
     pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = a_snapshot(pipeline).read_bytes()
     (tmp_path / "cut.xml").write_bytes(whole[: len(whole) // 2])
     capsys.readouterr()
     assert run(monkeypatch, str(tmp_path / "cut.xml"), "other") == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "nothing was compared" in said.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "nothing was compared" in printed.err
 
 
 def test_an_unknown_target_or_file_exits_with_2(

@@ -1,4 +1,4 @@
-"""`imsfeed leave-now` and `suppress`: what they say, what they refuse, and what the audit keeps."""
+"""`imsfeed leave-now` and `suppress`: what they print, what they refuse, and what the audit keeps."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def pipeline(state_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     pipeline.close()
 
 
-def test_a_suppression_ordered_again_by_another_is_still_the_first_ones(pipeline: Pipeline) -> None:
+def test_a_repeated_suppression_still_belongs_to_its_first_orderer(pipeline: Pipeline) -> None:
     done("suppress", "1", "1", *WHY, "--name", "Kari")
     assert "already, since" in done("suppress", "1", "1", *WHY, "--name", "Ola")
     refused("suppress", "1", "1", *WHY, "--undo", "--name", "Kari")
@@ -32,42 +32,42 @@ def test_a_suppression_ordered_again_by_another_is_still_the_first_ones(pipeline
     assert len(audit(pipeline)) == 3
 
 
-def test_a_suppression_is_not_taken_back_without_a_name() -> None:
+def test_undoing_a_suppression_needs_a_name() -> None:
     assert isinstance(refused("suppress", "1", "1", *WHY, "--undo"), InvalidSettingsError)
 
 
-def test_the_command_says_which_targets_tell_it_and_which_do_not(pipeline: Pipeline) -> None:
+def test_the_command_says_what_each_target_will_publish(pipeline: Pipeline) -> None:
     pipeline.target(name="idm")
     pipeline.target(name="narrow", excluded_groups=(1, 2))
     pipeline.compact(seconds=1)
     pipeline.target(name="idm", enabled=False)
     pipeline.target(name="later", enabled=False)
     pipeline.target(name="first")
-    said = done("suppress", "1", "1", *WHY)
-    assert "  lms: the next delta says that the person is gone" in said
-    assert "  idm: disabled: its feed stands still WITH the person; tell the importer yourself" in said
-    assert "  narrow: does not have the person" in said
-    assert "  later: does not have the person" in said
-    assert "  first: waiting: nothing is published yet, and nothing of this person will be" in said
+    printed = done("suppress", "1", "1", *WHY)
+    assert "  lms: the next delta removes the person" in printed
+    assert "  idm: disabled: nothing is published, and the feed still HAS the person; inform the importer" in printed
+    assert "  narrow: does not have the person" in printed
+    assert "  later: does not have the person" in printed
+    assert "  first: waiting: nothing is published yet, and nothing about this person will be" in printed
 
 
-def test_status_counts_and_lists_who_is_suppressed(pipeline: Pipeline) -> None:
+def test_status_counts_and_lists_suppressed_persons(pipeline: Pipeline) -> None:
     done("suppress", "1", "1", *WHY)
     done("leave-now", "1", "2", *WHY)
-    assert "Suppressed: 1; told to leave ahead of the source: 1" in done("status")
-    said = done("status", "--json")
-    assert re.search(r'"person": 1,\s*"kind": "suppressed"', said)
+    assert "Suppressed: 1; removed ahead of the source: 1" in done("status")
+    printed = done("status", "--json")
+    assert re.search(r'"person": 1,\s*"kind": "suppressed"', printed)
     done("leave-now", "1", "2", *WHY, "--undo")
-    assert "told to leave ahead of the source: 0" in done("status")
+    assert "removed ahead of the source: 0" in done("status")
     assert pipeline.manifest().head_seq == 0
 
 
-def test_the_report_says_no_more_of_a_suppressed_person_than_the_running_number(pipeline: Pipeline) -> None:
+def test_the_report_shows_only_a_suppressed_persons_running_number(pipeline: Pipeline) -> None:
     done("suppress", "1", "1", *WHY)
     pipeline.compact(seconds=1)
-    said = done("report", "lms", "--format", "csv")
-    assert "person;1;;;" in said
-    assert "Testesen 1" not in said
+    printed = done("report", "lms", "--format", "csv")
+    assert "person;1;;;" in printed
+    assert "Testesen 1" not in printed
     assert "(person_suppressed)" in done("why", "lms", "1")
 
 
@@ -76,10 +76,10 @@ def test_an_owner_that_does_not_exist_is_an_error(undo: tuple[str, ...]) -> None
     assert isinstance(refused("suppress", "9", "1", *WHY, *undo), InvalidSettingsError)
 
 
-def test_what_is_not_in_force_cannot_be_taken_back(pipeline: Pipeline) -> None:
+def test_an_order_not_in_force_cannot_be_undone(pipeline: Pipeline) -> None:
     error = refused("leave-now", "1", "1", *WHY, "--undo")
     assert not isinstance(error, InvalidSettingsError)
-    assert "person 1 of owner 1 is not told to leave" in str(error)
+    assert "person 1 of owner 1 has no leave-now order" in str(error)
     assert audit(pipeline) == []
 
 
@@ -90,7 +90,7 @@ def test_a_blank_reason_or_name_orders_nothing(pipeline: Pipeline, blank: tuple[
     assert next_delta(pipeline) == set()
 
 
-def test_a_national_id_is_no_running_number_and_is_not_kept_in_a_reason(pipeline: Pipeline) -> None:
+def test_a_national_id_is_refused_and_masked_in_a_reason(pipeline: Pipeline) -> None:
     number = a_birth_number(1)
     error = refused("suppress", "1", number, *WHY)
     assert isinstance(error, InvalidSettingsError)

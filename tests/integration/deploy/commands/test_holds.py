@@ -1,4 +1,4 @@
-"""`imsfeed holds`: what it shows, and what it decides."""
+"""`imsfeed holds`: what it shows, and what an approval or a rejection does."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from tests.support.pipeline import Pipeline
 
 @pytest.fixture
 def held(state_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
-    """Three learners, of whom two have left, where one may."""
+    """A target with three learners, of whom two have left, where the limit is one."""
     monkeypatch.setenv("STATE_DSN", state_dsn)
     pipeline = Pipeline(state_dsn, tmp_path / "feed")
     pipeline.target(hold_hour_persons=1, hold_hour_persons_percent=0)
@@ -48,7 +48,7 @@ def failed(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return caught.value.code
 
 
-def test_a_hold_is_listed_and_shown_with_everybody_by_running_number(held: Pipeline) -> None:
+def test_a_hold_shows_its_persons_by_running_number(held: Pipeline) -> None:
     (listed,) = shown("list")
     number = str(listed["hold_id"])
     assert (listed["target"], listed["cause"], listed["state"], listed["persons"]) == ("1/lms", "persons", "waiting", 2)
@@ -58,22 +58,22 @@ def test_a_hold_is_listed_and_shown_with_everybody_by_running_number(held: Pipel
     assert details["persons"][0]["loses"]["groups"] == ["group-1"]
     text = run("show", number).output
     assert listed["digest"] in text
-    assert "2 persons (2 gone, 0 with another id), 2 memberships, 0 groups gone" in text
-    assert "everything: no longer told; membership in group-1" in text
+    assert "2 persons (2 removed, 0 with another id), 2 memberships, 0 groups removed" in text
+    assert "everything: removed from the feed; membership in group-1" in text
     assert held.manifest().state == "held"
 
 
-def test_an_approved_hold_is_told_by_the_next_cut(held: Pipeline) -> None:
+def test_an_approved_hold_is_published_by_the_next_delta(held: Pipeline) -> None:
     (listed,) = shown("list")
     arguments = (str(listed["hold_id"]), "--digest", listed["digest"][:12].upper(), "--reason", "term is over")
     result = run("approve", *arguments, "--name", "Kari")
     assert (result.exit_code, "approved hold" in result.output) == (0, True)
     assert len(next_delta(held)) == 4
-    assert run("list").output == "Nothing waits.\n"
+    assert run("list").output == "No hold is open.\n"
     assert held.connection.execute("select decided_by from imsfeed.hold_audit").fetchall() == [("Kari",)]
 
 
-def test_a_hold_that_has_changed_is_not_approved_and_says_to_look_again(
+def test_a_changed_hold_is_not_approved(
     held: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (listed,) = shown("list")
@@ -87,7 +87,7 @@ def test_a_hold_that_has_changed_is_not_approved_and_says_to_look_again(
     assert next_delta(held) == set()
 
 
-def test_a_rejected_hold_is_listed_as_that(held: Pipeline) -> None:
+def test_a_rejected_hold_is_listed_as_rejected(held: Pipeline) -> None:
     (listed,) = shown("list")
     assert run("reject", str(listed["hold_id"]), "--reason", "wrong import").exit_code == 0
     assert [hold["state"] for hold in shown("list")] == ["rejected"]
@@ -95,7 +95,7 @@ def test_a_rejected_hold_is_listed_as_that(held: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("command", [("show", "77"), ("reject", "77", "--reason", "x")])
-def test_a_hold_that_does_not_stand_is_named_and_exits_with_2(
+def test_an_unknown_hold_is_named_and_exits_with_2(
     held: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
 ) -> None:
     assert held.manifest().state == "held"

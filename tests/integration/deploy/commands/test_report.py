@@ -47,7 +47,7 @@ def why(*arguments: str) -> str:
 
 
 @pytest.mark.usefixtures("pipeline")
-def test_the_report_names_all_who_are_left_out_and_where_to_find_them(tmp_path: Path) -> None:
+def test_the_report_names_every_excluded_person_and_group(tmp_path: Path) -> None:
     result = run("report", "lms", "--format", "csv")
     assert result.exit_code == 0
     lines = [line.split(";") for line in result.output.splitlines()]
@@ -66,7 +66,7 @@ def test_the_report_names_all_who_are_left_out_and_where_to_find_them(tmp_path: 
 
 
 @pytest.mark.usefixtures("pipeline")
-def test_a_page_in_bokmal_is_what_one_gets() -> None:
+def test_the_default_report_is_a_page_in_bokmal() -> None:
     assert run("report", "lms").output.startswith('<!DOCTYPE html>\n<html lang="nb">')
 
 
@@ -76,88 +76,88 @@ def test_a_target_that_does_not_exist_is_an_error() -> None:
 
 
 @pytest.mark.usefixtures("pipeline")
-def test_why_says_as_what_a_person_is_in_the_feed() -> None:
+def test_why_shows_a_persons_role_in_the_feed() -> None:
     assert why("1") == (
         "Person 1 is in the feed of lms, as learner, under a national id.\nSince before the first delta.\n"
-        "In these groups:\n  Norsk B1: learner\n  Norsk B2: learner\nNo delta has told of the person.\n"
+        "In these groups:\n  Norsk B1: learner\n  Norsk B2: learner\nNo delta mentions the person.\n"
     )
     assert "as teacher" in why("3")
     assert "  Norsk B1: teacher" in why("3")
 
 
 @pytest.mark.usefixtures("pipeline")
-def test_why_says_which_rule_keeps_a_person_out_and_where_to_mend_it() -> None:
-    said = why("2")
-    assert said.startswith("Person 2 is not in the feed of lms.\n")
-    assert "(national_id_missing)" in said
-    assert "Where to mend it: Register a valid" in said
-    assert "Since 2026-10-15 12:00." in said
+def test_why_names_the_rule_and_where_to_correct_it() -> None:
+    printed = why("2")
+    assert printed.startswith("Person 2 is not in the feed of lms.\n")
+    assert "(national_id_missing)" in printed
+    assert "How to correct it: Register a valid" in printed
+    assert "Since 2026-10-15 12:00." in printed
     assert "Rettes slik: Registrer gyldig fødselsnummer" in why("2", "--language", "nb")
 
 
-def test_why_says_which_delta_told_it(pipeline: Pipeline) -> None:
+def test_why_names_the_delta_that_published_the_person(pipeline: Pipeline) -> None:
     pipeline.commit(a_person(2))
     pipeline.compact(minutes=1)
     pipeline.commit(an_enrolment(1, person=1, group=1, status="withdrawn"))
     pipeline.compact(minutes=1)
     assert "Since 2026-10-15 12:01." in why("2")
-    assert "Last told by delta 1, of 2026-10-15 12:01: 1 x person new, 1 x membership new." in why("2")
-    assert "Last told by delta 2, of 2026-10-15 12:02: 1 x membership gone." in why("1")
+    assert "Last published in delta 1, of 2026-10-15 12:01: 1 x person new, 1 x membership new." in why("2")
+    assert "Last published in delta 2, of 2026-10-15 12:02: 1 x membership removed." in why("1")
     assert "Since before the first delta." in why("1")
     pipeline.commit(an_enrolment(3, person=2, group=1, status="withdrawn"))
     pipeline.compact(minutes=1)
-    assert "Last told by delta 3, of 2026-10-15 12:03: 1 x person gone, 1 x membership gone." in why("2")
+    assert "Last published in delta 3, of 2026-10-15 12:03: 1 x person removed, 1 x membership removed." in why("2")
     assert "(no_active_enrolment)" in why("2")
 
 
-def test_why_says_as_what_a_person_is_in_a_feed_that_says_so_in_the_groups_only(pipeline: Pipeline) -> None:
+def test_why_shows_roles_that_only_memberships_contain(pipeline: Pipeline) -> None:
     pipeline.target(dialect="pifu")
     pipeline.compact(minutes=1)
     assert "as learner, under a national id" in why("1")
     assert "as teacher, under a national id" in why("3")
 
 
-def test_since_is_when_the_person_last_became_new_under_the_present_id(pipeline: Pipeline) -> None:
+def test_since_counts_from_the_persons_present_id(pipeline: Pipeline) -> None:
     pipeline.commit(a_person(1, national_id=a_d_number(1)))
     pipeline.compact(minutes=1)
     pipeline.commit(a_person(1, national_id=a_d_number(1), given_name="Ida"))
     pipeline.compact(minutes=1)
-    said = why("1")
-    assert "Since 2026-10-15 12:01." in said
-    assert "Last told by delta 2, of 2026-10-15 12:02: 1 x person changed." in said
-    assert a_d_number(1) not in said
+    printed = why("1")
+    assert "Since 2026-10-15 12:01." in printed
+    assert "Last published in delta 2, of 2026-10-15 12:02: 1 x person changed." in printed
+    assert a_d_number(1) not in printed
 
 
-def test_another_persons_running_number_in_a_delta_is_not_this_persons(pipeline: Pipeline) -> None:
-    """Persons under running numbers and groups whose id is a bare number are told apart by their kind."""
+def test_a_group_id_is_not_mistaken_for_a_running_number(pipeline: Pipeline) -> None:
+    """A person's running number and the id of a group may be the same number; their kinds distinguish them."""
     pipeline.target(include_without_national_id=True, group_id="{id}")
     pipeline.compact(minutes=1)
     assert "running number" in why("2")
     pipeline.commit(a_group(2, school=2, name="Ny"))
     pipeline.compact(minutes=1)
-    assert "Last told by delta 1," in why("2")
+    assert "Last published in delta 1," in why("2")
 
 
-def test_what_was_told_before_the_oldest_delta_kept_is_said_to_be(pipeline: Pipeline) -> None:
+def test_why_says_when_the_delta_is_no_longer_kept(pipeline: Pipeline) -> None:
     for name in ("Ny", "Nyere"):
         pipeline.commit(a_person(3, family_name=name))
         pipeline.compact(minutes=1)
     pipeline.connection.execute("delete from imsfeed.delta where seq = 1")
     (pipeline.folder() / delta_path(1)).unlink()
-    said = why("1")
-    assert "Since before the oldest delta kept (2, of 2026-10-15 12:02)." in said
-    assert "Last told before the oldest delta kept (2, of 2026-10-15 12:02)." in said
+    printed = why("1")
+    assert "Since before the oldest delta kept (2, of 2026-10-15 12:02)." in printed
+    assert "Last published before the oldest delta kept (2, of 2026-10-15 12:02)." in printed
 
 
-def test_why_says_that_a_target_stands_still(pipeline: Pipeline) -> None:
+def test_why_says_that_a_target_is_disabled(pipeline: Pipeline) -> None:
     pipeline.target(enabled=False)
-    assert why("1").startswith("The target is disabled: its feed stands still.\n")
+    assert why("1").startswith("The target is disabled: nothing is published.\n")
     pipeline.target(name="idm", enabled=False)
-    assert "Person 1 has not been worked out for idm yet." in run("why", "idm", "1").output
+    assert "Person 1 has not been evaluated for idm yet." in run("why", "idm", "1").output
 
 
 @pytest.mark.usefixtures("pipeline")
-def test_a_person_who_is_not_known_is_an_error() -> None:
+def test_an_unknown_person_is_an_error() -> None:
     result = run("why", "lms", "999")
     assert result.exit_code == 1
     assert "person 999 is not known" in str(result.exception)

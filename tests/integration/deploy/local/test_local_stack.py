@@ -67,13 +67,13 @@ def test_a_broker_that_does_not_start_says_why(tmp_path: Path, monkeypatch: pyte
     program.chmod(0o755)
     monkeypatch.setenv("CALF_TANSU_BIN", str(program))
     with (
-        pytest.raises(LocalStackError, match=r"ended at once(?s:.*)the disk is full"),
+        pytest.raises(LocalStackError, match=r"ended immediately(?s:.*)the disk is full"),
         running_broker(tmp_path / "broker.log"),
     ):
         pass
 
 
-def test_a_program_is_stopped_when_its_user_fails(tmp_path: Path) -> None:
+def test_a_program_is_stopped_when_the_block_fails(tmp_path: Path) -> None:
     def use_and_fail() -> None:
         with running_process(["sleep", "600"], tmp_path / "log") as process:
             started.append(process)
@@ -98,7 +98,7 @@ def test_the_source_streams_its_changes(source_dsn: str) -> None:
 
 
 @pytest.mark.parametrize("order", ["first", "second"])
-def test_what_one_test_writes_no_other_sees(order: str, source_dsn: str, state_dsn: str) -> None:
+def test_each_test_has_its_own_databases(order: str, source_dsn: str, state_dsn: str) -> None:
     with psycopg.connect(source_dsn) as source, psycopg.connect(state_dsn) as state:
         source.execute("insert into owner values (1, null, %s)", [order])
         state.execute("insert into imsfeed.owner values (1, null, %s, 0)", [order])
@@ -138,7 +138,7 @@ def deep_directory() -> Iterator[Path]:
         yield Path(parent).joinpath(*["a-checkout-far-down"] * 6)
 
 
-def test_a_deep_directory_does_not_make_the_sockets_path_too_long(deep_directory: Path) -> None:
+def test_a_deep_directory_does_not_break_the_socket_path(deep_directory: Path) -> None:
     with running_postgres(deep_directory) as server, psycopg.connect(server.any_dsn) as connection:
         assert list(deep_directory.glob("postgres-*/data/PG_VERSION"))
         assert connection.execute("show max_replication_slots").fetchone() == ("20",)

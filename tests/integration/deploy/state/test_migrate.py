@@ -60,7 +60,7 @@ def test_a_dry_run_names_what_is_missing_and_changes_nothing(empty_dsn: str, dir
     assert pending(empty_dsn, directory) == ["11_third.sql"]
 
 
-def test_a_migration_that_fails_leaves_no_trace_and_those_before_it_stay(empty_dsn: str, directory: Path) -> None:
+def test_a_failed_migration_leaves_the_earlier_ones_applied(empty_dsn: str, directory: Path) -> None:
     (directory / "11_third.sql").write_text(
         "insert into school (name) values ('third');"
         "alter table imsfeed.schema_migration add check (name <> '11_third.sql')"
@@ -89,7 +89,7 @@ def test_a_database_of_a_newer_version_is_refused(empty_dsn: str, directory: Pat
         migrate(empty_dsn, directory)
 
 
-def test_of_two_who_migrate_at_once_one_does_and_the_other_waits(empty_dsn: str, directory: Path) -> None:
+def test_concurrent_migrations_wait_for_each_other(empty_dsn: str, directory: Path) -> None:
     (directory / "1_gate.sql").write_text("lock table gate")
     waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
     with (

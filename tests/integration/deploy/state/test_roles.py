@@ -1,4 +1,4 @@
-"""What each role of deploy/*/roles.sql may not do; that it may do its own work is shown by the whole path."""
+"""What each role of deploy/*/roles.sql may not do; the acceptance tests show that it can do its own work."""
 
 from collections.abc import Iterator
 
@@ -83,7 +83,7 @@ def test_capture_sees_no_table_that_is_not_captured(source_dsn: str, source_role
     refused(source_roles["reader"], "select * from diagnosis")
 
 
-def test_the_reader_writes_nothing_even_if_it_wants_to_and_replicates_nothing(source_roles: Dsns) -> None:
+def test_the_reader_can_neither_write_nor_replicate(source_roles: Dsns) -> None:
     with psycopg.connect(source_roles["reader"]) as connection:
         connection.execute("select national_id from person")
         connection.execute("select * from imsfeed.capture")
@@ -121,18 +121,18 @@ def test_no_role_of_the_state_defines_or_removes_anything(state_roles: Dsns, rol
     )
 
 
-def test_materialize_cannot_change_what_importers_are_told(state_roles: Dsns) -> None:
+def test_materialize_cannot_change_what_was_published(state_roles: Dsns) -> None:
     published = deleting("published", "delta", "snapshot", "tombstone", "target", "exclusion", "warning", "id_change")
     refused(state_roles["materialize"], *published, "update imsfeed.target set settings = '{}'")
 
 
-def test_compact_cannot_change_what_the_source_has_said(state_roles: Dsns) -> None:
+def test_compact_cannot_change_the_facts(state_roles: Dsns) -> None:
     facts = deleting("owner", "school", "person", "employee", "course_group", "enrolment")
     progress = deleting("topic_partition", "quarantine")
     refused(state_roles["compact"], *facts, *progress, "update imsfeed.person set national_id = null")
 
 
-def test_whoever_only_looks_changes_nothing_and_sees_no_message(state_roles: Dsns) -> None:
+def test_the_status_role_changes_nothing_and_reads_no_message(state_roles: Dsns) -> None:
     with psycopg.connect(state_roles["status"]) as connection:
         connection.execute("select topic, partition, message_offset, reason, detail from imsfeed.quarantine")
     writing = make_conninfo(state_roles["status"], options="-c default_transaction_read_only=off")
@@ -145,9 +145,7 @@ def test_whoever_only_looks_changes_nothing_and_sees_no_message(state_roles: Dsn
     )
 
 
-def test_nobody_else_gets_into_the_state(
-    source_dsn: str, source_roles: Dsns, state_dsn: str, state_roles: Dsns
-) -> None:
+def test_no_other_role_can_connect(source_dsn: str, source_roles: Dsns, state_dsn: str, state_roles: Dsns) -> None:
     assert state_roles
     foreign = conninfo_to_dict(source_roles["capture"])["user"]
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
@@ -156,9 +154,7 @@ def test_nobody_else_gets_into_the_state(
     refused(make_conninfo(source_dsn, user=here), "select * from person", "select * from imsfeed.capture")
 
 
-def test_a_table_of_a_later_version_is_within_reach_and_its_audit_is_never_changed(
-    state_dsn: str, state_roles: Dsns
-) -> None:
+def test_tables_and_audits_of_later_versions_get_the_same_privileges(state_dsn: str, state_roles: Dsns) -> None:
     with psycopg.connect(state_dsn, autocommit=True) as connection:
         connection.execute("create table imsfeed.later (id integer)")
         connection.execute("create table imsfeed.later_audit (id integer)")

@@ -1,4 +1,4 @@
-"""What capture confirms to the source, and what it does again, with a broker that acknowledges only when asked to."""
+"""What capture confirms to the source and sends again, with a broker that acknowledges when the test says so."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def confirmed(source: Connection, settings: Settings) -> int:
 
 
 def reports(source: Connection, settings: Settings) -> Any:
-    """When capture last reported to the source."""
+    """Return when capture last reported to the source."""
     query = (
         "select reply_time from pg_stat_replication join pg_replication_slots on pid = active_pid where slot_name = %s"
     )
@@ -37,26 +37,26 @@ def test_the_slot_moves_only_when_kafka_has_acknowledged(
         commit = silent.persons()[0].position.lsn
         for _ in range(3):
             former = reports(source, settings)
-            until(lambda: reports(source, settings) > former, what="capture reports")  # noqa: B023 - called at once
+            until(lambda: reports(source, settings) > former, what="capture reports")  # noqa: B023 - called immediately
         assert confirmed(source, settings) <= commit
         assert silent.acknowledged()
         until(lambda: confirmed(source, settings) > commit, what="the slot moves")
 
 
-def test_the_slot_is_never_further_than_capture_has_noted(source: Connection, settings: Settings) -> None:
+def test_the_slot_is_never_ahead_of_the_stored_position(source: Connection, settings: Settings) -> None:
     with capturing(settings.model_copy(update={"heartbeat_seconds": 1000})):
         noted = "select (confirmable_lsn - '0/0')::bigint from imsfeed.capture"
         (lsn,) = source.execute(noted).fetchone() or (0,)
         add_persons(source, 1)
         for _ in range(3):
             former = reports(source, settings)
-            until(lambda: reports(source, settings) > former, what="capture reports")  # noqa: B023 - called at once
+            until(lambda: reports(source, settings) > former, what="capture reports")  # noqa: B023 - called immediately
         assert confirmed(source, settings) <= lsn
     with capturing(settings):
         until(lambda: confirmed(source, settings) > lsn, what="the slot moves when it is noted")
 
 
-def test_what_kafka_never_acknowledged_is_sent_again_as_it_was(
+def test_unacknowledged_messages_are_sent_again_unchanged(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     with capturing(settings):
@@ -68,11 +68,11 @@ def test_what_kafka_never_acknowledged_is_sent_again_as_it_was(
             add_persons(source, 3, owner=2)
             until(lambda: len(silent.persons()) == 3, what="the persons are sent")
     with capturing(settings):
-        until(lambda: len(published.rows()) == 3, what="the persons are told")
+        until(lambda: len(published.rows()) == 3, what="the persons are published")
     assert published.persons() == silent.persons()
 
 
-def test_an_idle_source_is_confirmed_all_the_same(source: Connection, settings: Settings) -> None:
+def test_an_idle_source_is_confirmed_too(source: Connection, settings: Settings) -> None:
     with capturing(settings) as running:
         source.execute("create table elsewhere as select generate_series(1, 1000)")
         (end,) = source.execute("select (pg_current_wal_lsn() - '0/0')::bigint").fetchone() or (0,)
@@ -80,7 +80,7 @@ def test_an_idle_source_is_confirmed_all_the_same(source: Connection, settings: 
         until(lambda: running.value("source_lag_seconds") == 0, what="nothing is behind")
 
 
-def test_capture_stops_reading_while_too_much_is_outstanding(
+def test_capture_stops_reading_while_too_much_is_in_flight(
     source: Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with capturing(settings):

@@ -1,22 +1,20 @@
-"""A slot that is lost, or that nobody may confirm any further: capture recovers, and the facts are the source's."""
+"""A slot that is lost, or can no longer be confirmed: capture recovers, and the facts are those of the source."""
 
 from ims.runtime.settings import Settings
 from producers.source import source_setup
 from producers.source.catalog import Connection
-from tests.support.capturing import Topic, add_persons, capturing, persons_of, persons_told
+from tests.support.capturing import Topic, add_persons, capturing, persons_in, persons_of
 from tests.support.waiting import until
 
 
 def same_as_the_source(source: Connection, published: Topic) -> None:
-    until(lambda: persons_told(published.facts()) == persons_of(source), what="the facts are what the source has")
+    until(lambda: persons_in(published.facts()) == persons_of(source), what="the facts are what the source has")
 
 
-def test_a_slot_that_is_lost_is_recovered_from_by_a_resync_of_all(
-    source: Connection, settings: Settings, published: Topic
-) -> None:
+def test_a_resync_of_all_recovers_from_a_dropped_slot(source: Connection, settings: Settings, published: Topic) -> None:
     add_persons(source, 1, 2)
     with capturing(settings):
-        until(lambda: len(published.rows()) == 2, what="both are told")
+        until(lambda: len(published.rows()) == 2, what="both are published")
     source.execute("select pg_drop_replication_slot(%s)", [settings.source_slot])
     source.execute("delete from person where id = 1")
     source_setup.apply(source, settings, reload=True)
@@ -24,12 +22,12 @@ def test_a_slot_that_is_lost_is_recovered_from_by_a_resync_of_all(
         same_as_the_source(source, published)
 
 
-def test_a_slot_that_the_source_has_given_up_is_recovered_from_by_a_resync_of_all(
+def test_a_resync_of_all_recovers_from_an_invalidated_slot(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     add_persons(source, 1, 2)
     with capturing(settings):
-        until(lambda: len(published.rows()) == 2, what="both are told")
+        until(lambda: len(published.rows()) == 2, what="both are published")
     source.execute("alter system set max_slot_wal_keep_size = '1MB'")
     try:
         source.execute("select pg_reload_conf()")
@@ -49,10 +47,10 @@ def test_a_slot_that_the_source_has_given_up_is_recovered_from_by_a_resync_of_al
         same_as_the_source(source, published)
 
 
-def test_a_heartbeat_that_loses_its_session_ends_the_stream_for_a_moment(
+def test_losing_the_heartbeats_session_restarts_the_stream(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
-    """A source that shuts down would wait for confirmations that cannot come any more."""
+    """Otherwise a source that shuts down would wait for confirmations that can no longer come."""
     slow = settings.model_copy(update={"heartbeat_seconds": 1000})
     with capturing(slow) as running:
         kill = (
@@ -61,4 +59,4 @@ def test_a_heartbeat_that_loses_its_session_ends_the_stream_for_a_moment(
         source.execute(kill, ["imsfeed heartbeat", source.info.dbname])
         until(lambda: running.value("replication_reconnects_total") >= 1, what="it begins again")
         add_persons(source, 1)
-        until(lambda: published.rows() == [(1, "c", 1)], what="the person is told")
+        until(lambda: published.rows() == [(1, "c", 1)], what="the person is published")

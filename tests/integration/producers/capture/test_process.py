@@ -1,4 +1,4 @@
-"""Capture from end to end: a source, a broker, and what a consumer finds in the topic."""
+"""Capture from end to end: a source, a broker, and a consumer of the topic."""
 
 import os
 import time
@@ -18,13 +18,13 @@ from tests.support.capturing import PARTITIONS, Captured, Topic, add_persons, ca
 from tests.support.waiting import until
 
 
-def test_rows_that_were_there_are_loaded_and_what_comes_after_is_streamed(
+def test_existing_rows_are_loaded_and_later_changes_streamed(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     add_persons(source, 1, 2)
     with capturing(settings):
         add_persons(source, 3)
-        until(lambda: (1, "c", 3) in published.rows(), what="the new person is told")
+        until(lambda: (1, "c", 3) in published.rows(), what="the new person is published")
     assert published.rows() == [(1, "r", 1), (1, "r", 2), (1, "c", 3)]
     loaded = [(partition, change) for partition, change in published.changes if change.loading]
     assert {(partition, change.table) for partition, change in loaded if change.ends_transaction} == {
@@ -34,7 +34,7 @@ def test_rows_that_were_there_are_loaded_and_what_comes_after_is_streamed(
     epoch, is_loaded, lsn = source.execute(query).fetchone() or (0, False, 0)
     assert {change.position.epoch for _, change in published.changes} == {epoch}
     assert is_loaded
-    # The first commit that is streamed may begin at this very position.
+    # The first commit that is streamed may begin at exactly this position.
     assert all(change.position.lsn < lsn for _, change in loaded)
 
 
@@ -43,7 +43,7 @@ def test_a_loaded_row_looks_like_a_streamed_one(source: Connection, settings: Se
     source.execute("update person set birth_date = '1990-01-08', protected = true")
     with capturing(settings):
         source.execute("update person set email = null")
-        until(lambda: len(published.rows()) == 2, what="the change is told")
+        until(lambda: len(published.rows()) == 2, what="the change is published")
     (_, loaded), (_, streamed) = [item for item in published.read() if item[1].table == "person"]
     assert loaded.after is not None
     assert loaded.after["birth_date"] == "1990-01-08"
@@ -51,7 +51,7 @@ def test_a_loaded_row_looks_like_a_streamed_one(source: Connection, settings: Se
     assert list(loaded.after) == list(streamed.after or ())
 
 
-def test_a_row_of_several_megabytes_holds_nothing_up(source: Connection, settings: Settings, published: Topic) -> None:
+def test_a_row_of_several_megabytes_is_published(source: Connection, settings: Settings, published: Topic) -> None:
     with capturing(settings):
         name = os.urandom(2_000_000).hex()
         source.execute("insert into school (owner_id, id, name) values (1, 7, %s)", (name,))
@@ -63,13 +63,13 @@ def test_a_row_of_several_megabytes_holds_nothing_up(source: Connection, setting
     assert (change.after or {})["name"] == name
 
 
-def test_a_person_who_moves_to_another_owner_leaves_one_partition_and_joins_the_other(
+def test_a_person_moved_to_another_owner_changes_partition(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     add_persons(source, 7)
     with capturing(settings):
         source.execute("update person set owner_id = 2")
-        until(lambda: len(published.rows()) == 3, what="the move is told")
+        until(lambda: len(published.rows()) == 3, what="the move is published")
     assert sorted(published.rows()) == [(1, "d", 7), (1, "r", 7), (2, "c", 7)]
 
 
@@ -80,7 +80,7 @@ def test_a_transaction_over_two_owners_ends_in_both_partitions(
         with source.transaction():
             add_persons(source, 1, 2, owner=1)
             add_persons(source, 3, 4, owner=2)
-        until(lambda: len(published.rows()) == 4, what="all four are told")
+        until(lambda: len(published.rows()) == 4, what="all four are published")
     persons = [(partition, change) for partition, change in published.read() if change.table == "person"]
     assert {(partition, change.position.ordinal) for partition, change in persons if change.ends_transaction} == {
         (1, 2),
@@ -88,7 +88,7 @@ def test_a_transaction_over_two_owners_ends_in_both_partitions(
     }
 
 
-def test_nothing_is_lost_over_a_stop_and_what_comes_twice_is_no_news(
+def test_a_stop_loses_nothing_and_duplicates_are_recognised(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     with capturing(settings):
@@ -96,7 +96,7 @@ def test_nothing_is_lost_over_a_stop_and_what_comes_twice_is_no_news(
         add_persons(source, *range(200))
     add_persons(source, *range(200, 300))
     with capturing(settings):
-        until(lambda: {row for _, _, row in published.rows()} == set(range(300)), what="all 300 are told")
+        until(lambda: {row for _, _, row in published.rows()} == set(range(300)), what="all 300 are published")
     last: dict[int, Position] = {}
     news: list[Row] = []
     for partition, change in published.read():
@@ -106,7 +106,7 @@ def test_nothing_is_lost_over_a_stop_and_what_comes_twice_is_no_news(
     assert [row["id"] for row in news if "id" in row] == list(range(300))
 
 
-def test_a_cut_connection_loses_nothing(source: Connection, settings: Settings, published: Topic) -> None:
+def test_a_broken_connection_loses_nothing(source: Connection, settings: Settings, published: Topic) -> None:
     with capturing(settings) as running:
         for start in range(0, 100, 20):
             add_persons(source, *range(start, start + 20))
@@ -115,7 +115,7 @@ def test_a_cut_connection_loses_nothing(source: Connection, settings: Settings, 
                 " where slot_name = %s and active_pid is not null",
                 [settings.source_slot],
             )
-        until(lambda: {row for _, _, row in published.rows()} == set(range(100)), what="all 100 are told")
+        until(lambda: {row for _, _, row in published.rows()} == set(range(100)), what="all 100 are published")
         assert running.value("replication_reconnects_total") >= 1
 
 
@@ -142,7 +142,7 @@ def test_a_lost_slot_ends_capture_with_the_remedy(source: Connection, settings: 
         capture.run(settings, Stop(), CaptureMetrics(CollectorRegistry()), lambda _ready: None)
 
 
-def test_another_number_of_partitions_than_the_topics_is_refused(settings: Settings) -> None:
+def test_a_wrong_number_of_partitions_is_refused(settings: Settings) -> None:
     publisher.ensure_topic(settings)
     publisher.ensure_topic(settings)
     more = settings.model_copy(update={"kafka_partitions": PARTITIONS + 1})
@@ -151,7 +151,7 @@ def test_another_number_of_partitions_than_the_topics_is_refused(settings: Setti
 
 
 @pytest.mark.usefixtures("source")
-def test_the_heartbeat_goes_through_to_every_partition(settings: Settings, published: Topic) -> None:
+def test_the_heartbeat_reaches_every_partition(settings: Settings, published: Topic) -> None:
     started = time.time()
     with capturing(settings) as running:
 

@@ -1,4 +1,4 @@
-"""The short way into an open batch changes nothing about what arrives, and nothing about what is refused."""
+"""The short path into an open batch changes neither what arrives nor what is refused."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +16,7 @@ from tests.support.waiting import until
 PARTITIONS = 2
 BATCH = 1_000
 LEAST = 700
-"""Bytes of a batch that a small topic takes: of three messages at most."""
+"""Largest batch of a topic for small batches, in bytes: three messages at most."""
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def a_producer(settings: Settings, **changes: Any) -> KafkaProducer:
 
 
 def arrived(settings: Settings, count: int) -> list[tuple[int, bytes, bytes]]:
-    """Partition, key and value of that many messages."""
+    """Wait for so many messages, and return partition, key and value of each."""
     consumer: Any = KafkaConsumer(
         bootstrap_servers=settings.bootstrap_servers, auto_offset_reset="earliest", enable_auto_commit=False
     )
@@ -55,12 +55,12 @@ def arrived(settings: Settings, count: int) -> list[tuple[int, bytes, bytes]]:
 
 
 def in_order(messages: list[tuple[int, bytes, bytes]]) -> list[list[tuple[int, bytes, bytes]]]:
-    """The messages of each partition."""
+    """Return the messages of each partition."""
     return [[one for one in messages if one[0] == partition] for partition in range(PARTITIONS)]
 
 
 def a_topic_of_small_batches(settings: Settings, most: int) -> None:
-    """A topic that refuses a batch of more than *most* bytes."""
+    """Create a topic that refuses batches of more than *most* bytes."""
     admin: Any = KafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
     admin.create_topics({
         settings.kafka_topic: {"num_partitions": PARTITIONS, "configs": {"max.message.bytes": str(most)}}
@@ -79,7 +79,7 @@ def test_messages_of_many_batches_arrive_once_and_in_order(settings: Settings, p
     assert in_order(arrived(settings, len(sent))) == in_order(sent)
 
 
-def test_messages_of_a_batch_that_a_broker_finds_too_large_arrive_in_smaller_ones(kafka: str, topic: str) -> None:
+def test_a_batch_too_large_for_the_broker_arrives_in_parts(kafka: str, topic: str) -> None:
     settings = Settings(kafka_bootstrap_servers=kafka, kafka_topic=topic, kafka_partitions=PARTITIONS)
     a_topic_of_small_batches(settings, LEAST)
     producer = a_producer(settings, batch_size=20 * LEAST, linger_ms=100, compression_type=None)
@@ -95,7 +95,7 @@ def test_messages_of_a_batch_that_a_broker_finds_too_large_arrive_in_smaller_one
     assert in_order(arrived(settings, len(sent) + 1)) == in_order([*sent, (0, b"more", b"more")])
 
 
-def test_a_message_larger_than_a_batch_arrives_in_one_of_its_own(settings: Settings, producer: KafkaProducer) -> None:
+def test_a_message_larger_than_a_batch_gets_its_own(settings: Settings, producer: KafkaProducer) -> None:
     values = [b"a", b"b" * 3 * BATCH, b"c"]
     for value in values:
         producer.send(settings.kafka_topic, value=value, key=b"k", partition=0)
@@ -103,21 +103,19 @@ def test_a_message_larger_than_a_batch_arrives_in_one_of_its_own(settings: Setti
     assert [value for _, _, value in arrived(settings, 3)] == values
 
 
-def test_a_message_larger_than_may_be_is_refused_while_a_batch_is_open(
-    settings: Settings, producer: KafkaProducer
-) -> None:
+def test_an_oversized_message_is_refused_while_a_batch_is_open(settings: Settings, producer: KafkaProducer) -> None:
     producer.send(settings.kafka_topic, value=b"a", key=b"k", partition=0)
     with pytest.raises(MessageSizeTooLargeError):
         producer.send(settings.kafka_topic, value=b"b" * publisher.LARGEST_MESSAGE, key=b"k", partition=0)
 
 
-def test_a_partition_that_is_not_there_is_refused(settings: Settings, producer: KafkaProducer) -> None:
+def test_an_unknown_partition_is_refused(settings: Settings, producer: KafkaProducer) -> None:
     producer.send(settings.kafka_topic, value=b"a", key=b"k", partition=0)
     with pytest.raises(ValueError, match="partition"):
         producer.send(settings.kafka_topic, value=b"a", key=b"k", partition=PARTITIONS)
 
 
-def test_nothing_is_taken_any_more_once_it_is_told_to_give_up(settings: Settings, producer: KafkaProducer) -> None:
+def test_no_message_is_accepted_after_a_forced_close(settings: Settings, producer: KafkaProducer) -> None:
     future = producer.send(settings.kafka_topic, value=b"a", key=b"k", partition=0)
     producer._sender.force_close()
     with pytest.raises(IllegalStateError):
@@ -126,7 +124,7 @@ def test_nothing_is_taken_any_more_once_it_is_told_to_give_up(settings: Settings
         future.get(timeout=30)
 
 
-def test_most_messages_take_the_short_way(
+def test_most_messages_take_the_short_path(
     settings: Settings, producer: KafkaProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[bytes] = []

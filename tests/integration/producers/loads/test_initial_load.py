@@ -1,4 +1,4 @@
-"""The initial load when it is disturbed: interrupted, asked for again, or begun by two captures at once."""
+"""The initial load when it is interrupted, requested again, or begun by two captures."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from producers.loads import initial_load
 from producers.loads.initial_load import InitialLoad
 from producers.source import preflight, sessions, source_setup, table_rows
 from producers.source.catalog import Connection
-from producers.source.preflight import Checked
+from producers.source.preflight import CheckedSource
 from producers.source.replication import ExportedSnapshot, Walsender
 from tests.support.capturing import Captured, SilentKafka, Topic, add_persons, capturing
 from tests.support.waiting import until
 
 
-def test_an_interrupted_load_begins_anew_with_a_higher_epoch(
+def test_an_interrupted_load_starts_over_with_a_higher_epoch(
     source: Connection, settings: Settings, published: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_persons(source, *range(50))
@@ -33,7 +33,7 @@ def test_an_interrupted_load_begins_anew_with_a_higher_epoch(
         assert (running.error, True in running.readiness) == (None, False)
     broken = epoch_of(source)
     with capturing(settings):
-        until(lambda: len(published.rows()) == 50, what="all are told")
+        until(lambda: len(published.rows()) == 50, what="all are published")
     assert {change.position.epoch for _, change in published.changes} == {epoch_of(source)}
     assert epoch_of(source) > broken
 
@@ -48,7 +48,7 @@ def test_a_reload_begins_while_capture_runs(source: Connection, settings: Settin
 
 
 def test_a_source_restored_from_an_older_backup_repeats_no_epoch(source: Connection, settings: Settings) -> None:
-    """Its own count of loads has gone back, and its clock has not."""
+    """Its stored epoch is an older one, but its clock goes on."""
     with capturing(settings):
         pass
     before = epoch_of(source)
@@ -58,7 +58,7 @@ def test_a_source_restored_from_an_older_backup_repeats_no_epoch(source: Connect
     assert epoch_of(source) >= before > 1
 
 
-def test_a_clock_that_is_set_back_repeats_no_epoch_either(source: Connection, settings: Settings) -> None:
+def test_a_clock_set_back_repeats_no_epoch(source: Connection, settings: Settings) -> None:
     source.execute("update imsfeed.capture set epoch = 90000000000")
     with capturing(settings):
         pass
@@ -74,7 +74,7 @@ def is_loaded(source: Connection) -> bool:
     return source.execute("select loaded_at is not null from imsfeed.capture").fetchone() == (True,)
 
 
-def test_a_load_is_complete_only_when_kafka_has_acknowledged_every_row(
+def test_a_load_is_complete_when_kafka_has_every_row(
     source: Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silent = SilentKafka(monkeypatch)
@@ -90,14 +90,14 @@ def test_a_load_is_complete_only_when_kafka_has_acknowledged_every_row(
         running.end()
 
 
-def a_load(settings: Settings, checked: Checked) -> int:
+def a_load(settings: Settings, checked: CheckedSource) -> int:
     publisher: Any = None
     walsender: Any = None
     metrics = CaptureMetrics(CollectorRegistry())
     return InitialLoad(settings, publisher, metrics, Stop()).run(checked, walsender)
 
 
-def test_a_load_waits_for_that_of_another_capture(source: Connection, settings: Settings) -> None:
+def test_a_load_is_refused_while_another_capture_loads(source: Connection, settings: Settings) -> None:
     checked = preflight.check(source, settings)
     initial_load._lock(source, settings.source_slot)
     with pytest.raises(psycopg.errors.ObjectInUse):
@@ -105,20 +105,20 @@ def test_a_load_waits_for_that_of_another_capture(source: Connection, settings: 
     assert preflight.check(source, settings).epoch == 0
 
 
-def test_what_another_capture_has_loaded_is_not_loaded_again(source: Connection, settings: Settings) -> None:
+def test_a_load_done_by_another_capture_is_not_repeated(source: Connection, settings: Settings) -> None:
     checked = preflight.check(source, settings)
     source.execute("update imsfeed.capture set epoch = 4, loaded_at = now()")
     assert a_load(settings, checked) == 4
 
 
-def test_a_load_by_another_capture_just_before_the_start_is_noticed(
+def test_a_load_by_another_capture_is_noticed_at_start(
     source: Connection, settings: Settings, published: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with capturing(settings):
         pass
     check = preflight.check
 
-    def then_overtaken(connection: Connection, of: Settings) -> Checked:
+    def then_overtaken(connection: Connection, of: Settings) -> CheckedSource:
         monkeypatch.setattr(preflight, "check", check)
         checked = check(connection, of)
         with sessions.connect(of.source(), "test") as another:
@@ -128,11 +128,11 @@ def test_a_load_by_another_capture_just_before_the_start_is_noticed(
     monkeypatch.setattr(preflight, "check", then_overtaken)
     with capturing(settings):
         add_persons(source, 1)
-        until(published.persons, what="the person is told")
+        until(published.persons, what="the person is published")
     assert [change.position.epoch for change in published.persons()] == [epoch_of(source)]
 
 
-def test_a_row_that_comes_during_the_load_is_streamed_and_not_loaded(
+def test_a_row_inserted_during_the_load_is_only_streamed(
     source: Connection, settings: Settings, published: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_slot = Walsender.create_slot
@@ -145,5 +145,5 @@ def test_a_row_that_comes_during_the_load_is_streamed_and_not_loaded(
     monkeypatch.setattr(Walsender, "create_slot", then_a_row_comes)
     with capturing(settings):
         add_persons(source, 2)
-        until(lambda: (1, "c", 2) in published.rows(), what="the next person is told")
+        until(lambda: (1, "c", 2) in published.rows(), what="the next person is published")
     assert published.rows() == [(1, "c", 1), (1, "c", 2)]

@@ -1,4 +1,4 @@
-"""The resync of one owner while capture streams: what a consumer makes of it, whatever else happens."""
+"""The resync of one owner while capture streams: the facts become those of the source, also after failures."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -16,69 +16,73 @@ from producers.loads import owner_resync, resync_requests
 from producers.source import sessions, table_rows
 from producers.source.captured_table import CapturedTable
 from producers.source.catalog import Connection
-from tests.support.capturing import Topic, add_persons, apply, capturing, persons_of, persons_told
+from tests.support.capturing import Topic, add_persons, apply, capturing, persons_in, persons_of
 from tests.support.memory.capture import MemoryFacts
 from tests.support.waiting import until
 
 
-def ask(source: Connection, settings: Settings, owner: int = 1) -> int:
-    return resync_requests.ask(source, settings.source_slot, owner)
+def request_resync(source: Connection, settings: Settings, owner: int = 1) -> int:
+    return resync_requests.add(source, settings.source_slot, owner)
 
 
-def done(source: Connection, request: int) -> None:
-    until(lambda: resync_requests.standing(source, request).done_at, within=60, what=f"resync {request} is done")
+def await_done(source: Connection, request: int) -> None:
+    until(lambda: resync_requests.read_status(source, request).done_at, within=60, what=f"resync {request} is done")
 
 
 def same_as_the_source(source: Connection, published: Topic) -> None:
-    until(lambda: persons_told(published.facts()) == persons_of(source), what="the facts are what the source has")
+    until(lambda: persons_in(published.facts()) == persons_of(source), what="the facts are what the source has")
 
 
-def test_what_nobody_captured_is_found_and_other_owners_are_left_alone(
+def test_a_resync_finds_missed_deletions_of_its_owner_only(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
-    """A TRUNCATE is told and not applied: its rows stay as facts until a resync finds that they are gone."""
+    """A TRUNCATE is published but not applied: its rows stay in the facts until a resync finds them missing."""
     add_persons(source, 1, 2)
     add_persons(source, 3, owner=2)
     with capturing(settings):
         source.execute("truncate person")
         add_persons(source, 2)
-        request = ask(source, settings)
-        done(source, request)
-        assert resync_requests.standing(source, request).rows == 3, "the owner, the person, and the end mark"
-        until(lambda: persons_told(published.facts()).keys() == {(1, 2), (2, 3)}, what="the person of owner 1 is gone")
+        request = request_resync(source, settings)
+        await_done(source, request)
+        assert resync_requests.read_status(source, request).rows == 3, (
+            "the owner, the person, and the heartbeat that ends the load"
+        )
+        until(lambda: persons_in(published.facts()).keys() == {(1, 2), (2, 3)}, what="the person of owner 1 is removed")
         assert published.facts().quarantine_size() == 3, "one in each partition"
-        done(source, ask(source, settings, owner=2))
+        await_done(source, request_resync(source, settings, owner=2))
         same_as_the_source(source, published)
 
 
-def test_others_than_the_command_may_ask_for_it(source: Connection, settings: Settings) -> None:
+def test_another_program_may_request_a_resync(source: Connection, settings: Settings) -> None:
     with capturing(settings):
-        source.execute("insert into imsfeed.resync (owner_id, requested_at, requested_by) values (2, now(), 'reconciliation')")
-        until(lambda: resync_requests.oldest_open(source, settings.source_slot) is None, what="it is done")
+        source.execute(
+            "insert into imsfeed.resync (owner_id, requested_at, requested_by) values (2, now(), 'reconciliation')"
+        )
+        until(lambda: resync_requests.oldest_open(source, settings.source_slot) is None, what="the resync is done")
 
 
-def test_a_request_to_another_slot_is_left_to_its_capture(source: Connection, settings: Settings) -> None:
-    other = resync_requests.ask(source, "another", 1)
+def test_a_request_for_another_slot_is_ignored(source: Connection, settings: Settings) -> None:
+    other = resync_requests.add(source, "another", 1)
     with capturing(settings):
-        done(source, ask(source, settings))
-    assert resync_requests.standing(source, other).began_at is None
+        await_done(source, request_resync(source, settings))
+    assert resync_requests.read_status(source, other).began_at is None
 
 
-def test_an_owner_of_which_no_row_is_left_is_gone(source: Connection, settings: Settings, published: Topic) -> None:
+def test_an_owner_without_any_row_is_removed(source: Connection, settings: Settings, published: Topic) -> None:
     add_persons(source, 1)
     with capturing(settings):
         source.execute("truncate owner, person")
-        done(source, ask(source, settings))
-        until(lambda: not published.facts().rows(Table.OWNER).keys() & {(1, 1)}, what="the owner is gone")
-        assert persons_told(published.facts()) == {}
+        await_done(source, request_resync(source, settings))
+        until(lambda: not published.facts().rows(Table.OWNER).keys() & {(1, 1)}, what="the owner is removed")
+        assert persons_in(published.facts()) == {}
 
 
-def test_all_of_it_is_one_transaction_of_one_owner(source: Connection, settings: Settings, published: Topic) -> None:
+def test_a_resync_is_one_transaction_of_one_owner(source: Connection, settings: Settings, published: Topic) -> None:
     add_persons(source, 1, 2)
     add_persons(source, 3, owner=2)
     with capturing(settings):
-        done(source, ask(source, settings))
-        until(lambda: [one for _, one in published.read() if one.resync_owner is not None], what="it is told")
+        await_done(source, request_resync(source, settings))
+        until(lambda: [one for _, one in published.read() if one.resync_owner is not None], what="it is published")
     resync = [(partition, change) for partition, change in published.changes if change.resync_owner is not None]
     assert [(partition, change.table, change.op) for partition, change in resync] == [
         (1, "owner", "r"),
@@ -92,7 +96,7 @@ def test_all_of_it_is_one_transaction_of_one_owner(source: Connection, settings:
 
 
 def writing(source_dsn: str, stop: Stop) -> None:
-    """Persons of owner 1 come, change and go, without end, in transactions of up to three."""
+    """Add, change and delete persons of owner 1 until *stop*, in transactions of up to three persons."""
     chance = Random(7)
     with sessions.connect(source_dsn, "writer") as connection:
         while not stop:
@@ -108,7 +112,7 @@ def writing(source_dsn: str, stop: Stop) -> None:
 
 @pytest.fixture
 def end_of_writing(source_dsn: str) -> Iterator[Callable[[], None]]:
-    """Somebody writes until this is called."""
+    """Write into the source until the yielded function is called."""
     stop = Stop()
     thread = threading.Thread(target=writing, args=(source_dsn, stop))
     thread.start()
@@ -122,13 +126,13 @@ def end_of_writing(source_dsn: str) -> Iterator[Callable[[], None]]:
 
 
 @pytest.mark.usefixtures("end_of_writing")
-def test_the_rows_come_exactly_where_their_snapshot_stands(
+def test_resynced_rows_come_exactly_at_their_snapshots_position(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
-    """While nothing was lost, a resync in the right place changes nothing, and in a wrong place it would set back."""
+    """If nothing was lost, a resync at the right position changes nothing; elsewhere it would revert changes."""
     with capturing(settings):
         for _ in range(5):
-            done(source, ask(source, settings))
+            await_done(source, request_resync(source, settings))
 
     def ended() -> int:
         published.read()
@@ -139,14 +143,14 @@ def test_the_rows_come_exactly_where_their_snapshot_stands(
     before: dict[tuple[int, int], str] | None = None
     for (partition, message), (_, change) in zip(published.messages, published.changes, strict=True):
         if change.resync_owner is not None and before is None:
-            before = persons_told(facts)
+            before = persons_in(facts)
         apply(facts, partition, message)
         if change.resync_owner is not None and change.ends_transaction:
-            assert persons_told(facts) == before
+            assert persons_in(facts) == before
             before = None
 
 
-def test_one_that_broke_in_the_middle_is_done_anew_at_a_later_point(
+def test_an_interrupted_resync_is_repeated_at_a_later_point(
     source: Connection,
     settings: Settings,
     published: Topic,
@@ -164,10 +168,10 @@ def test_one_that_broke_in_the_middle_is_done_anew_at_a_later_point(
             yield rows
 
     monkeypatch.setattr(owner_resync, "rows_of", then_broken)
-    # So few may be outstanding that a part of the broken ones is in Kafka.
+    # With so few messages in flight, a part of the interrupted loads is in Kafka already.
     with capturing(settings.model_copy(update={"inflight_limit": 5})) as running:
         source.execute("delete from person where id = 100")
-        done(source, ask(source, settings))
+        await_done(source, request_resync(source, settings))
         assert running.value("replication_reconnects_total") >= 2
         end_of_writing()
         same_as_the_source(source, published)
@@ -177,7 +181,7 @@ def test_one_that_broke_in_the_middle_is_done_anew_at_a_later_point(
     assert published.facts().open_owners() == frozenset()
 
 
-def test_a_table_that_may_not_be_read_does_not_stop_the_stream(
+def test_an_unreadable_table_does_not_stop_the_stream(
     source: Connection, settings: Settings, published: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def forbidden(_reader: Connection, _table: CapturedTable, _owner: int | None = None) -> Iterator[list[Row]]:
@@ -186,36 +190,34 @@ def test_a_table_that_may_not_be_read_does_not_stop_the_stream(
     with capturing(settings) as running:
         with monkeypatch.context() as context:
             context.setattr(owner_resync, "rows_of", forbidden)
-            request = ask(source, settings)
-            until(lambda: resync_requests.standing(source, request).began_at, what="it is tried")
+            request = request_resync(source, settings)
+            until(lambda: resync_requests.read_status(source, request).began_at, what="the resync is tried")
             add_persons(source, 1)
-            until(lambda: published.rows() == [(1, "c", 1)], what="changes are told all the same")
-            assert resync_requests.standing(source, request).done_at is None
-        done(source, request)
+            until(lambda: published.rows() == [(1, "c", 1)], what="changes are published too")
+            assert resync_requests.read_status(source, request).done_at is None
+        await_done(source, request)
         assert running.value("replication_reconnects_total") == 0
 
 
-def test_what_was_asked_for_while_capture_was_away_is_done_when_it_comes(
+def test_a_request_made_while_capture_is_stopped_is_kept(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     with capturing(settings):
         pass
-    request = ask(source, settings)
+    request = request_resync(source, settings)
     with capturing(settings):
-        done(source, request)
-    until(lambda: any(change.resync_owner == 1 for _, change in published.read()), what="the owner is told anew")
+        await_done(source, request)
+    until(lambda: any(change.resync_owner == 1 for _, change in published.read()), what="the owner is sent again")
 
 
-def test_a_load_of_everything_does_what_was_asked_for_before_it(
-    source: Connection, settings: Settings, published: Topic
-) -> None:
-    request = ask(source, settings)
+def test_an_initial_load_completes_earlier_requests(source: Connection, settings: Settings, published: Topic) -> None:
+    request = request_resync(source, settings)
     with capturing(settings):
-        done(source, request)
+        await_done(source, request)
     assert all(change.resync_owner is None for _, change in published.read())
 
 
-def test_the_stream_does_not_wait_for_a_transaction_that_runs_long(
+def test_the_stream_does_not_wait_for_a_long_transaction(
     source: Connection, settings: Settings, published: Topic, source_dsn: str
 ) -> None:
     with capturing(settings), sessions.connect(source_dsn, "long", autocommit=False) as long:
@@ -223,31 +225,31 @@ def test_the_stream_does_not_wait_for_a_transaction_that_runs_long(
         beats = "select max(beat_at) from imsfeed.heartbeat"
         for _ in range(3):
             (former,) = source.execute(beats).fetchone() or (None,)
-            until(lambda: source.execute(beats).fetchone() != (former,), what="a heartbeat")  # noqa: B023 - called at once
-        request = ask(source, settings)
+            until(lambda: source.execute(beats).fetchone() != (former,), what="a heartbeat")  # noqa: B023 - called immediately
+        request = request_resync(source, settings)
         add_persons(source, 2)
-        until(lambda: (1, "c", 2) in published.rows(), what="others are told meanwhile")
-        assert resync_requests.standing(source, request).began_at is None
+        until(lambda: (1, "c", 2) in published.rows(), what="others are published meanwhile")
+        assert resync_requests.read_status(source, request).began_at is None
         long.commit()
-        done(source, request)
+        await_done(source, request)
     same_as_the_source(source, published)
 
 
-def test_a_snapshot_that_comes_late_is_given_up_and_leaves_nothing_behind(
+def test_a_late_snapshot_is_abandoned_without_a_trace(
     source: Connection, settings: Settings, published: Topic, source_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(owner_resync, "_HOLD_SECONDS", 0.1)
-    monkeypatch.setattr(heartbeat, "_TRANSACTIONS", "select 1, 1")  # as if none ran long
+    monkeypatch.setattr(owner_resync, "_SNAPSHOT_SECONDS", 0.1)
+    monkeypatch.setattr(heartbeat, "_TRANSACTIONS", "select 1, 1")  # as if there were no long transaction
     with capturing(settings), sessions.connect(source_dsn, "long", autocommit=False) as long:
         long.execute("insert into person (owner_id, id, given_name, family_name) values (1, 1, 'Ada', 'Testesen')")
-        request = ask(source, settings)
-        until(lambda: resync_requests.standing(source, request).began_at, what="it is tried")
+        request = request_resync(source, settings)
+        until(lambda: resync_requests.read_status(source, request).began_at, what="the resync is tried")
         add_persons(source, 2)
-        until(lambda: (1, "c", 2) in published.rows(), what="others are told all the same")
-        assert resync_requests.standing(source, request).done_at is None
-        monkeypatch.undo()  # nothing is tried any more
+        until(lambda: (1, "c", 2) in published.rows(), what="others are published too")
+        assert resync_requests.read_status(source, request).done_at is None
+        monkeypatch.undo()  # so that no further attempt is made
         slots = "select count(*) from pg_replication_slots where database = current_database()"
-        until(lambda: source.execute(slots).fetchone() == (1,), what="the temporary slots are gone")
+        until(lambda: source.execute(slots).fetchone() == (1,), what="the temporary slots are dropped")
         long.commit()
-        done(source, request)
+        await_done(source, request)
     same_as_the_source(source, published)

@@ -1,4 +1,4 @@
-"""The decoder and the replication connection against PostgreSQL itself."""
+"""The decoder and the replication connection, against a real PostgreSQL."""
 
 import threading
 import time
@@ -35,7 +35,7 @@ def source(source_dsn: str) -> Iterator[Connection]:
 
 
 class Stream:
-    """A slot, and what comes out of it as decoded messages."""
+    """A slot, and the decoded messages of its stream."""
 
     def __init__(self, dsn: str) -> None:
         self.stop = Stop()
@@ -48,7 +48,7 @@ class Stream:
         self.walsender.start(self.slot, "changes")
 
     def transaction(self) -> list[Message]:
-        """The next transaction, from its Begin to its Commit."""
+        """Return the messages of the next transaction, from its Begin to its Commit."""
         deadline = time.monotonic() + 20
         messages: list[Message] = []
         while time.monotonic() < deadline:
@@ -73,7 +73,7 @@ def stream(source_dsn: str, source: Connection) -> Iterator[Stream]:
         yield stream
 
 
-def test_a_row_from_birth_to_death(source: Connection, stream: Stream) -> None:
+def test_a_row_is_streamed_from_insert_to_delete(source: Connection, stream: Stream) -> None:
     source.execute("insert into owner values (1, null, 'Fjordvik'), (2, '100000008', 'Ås')")
     source.execute("update owner set name = 'Ny' where owner_id = 1")
     source.execute("update owner set owner_id = 3 where owner_id = 2")
@@ -81,10 +81,10 @@ def test_a_row_from_birth_to_death(source: Connection, stream: Stream) -> None:
     first, second = stream.changes()
     assert first.after == {"owner_id": 1, "orgnr": None, "name": "Fjordvik"}
     assert second.after == {"owner_id": 2, "orgnr": "100000008", "name": "Ås"}
-    (renamed,), (moved,), (gone,) = stream.changes(), stream.changes(), stream.changes()
+    (renamed,), (moved,), (deleted,) = stream.changes(), stream.changes(), stream.changes()
     assert (renamed.before, renamed.after["name"]) == (None, "Ny")
     assert (moved.before, moved.after["owner_id"]) == ({"owner_id": 2}, 3)
-    assert gone.before == {"owner_id": 3}
+    assert deleted.before == {"owner_id": 3}
 
 
 def test_whole_old_rows_come_with_replica_identity_full(source: Connection, stream: Stream) -> None:
@@ -96,7 +96,7 @@ def test_whole_old_rows_come_with_replica_identity_full(source: Connection, stre
     assert update.before == {"owner_id": 1, "orgnr": None, "name": "Fjordvik"}
 
 
-def test_every_type_comes_as_it_is_in_json(source: Connection, stream: Stream) -> None:
+def test_every_type_is_streamed_in_its_json_form(source: Connection, stream: Stream) -> None:
     source.execute(
         "create table kinds (a int2, b int4, c int8, d bool, e float8, f float8, g numeric, h date, i timestamptz,"
         " j json, k uuid, l int[], m date)"
@@ -133,13 +133,13 @@ def test_columns_may_change_in_the_middle_of_the_stream(source: Connection, stre
     assert after.after == {"owner_id": 2, "name": "Ås", "county": "Øst"}
 
 
-def test_a_truncate_comes_as_one(source: Connection, stream: Stream) -> None:
+def test_a_truncate_of_several_tables_is_one_change(source: Connection, stream: Stream) -> None:
     source.execute("truncate owner, school")
     (truncate,) = stream.changes()
     assert sorted(relation.table for relation in truncate.relations) == ["owner", "school"]
 
 
-def test_a_transaction_comes_whole_with_its_time_and_its_positions(source: Connection, stream: Stream) -> None:
+def test_a_transaction_has_its_time_and_positions(source: Connection, stream: Stream) -> None:
     with source.transaction():
         source.execute("insert into owner values (1, null, 'Fjordvik')")
         xid = source.execute("select txid_current()").fetchone()
@@ -154,7 +154,7 @@ def test_a_transaction_comes_whole_with_its_time_and_its_positions(source: Conne
     assert begin.commit_lsn < commit.end_lsn
 
 
-def test_the_snapshot_of_a_new_slot_shows_what_the_stream_will_not(source_dsn: str, source: Connection) -> None:
+def test_a_slots_snapshot_has_the_rows_the_stream_lacks(source_dsn: str, source: Connection) -> None:
     source.execute("insert into owner values (1, null, 'before')")
     stream = Stream(source_dsn)
     source.execute("insert into owner values (2, null, 'after')")
@@ -167,14 +167,12 @@ def test_the_snapshot_of_a_new_slot_shows_what_the_stream_will_not(source_dsn: s
     assert streamed.after["name"] == "after"
 
 
-def test_a_second_reader_of_a_slot_is_told_that_it_is_in_use(source_dsn: str, stream: Stream) -> None:
+def test_a_second_reader_of_a_slot_is_refused(source_dsn: str, stream: Stream) -> None:
     with Walsender(source_dsn, Stop(), lambda: None) as other, pytest.raises(psycopg.errors.ObjectInUse):
         other.start(stream.slot, "changes")
 
 
-def test_a_slot_is_free_at_once_after_a_farewell_in_the_middle_of_the_stream(
-    source: Connection, stream: Stream
-) -> None:
+def test_the_shutdown_handshake_frees_the_slot_immediately(source: Connection, stream: Stream) -> None:
     for _ in range(10):
         source.execute("truncate owner")
     stream.changes()
@@ -188,7 +186,7 @@ def test_an_unknown_slot_is_an_error_by_its_sqlstate(source_dsn: str) -> None:
         walsender.drop_slot("imsfeed_no_such_slot")
 
 
-def test_a_cut_connection_is_an_error_that_passes(source: Connection, stream: Stream) -> None:
+def test_a_broken_connection_is_a_transient_error(source: Connection, stream: Stream) -> None:
     source.execute(
         "select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = %s", [stream.slot]
     )
@@ -196,7 +194,7 @@ def test_a_cut_connection_is_an_error_that_passes(source: Connection, stream: St
         stream.transaction()
 
 
-def test_a_server_that_is_not_there_is_an_error_that_passes() -> None:
+def test_an_unreachable_server_is_a_transient_error() -> None:
     with pytest.raises(psycopg.OperationalError, match="cannot connect for replication"):
         Walsender("host=127.0.0.1 port=1 dbname=none", Stop(), lambda: None)
 
@@ -217,5 +215,5 @@ def test_a_stop_ends_the_wait_for_a_slot(source_dsn: str, source: Connection) ->
 
 
 @pytest.mark.parametrize("text", ["0/0", "1/10", "16/B374D848"])
-def test_a_position_has_one_text(text: str) -> None:
+def test_a_position_keeps_its_text(text: str) -> None:
     assert lsn_text(lsn_of(text)) == text

@@ -1,4 +1,4 @@
-"""What PostgreSQL's logical replication and libpq are known to do to whoever reads them, each tried on the server."""
+"""Known pitfalls of PostgreSQL's logical replication and of libpq, each tried on a real server."""
 
 import threading
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from tests.support.waiting import until
 
 
 class Ticker:
-    """A thread that counts as fast as it is let."""
+    """A thread that counts as fast as the interpreter lets it."""
 
     def __init__(self) -> None:
         self.ticks = 0
@@ -43,7 +43,7 @@ def ticker() -> Iterator[Ticker]:
 def test_waiting_for_a_silent_source_leaves_the_other_threads_running(
     source: Connection, settings: Settings, ticker: Ticker
 ) -> None:
-    """A blocking read in libpq keeps Python's lock: metrics, probes and Kafka's own thread would stand still."""
+    """A blocking read in libpq holds Python's lock, which would halt metrics, probes and Kafka's own thread."""
     assert not source.closed
     with Walsender(settings.source(), Stop(), lambda: None) as walsender:
         walsender.start(settings.source_slot, settings.source_publication)
@@ -65,26 +65,26 @@ def test_the_source_does_not_hang_up_while_kafka_is_silent(
     with capturing(settings) as running:
         add_persons(source, 1)
         begun = running.value("last_progress_timestamp_seconds")
-        # More than three times what the source waits for a report.
+        # More than three times the time that the source waits for a report.
         until(lambda: running.value("last_progress_timestamp_seconds") > begun + 7, within=30, what="time passes")
         assert running.value("replication_reconnects_total") == 0
         assert running.is_ready()
 
 
-def test_rows_that_share_a_position_in_the_log_are_told_apart(
+def test_rows_with_the_same_log_position_are_distinguished(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     with capturing(settings):
         with source.cursor().copy("copy person (owner_id, id, given_name, family_name) from stdin") as copy:
             for number in range(1, 1001):
                 copy.write_row((1, number, "Ada", "Testesen"))
-        until(lambda: len(published.rows()) == 1000, what="all rows are told")
+        until(lambda: len(published.rows()) == 1000, what="all rows are published")
     persons = published.persons()
     assert len({change.position for change in persons}) == 1000
     assert len({change.position.lsn for change in persons}) == 1
 
 
-def test_a_row_that_leaves_the_publications_filter_is_told_as_deleted(
+def test_a_row_leaving_the_publications_filter_is_published_as_deleted(
     source: Connection, settings: Settings, published: Topic
 ) -> None:
     source.execute(
@@ -96,13 +96,11 @@ def test_a_row_that_leaves_the_publications_filter_is_told_as_deleted(
         add_persons(source, 1)
         source.execute("update person set protected = true")
         source.execute("update person set protected = false")
-        until(lambda: len(published.rows()) == 3, what="every step is told")
+        until(lambda: len(published.rows()) == 3, what="every step is published")
     assert [change.op for change in published.persons()] == ["c", "d", "c"]
 
 
-def test_a_column_list_that_would_make_the_sources_own_updates_fail_is_refused(
-    source: Connection, settings: Settings
-) -> None:
+def test_a_column_list_without_identity_columns_is_refused(source: Connection, settings: Settings) -> None:
     source.execute("alter table person add column note text, replica identity full")
     source.execute(
         f"alter publication {settings.source_publication} set table owner, school, employee, course_group, enrolment,"

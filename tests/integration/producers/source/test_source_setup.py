@@ -12,7 +12,7 @@ from ims.errors import InvalidSettingsError
 from ims.runtime.settings import Settings
 from producers.source import catalog, preflight, sessions, source_setup
 from producers.source.captured_table import HEARTBEAT, TableName
-from producers.source.catalog import Connection, Loaded
+from producers.source.catalog import Connection, LoadState
 
 TABLES = ("owner", "school", "person", "employee", "course_group", "enrolment")
 
@@ -32,7 +32,7 @@ def rows(source: Connection, query: str) -> list[tuple[Any, ...]]:
     return source.execute(query.encode()).fetchall()
 
 
-def test_a_dry_run_changes_nothing_and_shows_what_would_be_run(source: Connection, settings: Settings) -> None:
+def test_a_dry_run_only_shows_the_statements(source: Connection, settings: Settings) -> None:
     planned = source_setup.plan(source, settings)
     assert rows(source, "select to_regnamespace('imsfeed')") == [(None,)]
     assert source_setup.apply(source, settings) == planned
@@ -43,7 +43,7 @@ def test_a_second_run_finds_nothing_to_do(source: Connection, settings: Settings
     assert source_setup.plan(source, settings) == []
 
 
-def test_everything_that_capture_needs_is_there_afterwards(source: Connection, settings: Settings) -> None:
+def test_setup_creates_everything_that_capture_needs(source: Connection, settings: Settings) -> None:
     source_setup.apply(source, settings)
     checked = preflight.check(source, settings)
     assert list(checked.tables) == [*(TableName("public", table) for table in TABLES), HEARTBEAT]
@@ -58,7 +58,7 @@ def test_a_run_that_was_interrupted_is_completed(source: Connection, settings: S
     assert source_setup.apply(source, settings) == rest
 
 
-def test_another_number_of_partitions_has_as_many_heartbeats(source: Connection, settings: Settings) -> None:
+def test_every_partition_has_a_heartbeat_row(source: Connection, settings: Settings) -> None:
     source_setup.apply(source, settings)
     source_setup.apply(source, settings.model_copy(update={"kafka_partitions": 4}))
     assert rows(source, "select count(*) from imsfeed.heartbeat") == [(4,)]
@@ -78,9 +78,7 @@ def test_a_missing_owner_column_is_named(source: Connection, settings: Settings)
         source_setup.plan(source, settings)
 
 
-def test_tables_and_owner_columns_of_another_system_come_from_the_mapping(
-    source: Connection, settings: Settings, tmp_path: Path
-) -> None:
+def test_tables_and_owner_columns_come_from_the_mapping(source: Connection, settings: Settings, tmp_path: Path) -> None:
     source.execute("alter table person rename to elev")
     source.execute("alter table elev rename owner_id to kommune")
     mapping = tmp_path / "mapping.toml"
@@ -91,14 +89,14 @@ def test_tables_and_owner_columns_of_another_system_come_from_the_mapping(
     assert (elev.owner_column, elev.key_columns) == ("kommune", ("kommune", "id"))
 
 
-def test_a_table_whose_key_lacks_the_owner_tells_whole_old_rows(source: Connection, settings: Settings) -> None:
+def test_a_key_without_the_owner_needs_identity_full(source: Connection, settings: Settings) -> None:
     source.execute("alter table person drop constraint person_pkey, add primary key (id)")
     assert 'alter table "public"."person" replica identity full' in source_setup.apply(source, settings)
     assert source_setup.plan(source, settings) == []
     assert preflight.check(source, settings).needs_load
 
 
-def test_an_identity_that_tells_too_little_is_mended(source: Connection, settings: Settings) -> None:
+def test_an_insufficient_replica_identity_is_fixed(source: Connection, settings: Settings) -> None:
     source_setup.apply(source, settings)
     source.execute("alter table person replica identity nothing")
     with pytest.raises(InvalidSettingsError, match=r"replica identity of public\.person"):
@@ -106,7 +104,7 @@ def test_an_identity_that_tells_too_little_is_mended(source: Connection, setting
     assert source_setup.apply(source, settings) == ['alter table "public"."person" replica identity default']
 
 
-def test_a_wrong_wal_level_is_told_with_the_remedy(
+def test_a_wrong_wal_level_is_refused_with_the_remedy(
     source: Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog, "current_setting", lambda _connection, _name: "replica")
@@ -114,7 +112,7 @@ def test_a_wrong_wal_level_is_told_with_the_remedy(
         source_setup.plan(source, settings)
 
 
-def test_a_table_that_joins_a_loaded_source_makes_it_load_again(source: Connection, settings: Settings) -> None:
+def test_a_table_joining_a_loaded_source_causes_a_reload(source: Connection, settings: Settings) -> None:
     source_setup.apply(source, settings)
     source.execute("update imsfeed.capture set loaded_at = now()")
     source.execute("alter publication imsfeed drop table person")
@@ -122,7 +120,7 @@ def test_a_table_that_joins_a_loaded_source_makes_it_load_again(source: Connecti
     assert preflight.check(source, settings).needs_load
 
 
-def test_a_slot_that_is_gone_is_an_error_until_a_reload_is_asked_for(source: Connection, settings: Settings) -> None:
+def test_a_missing_slot_is_an_error_until_a_reload(source: Connection, settings: Settings) -> None:
     source_setup.apply(source, settings)
     source.execute("update imsfeed.capture set loaded_at = now()")
     source.execute("select pg_drop_replication_slot(%s)", [settings.source_slot])
@@ -140,15 +138,15 @@ def test_a_slot_of_another_plugin_is_left_alone(source: Connection, settings: Se
 
 
 @pytest.mark.parametrize("slot", [{"wal_status": "lost"}, {"wal_status": "reserved", "invalidation_reason": "idle"}])
-def test_an_invalid_slot_is_an_error_once_changes_depend_on_it(slot: dict[str, str]) -> None:
+def test_an_invalid_slot_is_an_error_after_the_load(slot: dict[str, str]) -> None:
     ours = {"plugin": "pgoutput", "database": "adm", **slot}
-    preflight.check_slot(ours, "imsfeed", "adm", Loaded(1, None))
+    preflight.check_slot(ours, "imsfeed", "adm", LoadState(1, None))
     with pytest.raises(InvalidSettingsError, match="imsfeed resync all"):
-        preflight.check_slot(ours, "imsfeed", "adm", Loaded(1, datetime.now(UTC)))
+        preflight.check_slot(ours, "imsfeed", "adm", LoadState(1, datetime.now(UTC)))
 
 
 @pytest.mark.parametrize(
-    ("spoil", "published"),
+    ("fault", "message"),
     [
         ("drop publication imsfeed", "it does not exist"),
         ("alter publication imsfeed drop table person", "person is not in it"),
@@ -156,18 +154,18 @@ def test_an_invalid_slot_is_an_error_once_changes_depend_on_it(slot: dict[str, s
         ("delete from imsfeed.capture", "has no row"),
     ],
 )
-def test_what_would_lose_changes_in_silence_is_refused(
-    source: Connection, settings: Settings, spoil: str, published: str
+def test_a_setup_that_silently_loses_changes_is_refused(
+    source: Connection, settings: Settings, fault: str, message: str
 ) -> None:
     source_setup.apply(source, settings)
-    source.execute(spoil.encode())
-    with pytest.raises(InvalidSettingsError, match=published) as caught:
+    source.execute(fault.encode())
+    with pytest.raises(InvalidSettingsError, match=message) as caught:
         preflight.check(source, settings)
     assert "imsfeed setup source" in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "published"),
+    ("fault", "message"),
     [
         (
             "alter publication imsfeed set table person (owner_id, id, given_name)",
@@ -179,29 +177,29 @@ def test_what_would_lose_changes_in_silence_is_refused(
         ("alter table person alter birth_date type text", r"column birth_date .* of type text, .* a date;"),
         (
             "alter table enrolment alter starts_on type integer using 1",
-            r"column starts_on of table public\.enrolment is of type int4, and enrolment\.starts_on is a date;",
+            r"column starts_on of table public\.enrolment is of type int4, but enrolment\.starts_on must be a date;",
         ),
         (
             "alter table person alter protected drop default, alter protected type text",
-            r"column protected .* is of type text, and person\.protected is a boolean;",
+            r"column protected .* is of type text, but person\.protected must be a boolean;",
         ),
         (
             "alter table person alter national_id type bigint using 1",
-            r"column national_id .* is of type int8, and person\.national_id is a text;",
+            r"column national_id .* is of type int8, but person\.national_id must be a text;",
         ),
     ],
 )
-def test_a_column_that_is_not_as_the_mapping_says_is_named_with_its_table(
-    source: Connection, settings: Settings, spoil: str, published: str
+def test_an_unsuitable_column_is_named_with_its_table(
+    source: Connection, settings: Settings, fault: str, message: str
 ) -> None:
     source_setup.apply(source, settings)
-    source.execute(spoil.encode())
-    with pytest.raises(InvalidSettingsError, match=published) as caught:
+    source.execute(fault.encode())
+    with pytest.raises(InvalidSettingsError, match=message) as caught:
         preflight.check(source, settings)
     assert "imsfeed resync all" in str(caught.value)
 
 
-def test_types_that_can_be_read_as_what_the_mapping_needs_are_as_good(source: Connection, settings: Settings) -> None:
+def test_types_that_can_be_read_as_needed_are_accepted(source: Connection, settings: Settings) -> None:
     source.execute("create domain kode as varchar(20)")
     source.execute("alter table course_group alter code type kode, alter starts_on type timestamp")
     source.execute("alter table school alter school_no type integer using 1")
@@ -209,9 +207,7 @@ def test_types_that_can_be_read_as_what_the_mapping_needs_are_as_good(source: Co
     assert preflight.check(source, settings).needs_load
 
 
-def test_a_source_that_was_set_up_for_an_older_version_is_brought_up_to_date(
-    source: Connection, settings: Settings
-) -> None:
+def test_a_source_set_up_by_an_older_version_is_updated(source: Connection, settings: Settings) -> None:
     source_setup.apply(source, settings)
     source.execute("drop table imsfeed.resync")
     source.execute("alter table imsfeed.capture drop column confirmable_lsn, drop column loaded_rows")
@@ -222,8 +218,8 @@ def test_a_source_that_was_set_up_for_an_older_version_is_brought_up_to_date(
     assert source_setup.plan(source, settings) == []
 
 
-def loaded_up_to_here(source: Connection, settings: Settings) -> None:
-    """Capture has loaded, and has read the slot as far as it is."""
+def set_up_and_loaded(source: Connection, settings: Settings) -> None:
+    """Set up the source as if capture had loaded it, and had confirmed the slot up to its position."""
     source_setup.apply(source, settings)
     source.execute(
         "update imsfeed.capture set loaded_at = now(), confirmable_lsn ="
@@ -231,9 +227,9 @@ def loaded_up_to_here(source: Connection, settings: Settings) -> None:
     )
 
 
-@pytest.mark.parametrize("by", ["dropping and making it", "advancing it"])
-def test_a_slot_that_somebody_else_has_moved_is_refused(source: Connection, settings: Settings, by: str) -> None:
-    loaded_up_to_here(source, settings)
+@pytest.mark.parametrize("by", ["recreating it", "advancing it"])
+def test_a_slot_moved_by_another_program_is_refused(source: Connection, settings: Settings, by: str) -> None:
+    set_up_and_loaded(source, settings)
     preflight.check(source, settings)
     source.execute("insert into owner values (1, null, 'Fjordvik')")
     if by == "advancing it":
@@ -242,21 +238,19 @@ def test_a_slot_that_somebody_else_has_moved_is_refused(source: Connection, sett
         source.execute("select pg_drop_replication_slot(%s)", [settings.source_slot])
         source.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", [settings.source_slot])
     for look in (preflight.check, source_setup.plan):
-        with pytest.raises(InvalidSettingsError, match=r"made anew or advanced by somebody else.*imsfeed resync all"):
+        with pytest.raises(InvalidSettingsError, match=r"recreated or advanced by another program.*imsfeed resync all"):
             look(source, settings)
     source_setup.apply(source, settings, reload=True)
     assert preflight.check(source, settings).needs_load
 
 
-def test_a_slot_of_an_installation_that_has_noted_nothing_yet_is_taken_as_it_is(
-    source: Connection, settings: Settings
-) -> None:
-    loaded_up_to_here(source, settings)
+def test_a_slot_without_a_stored_position_is_accepted(source: Connection, settings: Settings) -> None:
+    set_up_and_loaded(source, settings)
     source.execute("update imsfeed.capture set confirmable_lsn = null")
     assert not preflight.check(source, settings).needs_load
 
 
-def test_a_user_who_may_not_is_told_which_right_is_missing(source_dsn: str, settings: Settings) -> None:
+def test_a_missing_privilege_is_named(source_dsn: str, settings: Settings) -> None:
     role = f"test_{uuid.uuid4().hex[:12]}"
     with sessions.connect(source_dsn, "test") as source, contextlib.ExitStack() as undo:
         source.execute(f"create role {role}".encode())

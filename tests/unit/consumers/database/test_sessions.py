@@ -1,4 +1,4 @@
-"""Rules that every session on the state database keeps, and which of its errors pass by themselves."""
+"""Rules for every session on the state database, and which of its errors are transient."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ CONSUMERS = ROOT / "consumers"
 MODULES = sorted(CONSUMERS.rglob("*.py"))
 
 
-def test_the_modules_looked_through_are_all_there() -> None:
+def test_every_module_of_consumers_is_checked() -> None:
     assert {module.parent.name for module in MODULES} >= {"consumers", "database", "materialize", "publication"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(CONSUMERS).as_posix())
 def test_no_statement_is_sent_in_a_pipeline(path: Path) -> None:
-    """After one the server does not end the session of a process that was paused inside a transaction."""
+    """After a pipeline the server does not end the session of a process that is paused inside a transaction."""
     text = path.read_text(encoding="utf-8")
     assert "executemany(" not in text
     assert ".pipeline(" not in text
@@ -35,8 +35,8 @@ def test_no_statement_is_sent_in_a_pipeline(path: Path) -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_passes_by_itself_is_tried_again(error: psycopg.Error) -> None:
-    """The loss of a transaction in which a process was paused is no operational error in psycopg, but passes too."""
+def test_a_transient_error_is_tried_again(error: psycopg.Error) -> None:
+    """The time-out of a paused process's transaction is no operational error in psycopg, but is transient too."""
     assert sessions.is_transient(error)
 
 

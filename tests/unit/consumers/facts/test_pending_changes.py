@@ -11,32 +11,32 @@ def a_mark(change_id: int, kind: str, number: int, settled_for: float) -> Pendin
     return PendingChange(change_id, kind, number, datetime(2026, 10, 15, tzinfo=UTC), settled_for)
 
 
-def test_a_mark_is_taken_once_it_has_rested() -> None:
+def test_a_change_is_taken_once_it_has_settled() -> None:
     pending = settled([a_mark(4, "person", 1, 0.3), a_mark(5, "person", 2, 0.1)], SETTLE, after=3)
     assert (pending.persons, pending.through) == (frozenset({1}), 4)
 
 
-def test_without_a_rested_mark_nothing_is_taken() -> None:
+def test_without_a_settled_change_nothing_is_taken() -> None:
     pending = settled([a_mark(4, "person", 1, 0.1)], SETTLE, after=3)
     assert not pending
     assert pending.through == 3
 
 
-def test_a_person_about_whom_something_newer_still_rests_waits_for_it() -> None:
+def test_a_person_with_a_newer_unsettled_change_waits() -> None:
     pending = settled([a_mark(4, "person", 1, 0.3), a_mark(5, "person", 1, 0.1)], SETTLE, after=3)
     assert not pending
 
 
-def test_a_person_who_is_always_busy_is_told_all_the_same() -> None:
+def test_a_person_who_always_changes_is_published_in_time() -> None:
     changes = [a_mark(4, "person", 1, 1.0), a_mark(5, "person", 1, 0.1)]
     assert settled(changes, SETTLE, after=3).persons == {1}
 
 
-def test_a_mark_that_rests_longer_than_the_one_before_it_is_not_taken_ahead() -> None:
+def test_a_change_is_never_taken_before_an_earlier_one() -> None:
     pending = settled([a_mark(4, "group", 1, 0.1), a_mark(5, "group", 2, 0.3)], SETTLE, after=3)
     assert (pending.groups, pending.through) == (frozenset(), 3)
 
 
-def test_an_owners_mark_is_everything() -> None:
+def test_an_owners_change_is_everything() -> None:
     assert settled([a_mark(4, "owner", 1, 0.3)], SETTLE, after=3).everything
     assert not settled([a_mark(4, "school", 1, 0.3)], SETTLE, after=3).everything

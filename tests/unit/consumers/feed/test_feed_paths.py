@@ -1,4 +1,4 @@
-"""Whatever stands in the data, nothing is read or written outside the feed directory."""
+"""No value in the data makes a process read or write outside the feed directory."""
 
 import contextlib
 import tempfile
@@ -17,7 +17,7 @@ from consumers.replay.replay import Replay
 from ims.errors import FeedError, ImsfeedError
 from ims.feed.manifest import MANIFEST, decode, encode
 from tests.support.builders import ORGNR, a_group, a_person, a_school, a_target, an_employee, an_enrolment, an_owner
-from tests.support.events import Story
+from tests.support.events import Scenario
 
 HOSTILE: Final = (
     "..",
@@ -39,7 +39,7 @@ HARMFUL: Final = st.sampled_from(HOSTILE) | st.text(max_size=12)
 
 
 def outside(act: Callable[[Path], Any]) -> list[str]:
-    """What there is beside the feed directory after *act* was done in it."""
+    """Return the files and folders outside the feed directory after *act* was called with it."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "above", "feed")
         root.mkdir(parents=True)
@@ -51,7 +51,7 @@ def outside(act: Callable[[Path], Any]) -> list[str]:
 @given(orgnr=HARMFUL, name=HARMFUL)
 @example(orgnr=ORGNR, name="../../lms")
 @example(orgnr="..", name="lms")
-def test_no_number_or_name_of_a_folder_leads_out(orgnr: str, name: str) -> None:
+def test_no_name_of_a_folder_leads_out_of_the_feed(orgnr: str, name: str) -> None:
     assert outside(lambda root: FeedDirectory(root, orgnr, name).link("deltas/1.xml", b"x")) == []
 
 
@@ -59,7 +59,7 @@ def test_no_number_or_name_of_a_folder_leads_out(orgnr: str, name: str) -> None:
 @example("../../../x.xml")
 @example("deltas/../../../../x.xml")
 @example("/imsfeed-escaped.xml")
-def test_no_name_of_a_file_leads_out(name: str) -> None:
+def test_no_name_of_a_file_leads_out_of_the_feed(name: str) -> None:
     def act(root: Path) -> None:
         directory = FeedDirectory(root, ORGNR, "lms")
         for write in (
@@ -76,7 +76,7 @@ def test_no_name_of_a_file_leads_out(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE if "/" in name or "\0" in name or name in {"", ".", ".."}])
-def test_a_name_that_is_no_single_step_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_name_of_several_path_steps_is_refused(tmp_path: Path, name: str) -> None:
     directory = FeedDirectory(tmp_path, ORGNR, "lms")
     for act in (lambda: FeedDirectory(tmp_path, ORGNR, name), lambda: directory.link(f"deltas/{name}", b"x")):
         with pytest.raises(FeedError):
@@ -84,7 +84,7 @@ def test_a_name_that_is_no_single_step_is_refused(tmp_path: Path, name: str) -> 
 
 
 @pytest.mark.parametrize("where", [ORGNR, f"{ORGNR}/lms", f"{ORGNR}/lms/deltas", f"{ORGNR}/lms/snapshots"])
-def test_a_folder_that_was_replaced_by_a_link_is_not_written_through(tmp_path: Path, where: str) -> None:
+def test_a_folder_replaced_by_a_symbolic_link_is_not_used(tmp_path: Path, where: str) -> None:
     elsewhere, root = tmp_path / "elsewhere", tmp_path / "feed"
     elsewhere.mkdir()
     (root / where).parent.mkdir(parents=True)
@@ -94,7 +94,7 @@ def test_a_folder_that_was_replaced_by_a_link_is_not_written_through(tmp_path: P
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_file_that_was_replaced_by_a_link_is_not_taken_for_ours(tmp_path: Path) -> None:
+def test_a_file_replaced_by_a_symbolic_link_is_refused(tmp_path: Path) -> None:
     directory = FeedDirectory(tmp_path / "feed", ORGNR, "lms")
     (tmp_path / "secret").write_bytes(b"<a/>")
     (directory.path / "deltas/1.xml").symlink_to(tmp_path / "secret")
@@ -108,11 +108,11 @@ def test_a_file_that_was_replaced_by_a_link_is_not_taken_for_ours(tmp_path: Path
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_no_value_in_the_data_makes_a_file_of_its_own(text: str) -> None:
-    """Names, codes, kinds, numbers and ids of every row at once; and the organisation number of the owner."""
+def test_no_value_in_the_data_makes_another_file(text: str) -> None:
+    """The value is in all names, codes, kinds, numbers and ids, and in the owner's organisation number."""
 
     def act(root: Path) -> None:
-        story = Story()
+        story = Scenario()
         story.commit(
             0,
             an_owner(name=text),
@@ -135,7 +135,7 @@ def test_no_value_in_the_data_makes_a_file_of_its_own(text: str) -> None:
         made = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
         folder = f"{ORGNR}/lms"
         feed = {f"{folder}/{MANIFEST}", f"{folder}/Eksport.xml"}
-        # No row may hold a zero character, so nothing is published then.
+        # A row with a zero character is refused, so nothing is published then.
         others = {name for name in made if not name.startswith((f"{folder}/deltas/", f"{folder}/snapshots/"))}
         assert others == (set() if "\0" in text else feed)
 
@@ -143,8 +143,8 @@ def test_no_value_in_the_data_makes_a_file_of_its_own(text: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["../../../secret", "/etc/hostname", "deltas/link", "x\0y"])
-def test_a_manifest_of_somebody_else_makes_nobody_read_beside_the_feed(tmp_path: Path, path: str) -> None:
-    root, story = tmp_path / "a" / "b" / "feed", Story()
+def test_a_foreign_manifest_leads_to_no_file_outside_the_feed(tmp_path: Path, path: str) -> None:
+    root, story = tmp_path / "a" / "b" / "feed", Scenario()
     story.commit(0, an_owner(), a_school(1), a_group(1), a_person(1), an_enrolment(1, person=1))
     Replay([a_target()], root).run(events_file.read(story.text, "story"))
     folder = root / ORGNR / "lms"

@@ -1,9 +1,10 @@
-"""The command line: every command explains itself, and errors say what is wrong and exit with their code."""
+"""The command line: every command has help, and every error says what is wrong and exits with its code."""
 
 import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from deploy import cli
 from deploy.cli import app, main
 from deploy.commands.private_file import private
 from ims.errors import FeedError
-from ims.runtime.settings import described, read_settings
+from ims.runtime.settings import descriptions, read_settings
 from tests.support.builders import a_birth_number
-from tests.support.paths import DOCS
+from tests.support.paths import DOCS, ROOT
 
 SETTINGS_PAGE = DOCS / "settings.md"
 SECRET = "postgresql://imsfeed:correct-horse@localhost:1/none"
@@ -33,11 +34,18 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
 
 
 @pytest.mark.parametrize("path", [*commands(typer.main.get_command(app))], ids=" ".join)
-def test_every_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
+def test_every_commands_help_has_an_example_and_its_exit_codes(path: tuple[str, ...]) -> None:
     result = CliRunner().invoke(app, [*path, "--help"])
     assert result.exit_code == 0
     assert "Example: " in result.output
     assert f"imsfeed {' '.join(path)}" in result.output.partition("Example: ")[2]
+    assert "Exits with 0 if done, 1 if it failed" in " ".join(result.output.split())
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"imsfeed {project['version']}\n")
 
 
 def test_the_page_of_settings_is_up_to_date() -> None:
@@ -48,7 +56,7 @@ def test_the_page_of_settings_is_up_to_date() -> None:
 def test_every_setting_is_listed_with_unit_and_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATE_DSN", SECRET)
     result = CliRunner().invoke(app, ["settings"], env={"COLUMNS": "240"})
-    for setting in described():
+    for setting in descriptions():
         assert setting.name in result.output
         assert setting.unit
         assert setting.meaning.endswith(".")
@@ -76,20 +84,20 @@ def test_a_wrong_setting_is_named_without_its_value(
 ) -> None:
     monkeypatch.setenv("METRICS_PORT", "correct-horse")
     assert run(monkeypatch, "capture") == 2
-    said = capsys.readouterr().err
-    assert "METRICS_PORT" in said
-    assert "correct-horse" not in said
+    printed = capsys.readouterr().err
+    assert "METRICS_PORT" in printed
+    assert "correct-horse" not in printed
 
 
-def test_a_server_that_is_away_exits_with_1_and_shows_no_password(
+def test_an_unreachable_server_exits_with_1_and_shows_no_password(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STATE_DSN", SECRET)
     assert run(monkeypatch, "status") == 1
-    said = capsys.readouterr().err
-    assert said.startswith("imsfeed: OperationalError: ")
-    assert "correct-horse" not in said
-    assert said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith("imsfeed: OperationalError: ")
+    assert "correct-horse" not in printed
+    assert printed.count("\n") == 1
 
 
 def test_a_directory_without_a_feed_exits_with_1(
@@ -104,14 +112,12 @@ def test_the_demo_empties_no_directory_but_its_own(
 ) -> None:
     (tmp_path / "thesis.txt").write_text("all of it")
     assert run(monkeypatch, "demo", "--directory", str(tmp_path)) == 2
-    assert "holds other files" in capsys.readouterr().err
+    assert "contains files of other programs" in capsys.readouterr().err
     assert (tmp_path / "thesis.txt").exists()
 
 
 @pytest.mark.parametrize(("error", "code"), [(FeedError("x"), 1), (KeyboardInterrupt(), 130)])
-def test_whatever_is_raised_becomes_an_exit_code(
-    monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int
-) -> None:
+def test_an_error_becomes_its_exit_code(monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int) -> None:
     def fail() -> None:
         raise error
 
@@ -133,7 +139,7 @@ def test_settings_come_from_secret_files_and_the_environment_wins(
     assert "correct-horse" not in repr(settings)
 
 
-def test_a_national_id_that_somebody_types_is_not_said_back(
+def test_a_typed_national_id_is_not_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STATE_DSN", SECRET)
@@ -141,20 +147,20 @@ def test_a_national_id_that_somebody_types_is_not_said_back(
     assert run(monkeypatch, "why", "lms", number) == 2
     assert run(monkeypatch, "why", "lms", f"{number[:6]} {number[6:]}") == 2
     assert run(monkeypatch, "replay", __file__, "--targets", __file__, "--out", "out", "--until", number) == 2
-    said = capsys.readouterr()
-    assert "a running number (løpenummer) is wanted" in said.err
-    assert number[6:] not in said.out + said.err
+    printed = capsys.readouterr()
+    assert "it must be a running number (løpenummer)" in printed.err
+    assert number[6:] not in printed.out + printed.err
 
 
-def test_what_is_no_dsn_is_not_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_dsn_is_not_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("STATE_DSN", "postgresql//imsfeed:correct-horse@localhost/none")
     assert run(monkeypatch, "status") == 2
-    said = capsys.readouterr().err
-    assert said.startswith("imsfeed: SOURCE_DSN or STATE_DSN is no DSN")
-    assert "correct-horse" not in said
+    printed = capsys.readouterr().err
+    assert printed.startswith("imsfeed: SOURCE_DSN or STATE_DSN is not a valid DSN")
+    assert "correct-horse" not in printed
 
 
-def test_an_error_that_nobody_expects_is_a_log_line_without_any_values() -> None:
+def test_an_unexpected_error_is_logged_without_any_values() -> None:
     """Python's own traceback would show the text, and PostgreSQL's text quotes the row."""
     program = (
         "import psycopg, sys; from consumers.database import sessions; from deploy import cli\n"
@@ -176,7 +182,7 @@ def test_an_error_that_nobody_expects_is_a_log_line_without_any_values() -> None
     assert "01810012345" not in done.stderr
 
 
-def test_a_file_that_is_there_already_is_made_private_before_anything_is_in_it(tmp_path: Path) -> None:
+def test_an_existing_file_becomes_private_before_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.touch(mode=0o644)
     with open(path, "wb", opener=private) as file:
@@ -185,6 +191,6 @@ def test_a_file_that_is_there_already_is_made_private_before_anything_is_in_it(t
     assert path.read_bytes() == b"<html>"
 
 
-def test_it_may_be_a_device() -> None:
+def test_a_private_file_may_be_a_device() -> None:
     with open("/dev/null", "wb", opener=private) as file:
         file.write(b"<html>")

@@ -1,4 +1,4 @@
-"""`imsfeed replay` as it is typed, and what `export-events` refuses before it asks a server."""
+"""The commands `imsfeed replay`, and the arguments that `imsfeed export-events` refuses."""
 
 import stat
 from pathlib import Path
@@ -8,18 +8,18 @@ import pytest
 from deploy.cli import main
 from ims.targets.target_settings import to_toml
 from tests.support.builders import ORGNR, a_group, a_person, a_school, a_target, an_enrolment, an_owner
-from tests.support.events import Story
+from tests.support.events import Scenario
 
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with events.jsonl and targets.toml; the working directory."""
-    story = Story()
-    story.commit(0, an_owner(), a_school(1), a_group(1), a_person(1), a_person(2, protected=True), op="r", whole=False)
-    story.commit(0, an_enrolment(1), op="r")
-    story.commit(60, an_enrolment(1), op="d")
-    story.raw(61, "no JSON")
-    (tmp_path / "events.jsonl").write_bytes(b"".join(story.text))
+    """The working directory, with events.jsonl and targets.toml."""
+    events = Scenario()
+    events.commit(0, an_owner(), a_school(1), a_group(1), a_person(1), a_person(2, protected=True), op="r", whole=False)
+    events.commit(0, an_enrolment(1), op="r")
+    events.commit(60, an_enrolment(1), op="d")
+    events.raw(61, "no JSON")
+    (tmp_path / "events.jsonl").write_bytes(b"".join(events.text))
     (tmp_path / "targets.toml").write_text(to_toml([a_target()]), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -37,7 +37,7 @@ def replay(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return run(monkeypatch, "replay", "events.jsonl", "--targets", "targets.toml", "--out", "feed", *arguments)
 
 
-def test_a_replay_writes_the_feed_and_says_what_it_did(
+def test_a_replay_writes_the_feed_and_prints_a_summary(
     files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STATE_DSN", "postgresql://localhost:1/none")
@@ -45,14 +45,14 @@ def test_a_replay_writes_the_feed_and_says_what_it_did(
     assert replay(monkeypatch) == 0
     written = files / "feed" / ORGNR / "lms" / "deltas" / "1.xml"
     assert stat.S_IMODE(written.stat().st_mode) == 0o640
-    said = capsys.readouterr().out
-    assert "1/lms" in said
-    assert "1/lms left out: person person_protected 1" in said
-    assert "8 messages" in said
-    assert "not_json 1" in said
+    printed = capsys.readouterr().out
+    assert "1/lms" in printed
+    assert "1/lms excluded: person person_protected 1" in printed
+    assert "8 messages" in printed
+    assert "not_json 1" in printed
 
 
-def test_it_ends_where_it_is_told_to(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_ends_at_the_given_time(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert replay(monkeypatch, "--until", "2026-10-15T12:00:30+02:00") == 0
     assert list((files / "feed" / ORGNR / "lms" / "deltas").iterdir()) == []
 
@@ -66,7 +66,7 @@ def test_a_time_without_its_zone_is_refused(
     assert not (files / "feed").exists()
 
 
-def test_a_broken_line_exits_with_2_and_says_where(
+def test_a_broken_line_is_named_and_exits_with_2(
     files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with (files / "events.jsonl").open("ab") as events:

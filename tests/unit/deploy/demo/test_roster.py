@@ -7,7 +7,7 @@ import pytest
 from deploy.demo.roster import NO_SUCH_SCHOOL, DemoRoster, synthetic_owner
 from deploy.demo.synthetic_ids import SyntheticIds
 from ims.identifiers import organisation_number
-from ims.identifiers.kinds import NationalIdKind, kind_of
+from ims.identifiers.national_id import NationalIdKind, kind_of
 from ims.source.facts import Enrolment, Person, Table
 
 TODAY = date(2026, 10, 14)
@@ -36,7 +36,7 @@ def test_the_same_day_and_seed_give_the_same_rows() -> None:
     assert synthetic_owner(TODAY, seed=3) != synthetic_owner(TODAY, seed=4)
 
 
-def test_there_are_as_many_rows_as_a_middle_sized_owner_has(roster: DemoRoster) -> None:
+def test_the_roster_has_the_size_of_a_medium_owner(roster: DemoRoster) -> None:
     counts = {table: len(rows) for table, rows in roster.tables().items()}
     enrolments = counts.pop(Table.ENROLMENT)
     assert counts == {
@@ -59,7 +59,7 @@ def test_without_test_numbers_allowed_only_the_duf_numbers_are_valid(roster: Dem
     assert kinds == {None, NationalIdKind.DUF_NUMBER}
 
 
-def test_national_ids_are_of_every_kind_and_some_are_invalid_or_missing(roster: DemoRoster) -> None:
+def test_every_kind_of_national_id_occurs_also_invalid_ones(roster: DemoRoster) -> None:
     assert _kinds(roster.persons) == {
         NationalIdKind.BIRTH_NUMBER: 1480,
         NationalIdKind.D_NUMBER: 200,
@@ -74,14 +74,14 @@ def test_no_national_id_is_given_twice(roster: DemoRoster) -> None:
     assert len(set(numbers)) == len(numbers)
 
 
-def test_a_number_of_somebody_born_the_same_day_is_another_one() -> None:
+def test_persons_born_the_same_day_get_different_numbers() -> None:
     ids = SyntheticIds()
     born = date(2001, 2, 3)
     numbers = {ids.birth_number(born) for _ in range(50)} | {ids.d_number(born) for _ in range(50)}
     assert len(numbers) == 100
 
 
-def test_organisation_numbers_are_right_and_no_organisations(roster: DemoRoster) -> None:
+def test_organisation_numbers_are_valid_but_not_assigned(roster: DemoRoster) -> None:
     for number in [roster.owner.orgnr, *(school.orgnr for school in roster.schools)]:
         assert number is not None
         assert organisation_number.is_valid(number, allow_test_numbers=True)
@@ -152,7 +152,7 @@ def test_enrolments_are_of_every_kind(roster: DemoRoster) -> None:
     assert len(roster.enrolments) - len(learners) > 200
 
 
-def test_a_person_is_in_none_one_or_several_groups_or_twice_in_one(roster: DemoRoster) -> None:
+def test_persons_are_in_any_number_of_groups_some_twice(roster: DemoRoster) -> None:
     pairs = Counter((row.person_id, row.group_id) for row in roster.enrolments)
     assert sum(count == 2 for count in pairs.values()) == 20
     groups_of_a_person = Counter(Counter(person for person, _ in pairs).values())
@@ -160,6 +160,6 @@ def test_a_person_is_in_none_one_or_several_groups_or_twice_in_one(roster: DemoR
     assert len({row.person_id for row in roster.enrolments}) == 1980
 
 
-def test_a_teacher_may_learn_too(roster: DemoRoster) -> None:
+def test_a_teacher_may_also_be_a_learner(roster: DemoRoster) -> None:
     learners = {row.person_id for row in roster.enrolments if row.role == "learner"}
     assert learners & {employee.person_id for employee in roster.employees if employee.kind == "teacher"}

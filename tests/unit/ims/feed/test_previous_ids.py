@@ -7,7 +7,7 @@ from ims.feed.previous_ids import former_ids, with_old_ids
 from ims.records.model import PersonRecord, Record, RecordKey, UserId
 from ims.records.vocabulary import RecStatus
 from ims.xml.writer import fragment
-from tests.unit.ims.xml.test_pifu import ANNA, NORWEGIAN, PIFU, TOR
+from tests.unit.ims.xml.pifu_records import ANNA, NORWEGIAN, PIFU, TOR
 
 RUNNING = msgspec.structs.replace(ANNA, id="1001", userids=(UserId("personLIN", "1001"),), old_id=None)
 NUMBERED = msgspec.structs.replace(ANNA, old_id=None)

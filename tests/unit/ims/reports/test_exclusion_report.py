@@ -1,4 +1,4 @@
-"""The report to the case worker, as a page and as a table."""
+"""The exclusion report to the case worker, as a page and as CSV."""
 
 import csv
 import re
@@ -52,7 +52,7 @@ def table(*rows: Excluded, language: Language = Language.BOKMAL) -> list[dict[st
 
 
 @pytest.mark.parametrize("language", Language)
-def test_a_page_says_who_is_left_out_why_since_when_and_where_to_mend_it(language: Language) -> None:
+def test_a_page_says_who_is_excluded_and_how_to_correct_it(language: Language) -> None:
     root = page(a_row(), language=language)
     text = reason_text(Reason.NATIONAL_ID_MISSING, language)
     assert root.get("lang") == language
@@ -63,7 +63,7 @@ def test_a_page_says_who_is_left_out_why_since_when_and_where_to_mend_it(languag
     assert texts(root, "//section//tbody/tr/*") == row
 
 
-def test_the_counts_by_reason_stand_on_top_what_is_to_be_mended_first() -> None:
+def test_a_page_begins_with_counts_of_what_is_to_be_corrected() -> None:
     root = page(
         a_row(1, reason=Reason.GROUP_ENDED, kind="group"),
         a_row(2),
@@ -79,7 +79,7 @@ def test_the_counts_by_reason_stand_on_top_what_is_to_be_mended_first() -> None:
     assert texts(root, "//h2") == ["Bør rettes", "Som regel riktig"]
 
 
-def test_a_page_can_be_read_aloud_and_needs_nothing_from_elsewhere() -> None:
+def test_a_page_is_accessible_and_self_contained() -> None:
     root = page(a_row(), a_row(7, kind="group", reason=Reason.GROUP_ENDED))
     assert len(root.xpath("//h1")) == 1
     for one in root.xpath("//table"):
@@ -95,14 +95,14 @@ def test_a_page_can_be_read_aloud_and_needs_nothing_from_elsewhere() -> None:
     assert root.xpath("//meta/@charset") == ["utf-8"]
 
 
-def test_a_name_that_looks_like_markup_is_a_name() -> None:
+def test_a_name_that_looks_like_markup_is_escaped() -> None:
     awkward = "<script>alert('x')</script> & \"Co\""
     root = page(a_row(name=awkward, groups=(awkward,), schools=(awkward,)))
     assert not root.xpath("//script")
     assert texts(root, "//section//tbody/tr/*")[1:4] == [awkward] * 3
 
 
-def test_nobody_left_out_is_said_too() -> None:
+def test_a_report_without_exclusions_says_so() -> None:
     root = page()
     assert "Alle personer og grupper er med." in texts(root, "//p")
     assert not root.xpath("//table")
@@ -110,7 +110,7 @@ def test_nobody_left_out_is_said_too() -> None:
 
 
 @pytest.mark.parametrize("language", Language)
-def test_a_table_has_a_line_for_each(language: Language) -> None:
+def test_a_table_has_a_line_for_each_exclusion(language: Language) -> None:
     (line,) = table(a_row(groups=("B1", "B2")), language=language)
     text = reason_text(Reason.NATIONAL_ID_MISSING, language)
     since = "15.10.2026 00:30" if language is Language.BOKMAL else "2026-10-15 00:30"
@@ -119,7 +119,7 @@ def test_a_table_has_a_line_for_each(language: Language) -> None:
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+47", "-1", "@SUM(A1)", "\t=1", "\r=1"])
-def test_a_name_that_begins_as_a_formula_is_not_run(name: str) -> None:
+def test_a_name_that_begins_like_a_formula_is_quoted(name: str) -> None:
     (line,) = table(a_row(name=name, schools=(name,), groups=(name,)))
     assert [line["Navn"], line["Skole"], line["Grupper"]] == [f"'{name}"] * 3
 
@@ -141,14 +141,14 @@ def spelled(number: str, *lengths: int) -> str:
         spelled(a_duf_number(3), 4, 6, 2),
     ],
 )
-def test_a_national_id_typed_into_a_name_is_not_told(number: str, language: Language) -> None:
+def test_a_national_id_typed_into_a_name_is_masked(number: str, language: Language) -> None:
     report = a_report(a_row(name=f"Ada {number}", schools=(number,), groups=(f"x {number}",)))
     for text in (as_html(report, language), as_csv(report, language)):
         assert number.replace(" ", "") not in re.sub(r"\s", "", text)
 
 
 @pytest.mark.parametrize("language", Language)
-def test_of_a_protected_person_only_the_running_number_is_told(language: Language) -> None:
+def test_a_protected_person_is_named_by_the_running_number_alone(language: Language) -> None:
     report = a_report(a_row(4711, reason=Reason.PERSON_PROTECTED))
     for text in (as_html(report, language), as_csv(report, language)):
         assert "4711" in text

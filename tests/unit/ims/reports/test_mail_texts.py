@@ -42,24 +42,25 @@ def in_english(mail: Mail) -> list[str]:
     return mail.text.partition("\n\n-- English --\n\n")[2].splitlines()
 
 
-def test_when_all_is_well_it_is_one_line_and_the_link() -> None:
+def test_a_mail_without_problems_is_one_line_and_a_link() -> None:
     mail = daily(figures())
     assert mail.subject == "Eksporten lms, Fjordvik kommune: alt i orden"
     changes = (
-        "personer: 3 nye, 1 endret, 2 borte; grupper: 0 nye, 0 endret, 0 borte; medlemskap: 5 nye, 0 endret, 4 borte"
+        "personer: 3 nye, 1 endret, 2 fjernet; grupper: 0 nye, 0 endret, 0 fjernet;"
+        " medlemskap: 5 nye, 0 endret, 4 fjernet"
     )
     assert in_bokmal(mail) == [
         f"Alt er i orden. Med i eksporten lms: 120 personer, 8 grupper, 240 medlemskap. Siste døgn: {changes}.",
-        f"Hvem det gjelder, og hvor det rettes: {LINK}",
+        f"Hvem det gjelder, og hvordan det rettes: {LINK}",
     ]
     assert in_english(mail)[0].startswith("All is well. In the export lms: 120 persons, 8 groups, 240 memberships.")
 
 
-def test_without_a_link_there_is_no_line_for_one() -> None:
+def test_a_mail_without_a_link_has_no_line_for_it() -> None:
     assert len(in_bokmal(daily(figures(link=None)))) == 1
 
 
-def test_what_is_to_be_mended_is_counted_by_reason_before_what_is_usually_right() -> None:
+def test_a_mail_counts_what_is_to_be_corrected_first() -> None:
     excluded = (
         ExcludedCount(Reason.GROUP_ENDED, 0, 2),
         ExcludedCount(Reason.NATIONAL_ID_MISSING, 1, 0),
@@ -85,11 +86,11 @@ def test_what_is_to_be_mended_is_counted_by_reason_before_what_is_usually_right(
     [
         ({"quarantined": 3}, "se på dette", "ikke kunne leses: 3.", "could not be read: 3."),
         ({"short_notice": True}, "se på dette", "mindre enn en time", "less than an hour"),
-        ({"waiting": True}, "se på dette", "venter på skoleeierens", "waits for its owner's"),
-        ({"failures": (Failure.STALE,)}, "feiler", "Ingenting blir meldt", "Nothing is told"),
+        ({"waiting": True}, "se på dette", "venter på skoleeierens", "is waiting for its owner's"),
+        ({"failures": (Failure.STALE,)}, "feiler", "Ingenting blir eksportert", "Nothing is exported"),
     ],
 )
-def test_whatever_is_not_well_is_said(changes: dict[str, Any], subject: str, nb: str, en: str) -> None:
+def test_a_daily_mail_says_what_is_wrong(changes: dict[str, Any], subject: str, nb: str, en: str) -> None:
     mail = daily(figures(**changes))
     assert mail.subject.endswith(f": {subject}")
     assert nb in "\n".join(in_bokmal(mail))
@@ -114,7 +115,7 @@ def test_the_end_of_a_failure_says_how_long_it_was() -> None:
 
 
 @pytest.mark.parametrize("cause", Cause)
-def test_every_cause_of_a_hold_is_told_in_both_languages_with_its_command(cause: Cause) -> None:
+def test_every_hold_cause_has_a_mail_in_both_languages(cause: Cause) -> None:
     mail = hold_began("lms", "Fjordvik kommune", HeldFigure(7, cause, 1, 2, BEGAN, OSLO))
     assert mail.subject == "Eksporten lms, Fjordvik kommune: venter på godkjenning"
     for lines in (in_bokmal(mail), in_english(mail)):
@@ -123,7 +124,7 @@ def test_every_cause_of_a_hold_is_told_in_both_languages_with_its_command(cause:
     assert ("1 person, 2 grupper" in mail.text) is (cause is not Cause.INITIAL)
 
 
-def test_the_daily_mail_is_not_well_while_something_waits() -> None:
+def test_a_daily_mail_names_an_open_hold() -> None:
     mail = daily(figures(holds=(HeldFigure(7, Cause.PERSONS, 11, 0, BEGAN, OSLO),)))
     assert mail.subject.endswith(": venter på godkjenning")
     assert in_english(mail)[0] == "Unusually many would lose their last membership: 11 persons."

@@ -14,14 +14,14 @@ _TECHNICAL = re.compile(
 
 @pytest.mark.parametrize("language", Language)
 @pytest.mark.parametrize("reason", Reason)
-def test_a_reason_says_what_it_means_and_where_to_mend_it(reason: Reason, language: Language) -> None:
+def test_a_reason_says_what_it_means_and_how_to_correct_it(reason: Reason, language: Language) -> None:
     for sentence in reason_text(reason, language):
         assert re.fullmatch(r"[A-ZÆØÅ].+\.", sentence)
         assert not _TECHNICAL.search(sentence)
 
 
 @pytest.mark.parametrize("language", Language)
-def test_no_two_reasons_mean_the_same(language: Language) -> None:
+def test_every_reason_has_its_own_meaning(language: Language) -> None:
     meanings = [reason_text(reason, language).meaning for reason in Reason]
     assert len(set(meanings)) == len(meanings)
 

@@ -1,4 +1,4 @@
-"""Random facts and settings of one owner, such that most of the facts lead to records."""
+"""Random facts and settings of one owner, most of which lead to records."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -29,19 +29,19 @@ DAYS = st.sampled_from([TODAY + timedelta(days=days) for days in (0, 0, 0, -3, -
 
 
 def mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
-    """The usual value far more often than not, so that many of the facts lead to records."""
+    """Draw the usual value far more often than the others, so that many of the facts lead to records."""
     return st.sampled_from([usual] * (12 * len(others)) + list(others))
 
 
 def some(make: Callable[..., Fact], count: int, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Fact]]:
-    """The facts with the ids 1 to *count*, perhaps without a few of them."""
+    """Draw the facts with the ids 1 to *count*, perhaps without one of them."""
     all_of_them = st.tuples(*(st.builds(make, id=st.just(id_), **fields) for id_ in range(1, count + 1)))
     missing = st.sampled_from([set[int]()] * 4 + [{id_} for id_ in range(1, count + 1)])
     return st.builds(lambda facts, gone: [fact for fact in facts if fact.id not in gone], all_of_them, missing)
 
 
 def near(usual: date | None) -> st.SearchStrategy[date | None]:
-    """The usual date as often as one of those around today."""
+    """Draw the usual date as often as one of the dates around today."""
     around = [TODAY + timedelta(days=days) for days in range(-4, 5)]
     return st.sampled_from([usual] * len(around) + around)
 

@@ -1,4 +1,4 @@
-"""Each rule of who is exported, seen through the roster, which is where the rules take effect."""
+"""Each rule of eligibility, through the roster, where the rules take effect."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -28,7 +28,7 @@ TOMORROW, YESTERDAY = TODAY + timedelta(days=1), TODAY - timedelta(days=1)
 
 
 def roster(*facts: Fact, settings: TargetSettings | None = None, today: date = TODAY) -> Roster:
-    """Everything that follows from the facts."""
+    """Return the roster of all persons and groups in the facts."""
     known = facts_of(*facts)
     return roster_of(
         known, settings or a_target(), orgnr=ORGNR, today=today, persons=known.persons, groups=known.groups
@@ -36,7 +36,7 @@ def roster(*facts: Fact, settings: TargetSettings | None = None, today: date = T
 
 
 def why_person(*facts: Fact, settings: TargetSettings | None = None, today: date = TODAY) -> Reason | None:
-    """Why person 1 is left out; ``None`` if it is exported."""
+    """Return why person 1 is excluded; ``None`` if exported."""
     outcome = roster(*facts, settings=settings, today=today)
     exported = [key for key, (person, group) in outcome.subjects.items() if person == 1 and group is None]
     reason = outcome.excluded.get((RecordKind.PERSON, 1))
@@ -45,7 +45,7 @@ def why_person(*facts: Fact, settings: TargetSettings | None = None, today: date
 
 
 def why_group(*facts: Fact, settings: TargetSettings | None = None, today: date = TODAY) -> Reason | None:
-    """Why group 1 is left out; ``None`` if it is exported."""
+    """Return why group 1 is excluded; ``None`` if exported."""
     outcome = roster(*facts, settings=settings, today=today)
     exported = [key for key, (person, group) in outcome.subjects.items() if group == 1 and person is None]
     reason = outcome.excluded.get((RecordKind.GROUP, 1))
@@ -53,7 +53,7 @@ def why_group(*facts: Fact, settings: TargetSettings | None = None, today: date 
     return reason
 
 
-def test_a_learner_in_an_active_group_is_exported_with_it() -> None:
+def test_a_learner_in_an_active_group_is_exported() -> None:
     outcome = roster(a_person(), a_group(), an_enrolment())
     assert sorted(key.kind for key in outcome.records) == [RecordKind.PERSON, RecordKind.GROUP, RecordKind.MEMBERSHIP]
     assert outcome.excluded == {}
@@ -75,7 +75,7 @@ def test_nothing_is_exported_without_the_owners_number(orgnr: str | None) -> Non
     assert set(outcome.excluded.values()) == {Reason.OWNER_WITHOUT_NUMBER}
 
 
-def test_a_made_up_owner_counts_only_where_test_numbers_are_allowed() -> None:
+def test_a_made_up_owner_counts_only_if_test_numbers_are_allowed() -> None:
     facts = (a_group(), an_owner(orgnr="123456785"))
     assert why_group(*facts) is None
     assert why_group(*facts, settings=a_target(allow_test_numbers=False)) is Reason.OWNER_WITHOUT_NUMBER
@@ -90,15 +90,15 @@ def test_nothing_is_exported_while_the_owner_has_not_arrived() -> None:
 
 
 @pytest.mark.parametrize("school_no", [None, "", " "])
-def test_a_group_at_a_school_without_number_is_left_out(school_no: str | None) -> None:
+def test_a_group_at_a_school_without_number_is_excluded(school_no: str | None) -> None:
     assert why_group(a_group(), a_school(school_no=school_no)) is Reason.SCHOOL_WITHOUT_NUMBER
 
 
-def test_a_group_whose_school_has_not_arrived_is_left_out() -> None:
+def test_a_group_whose_school_has_not_arrived_is_excluded() -> None:
     assert why_group(a_group(school=2)) is Reason.SCHOOL_UNKNOWN
 
 
-def test_an_inactive_group_is_left_out() -> None:
+def test_an_inactive_group_is_excluded() -> None:
     assert why_group(a_group(active=False)) is Reason.GROUP_INACTIVE
 
 
@@ -119,7 +119,7 @@ def test_a_group_is_exported_from_its_first_to_its_last_day(
     assert why_group(a_group(starts_on=starts_on, ends_on=ends_on)) is reason
 
 
-def test_a_group_whose_template_gives_no_id_is_left_out() -> None:
+def test_a_group_whose_template_gives_no_id_is_excluded() -> None:
     assert why_group(a_group(code=" "), settings=a_target(group_id="{code}")) is Reason.GROUP_WITHOUT_ID
 
 
@@ -133,7 +133,7 @@ def test_a_group_whose_template_gives_no_id_is_left_out() -> None:
         (TOMORROW, YESTERDAY, False),
     ],
 )
-def test_a_learner_is_exported_from_the_first_to_the_last_day_of_the_enrolment(
+def test_a_learner_is_exported_between_the_dates_of_the_enrolment(
     starts_on: date, ends_on: date | None, exported: bool
 ) -> None:
     reason = why_person(a_person(), a_group(), an_enrolment(starts_on=starts_on, ends_on=ends_on))
@@ -141,15 +141,15 @@ def test_a_learner_is_exported_from_the_first_to_the_last_day_of_the_enrolment(
 
 
 @pytest.mark.parametrize("status", ["ended", "", "Active", "paused"])
-def test_an_enrolment_that_is_not_active_does_not_count(status: str) -> None:
+def test_an_inactive_enrolment_does_not_count(status: str) -> None:
     assert why_person(a_person(), a_group(), an_enrolment(status=status)) is Reason.NO_ACTIVE_ENROLMENT
 
 
-def test_a_learner_in_a_group_that_is_left_out_is_left_out_too() -> None:
+def test_a_learner_in_an_excluded_group_is_excluded() -> None:
     assert why_person(a_person(), a_group(active=False), an_enrolment()) is Reason.NO_ACTIVE_ENROLMENT
 
 
-def test_a_person_who_is_no_member_of_anything_has_a_reason() -> None:
+def test_a_person_without_any_membership_has_a_reason() -> None:
     assert why_person(a_person()) is Reason.NO_ACTIVE_ENROLMENT
 
 
@@ -158,21 +158,21 @@ def test_an_active_teacher_is_exported_without_a_group() -> None:
 
 
 @pytest.mark.parametrize("kind", ["case_worker", "other", "Teacher", ""])
-def test_other_employees_are_not_exported(kind: str) -> None:
+def test_an_employee_who_is_no_teacher_is_excluded(kind: str) -> None:
     assert why_person(a_person(), an_employee(kind=kind)) is Reason.NO_ACTIVE_ENROLMENT
 
 
-def test_a_teacher_who_is_not_active_is_not_exported() -> None:
+def test_an_inactive_teacher_is_excluded() -> None:
     assert why_person(a_person(), an_employee(active=False)) is Reason.NO_ACTIVE_ENROLMENT
 
 
-def test_a_teacher_at_a_school_without_number_is_not_exported() -> None:
+def test_a_teacher_at_a_school_without_number_is_excluded() -> None:
     facts = (a_person(), an_employee(), a_school(school_no=None))
     assert why_person(*facts) is Reason.NO_ACTIVE_ENROLMENT
     assert why_person(*facts, a_school(2), an_employee(2, school=2)) is None
 
 
-def test_a_teacher_at_a_school_that_has_not_arrived_is_not_exported() -> None:
+def test_a_teacher_whose_school_has_not_arrived_is_excluded() -> None:
     assert why_person(a_person(), an_employee(school=2)) is Reason.NO_ACTIVE_ENROLMENT
 
 
@@ -183,7 +183,7 @@ def test_an_enrolment_as_teacher_does_not_make_a_teacher() -> None:
 @pytest.mark.parametrize("include", [True, False])
 @pytest.mark.parametrize("person_id", ["national", "running"])
 @pytest.mark.parametrize("national_id", [None, "", "12345678901"])
-def test_a_teacher_needs_a_valid_national_id_always(national_id: str | None, person_id: str, include: bool) -> None:
+def test_a_teacher_always_needs_a_valid_national_id(national_id: str | None, person_id: str, include: bool) -> None:
     settings = a_target(include_without_national_id=include, person_id=person_id)
     facts = (a_person(national_id=national_id), a_group(), an_employee(), an_enrolment(role="teacher"))
     assert why_person(*facts, settings=settings) is Reason.TEACHER_WITHOUT_VALID_ID
@@ -198,7 +198,7 @@ def test_a_teacher_needs_a_valid_national_id_always(national_id: str | None, per
         ("12345678901", Reason.NATIONAL_ID_INVALID),
     ],
 )
-def test_a_learner_needs_a_valid_national_id_unless_the_target_takes_others(
+def test_a_learner_needs_a_valid_national_id_by_default(
     national_id: str | None, reason: Reason, person_id: str
 ) -> None:
     facts = (a_person(national_id=national_id), a_group(), an_enrolment())
@@ -221,15 +221,15 @@ def test_a_protected_person_is_never_exported(include: bool) -> None:
 @pytest.mark.parametrize(
     "name", [{"given_name": ""}, {"family_name": " \u00a0"}, {"given_name": "", "family_name": ""}]
 )
-def test_a_person_with_half_a_name_is_left_out(name: dict[str, Any]) -> None:
+def test_a_person_with_an_incomplete_name_is_excluded(name: dict[str, Any]) -> None:
     assert why_person(a_person(**name), a_group(), an_enrolment()) is Reason.NAME_INCOMPLETE
 
 
-def test_the_first_reason_is_the_one_that_stands_first() -> None:
+def test_the_first_rule_gives_a_persons_reason() -> None:
     everything_wrong: dict[str, Any] = {"protected": True, "given_name": "", "national_id": None}
     reasons = []
-    for mended in ({}, {"protected": False}, {"given_name": "Ada"}):
-        everything_wrong |= mended
+    for corrected in ({}, {"protected": False}, {"given_name": "Ada"}):
+        everything_wrong |= corrected
         reasons.append(why_person(a_person(**everything_wrong)))
     reasons.append(why_person(a_person(**everything_wrong), a_group(), an_enrolment()))
     assert reasons == [
@@ -241,7 +241,7 @@ def test_the_first_reason_is_the_one_that_stands_first() -> None:
     assert reasons == sorted(reasons, key=ORDER.index)
 
 
-def test_the_first_reason_of_a_group_is_the_one_that_stands_first() -> None:
+def test_the_first_rule_gives_a_groups_reason() -> None:
     school = a_school(school_no=None)
     wrong = a_group(active=False, starts_on=TOMORROW, ends_on=YESTERDAY)
     reasons = [

@@ -1,4 +1,4 @@
-"""What a target's settings say of groups: scope, what is excluded, and the days of lead and grace."""
+"""A target's settings about groups: the scope, excluded kinds and groups, and lead and grace days."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -26,7 +26,7 @@ from tests.support.builders import (
 
 ORDER: list[Reason | None] = list(Reason)
 FIRST, LAST = date(2026, 11, 2), date(2026, 11, 20)
-"""The first and last day of the group of the tests with days of lead and grace."""
+"""The first and last day of the group in the tests of lead and grace days."""
 
 
 def days(number: int) -> timedelta:
@@ -41,25 +41,25 @@ def roster(*facts: Fact, settings: TargetSettings | None = None, today: date = T
 
 
 def why_group(*facts: Fact, today: date = TODAY, **settings: Any) -> Reason | None:
-    """Why group 1 is left out; ``None`` if it is exported."""
+    """Return why group 1 is excluded; ``None`` if exported."""
     outcome = roster(*facts, settings=a_target(**settings), today=today)
     assert ((None, 1) in outcome.subjects.values()) != ((RecordKind.GROUP, 1) in outcome.excluded)
     return outcome.excluded.get((RecordKind.GROUP, 1))
 
 
 def members(outcome: Roster) -> set[tuple[int | None, int | None]]:
-    """Person and group of each membership."""
+    """Return person and group of each membership."""
     return {outcome.subjects[key] for key, record in outcome.records.items() if isinstance(record, MemberRecord)}
 
 
 @pytest.mark.parametrize("programme", ["norsk", "videregaende", "annet", "", "Grunnskole"])
-def test_a_target_of_grunnskole_takes_no_other_groups(programme: str) -> None:
+def test_a_target_for_grunnskole_excludes_other_programmes(programme: str) -> None:
     assert why_group(a_group(programme=programme), scope="grunnskole") is Reason.OUT_OF_SCOPE
     assert why_group(a_group(programme=programme), scope="all") is None
     assert why_group(a_group(programme="grunnskole"), scope="grunnskole") is None
 
 
-def test_teachers_are_not_narrowed_by_the_scope_but_their_memberships_are() -> None:
+def test_the_scope_restricts_a_teachers_memberships_only() -> None:
     facts = (
         a_person(1),
         an_employee(1),
@@ -75,14 +75,14 @@ def test_teachers_are_not_narrowed_by_the_scope_but_their_memberships_are() -> N
     assert {(1, None), (2, None)} <= set(outcome.subjects.values())
 
 
-def test_a_learner_in_no_group_of_the_scope_is_left_out() -> None:
+def test_a_learner_without_a_group_in_scope_is_excluded() -> None:
     facts = (a_person(1), a_group(1, programme="norsk"), an_enrolment(1))
     outcome = roster(*facts, settings=a_target(scope="grunnskole"))
     assert outcome.excluded[RecordKind.PERSON, 1] is Reason.NO_ACTIVE_ENROLMENT
 
 
 @pytest.mark.parametrize("kind", ["class", "Class", " CLASS "])
-def test_a_kind_of_group_may_be_excluded_however_it_is_written(kind: str) -> None:
+def test_an_excluded_kind_is_compared_without_regard_to_case(kind: str) -> None:
     assert why_group(a_group(kind="class"), excluded_kinds=("subject", kind)) is Reason.KIND_EXCLUDED
     assert why_group(a_group(kind=kind), excluded_kinds=("class",)) is Reason.KIND_EXCLUDED
     assert why_group(a_group(kind=kind), excluded_kinds=("subject", "clas", "")) is None
@@ -93,7 +93,7 @@ def test_a_single_group_may_be_excluded() -> None:
     assert why_group(a_group(1), a_group(2), excluded_groups=(2,)) is None
 
 
-def test_members_of_an_excluded_group_are_members_of_their_other_groups() -> None:
+def test_a_member_of_an_excluded_group_keeps_other_memberships() -> None:
     facts = (a_person(1), a_group(1), a_group(2, kind="choir"), a_group(3), an_enrolment(1, group=1))
     outcome = roster(
         *facts,
@@ -104,12 +104,12 @@ def test_members_of_an_excluded_group_are_members_of_their_other_groups() -> Non
     assert members(outcome) == {(1, 1)}
 
 
-def test_what_the_target_has_decided_is_said_before_what_could_be_mended() -> None:
+def test_reasons_of_the_target_come_before_reasons_to_correct() -> None:
     settings: dict[str, Any] = {"excluded_groups": (1,), "excluded_kinds": ("class",), "scope": "grunnskole"}
     wrong = (a_group(school=9, active=False, programme="norsk"), an_owner(orgnr=None))
     reasons = [why_group(*wrong, **settings), why_group(wrong[0], **settings)]
-    for mended in ({"excluded_groups": ()}, {"excluded_kinds": ()}, {"scope": "all"}):
-        settings |= mended
+    for corrected in ({"excluded_groups": ()}, {"excluded_kinds": ()}, {"scope": "all"}):
+        settings |= corrected
         reasons.append(why_group(wrong[0], **settings))
     assert reasons == [
         Reason.OWNER_WITHOUT_NUMBER,
@@ -130,15 +130,13 @@ def test_what_the_target_has_decided_is_said_before_what_could_be_mended() -> No
         (LAST + days(4), Reason.GROUP_ENDED),
     ],
 )
-def test_a_group_comes_its_days_of_lead_early_and_goes_its_days_of_grace_late(
-    today: date, reason: Reason | None
-) -> None:
+def test_lead_and_grace_days_extend_a_groups_dates(today: date, reason: Reason | None) -> None:
     group = a_group(starts_on=FIRST, ends_on=LAST)
     assert why_group(group, today=today, lead_days=7, grace_days=3) is reason
     assert (why_group(group, today=today) is None) == (FIRST <= today <= LAST)
 
 
-def test_lead_and_grace_do_not_change_what_dates_a_group_is_told_with() -> None:
+def test_lead_and_grace_days_do_not_change_a_groups_record() -> None:
     group = a_group(starts_on=FIRST, ends_on=LAST)
     published = [
         roster(group, settings=a_target(lead_days=7, grace_days=7), today=today).records
@@ -165,7 +163,7 @@ def test_a_group_that_ends_before_it_begins_is_never_exported(today: date) -> No
         (LAST + days(1), None, False, False),
     ],
 )
-def test_on_days_of_lead_and_grace_a_group_has_the_members_of_its_first_and_last_day(
+def test_lead_and_grace_days_have_the_first_and_last_days_members(
     starts_on: date, ends_on: date | None, early: bool, late: bool
 ) -> None:
     facts = (
@@ -180,7 +178,7 @@ def test_on_days_of_lead_and_grace_a_group_has_the_members_of_its_first_and_last
         assert members(roster(*facts, settings=settings, today=today)) == ({(1, 1)} if late else set())
 
 
-def test_within_the_groups_own_dates_an_enrolment_has_its_own() -> None:
+def test_an_enrolments_own_dates_count_within_the_groups() -> None:
     facts = (a_person(), a_group(starts_on=FIRST, ends_on=LAST))
     enrolment = an_enrolment(starts_on=FIRST + days(2), ends_on=LAST - days(2))
     settings = a_target(lead_days=9, grace_days=9)
@@ -192,7 +190,7 @@ def test_within_the_groups_own_dates_an_enrolment_has_its_own() -> None:
     assert published == [FIRST + days(number) for number in range(2, 17)]
 
 
-def test_a_group_without_dates_gives_nobody_a_day_more() -> None:
+def test_a_group_without_dates_extends_no_enrolment() -> None:
     facts = (a_person(), a_group(), an_enrolment(starts_on=FIRST, ends_on=FIRST))
     settings = a_target(lead_days=9, grace_days=9)
     published = [members(roster(*facts, settings=settings, today=FIRST + days(number))) for number in (-1, 0, 1)]
@@ -200,13 +198,13 @@ def test_a_group_without_dates_gives_nobody_a_day_more() -> None:
 
 
 @pytest.mark.parametrize("day", [date(9999, 12, 31), date(1, 1, 1)])
-def test_a_date_at_the_end_of_time_is_a_date_like_any_other(day: date) -> None:
+def test_the_first_and_last_possible_dates_are_handled(day: date) -> None:
     settings: dict[str, Any] = {"lead_days": 366, "grace_days": 366}
     assert why_group(a_group(starts_on=date(1, 1, 1), ends_on=date(9999, 12, 31)), **settings) is None
     assert why_group(a_group(starts_on=day, ends_on=day), **settings) is not None
 
 
-def test_a_school_number_that_is_a_whole_text_is_no_number() -> None:
+def test_a_school_number_that_is_too_long_is_none() -> None:
     assert why_group(a_group(), a_school(school_no="9" * 32)) is None
     assert why_group(a_group(), a_school(school_no="9" * 33)) is Reason.SCHOOL_WITHOUT_NUMBER
     assert why_group(a_group(), a_school(school_no="\x01")) is Reason.SCHOOL_WITHOUT_NUMBER

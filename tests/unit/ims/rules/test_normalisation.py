@@ -1,4 +1,4 @@
-"""What is done to awkward texts, and what is said about it."""
+"""The normalisation of awkward texts, and the warnings about them."""
 
 import unicodedata
 from typing import Any
@@ -31,7 +31,7 @@ from tests.support.builders import (
 
 PERSON, GROUP = (RecordKind.PERSON, 1), (RecordKind.GROUP, 1)
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
-"""One character to a reader, five to a computer."""
+"""One character to a reader, five code points."""
 
 
 def roster(*facts: Fact, settings: TargetSettings | None = None) -> Roster:
@@ -53,49 +53,49 @@ def the_group(*facts: Fact, settings: TargetSettings | None = None) -> tuple[Gro
     return record, outcome.warnings.get(GROUP, ())
 
 
-def test_nothing_is_remarked_upon_where_nothing_is_wrong() -> None:
+def test_correct_facts_have_no_warnings() -> None:
     assert roster(a_person(), a_group(), an_enrolment()).warnings == {}
 
 
 @pytest.mark.parametrize("name", ["Åse Ærø", "Áile Čuoŋo", "Nguyễn Thị Ngọc", "محمد", "Kari\tOla"])
-def test_a_name_in_any_letters_is_no_cause_for_a_remark(name: str) -> None:
+def test_a_name_in_any_script_has_no_warning(name: str) -> None:
     record, warnings = the_person(given_name=name)
     assert (record.given_name, warnings) == (clean_text(name), ())
 
 
-def test_a_name_is_told_in_composed_letters() -> None:
+def test_a_name_is_published_in_composed_letters() -> None:
     record, _ = the_person(family_name=unicodedata.normalize("NFD", "Ångström"))
     assert record.family_name == unicodedata.normalize("NFC", "Ångström")
 
 
 @pytest.mark.parametrize("field", ["given_name", "family_name", "email", "feide_name"])
 @pytest.mark.parametrize("character", ["\x01", "\x1b", "\x7f", "\x85", "\ufffe"])
-def test_control_characters_are_removed_and_remarked_upon(field: str, character: str) -> None:
+def test_control_characters_are_removed_with_a_warning(field: str, character: str) -> None:
     changes: dict[str, Any] = {field: f"ka{character}ri@example.org"}
     record, warnings = the_person(**changes)
     assert "kari@example.org" in {record.given_name, record.family_name, record.email, record.login}
     assert warnings == (RecordWarning.CONTROL_CHARACTERS_REMOVED,)
 
 
-def test_a_name_of_control_characters_alone_is_no_name() -> None:
+def test_a_name_of_control_characters_alone_is_incomplete() -> None:
     outcome = roster(a_person(given_name="\x01"), a_group(), an_enrolment())
     assert outcome.excluded == {PERSON: Reason.NAME_INCOMPLETE}
     assert outcome.warnings == {}
 
 
-def test_a_group_is_remarked_upon_for_its_texts_and_those_of_its_school() -> None:
+def test_a_group_has_the_warnings_of_its_schools_texts() -> None:
     assert the_group(a_group(name="No\x01rsk"))[1] == (RecordWarning.CONTROL_CHARACTERS_REMOVED,)
     assert the_group(a_group(), a_school(name="x" * 256))[1] == (RecordWarning.NAME_TRUNCATED,)
 
 
 @pytest.mark.parametrize("field", ["given_name", "family_name"])
-def test_a_persons_name_is_cut_to_what_moodle_takes(field: str) -> None:
+def test_a_persons_name_is_truncated_to_moodles_limit(field: str) -> None:
     changes: dict[str, Any] = {field: "æ" * 100}
     whole, warnings = the_person(**changes)
     assert (getattr(whole, field), warnings) == ("æ" * 100, ())
     changes[field] += "æ"
-    publication, warnings = the_person(**changes)
-    assert (getattr(publication, field), warnings) == ("æ" * 100, (RecordWarning.NAME_TRUNCATED,))
+    truncated, warnings = the_person(**changes)
+    assert (getattr(truncated, field), warnings) == ("æ" * 100, (RecordWarning.NAME_TRUNCATED,))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_persons_name_is_cut_to_what_moodle_takes(field: str) -> None:
         ("short", "code", LIMITS["short"].characters - len(" (NO1-1)")),
     ],
 )
-def test_a_groups_texts_are_cut_to_their_limits(field: str, fact: str, limit: int) -> None:
+def test_a_groups_texts_are_truncated_to_their_limits(field: str, fact: str, limit: int) -> None:
     changes: dict[str, Any] = {fact: "x" * limit}
     assert the_group(a_group(**changes))[1] == ()
     changes[fact] += "x"
@@ -115,18 +115,18 @@ def test_a_groups_texts_are_cut_to_their_limits(field: str, fact: str, limit: in
     assert warnings == (RecordWarning.NAME_TRUNCATED,)
 
 
-def test_what_is_cut_of_a_short_name_is_the_code_and_not_what_makes_it_unique() -> None:
+def test_a_short_name_keeps_its_unique_part_when_truncated() -> None:
     record, _ = the_group(a_group(code="x" * 80))
     assert record.short == "x" * 52 + " (NO1-1)"
 
 
-def test_owner_and_school_are_cut_as_well() -> None:
+def test_names_of_owner_and_school_are_truncated() -> None:
     record, warnings = the_group(a_group(), a_school(name="s" * 256), an_owner(name="o" * 257))
     assert (len(record.school_name), len(record.owner_name), warnings) == (255, 256, (RecordWarning.NAME_TRUNCATED,))
 
 
 @pytest.mark.parametrize("login", ["feide", "email"])
-def test_an_email_address_that_is_too_long_is_neither_told_nor_a_login(login: str) -> None:
+def test_an_email_address_that_is_too_long_is_omitted(login: str) -> None:
     record, warnings = the_person(a_target(login=login), feide_name=None, email="x" * 89 + "@example.org")
     assert (record.login, record.email) == (None, None)
     assert warnings == (RecordWarning.LOGIN_TOO_LONG, RecordWarning.EMAIL_TOO_LONG)
@@ -134,24 +134,24 @@ def test_an_email_address_that_is_too_long_is_neither_told_nor_a_login(login: st
     assert (record.login, warnings) == (record.email, ())
 
 
-def test_a_feide_name_that_is_too_long_is_not_cut_but_gives_way_to_the_email_address() -> None:
+def test_an_email_address_replaces_a_feide_name_that_is_too_long() -> None:
     record, warnings = the_person(feide_name="x" * 101, email="ada@example.org")
     assert (record.login, warnings) == ("ada@example.org", (RecordWarning.LOGIN_TOO_LONG,))
 
 
-def test_a_login_that_only_grows_too_long_in_lower_case_is_too_long() -> None:
+def test_the_limit_of_a_login_counts_lower_case_letters() -> None:
     record, warnings = the_person(feide_name="İ" * 51, email=None)
     assert (record.login, warnings) == (None, (RecordWarning.LOGIN_TOO_LONG,))
 
 
-def test_a_group_whose_id_is_too_long_is_left_out_and_not_cut() -> None:
+def test_a_group_whose_id_is_too_long_is_excluded() -> None:
     settings = a_target(group_id="{code}")
     assert the_group(a_group(code="x" * 100), settings=settings)[0].id == "x" * 100
     outcome = roster(a_group(code="x" * 101), settings=settings)
     assert (outcome.excluded, outcome.warnings) == ({GROUP: Reason.ID_TOO_LONG}, {})
 
 
-def test_markup_stands_as_it_is_unless_the_target_wants_it_spelled_out() -> None:
+def test_markup_is_spelled_out_only_for_targets_that_want_it() -> None:
     assert the_person(given_name="A&B <c>")[0].given_name == "A&B <c>"
     record, warnings = the_person(a_target(spell_out_markup=True), given_name="A&B <c>")
     assert (ascii(record.given_name), warnings) == (r"'A og B \u2039c\u203a'", (RecordWarning.MARKUP_SPELLED_OUT,))
@@ -170,44 +170,44 @@ def test_every_name_of_a_group_is_spelled_out() -> None:
     assert warnings == (RecordWarning.MARKUP_SPELLED_OUT,)
 
 
-def test_what_something_is_known_by_is_never_spelled_anew() -> None:
+def test_an_identifier_is_never_spelled_out() -> None:
     settings = a_target(spell_out_markup=True, group_id="{code}")
     assert the_group(a_group(code="A&B"), settings=settings)[0].id == "A&B"
     record, _ = the_person(settings, feide_name="a&b@example.org", email="a&b@example.org")
     assert (record.login, record.email) == ("a&b@example.org", "a&b@example.org")
 
 
-def test_a_name_that_grows_by_being_spelled_out_is_cut_after_that() -> None:
+def test_a_name_is_truncated_after_it_is_spelled_out() -> None:
     record, warnings = the_person(a_target(spell_out_markup=True), given_name="&" + "x" * 98)
     assert record.given_name == "og " + "x" * 97
     assert warnings == (RecordWarning.NAME_TRUNCATED, RecordWarning.MARKUP_SPELLED_OUT)
 
 
-def wrong_check(number: str) -> str:
+def wrong_check_digits(number: str) -> str:
     return number[:11] + str((int(number[11]) + 1) % 10)
 
 
-def test_a_duf_number_that_fails_its_check_is_taken_and_remarked_upon() -> None:
-    record, warnings = the_person(national_id=wrong_check(a_duf_number(7)))
-    assert (record.id, warnings) == (wrong_check(a_duf_number(7)), (RecordWarning.DUF_CHECK_FAILED,))
+def test_a_duf_number_with_wrong_check_digits_has_a_warning() -> None:
+    record, warnings = the_person(national_id=wrong_check_digits(a_duf_number(7)))
+    assert (record.id, warnings) == (wrong_check_digits(a_duf_number(7)), (RecordWarning.DUF_CHECK_FAILED,))
     assert the_person(national_id=a_duf_number(7))[1] == ()
     assert the_person(national_id=a_birth_number(7))[1] == ()
 
 
-def test_a_target_may_refuse_a_duf_number_that_fails_its_check() -> None:
-    facts = (a_person(national_id=wrong_check(a_duf_number(7))), a_group(), an_enrolment())
+def test_a_target_may_refuse_wrong_duf_check_digits() -> None:
+    facts = (a_person(national_id=wrong_check_digits(a_duf_number(7))), a_group(), an_enrolment())
     outcome = roster(*facts, settings=a_target(duf_check="refuse"))
     assert (outcome.excluded, outcome.warnings) == ({PERSON: Reason.NATIONAL_ID_INVALID}, {})
     assert the_person(a_target(duf_check="refuse"), national_id=a_duf_number(7))[1] == ()
 
 
-def test_twelve_digits_that_begin_with_no_year_are_no_duf_number() -> None:
+def test_twelve_digits_without_a_year_are_no_duf_number() -> None:
     outcome = roster(a_person(national_id="123456789012"), a_group(), an_enrolment())
     assert outcome.excluded == {PERSON: Reason.NATIONAL_ID_INVALID}
 
 
-def test_remarks_are_only_about_those_who_are_asked_for_and_exported() -> None:
-    number = wrong_check(a_duf_number(7))
+def test_excluded_persons_have_no_warnings() -> None:
+    number = wrong_check_digits(a_duf_number(7))
     facts = (a_person(1, national_id=number), a_person(2, national_id=number), a_group())
     outcome = roster_of(
         facts_of(*facts, an_enrolment(1), an_enrolment(2, person=2)),
@@ -236,22 +236,22 @@ def test_remarks_are_only_about_those_who_are_asked_for_and_exported() -> None:
         ("\u0303\u0301\u0302", 2, "\u0303\u0301"),
     ],
 )
-def test_a_text_is_cut_between_two_characters(text: str, limit: int, expected: str) -> None:
+def test_a_text_is_truncated_between_two_characters(text: str, limit: int, expected: str) -> None:
     assert truncate_text(text, limit) == expected
 
 
 @given(text=st.text(), limit=st.integers(1, 40))
-def test_what_is_cut_is_a_beginning_within_the_limit_and_stays_clean(text: str, limit: int) -> None:
+def test_a_truncated_text_is_a_clean_beginning_within_the_limit(text: str, limit: int) -> None:
     clean = clean_text(text)
-    publication = truncate_text(clean, limit)
-    assert clean.startswith(publication)
-    assert len(publication) <= limit
-    assert clean_text(publication) == publication
-    assert bool(publication) == bool(clean)
+    truncated = truncate_text(clean, limit)
+    assert clean.startswith(truncated)
+    assert len(truncated) <= limit
+    assert clean_text(truncated) == truncated
+    assert bool(truncated) == bool(clean)
 
 
 @given(text=st.text(alphabet="ab &<>\t"))
-def test_what_is_spelled_out_holds_no_markup(text: str) -> None:
+def test_a_spelled_out_text_has_no_markup(text: str) -> None:
     spelled = spell_out_markup(clean_text(text))
     assert not set(spelled) & set("&<>")
     assert spelled == clean_text(spelled)
@@ -259,7 +259,7 @@ def test_what_is_spelled_out_holds_no_markup(text: str) -> None:
 
 
 @given(st.text())
-def test_control_characters_are_seen_exactly_where_they_are_removed(text: str) -> None:
+def test_control_characters_are_detected_if_they_are_removed(text: str) -> None:
     spaces = text.translate({ord(c): " " for c in "\t\n\r"})
     removed = unicodedata.normalize("NFC", spaces).strip() != clean_text(text)
     assert removed <= has_control_characters(text)

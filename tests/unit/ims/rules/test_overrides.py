@@ -1,4 +1,4 @@
-"""Orders in an emergency as rules: who is left out because of them, and when the source has come to agree."""
+"""An operator's orders in an emergency: whom they exclude, and when the source itself agrees."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import IMMEDIATE, Reason
-from ims.rules.overrides import has_left, same_persons
+from ims.rules.overrides import has_left, with_same_national_id
 from ims.rules.roster import Roster, roster_of
 from ims.source.facts import Fact, Facts
 from tests.support.builders import (
@@ -28,9 +28,9 @@ PERSON = (RecordKind.PERSON, 1)
 YESTERDAY, TOMORROW = TODAY - timedelta(days=1), TODAY + timedelta(days=1)
 
 
-def ordered(*facts: Fact, suppressed: tuple[int, ...] = (), told_to_leave: tuple[int, ...] = ()) -> Facts:
+def ordered(*facts: Fact, suppressed: tuple[int, ...] = (), leave_now: tuple[int, ...] = ()) -> Facts:
     known = facts_of(*facts)
-    return msgspec.structs.replace(known, suppressed=frozenset(suppressed), told_to_leave=frozenset(told_to_leave))
+    return msgspec.structs.replace(known, suppressed=frozenset(suppressed), leave_now=frozenset(leave_now))
 
 
 def roster(known: Facts) -> Roster:
@@ -39,11 +39,9 @@ def roster(known: Facts) -> Roster:
 
 @pytest.mark.parametrize(
     ("orders", "reason"),
-    [({"suppressed": (1,)}, Reason.PERSON_SUPPRESSED), ({"told_to_leave": (1,)}, Reason.LEAVE_NOW)],
+    [({"suppressed": (1,)}, Reason.PERSON_SUPPRESSED), ({"leave_now": (1,)}, Reason.LEAVE_NOW)],
 )
-def test_whoever_must_be_gone_has_neither_record_nor_membership_and_the_others_stay(
-    orders: dict[str, Any], reason: Reason
-) -> None:
+def test_an_order_removes_a_person_and_no_other(orders: dict[str, Any], reason: Reason) -> None:
     facts = (a_person(1), a_person(2), a_group(), an_enrolment(1, person=1), an_enrolment(2, person=2))
     outcome = roster(ordered(*facts, an_employee(person=1), **orders))
     assert outcome.excluded == {PERSON: reason}
@@ -51,13 +49,13 @@ def test_whoever_must_be_gone_has_neither_record_nor_membership_and_the_others_s
     assert reason in IMMEDIATE
 
 
-def test_the_source_knows_of_a_protection_before_anything_else_is_said_of_the_person() -> None:
-    known = ordered(a_person(protected=True), suppressed=(1,), told_to_leave=(1,))
+def test_protection_in_the_source_is_the_first_reason() -> None:
+    known = ordered(a_person(protected=True), suppressed=(1,), leave_now=(1,))
     assert roster(known).excluded == {PERSON: Reason.PERSON_PROTECTED}
     assert Reason.PERSON_PROTECTED in IMMEDIATE
 
 
-def test_a_suppression_is_the_reason_whatever_else_is_wrong_with_the_person() -> None:
+def test_a_suppression_comes_before_the_persons_other_reasons() -> None:
     assert roster(ordered(a_person(given_name=""), suppressed=(1,))).excluded == {PERSON: Reason.PERSON_SUPPRESSED}
 
 
@@ -70,12 +68,12 @@ def test_a_suppression_is_the_reason_whatever_else_is_wrong_with_the_person() ->
         ([a_person(national_id=None), a_group(), an_enrolment()], Reason.NATIONAL_ID_MISSING),
     ],
 )
-def test_being_told_to_leave_is_the_reason_only_while_nothing_else_is(facts: list[Fact], reason: Reason) -> None:
-    assert roster(ordered(*facts, told_to_leave=(1,))).excluded == {PERSON: reason}
+def test_leave_now_is_the_reason_only_without_another(facts: list[Fact], reason: Reason) -> None:
+    assert roster(ordered(*facts, leave_now=(1,))).excluded == {PERSON: reason}
 
 
-@pytest.mark.parametrize("kind", ["suppressed", "told_to_leave"])
-def test_who_is_registered_twice_does_not_come_in_under_the_other_number(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["suppressed", "leave_now"])
+def test_an_order_covers_a_person_who_is_registered_twice(kind: str) -> None:
     number = a_birth_number(9)
     facts = (a_person(1, national_id=number), a_person(2, national_id=f"{number[:6]} {number[6:]}"), a_group())
     known = ordered(*facts, an_enrolment(1, person=1), an_enrolment(2, person=2), **{kind: (1,)})
@@ -83,13 +81,13 @@ def test_who_is_registered_twice_does_not_come_in_under_the_other_number(kind: s
     assert not any(person for person, _ in roster(known).subjects.values())
 
 
-def test_persons_without_a_national_id_are_not_taken_for_one() -> None:
+def test_persons_without_a_national_id_are_different_persons() -> None:
     facts = facts_of(a_person(1, national_id=None), a_person(2, national_id=None), a_person(3, national_id=" "))
-    assert same_persons(facts, [1, 3]) == {1, 3}
+    assert with_same_national_id(facts, [1, 3]) == {1, 3}
 
 
-def test_a_person_who_has_not_arrived_is_nobody_else() -> None:
-    assert same_persons(facts_of(a_person(1)), [7]) == {7}
+def test_a_person_who_has_not_arrived_covers_no_other() -> None:
+    assert with_same_national_id(facts_of(a_person(1)), [7]) == {7}
 
 
 @pytest.mark.parametrize(
@@ -112,7 +110,7 @@ def test_a_person_who_has_not_arrived_is_nobody_else() -> None:
         ([a_person(2), an_employee(person=2), a_group(), an_enrolment(person=2)], True),
     ],
 )
-def test_the_source_agrees_once_the_person_is_nowhere_a_learner_or_teacher(facts: list[Fact], left: bool) -> None:
+def test_a_person_has_left_without_enrolment_and_employment(facts: list[Fact], left: bool) -> None:
     assert has_left(facts_of(*facts), 1, a_target(), TODAY) is left
 
 
@@ -125,16 +123,16 @@ def test_the_source_agrees_once_the_person_is_nowhere_a_learner_or_teacher(facts
         [a_person(), an_employee(school=9)],
     ],
 )
-def test_a_mistake_that_keeps_the_person_out_is_not_agreement(facts: list[Fact]) -> None:
+def test_a_mistake_that_excludes_a_person_is_no_departure(facts: list[Fact]) -> None:
     assert not has_left(facts_of(*facts), 1, a_target(), TODAY)
 
 
-def test_a_target_that_does_not_take_the_group_is_not_agreement() -> None:
+def test_an_excluded_group_is_no_departure() -> None:
     settings = a_target(scope="grunnskole", excluded_kinds=("class",), excluded_groups=(1,))
     assert not has_left(facts_of(a_person(), a_group(), an_enrolment()), 1, settings, TODAY)
 
 
-def test_days_of_lead_and_grace_are_days_on_which_the_person_has_not_left() -> None:
+def test_a_person_has_not_left_on_lead_and_grace_days() -> None:
     ended = facts_of(a_person(), a_group(ends_on=YESTERDAY), an_enrolment())
     coming = facts_of(a_person(), a_group(starts_on=TOMORROW), an_enrolment(starts_on=TOMORROW))
     assert has_left(ended, 1, a_target(), TODAY)

@@ -1,4 +1,4 @@
-"""The roster against an oracle that says the rules once more, as naively as can be."""
+"""The roster against an oracle that implements the rules again, as simply as possible."""
 
 from datetime import date, timedelta
 
@@ -16,7 +16,7 @@ from tests.unit.ims.rules.random_facts import DAYS, FACTS, MISTYPED_DUF, TARGETS
 
 
 class Oracle:
-    """Says of each person and group whether it is exported; every question is asked anew, of all facts."""
+    """Decides for each person and group whether it is exported; every method evaluates all facts again."""
 
     def __init__(self, facts: Facts, target: TargetSettings, today: date) -> None:
         self.facts, self.target, self.today = facts, target, today
@@ -49,7 +49,7 @@ class Oracle:
         )
 
     def own_days(self, group: CourseGroup) -> list[date]:
-        """The days around today on which the group is, with at least one day on either side."""
+        """Return the days around today that are within the group's dates."""
         days = [self.today + timedelta(days=number) for number in range(-20, 21)]
         return [day for day in days if (group.starts_on or date.min) <= day <= (group.ends_on or date.max)]
 
@@ -79,7 +79,7 @@ class Oracle:
         return same == [group] and self.group_id(group) not in self.school_groups()
 
     def counts(self, enrolment: Enrolment) -> bool:
-        """Whether the enrolment counts today, or on the nearest day of the group if today is none."""
+        """Return True if the enrolment counts today, or on the group's nearest day if today is outside its dates."""
         group = self.facts.groups[enrolment.group_id]
         nearest = min(self.own_days(group), key=lambda day: abs(day - self.today))
         return enrolment.starts_on <= nearest <= (enrolment.ends_on or date.max)
@@ -117,8 +117,8 @@ class Oracle:
         return str(person.id)
 
     def person_ok(self, person: Person) -> bool:
-        twins = [p for p in self.facts.persons.values() if self.person_alone_ok(p)]
-        return [p for p in twins if self.person_id(p) == self.person_id(person)] == [person]
+        others = [p for p in self.facts.persons.values() if self.person_alone_ok(p)]
+        return [p for p in others if self.person_id(p) == self.person_id(person)] == [person]
 
     def members(self) -> set[tuple[int, int, str]]:
         found = set()
@@ -141,8 +141,8 @@ class Oracle:
         return found
 
 
-def published(roster: Roster) -> tuple[set[int | None], set[int | None], set[tuple[int | None, int | None, str]]]:
-    """Running numbers of the persons, groups and memberships in a roster."""
+def exported(roster: Roster) -> tuple[set[int | None], set[int | None], set[tuple[int | None, int | None, str]]]:
+    """Return the running numbers of the persons, groups and memberships in a roster."""
     persons = {roster.subjects[key][0] for key, r in roster.records.items() if isinstance(r, PersonRecord)}
     groups = {roster.subjects[key][1] for key, r in roster.records.items() if isinstance(r, GroupRecord)} - {None}
     members = {
@@ -155,10 +155,10 @@ def published(roster: Roster) -> tuple[set[int | None], set[int | None], set[tup
 
 @settings(max_examples=400)
 @given(facts=FACTS, target=TARGETS, today=DAYS)
-def test_exactly_those_are_told_whom_the_rules_let_through(facts: Facts, target: TargetSettings, today: date) -> None:
+def test_the_roster_has_exactly_what_the_oracle_exports(facts: Facts, target: TargetSettings, today: date) -> None:
     roster = roster_of(facts, target, orgnr=ORGNR, today=today, persons=facts.persons, groups=facts.groups)
     oracle = Oracle(facts, target, today)
-    persons, groups, members = published(roster)
+    persons, groups, members = exported(roster)
     assert persons == {id_ for id_, person in facts.persons.items() if oracle.person_ok(person)}
     assert groups == {id_ for id_, group in facts.groups.items() if oracle.group_ok(group)}
     assert members == oracle.members()
@@ -174,21 +174,19 @@ def test_exactly_those_are_told_whom_the_rules_let_through(facts: Facts, target:
 
 
 @given(facts=FACTS, target=TARGETS, today=DAYS)
-def test_a_person_is_remarked_upon_exactly_for_a_mistyped_duf_number(
-    facts: Facts, target: TargetSettings, today: date
-) -> None:
+def test_only_a_mistyped_duf_number_gives_a_warning(facts: Facts, target: TargetSettings, today: date) -> None:
     roster = roster_of(facts, target, orgnr=ORGNR, today=today, persons=facts.persons, groups=facts.groups)
     mistyped = {p.id for p in facts.persons.values() if p.national_id == NationalId(MISTYPED_DUF)}
-    exported, _, _ = published(roster)
-    # One who goes by the running number, because the check fails, has no valid number to be remarked upon.
-    checked = mistyped & exported if target.duf_check == "warn" else set()
+    persons, _, _ = exported(roster)
+    # With "refuse" the number is not valid; the person is exported under the running number or not at all.
+    checked = mistyped & persons if target.duf_check == "warn" else set()
     assert {id_ for kind, id_ in roster.warnings if kind is RecordKind.PERSON} == checked
 
 
 @given(facts=FACTS, target=TARGETS, today=DAYS)
-def test_everybody_has_either_a_record_or_one_reason(facts: Facts, target: TargetSettings, today: date) -> None:
+def test_every_person_has_a_record_or_one_reason(facts: Facts, target: TargetSettings, today: date) -> None:
     roster = roster_of(facts, target, orgnr=ORGNR, today=today, persons=facts.persons, groups=facts.groups)
-    persons, groups, _ = published(roster)
+    persons, groups, _ = exported(roster)
     excluded = {kind: {id_ for k, id_ in roster.excluded if k == kind} for kind in RecordKind}
     assert persons ^ excluded[RecordKind.PERSON] == set(facts.persons)
     assert groups ^ excluded[RecordKind.GROUP] == set(facts.groups)
@@ -197,9 +195,7 @@ def test_everybody_has_either_a_record_or_one_reason(facts: Facts, target: Targe
 
 
 @given(facts=FACTS, target=TARGETS, today=DAYS)
-def test_a_membership_names_a_person_and_a_group_that_are_told(
-    facts: Facts, target: TargetSettings, today: date
-) -> None:
+def test_a_membership_refers_to_an_exported_person_and_group(facts: Facts, target: TargetSettings, today: date) -> None:
     roster = roster_of(facts, target, orgnr=ORGNR, today=today, persons=facts.persons, groups=facts.groups)
     ids = {key.id for key in roster.records if key.kind is RecordKind.PERSON}
     for record in roster.records.values():
@@ -209,7 +205,7 @@ def test_a_membership_names_a_person_and_a_group_that_are_told(
 
 
 @given(facts=FACTS, target=TARGETS, today=DAYS, asked=st.sets(st.integers(1, 5)))
-def test_asking_for_some_gives_what_asking_for_all_gives_of_them(
+def test_a_partial_roster_agrees_with_the_whole_roster(
     facts: Facts, target: TargetSettings, today: date, asked: set[int]
 ) -> None:
     same_id = {p.national_id for p in facts.persons.values() if p.id in asked}

@@ -46,7 +46,7 @@ def groups(outcome: Roster) -> dict[str, GroupRecord]:
 
 
 def schools_of(outcome: Roster, person: int = 1) -> dict[str, RoleType]:
-    """The roles of a person in groups that are no course groups."""
+    """Return a person's roles in groups that are not course groups."""
     return {
         record.group: record.role
         for key, record in outcome.records.items()
@@ -54,7 +54,7 @@ def schools_of(outcome: Roster, person: int = 1) -> dict[str, RoleType]:
     }
 
 
-def test_a_target_gets_no_such_groups_unless_it_asks_for_them() -> None:
+def test_a_target_has_no_organisation_groups_by_default() -> None:
     outcome = roster(a_person(), a_group(), an_enrolment(), settings=a_target())
     assert [(group.id, group.level, group.parent) for group in groups(outcome).values()] == [
         ("group-1", GroupLevel.GROUP, None)
@@ -63,7 +63,7 @@ def test_a_target_gets_no_such_groups_unless_it_asks_for_them() -> None:
 
 
 @pytest.mark.parametrize("settings", [a_target(org_groups=True), a_target(dialect="pifu")])
-def test_owner_and_school_are_groups_above_the_course_groups(settings: TargetSettings) -> None:
+def test_owner_and_school_are_above_the_course_groups(settings: TargetSettings) -> None:
     outcome = roster(a_group(), a_school(1, orgnr="974 568 012"), settings=settings)
     published = groups(outcome)
     assert published["org-100000008"] == GroupRecord(
@@ -105,13 +105,13 @@ def test_owner_and_school_are_groups_above_the_course_groups(settings: TargetSet
     ]
 
 
-def test_every_parent_is_told_and_there_is_one_top() -> None:
+def test_every_parent_is_exported_and_the_owner_is_the_top() -> None:
     published = groups(roster(a_school(1), a_school(2), a_group(1), a_group(2, school=2)))
     assert {group.parent for group in published.values()} <= published.keys()
     assert [group.id for group in published.values() if group.parent == group.id] == ["org-100000008"]
 
 
-def test_all_schools_with_a_number_are_told_whoever_is_asked_for() -> None:
+def test_a_roster_always_has_all_schools_with_a_number() -> None:
     facts = facts_of(a_person(), a_school(1), a_school(2, school_no=" 7 "), a_school(3, school_no=None))
     outcome = roster_of(facts, a_target(org_groups=True), orgnr=ORGNR, today=TODAY, persons=[], groups=[])
     assert groups(outcome).keys() == {"org-100000008", "school-NO1", "school-7"}
@@ -119,16 +119,16 @@ def test_all_schools_with_a_number_are_told_whoever_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize("orgnr", [None, "", "12345", "974568013", "NO974568012MVA"])
-def test_a_school_without_a_valid_organisation_number_is_told_without(orgnr: str | None) -> None:
+def test_a_school_may_have_no_organisation_number(orgnr: str | None) -> None:
     assert groups(roster(a_school(orgnr=orgnr)))["school-NO1"].orgnr is None
 
 
-def test_nothing_is_told_of_an_owner_without_number_or_a_target_that_is_switched_off() -> None:
+def test_an_owner_without_number_has_no_organisation_groups() -> None:
     assert roster(an_owner(orgnr=None)).records == {}
     assert roster(settings=a_target(org_groups=True, enabled=False)).records == {}
 
 
-def test_schools_that_share_a_number_are_one_school_named_by_the_first() -> None:
+def test_schools_with_the_same_number_are_one_school() -> None:
     facts = (a_school(2, school_no="7", name="Sør"), a_school(1, school_no=" 7", name="Nord"))
     outcome = roster(*facts, a_person(), a_group(5, school=2), an_enrolment(group=5), an_employee(school=1))
     assert groups(outcome)["school-7"].long == "Nord"
@@ -136,13 +136,13 @@ def test_schools_that_share_a_number_are_one_school_named_by_the_first() -> None
     assert schools_of(outcome) == {"school-7": INSTRUCTOR}
 
 
-def test_a_name_that_is_missing_is_made_up_for_by_the_number() -> None:
+def test_a_number_replaces_a_missing_name() -> None:
     published = groups(roster(an_owner(name=" "), a_school(name="")))
     assert (published["org-100000008"].short, published["org-100000008"].long) == (ORGNR, ORGNR)
     assert (published["school-NO1"].short, published["school-NO1"].long) == ("(NO1)", "NO1")
 
 
-def test_a_learner_is_a_member_of_the_schools_of_the_groups_and_a_teacher_of_the_employers() -> None:
+def test_learners_and_teachers_are_members_of_their_schools() -> None:
     schools = [a_school(number) for number in (1, 2, 3)]
     learner = (a_person(1), a_group(1, school=1), a_group(2, school=2), an_enrolment(1), an_enrolment(2, group=2))
     teacher = (a_person(2), an_employee(1, person=2, school=3), an_enrolment(3, person=2, group=1, role="teacher"))
@@ -151,32 +151,32 @@ def test_a_learner_is_a_member_of_the_schools_of_the_groups_and_a_teacher_of_the
     assert schools_of(outcome, 2) == {"school-NO3": INSTRUCTOR}
 
 
-def test_who_teaches_and_learns_at_a_school_is_its_instructor() -> None:
+def test_a_person_who_teaches_and_learns_instructs_at_the_school() -> None:
     facts = (a_person(), a_school(1), a_school(2), a_group(1, school=1), a_group(2, school=2), an_employee(school=1))
     outcome = roster(*facts, an_enrolment(1, group=1), an_enrolment(2, group=2))
     assert schools_of(outcome) == {"school-NO1": INSTRUCTOR, "school-NO2": LEARNER}
 
 
-def test_who_is_a_learner_in_a_group_as_well_as_its_teacher_learns_at_its_school() -> None:
+def test_an_instructor_who_learns_in_a_group_learns_at_its_school() -> None:
     facts = (a_person(), a_school(1), a_school(2), a_group(2, school=2), an_employee(school=1))
     outcome = roster(*facts, an_enrolment(1, group=2), an_enrolment(2, group=2, role="teacher"))
     assert schools_of(outcome) == {"school-NO1": INSTRUCTOR, "school-NO2": LEARNER}
 
 
-def test_only_a_teacher_who_counts_is_a_member_where_employed() -> None:
+def test_only_an_exported_teacher_is_a_member_where_employed() -> None:
     settings = a_target(org_groups=True, include_without_national_id=True)
     facts = (a_person(national_id=None), a_school(1), a_school(2), a_group(2, school=2), an_enrolment(group=2))
     for employee in (an_employee(), an_employee(kind="case_worker"), an_employee(active=False)):
         assert schools_of(roster(*facts, employee, settings=settings)) == {"school-NO2": LEARNER}
 
 
-def test_who_is_left_out_is_a_member_of_no_school() -> None:
+def test_an_excluded_person_is_a_member_of_no_school() -> None:
     outcome = roster(a_person(protected=True), a_group(), an_enrolment(), an_employee())
     assert schools_of(outcome) == {}
     assert not any(isinstance(record, MemberRecord) for record in outcome.records.values())
 
 
-def test_a_membership_in_an_excluded_group_makes_nobody_a_member_of_its_school() -> None:
+def test_an_excluded_group_gives_no_membership_in_its_school() -> None:
     settings = a_target(org_groups=True, excluded_groups=(2,))
     facts = (a_school(1), a_school(2), a_person(), a_group(1), a_group(2, school=2), an_enrolment(1))
     outcome = roster(*facts, an_enrolment(2, group=2), settings=settings)
@@ -187,7 +187,7 @@ def test_a_membership_in_an_excluded_group_makes_nobody_a_member_of_its_school()
     ("template", "changes"),
     [("school-{id}", {}), ("org-{code}", {"code": ORGNR}), ("{code}", {"code": "school-1"})],
 )
-def test_a_course_group_never_takes_the_id_of_a_school_or_owner(template: str, changes: dict[str, Any]) -> None:
+def test_a_course_group_never_has_an_organisations_id(template: str, changes: dict[str, Any]) -> None:
     facts = (a_person(), a_school(1, school_no="1"), a_group(1, **changes), an_enrolment())
     outcome = roster(*facts, settings=a_target(org_groups=True, group_id=template))
     assert outcome.excluded[GROUP, 1] is Reason.DUPLICATE_ID
@@ -196,7 +196,7 @@ def test_a_course_group_never_takes_the_id_of_a_school_or_owner(template: str, c
     assert (GROUP, 1) not in outcome.excluded
 
 
-def test_names_of_owner_and_school_are_cut_and_spelled_out_like_all_others() -> None:
+def test_names_of_organisations_are_normalised() -> None:
     settings = a_target(org_groups=True, spell_out_markup=True)
     published = groups(roster(a_school(name="A&B" + "x" * 300), an_owner(name="C&D" + "y" * 300), settings=settings))
     school, owner = published["school-NO1"], published["org-100000008"]
@@ -204,7 +204,7 @@ def test_names_of_owner_and_school_are_cut_and_spelled_out_like_all_others() -> 
     assert (owner.short, len(owner.long)) == ("C og D" + "y" * 54, 254)
 
 
-def test_every_membership_in_a_school_has_its_key_and_its_person() -> None:
+def test_a_membership_in_a_school_has_its_person_as_subject() -> None:
     outcome = roster(a_person(), a_group(), an_enrolment())
     key = RecordKey(RecordKind.MEMBERSHIP, "school-NO1", a_birth_number(1))
     assert outcome.records[key] == MemberRecord(SOURCE, "school-NO1", a_birth_number(1), LEARNER)

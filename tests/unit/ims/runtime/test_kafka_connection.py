@@ -1,4 +1,4 @@
-"""What kafka-python is told about the connection, and which settings are refused before anything is sent."""
+"""The options that kafka-python gets for its connections, and the settings that are refused."""
 
 import re
 from pathlib import Path
@@ -27,11 +27,11 @@ def options(**settings: Any) -> dict[str, Any]:
     return kafka_options(Settings.model_validate(settings))
 
 
-def test_without_a_setting_kafka_is_spoken_to_in_the_clear() -> None:
+def test_the_default_connection_is_unencrypted() -> None:
     assert options() == {"bootstrap_servers": ["localhost:9092"], "security_protocol": "PLAINTEXT"}
 
 
-def test_a_login_over_tls_has_the_password_without_its_line_end_and_never_asks_on_the_terminal() -> None:
+def test_a_login_over_tls_has_the_password_without_line_end() -> None:
     made = options(**SCRAM)
     assert (made["security_protocol"], made["sasl_mechanism"]) == ("SASL_SSL", "SCRAM-SHA-512")
     assert (made["sasl_plain_username"], made["sasl_plain_password"]) == ("imsfeed", "open-sesame")
@@ -44,7 +44,7 @@ def test_a_token_comes_from_a_file_or_an_endpoint() -> None:
     assert isinstance(options(**OAUTH, **ENDPOINT)["sasl_oauth_token_provider"], EndpointToken)
 
 
-def test_scram_without_tls_is_allowed_since_it_sends_no_password() -> None:
+def test_scram_without_tls_is_allowed() -> None:
     assert options(**SCRAM | {"kafka_security_protocol": "SASL_PLAINTEXT"})["sasl_mechanism"] == "SCRAM-SHA-512"
 
 
@@ -71,13 +71,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("settings", "text"), REFUSED)
-def test_settings_that_do_not_go_together_are_refused_without_the_secret(settings: dict[str, Any], text: str) -> None:
+def test_contradictory_settings_are_refused_without_the_secret(settings: dict[str, Any], text: str) -> None:
     with pytest.raises(InvalidSettingsError, match=text) as error:
         options(**settings)
     assert "sesame" not in str(error.value)
 
 
-def test_an_encrypted_key_is_opened_by_its_password_and_never_by_a_question(tmp_path: Path) -> None:
+def test_an_encrypted_key_needs_its_password_in_the_settings(tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - comes with trustme
 
     certificate = trustme.CA().issue_cert("client@imsfeed.example")
@@ -98,8 +98,8 @@ def test_an_encrypted_key_is_opened_by_its_password_and_never_by_a_question(tmp_
         assert "sesame" not in str(error.value)
 
 
-def test_every_client_of_kafka_is_made_with_these_options() -> None:
-    """But that of the broker that the demo and the tests start on this machine."""
+def test_every_kafka_client_is_made_with_these_options() -> None:
+    """Except the client of the broker that the demo and the tests start on this machine."""
     for folder in ("consumers", "producers", "deploy"):
         for path in (ROOT / folder).rglob("*.py"):
             if path.name != "broker.py":

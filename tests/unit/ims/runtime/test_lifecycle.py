@@ -1,3 +1,5 @@
+"""A stop: asked by a signal or another thread, noticed immediately by whatever waits for it."""
+
 import gc
 import os
 import select
@@ -12,16 +14,16 @@ import pytest
 
 from ims.runtime.lifecycle import Stop, stop_on_signals
 
-# What runs the tests in the background may have SIGINT ignored, and children inherit that.
+# A shell that runs the tests in the background may have SIGINT ignored, and children inherit that.
 _WAITS = """
 import signal
 from ims.runtime.lifecycle import stop_on_signals
 signal.signal(signal.SIGINT, signal.default_int_handler)
 with stop_on_signals() as stop:
     print("ready", flush=True)
-    print("stopped" if stop.wait(60) else "waited in vain", flush=True)
+    print("stopped" if stop.wait(60) else "not stopped", flush=True)
 """
-_DOES_NOT_LISTEN = f"""{_WAITS}
+_IGNORES_THE_STOP = f"""{_WAITS}
     while True:
         pass
 """
@@ -30,7 +32,7 @@ import signal, threading
 from ims.runtime.lifecycle import stop_on_signals
 with stop_on_signals() as stop:
     threading.Timer(0.2, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
-    print("stopped" if stop.wait(3600) else "waited in vain", flush=True)
+    print("stopped" if stop.wait(3600) else "not stopped", flush=True)
 """
 
 
@@ -63,7 +65,7 @@ def test_a_stop_is_unset_until_asked() -> None:
     assert not _is_readable(stop)
 
 
-def test_a_stop_that_was_asked_stays_set_and_readable() -> None:
+def test_a_stop_stays_set_and_readable() -> None:
     stop = Stop()
     stop.set()
     stop.set()
@@ -74,14 +76,14 @@ def test_a_stop_that_was_asked_stays_set_and_readable() -> None:
     assert _is_readable(stop)
 
 
-def test_a_negative_wait_returns_at_once() -> None:
+def test_a_negative_wait_returns_immediately() -> None:
     waiting = threading.Thread(target=Stop().wait, args=(-1,), daemon=True)
     waiting.start()
     waiting.join(timeout=30)
     assert not waiting.is_alive()
 
 
-def test_a_stop_wakes_whoever_waits_in_another_thread() -> None:
+def test_a_stop_wakes_a_waiting_thread() -> None:
     stop = Stop()
     waiting = threading.Thread(target=stop.wait, args=(3600,), daemon=True)
     waiting.start()
@@ -116,14 +118,14 @@ def test_a_signal_ends_the_wait_and_the_process_goes_on(number: signal.Signals) 
         assert process.wait(timeout=30) == 0
 
 
-def test_a_signal_that_does_not_interrupt_the_wait_itself_ends_it_too() -> None:
+def test_a_signal_in_another_thread_ends_the_wait() -> None:
     with _running(_IS_ASKED_IN_ANOTHER_THREAD) as process:
         assert _line(process) == "stopped"
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_a_process_that_does_not_listen(second: signal.Signals) -> None:
-    with _running(_DOES_NOT_LISTEN) as process:
+def test_a_second_signal_ends_a_process_that_ignores_the_stop(second: signal.Signals) -> None:
+    with _running(_IGNORES_THE_STOP) as process:
         assert _line(process) == "ready"
         process.send_signal(signal.SIGTERM)
         assert _line(process) == "stopped"
@@ -131,7 +133,7 @@ def test_a_second_signal_ends_a_process_that_does_not_listen(second: signal.Sign
         assert process.wait(timeout=30) == -second
 
 
-def test_the_former_handlers_are_given_back() -> None:
+def test_the_former_handlers_are_restored() -> None:
     former = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     with stop_on_signals() as stop:
         assert signal.getsignal(signal.SIGTERM) != former[0]

@@ -1,3 +1,5 @@
+"""The log lines: their form, and that no line has personal data, whoever logs it and whatever an error quotes."""
+
 import io
 import json
 import logging
@@ -13,7 +15,7 @@ import pytest
 from ims.runtime import logs
 from tests.support.fixtures.logs import Lines
 
-# Month + 80: a number that no person has.
+# Month + 80: no person has this number.
 NATIONAL_ID = "01810012345"
 DUF_NUMBER = "190000000001"
 LEFT = f"person {NATIONAL_ID} left"
@@ -35,7 +37,7 @@ def _log_raised(error: Exception, cause: Exception | None = None) -> None:
         log.exception("it failed")
 
 
-def test_an_event_is_one_json_line_with_time_level_process_and_fields(lines: Lines) -> None:
+def test_an_event_is_one_json_line_with_its_fields(lines: Lines) -> None:
     log.info("slot created", slot="imsfeed", lsn="0/16B3748", attempts=2, ready=True, missing=None)
     (line,) = lines()
     assert datetime.fromisoformat(line.pop("timestamp")).tzinfo == UTC
@@ -54,11 +56,11 @@ def test_an_event_is_one_json_line_with_time_level_process_and_fields(lines: Lin
 
 def test_less_severe_lines_than_the_level_are_not_logged(lines: Lines) -> None:
     log.debug("looked again")
-    logging.getLogger("somebody").debug("looked again")
+    logging.getLogger("a.library").debug("looked again")
     assert not lines()
 
 
-def test_libraries_speak_through_the_same_lines_from_warning_on(lines: Lines) -> None:
+def test_libraries_log_warnings_in_the_same_form(lines: Lines) -> None:
     logging.getLogger("kafka.conn").info("connected")
     logging.getLogger("kafka.conn").warning("node %s is away", 3)
     logging.getLogger("psycopg").info("connected")
@@ -67,7 +69,7 @@ def test_libraries_speak_through_the_same_lines_from_warning_on(lines: Lines) ->
 
 
 @pytest.mark.parametrize(
-    "say",
+    "call",
     [
         lambda: log.info(LEFT),
         lambda: log.info("person left", person=NATIONAL_ID),
@@ -83,24 +85,24 @@ def test_libraries_speak_through_the_same_lines_from_warning_on(lines: Lines) ->
         lambda: _log_raised(RuntimeError("no"), cause=_refused()),
         lambda: _log_raised(ExceptionGroup("both", [ValueError(NATIONAL_ID), _refused()])),
         lambda: _log_raised(_refused()),
-        lambda: logging.getLogger("somebody").error("no such person: %s", NATIONAL_ID),
-        lambda: logging.getLogger("somebody").error("it failed", exc_info=ValueError(NATIONAL_ID)),
+        lambda: logging.getLogger("a.library").error("no such person: %s", NATIONAL_ID),
+        lambda: logging.getLogger("a.library").error("it failed", exc_info=ValueError(NATIONAL_ID)),
         lambda: logging.getLogger("psycopg").warning("ignored: %s", _refused()),
         lambda: logging.getLogger("psycopg").warning("ignored: %(error)s", {"error": _refused()}),
     ],
 )
-def test_no_line_holds_a_national_id(say: Callable[[], None], lines: Lines, capsys: pytest.CaptureFixture[str]) -> None:
-    say()
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert json.loads(said)["event"]
-    assert NATIONAL_ID not in said
-    assert DUF_NUMBER not in said
+def test_no_line_has_a_national_id(call: Callable[[], None], lines: Lines, capsys: pytest.CaptureFixture[str]) -> None:
+    call()
+    written = capsys.readouterr().err
+    assert written.count("\n") == 1
+    assert json.loads(written)["event"]
+    assert NATIONAL_ID not in written
+    assert DUF_NUMBER not in written
     assert not lines()
 
 
 @pytest.mark.parametrize(
-    "say",
+    "call",
     [
         lambda: log.info("it failed", error=_refused()),
         lambda: log.info("it failed", error=str(_refused())),
@@ -112,22 +114,20 @@ def test_no_line_holds_a_national_id(say: Callable[[], None], lines: Lines, caps
     ],
 )
 @pytest.mark.usefixtures("lines")
-def test_what_postgresql_quotes_of_a_row_is_not_told(
-    say: Callable[[], None], capsys: pytest.CaptureFixture[str]
-) -> None:
-    say()
-    said = capsys.readouterr().err
-    assert json.loads(said)
-    assert "Kari" not in said
+def test_a_row_quoted_by_postgresql_is_not_logged(call: Callable[[], None], capsys: pytest.CaptureFixture[str]) -> None:
+    call()
+    written = capsys.readouterr().err
+    assert json.loads(written)
+    assert "Kari" not in written
 
 
-def test_of_a_database_error_type_and_sqlstate_are_told(lines: Lines) -> None:
+def test_a_database_error_is_logged_by_type_and_sqlstate(lines: Lines) -> None:
     _log_raised(_refused())
     (error,) = lines()[0]["exception"]
     assert error["error"] == "UniqueViolation (SQLSTATE 23505)"
 
 
-def test_an_error_of_ours_that_is_also_the_databases_tells_no_text_either(lines: Lines) -> None:
+def test_a_subclass_of_a_database_error_hides_its_text(lines: Lines) -> None:
     class Lost(psycopg.OperationalError):
         pass
 
@@ -135,7 +135,7 @@ def test_an_error_of_ours_that_is_also_the_databases_tells_no_text_either(lines:
     assert lines()[0]["error"] == "Lost"
 
 
-def test_a_traceback_names_places_and_the_chain_of_errors(lines: Lines) -> None:
+def test_a_traceback_has_places_and_the_chain_of_errors(lines: Lines) -> None:
     _log_raised(RuntimeError("publishing failed"), cause=OSError("disk full"))
     first, cause = lines()[0]["exception"]
     assert first["error"] == "RuntimeError: publishing failed"
@@ -143,10 +143,10 @@ def test_a_traceback_names_places_and_the_chain_of_errors(lines: Lines) -> None:
     assert cause["error"] == "OSError: disk full"
 
 
-def test_an_error_that_was_being_handled_is_told_too_unless_it_was_put_aside(lines: Lines) -> None:
-    aside = RuntimeError("second")
-    aside.__context__ = ValueError("first")
-    _log_raised(aside, cause=None)
+def test_an_implicit_cause_is_logged_unless_suppressed(lines: Lines) -> None:
+    without_context = RuntimeError("second")
+    without_context.__context__ = ValueError("first")
+    _log_raised(without_context, cause=None)
     assert len(lines()[0]["exception"]) == 1
     try:
         try:
@@ -158,7 +158,7 @@ def test_an_error_that_was_being_handled_is_told_too_unless_it_was_put_aside(lin
     assert [one["error"] for one in lines()[0]["exception"]] == ["KeyError: 'second'", "ValueError: first"]
 
 
-def test_the_errors_of_a_group_are_told_with_their_places(lines: Lines) -> None:
+def test_the_errors_of_a_group_are_logged(lines: Lines) -> None:
     _log_raised(ExceptionGroup("both failed", [OSError("disk full"), _refused()]))
     (group,) = lines()[0]["exception"]
     assert group["error"] == "ExceptionGroup: both failed (2 sub-exceptions)"
@@ -166,26 +166,26 @@ def test_the_errors_of_a_group_are_told_with_their_places(lines: Lines) -> None:
     assert errors == ["OSError: disk full", "UniqueViolation (SQLSTATE 23505)"]
 
 
-def test_collections_are_told_as_lists(lines: Lines) -> None:
+def test_collections_are_logged_as_lists(lines: Lines) -> None:
     log.info("loaded", tables={"person"}, partitions=(0, 1), kinds=frozenset({"class"}))
     (line,) = lines()
     assert (line["tables"], line["partitions"], line["kinds"]) == (["person"], [0, 1], ["class"])
 
 
-def test_figures_and_other_long_numbers_stay_legible(lines: Lines) -> None:
+def test_other_long_numbers_are_not_masked(lines: Lines) -> None:
     log.info("published", offset=12345678901, at="1764021600000", orgnr="987654321", lsn="16/B374D848")
     (line,) = lines()
     assert line["offset"] == 12345678901
     assert (line["at"], line["orgnr"], line["lsn"]) == ("1764021600000", "987654321", "16/B374D848")
 
 
-def test_a_wrong_log_call_is_told_by_its_place_without_its_arguments(lines: Lines) -> None:
-    call = logging.LogRecord("somebody", logging.ERROR, "ims/feed/manifest.py", 7, "%d persons", (NATIONAL_ID,), None)
+def test_a_wrong_log_call_is_logged_by_its_place(lines: Lines) -> None:
+    call = logging.LogRecord("a.library", logging.ERROR, "ims/feed/manifest.py", 7, "%d persons", (NATIONAL_ID,), None)
     logging.root.handlers[0].handle(call)
     assert lines() == [{"level": "error", "event": "log call is wrong", "place": "ims/feed/manifest.py:7"}]
 
 
-def test_a_closed_stderr_stops_nobody(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_stderr_raises_no_error(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = io.StringIO()
     closed.close()
     with monkeypatch.context() as patch:
@@ -210,19 +210,19 @@ def fail():
 
 
 @pytest.mark.parametrize("where", ["fail()", "thread = threading.Thread(target=fail); thread.start(); thread.join()"])
-def test_an_uncaught_error_is_a_line_like_any_other(where: str) -> None:
+def test_an_uncaught_error_is_logged(where: str) -> None:
     line = _stderr_of(where)
     assert (line["level"], line["process"], line["event"]) == ("critical", "compact", "uncaught exception")
     assert line["exception"][0]["error"] == "ValueError: no such person: ***********"
 
 
-def test_a_warning_of_python_is_a_line_too() -> None:
+def test_a_python_warning_is_logged() -> None:
     line = _stderr_of("warnings.warn('soon gone')")
     assert line["level"] == "warning"
     assert "soon gone" in line["event"]
 
 
-def test_an_error_of_a_connection_says_what_to_mend_in_one_line(lines: Lines) -> None:
+def test_a_connection_error_is_one_line_with_its_text(lines: Lines) -> None:
     text = 'connection failed: FATAL:  password authentication failed for user "imsfeed"\n\tIs it right?'
     log.warning("starting again", error=psycopg.OperationalError(text))
     (line,) = lines()
@@ -231,7 +231,7 @@ def test_an_error_of_a_connection_says_what_to_mend_in_one_line(lines: Lines) ->
     )
 
 
-def test_an_error_of_a_statement_is_told_by_its_number_alone(lines: Lines) -> None:
+def test_a_statement_error_is_logged_without_its_text(lines: Lines) -> None:
     log.warning("starting again", error=psycopg.errors.QueryCanceled(ROW))
     log.warning("starting again", error=psycopg.ProgrammingError(f"missing = after {NATIONAL_ID} open-sesame"))
     assert [line["error"] for line in lines()] == ["QueryCanceled (SQLSTATE 57014)", "ProgrammingError"]

@@ -1,3 +1,5 @@
+"""The metrics: every series from the start, and a description of each."""
+
 import re
 import sys
 from collections.abc import Callable
@@ -7,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.samples import Sample
 
-from ims.runtime.metrics import CaptureMetrics, CompactMetrics, MaterializeMetrics, ProcessMetrics, described
+from ims.runtime.metrics import CaptureMetrics, CompactMetrics, MaterializeMetrics, ProcessMetrics, descriptions
 
 PROCESSES: list[Callable[[CollectorRegistry], ProcessMetrics]] = [CaptureMetrics, MaterializeMetrics, CompactMetrics]
 
@@ -18,7 +20,7 @@ def _samples(registry: CollectorRegistry) -> list[Sample]:
 
 
 @pytest.mark.parametrize("process", PROCESSES)
-def test_every_series_is_there_from_the_start_at_zero(process: Callable[[CollectorRegistry], ProcessMetrics]) -> None:
+def test_every_series_starts_at_zero(process: Callable[[CollectorRegistry], ProcessMetrics]) -> None:
     registry = CollectorRegistry()
     process(registry)
     samples = [sample for sample in _samples(registry) if sample.name != "imsfeed_build_info"]
@@ -27,7 +29,7 @@ def test_every_series_is_there_from_the_start_at_zero(process: Callable[[Collect
 
 
 @pytest.mark.parametrize("process", PROCESSES)
-def test_no_metric_is_without_a_series(process: Callable[[CollectorRegistry], ProcessMetrics]) -> None:
+def test_every_metric_has_a_series(process: Callable[[CollectorRegistry], ProcessMetrics]) -> None:
     registry = CollectorRegistry()
     process(registry)
     assert {metric.name for metric in registry.collect() if not metric.samples} <= {"imsfeed_excluded"}
@@ -37,7 +39,7 @@ def test_no_metric_is_without_a_series(process: Callable[[CollectorRegistry], Pr
     ("process", "name"),
     [(CaptureMetrics, "capture"), (MaterializeMetrics, "materialize"), (CompactMetrics, "compact")],
 )
-def test_the_build_is_told_by_version_and_process(
+def test_the_build_info_has_version_and_process(
     process: Callable[[CollectorRegistry], ProcessMetrics], name: str
 ) -> None:
     registry = CollectorRegistry()
@@ -46,21 +48,21 @@ def test_the_build_is_told_by_version_and_process(
     assert registry.get_sample_value("imsfeed_build_info", labels) == 1
 
 
-def test_a_process_tells_when_its_loop_went_round() -> None:
+def test_a_process_records_the_last_round_of_its_loop() -> None:
     registry = CollectorRegistry()
     CaptureMetrics(registry).alive(1_764_000_000.5)
     assert registry.get_sample_value("imsfeed_last_progress_timestamp_seconds") == 1_764_000_000.5
 
 
-def test_the_health_is_told_that_the_loop_went_round() -> None:
-    metrics, published = CaptureMetrics(CollectorRegistry()), list[float]()
-    metrics.ticked = published.append
+def test_a_round_of_the_loop_ticks_the_health() -> None:
+    metrics, ticks = CaptureMetrics(CollectorRegistry()), list[float]()
+    metrics.ticked = ticks.append
     metrics.alive(1_764_000_000)
-    assert published == [1_764_000_000]
+    assert ticks == [1_764_000_000]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
-def test_a_restart_can_be_seen() -> None:
+def test_the_start_time_shows_a_restart() -> None:
     registry = CollectorRegistry()
     CompactMetrics(registry)
     assert registry.get_sample_value("process_start_time_seconds")
@@ -75,7 +77,7 @@ def test_every_table_and_operation_is_counted_from_the_start() -> None:
     assert len(published) == 7 * 5
 
 
-def test_every_partition_has_its_lag_and_heartbeat_and_no_other_has() -> None:
+def test_every_partition_has_its_lag_and_heartbeat() -> None:
     registry = CollectorRegistry()
     MaterializeMetrics(registry, partitions=3)
     partitions = [
@@ -85,7 +87,7 @@ def test_every_partition_has_its_lag_and_heartbeat_and_no_other_has() -> None:
     assert partitions == [(name, partition) for name in names for partition in "012"]
 
 
-def test_every_reason_for_leaving_out_is_counted_from_the_start() -> None:
+def test_every_exclusion_reason_is_counted_from_the_start() -> None:
     registry = CollectorRegistry()
     CompactMetrics(registry, reasons=[("person", "protected"), ("group", "ended")])
     assert registry.get_sample_value("imsfeed_excluded", {"kind": "person", "reason": "protected"}) == 0
@@ -94,15 +96,15 @@ def test_every_reason_for_leaving_out_is_counted_from_the_start() -> None:
 
 
 def test_every_metric_is_described_once_with_its_labels() -> None:
-    all_described = {metric.name: metric for metric in described()}
-    assert len(list(described())) == len(all_described) >= 38
+    all_described = {metric.name: metric for metric in descriptions()}
+    assert len(list(descriptions())) == len(all_described) >= 38
     assert all_described["imsfeed_events_published_total"].labels == ("table", "op")
     assert all_described["imsfeed_excluded"].labels == ("kind", "reason")
     assert all_described["imsfeed_end_to_end_seconds"][1:3] == ("histogram", ())
 
 
-@pytest.mark.parametrize("metric", list(described()), ids=lambda metric: metric.name)
-def test_a_metric_follows_the_rules_of_naming_and_says_what_it_means(
+@pytest.mark.parametrize("metric", list(descriptions()), ids=lambda metric: metric.name)
+def test_a_metric_follows_the_naming_rules(
     metric: tuple[str, str, tuple[str, ...], str],
 ) -> None:
     name, kind, _, meaning = metric
@@ -115,7 +117,7 @@ def test_a_metric_follows_the_rules_of_naming_and_says_what_it_means(
         assert "in bytes" in meaning
 
 
-@pytest.mark.parametrize("metric", list(described()), ids=lambda metric: metric.name)
+@pytest.mark.parametrize("metric", list(descriptions()), ids=lambda metric: metric.name)
 def test_a_metric_is_an_attribute_of_the_same_name(metric: tuple[str, str, tuple[str, ...], str]) -> None:
     attribute = metric[0].removeprefix("imsfeed_").removesuffix("_total")
     assert any(hasattr(process(CollectorRegistry()), attribute) for process in PROCESSES)

@@ -1,3 +1,5 @@
+"""The HTTP server for monitoring, asked like Prometheus and a container platform ask it."""
+
 import http.client
 import json
 import socket
@@ -33,7 +35,7 @@ class _Answer(NamedTuple):
 
 
 class _Watched:
-    """A process as those who watch see it."""
+    """A process as monitoring sees it."""
 
     def __init__(self) -> None:
         self.clock = _Clock()
@@ -66,7 +68,7 @@ def test_metrics_are_shown_as_prometheus_reads_them(watched: _Watched) -> None:
     assert b"\nimsfeed_delta_published_total 1.0\n" in answer.body
 
 
-def test_a_process_whose_loop_goes_round_is_healthy(watched: _Watched) -> None:
+def test_a_process_whose_loop_runs_is_healthy(watched: _Watched) -> None:
     watched.clock.now = START + 1000
     watched.health.tick(START + 940)
     assert watched.ask("/healthz") == (200, "application/json", b'{"status": "ok"}\n')
@@ -101,12 +103,12 @@ def test_a_query_changes_nothing(watched: _Watched) -> None:
     assert watched.ask("/healthz?probe=1").status == 200
 
 
-def test_nothing_else_is_served(watched: _Watched) -> None:
+def test_another_path_is_not_found(watched: _Watched) -> None:
     assert watched.ask("/") == (404, "application/json", b'{"status": "error", "code": 404}\n')
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_nothing_can_be_sent(watched: _Watched, method: str) -> None:
+def test_a_writing_method_is_refused(watched: _Watched, method: str) -> None:
     answer = watched.ask("/metrics", method)
     assert answer.status == 501
     assert json.loads(answer.body) == {"status": "error", "code": 501}
@@ -121,21 +123,19 @@ def test_head_is_answered_without_a_body(watched: _Watched) -> None:
     assert lines[-1] == b"\r\n"
 
 
-def test_a_client_that_says_nothing_holds_nobody_up(watched: _Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_client_delays_no_other(watched: _Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(monitoring._Request, "timeout", 3600)
     with socket.create_connection(("127.0.0.1", watched.port)):
         assert watched.ask("/healthz").status == 200
 
 
-def test_a_client_that_says_nothing_is_not_waited_for_for_ever(
-    watched: _Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_client_times_out(watched: _Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(monitoring._Request, "timeout", 0.1)
     with socket.create_connection(("127.0.0.1", watched.port), timeout=30) as client:
         assert client.recv(1) == b""
 
 
-def test_a_request_writes_no_line(watched: _Watched, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_request_is_not_logged(watched: _Watched, capfd: pytest.CaptureFixture[str]) -> None:
     watched.ask("/healthz")
     watched.ask("/nowhere")
     assert capfd.readouterr() == ("", "")
@@ -146,7 +146,7 @@ class _Broken(Collector):
         raise RuntimeError("broken")
 
 
-def test_a_defect_in_an_answer_is_logged_and_the_next_request_is_answered(watched: _Watched) -> None:
+def test_a_failed_request_is_logged_and_the_next_one_answered(watched: _Watched) -> None:
     watched.registry.register(_Broken())
     with capture_logs() as lines:
         with pytest.raises(http.client.RemoteDisconnected):
@@ -155,7 +155,7 @@ def test_a_defect_in_an_answer_is_logged_and_the_next_request_is_answered(watche
     assert [line["event"] for line in lines] == ["request failed"]
 
 
-def test_nobody_listens_after_the_block() -> None:
+def test_the_server_stops_after_the_block() -> None:
     with serve("127.0.0.1", 0, CollectorRegistry(), Health(60, _Clock())) as port:
         pass
     assert "monitoring" not in {thread.name for thread in threading.enumerate()}

@@ -1,24 +1,26 @@
+"""The settings: from the environment and secret files, with the secrets masked."""
+
 from pathlib import Path
 
 import pytest
 
 from ims.errors import InvalidSettingsError
-from ims.runtime.settings import Settings, described, loose_secrets, read_settings
+from ims.runtime.settings import Settings, descriptions, read_settings, world_readable_secrets
 
 DSN = "postgresql://imsfeed:open-sesame@db/source"
 
 
 @pytest.fixture
 def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty directory of secrets, and no setting in the environment."""
-    for setting in described():
+    """Return an empty directory of secrets, with no setting in the environment."""
+    for setting in descriptions():
         monkeypatch.delenv(setting.name, raising=False)
     monkeypatch.setenv("SECRETS_DIRECTORY", str(tmp_path))
     return tmp_path
 
 
 @pytest.mark.usefixtures("secrets")
-def test_without_any_setting_the_defaults_hold() -> None:
+def test_every_setting_has_a_default() -> None:
     settings = read_settings()
     assert (settings.kafka_topic, settings.kafka_partitions, settings.metrics_port) == ("imsfeed.changes", 8, 9464)
     assert settings.source_dsn is None
@@ -45,7 +47,7 @@ def test_the_environment_wins_over_a_secret_file(secrets: Path, monkeypatch: pyt
     assert read_settings().state() == "postgresql://environment"
 
 
-def test_an_empty_variable_is_as_good_as_none(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_unset(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (secrets / "SOURCE_DSN").write_text(DSN)
     for name in ("SOURCE_DSN", "MAPPING_FILE", "METRICS_PORT"):
         monkeypatch.setenv(name, "")
@@ -53,7 +55,7 @@ def test_an_empty_variable_is_as_good_as_none(secrets: Path, monkeypatch: pytest
     assert (settings.source(), settings.mapping_file, settings.metrics_port) == (DSN, None, 9464)
 
 
-def test_a_directory_of_secrets_that_is_not_there_is_no_error(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_secrets_directory_is_no_error(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRETS_DIRECTORY", str(secrets / "missing"))
     assert read_settings().state_dsn is None
 
@@ -80,7 +82,7 @@ def test_a_wrong_setting_is_named_but_not_shown(name: str, value: str, monkeypat
 
 
 @pytest.mark.usefixtures("secrets")
-def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_error_names_all_wrong_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BATCH_LIMIT", "0")
     monkeypatch.setenv("STALL_SECONDS", "0")
     with pytest.raises(InvalidSettingsError, match=r"BATCH_LIMIT: .*; STALL_SECONDS: "):
@@ -89,7 +91,7 @@ def test_all_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.usefixtures("secrets")
 @pytest.mark.parametrize("value", [None, "", " \n"])
-def test_a_missing_dsn_is_an_error_only_for_who_needs_it(value: str | None) -> None:
+def test_a_missing_dsn_is_an_error_where_it_is_needed(value: str | None) -> None:
     settings = Settings.model_validate({"source_dsn": value, "state_dsn": value})
     with pytest.raises(InvalidSettingsError, match="SOURCE_DSN is not set"):
         settings.source()
@@ -111,7 +113,7 @@ def test_brokers_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_every_setting_is_described_with_its_unit_and_a_sentence() -> None:
-    settings = list(described())
+    settings = list(descriptions())
     assert [setting.name for setting in settings[:2]] == ["SECRETS_DIRECTORY", "SOURCE_DSN"]
     assert len(settings) == len(Settings.model_fields) + 1
     for setting in settings:
@@ -119,7 +121,7 @@ def test_every_setting_is_described_with_its_unit_and_a_sentence() -> None:
         assert setting.meaning.endswith(".")
 
 
-def test_every_secret_is_masked_however_it_is_given_and_shown(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_secret_is_masked(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [name for name in Settings.model_fields if name.endswith(("dsn", "password", "secret"))]
     assert len(names) == 7
     for number, name in enumerate(names):
@@ -129,13 +131,13 @@ def test_every_secret_is_masked_however_it_is_given_and_shown(secrets: Path, mon
             monkeypatch.setenv(name.upper(), "open-sesame")
     settings = read_settings()
     assert all(getattr(settings, name).get_secret_value() == "open-sesame" for name in names)
-    shown = f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()} {list(described())}"
+    shown = f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()} {list(descriptions())}"
     assert "sesame" not in shown
 
 
-def test_secret_files_that_everybody_may_read_are_named(secrets: Path) -> None:
+def test_world_readable_secret_files_are_named(secrets: Path) -> None:
     for name, mode in (("SOURCE_DSN", 0o644), ("STATE_DSN", 0o640), ("KAFKA_SASL_PASSWORD", 0o404), ("OTHER", 0o644)):
         (secrets / name).write_text("open-sesame")
         (secrets / name).chmod(mode)
     (secrets / "LOG_LEVEL").write_text("info")
-    assert loose_secrets() == ["SOURCE_DSN", "KAFKA_SASL_PASSWORD"]
+    assert world_readable_secrets() == ["SOURCE_DSN", "KAFKA_SASL_PASSWORD"]

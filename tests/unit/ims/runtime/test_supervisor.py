@@ -1,3 +1,5 @@
+"""The supervisor with real processes: starts, restarts, and how all of them end."""
+
 import os
 import signal
 import subprocess
@@ -17,18 +19,18 @@ from tests.support.waiting import until
 
 log = structlog.get_logger()
 
-# Each child appends a line to the file it is given, and then does what its name says.
-_SAYS = "import os, signal, sys, time\ndef say(text):\n    open(sys.argv[1], 'a').write(text + '\\n')\n"
-STAYS = _SAYS + "say(os.environ.get('PORT', 'up')); time.sleep(600)"
-ENDS = _SAYS + "say('up'); sys.exit(1)"
-HAS_WRONG_SETTINGS = _SAYS + "say('up'); sys.exit(2)"
-DOES_NOT_LISTEN = _SAYS + "signal.signal(signal.SIGTERM, signal.SIG_IGN); say(str(os.getpid())); time.sleep(600)"
-TELLS_ITS_SIGNAL = _SAYS + (
-    "def told(number, frame):\n    say(signal.Signals(number).name); sys.exit()\n"
-    "signal.signal(signal.SIGTERM, told); signal.signal(signal.SIGINT, told); say('up'); time.sleep(600)"
+# Each child appends a line to the file that it gets as argument, and then does what its name says.
+_WRITES = "import os, signal, sys, time\ndef write(text):\n    open(sys.argv[1], 'a').write(text + '\\n')\n"
+STAYS = _WRITES + "write(os.environ.get('PORT', 'up')); time.sleep(600)"
+ENDS = _WRITES + "write('up'); sys.exit(1)"
+HAS_WRONG_SETTINGS = _WRITES + "write('up'); sys.exit(2)"
+IGNORES_SIGTERM = _WRITES + "signal.signal(signal.SIGTERM, signal.SIG_IGN); write(str(os.getpid())); time.sleep(600)"
+WRITES_ITS_SIGNAL = _WRITES + (
+    "def handle(number, frame):\n    write(signal.Signals(number).name); sys.exit()\n"
+    "signal.signal(signal.SIGTERM, handle); signal.signal(signal.SIGINT, handle); write('up'); time.sleep(600)"
 )
 
-# What runs the tests in the background may have SIGINT ignored, and children inherit that.
+# A shell that runs the tests in the background may have SIGINT ignored, and children inherit that.
 _SUPERVISOR = """
 import signal, sys
 from ims.runtime import lifecycle, logs, supervisor
@@ -39,15 +41,15 @@ with lifecycle.stop_on_signals() as stop:
 """
 
 
-def _child(program: str, said: Path) -> list[str]:
-    return [sys.executable, "-c", program, str(said)]
+def _child(program: str, output: Path) -> list[str]:
+    return [sys.executable, "-c", program, str(output)]
 
 
-def _lines(said: Path) -> list[str]:
-    return said.read_text().splitlines() if said.exists() else []
+def _lines(output: Path) -> list[str]:
+    return output.read_text().splitlines() if output.exists() else []
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -56,7 +58,7 @@ def _lives(pid: int) -> bool:
 
 
 def _run(commands: dict[str, Sequence[str]], when: Callable[[], object], **environment: dict[str, str]) -> int:
-    """Supervise until something has happened."""
+    """Supervise until something has happened, and return the exit code."""
     stop = Stop()
 
     def ask() -> None:
@@ -75,20 +77,20 @@ def _run(commands: dict[str, Sequence[str]], when: Callable[[], object], **envir
 
 @pytest.fixture
 def pids() -> Iterator[Callable[[], list[int]]]:
-    """The processes started so far; none of them outlives the test."""
+    """Yield a function that returns the processes started so far; none of them outlives the test."""
     with capture_logs() as lines:
         yield lambda: [line["pid"] for line in lines if line["event"] == "process started"]
     for line in lines:
-        if line["event"] == "process started" and _lives(line["pid"]):
+        if line["event"] == "process started" and _is_running(line["pid"]):
             os.kill(line["pid"], signal.SIGKILL)
 
 
 @pytest.fixture
-def said(tmp_path: Path) -> Path:
-    return tmp_path / "said"
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "output"
 
 
-def test_all_run_with_their_own_environment_and_end_at_the_stop(tmp_path: Path, pids: Callable[[], list[int]]) -> None:
+def test_each_process_runs_with_its_environment_until_the_stop(tmp_path: Path, pids: Callable[[], list[int]]) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     code = _run(
         {"one": _child(STAYS, one), "two": _child(STAYS, two)},
@@ -99,82 +101,82 @@ def test_all_run_with_their_own_environment_and_end_at_the_stop(tmp_path: Path, 
     assert code == 0
     assert (_lines(one), _lines(two)) == (["9464"], ["9465"])
     assert len(pids()) == 2
-    assert not any(_lives(pid) for pid in pids())
+    assert not any(_is_running(pid) for pid in pids())
 
 
-def test_a_process_that_ends_is_started_again(said: Path, pids: Callable[[], list[int]]) -> None:
-    assert _run({"one": _child(ENDS, said)}, lambda: len(_lines(said)) == 2) == 0
+def test_a_process_that_ends_is_started_again(output: Path, pids: Callable[[], list[int]]) -> None:
+    assert _run({"one": _child(ENDS, output)}, lambda: len(_lines(output)) == 2) == 0
     assert len(pids()) >= 2
 
 
-def test_wrong_settings_end_all_without_another_try(tmp_path: Path, pids: Callable[[], list[int]]) -> None:
+def test_wrong_settings_end_all_processes_without_a_restart(tmp_path: Path, pids: Callable[[], list[int]]) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     commands = {"one": _child(STAYS, one), "two": _child(HAS_WRONG_SETTINGS, two)}
     assert supervise(commands, Stop(), {}, log) == 2
     assert _lines(two) == ["up"]
-    assert not any(_lives(pid) for pid in pids())
+    assert not any(_is_running(pid) for pid in pids())
 
 
-def test_a_process_that_does_not_listen_is_killed(
-    said: Path, pids: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
+def test_a_process_that_ignores_sigterm_is_killed(
+    output: Path, pids: Callable[[], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "_GRACE_SECONDS", 0.1)
-    assert _run({"one": _child(DOES_NOT_LISTEN, said)}, lambda: _lines(said)) == 1
-    assert not any(_lives(pid) for pid in pids())
+    assert _run({"one": _child(IGNORES_SIGTERM, output)}, lambda: _lines(output)) == 1
+    assert not any(_is_running(pid) for pid in pids())
 
 
-def test_a_command_that_cannot_be_started_leaves_no_other_behind(
-    said: Path, tmp_path: Path, pids: Callable[[], list[int]]
+def test_a_command_that_cannot_start_leaves_no_process(
+    output: Path, tmp_path: Path, pids: Callable[[], list[int]]
 ) -> None:
     with pytest.raises(FileNotFoundError):
-        supervise({"one": _child(STAYS, said), "two": [str(tmp_path / "missing")]}, Stop(), {}, log)
+        supervise({"one": _child(STAYS, output), "two": [str(tmp_path / "missing")]}, Stop(), {}, log)
     (pid,) = pids()
-    assert not _lives(pid)
+    assert not _is_running(pid)
 
 
 @pytest.fixture
-def started(said: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
-    """A supervisor as a process of its own, in a group as a terminal makes it, once its child has spoken."""
-    command = [sys.executable, "-c", _SUPERVISOR, *_child(request.param, said)]
+def started(output: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
+    """Yield a supervisor as a process of its own, in a group as in a terminal, once its child is up."""
+    command = [sys.executable, "-c", _SUPERVISOR, *_child(request.param, output)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, process_group=0) as process:
         try:
-            until(lambda: _lines(said), what="the child is up")
+            until(lambda: _lines(output), what="the child is up")
             yield process
         finally:
             process.kill()
 
 
-@pytest.mark.parametrize("started", [TELLS_ITS_SIGNAL], indirect=True)
-def test_ctrl_c_reaches_a_process_only_through_the_supervisor(started: subprocess.Popen[bytes], said: Path) -> None:
+@pytest.mark.parametrize("started", [WRITES_ITS_SIGNAL], indirect=True)
+def test_ctrl_c_reaches_a_process_only_through_the_supervisor(started: subprocess.Popen[bytes], output: Path) -> None:
     os.killpg(started.pid, signal.SIGINT)
     assert started.wait(timeout=30) == 0
-    assert _lines(said) == ["up", "SIGTERM"]
+    assert _lines(output) == ["up", "SIGTERM"]
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("started", [DOES_NOT_LISTEN], indirect=True)
-def test_a_second_signal_kills_those_that_do_not_listen(
-    started: subprocess.Popen[bytes], said: Path, second: signal.Signals
+@pytest.mark.parametrize("started", [IGNORES_SIGTERM], indirect=True)
+def test_a_second_signal_kills_processes_that_ignore_the_first(
+    started: subprocess.Popen[bytes], output: Path, second: signal.Signals
 ) -> None:
-    child = int(_lines(said)[0])
+    child = int(_lines(output)[0])
     try:
         started.send_signal(signal.SIGTERM)
         assert started.stderr
         assert any(b'"stopping"' in line for line in started.stderr)
         started.send_signal(second)
         assert started.wait(timeout=10) == 1
-        assert not _lives(child)
+        assert not _is_running(child)
     finally:
-        if _lives(child):
+        if _is_running(child):
             os.kill(child, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(("ends", "pause"), [(1, 1), (2, 2), (3, 4), (5, 16), (6, 30), (7, 30), (100_000, 30)])
-def test_the_pause_before_a_restart_doubles_up_to_thirty_seconds(ends: int, pause: float) -> None:
+def test_the_pause_before_a_restart_doubles_to_thirty_seconds(ends: int, pause: float) -> None:
     assert pause_before_restart(ends) == pause
 
 
-def test_a_process_that_was_up_for_a_minute_starts_with_the_shortest_pause_again() -> None:
+def test_a_minute_of_running_resets_the_pause() -> None:
     child = supervisor._Child("one", [sys.executable, "-c", "raise SystemExit(1)"], {})
     dues = []
     for started, ended in [(0, 1), (10, 11), (20, 21), (100, 160)]:

@@ -1,4 +1,4 @@
-"""Reading fast what capture writes never differs from looking closely."""
+"""The fast reader of column values, against the full one."""
 
 from datetime import date
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ims.source.column_values import plain_reader
+from ims.source.column_values import fast_reader
 from ims.source.events import UNAVAILABLE
 from ims.source.facts import Table
 from ims.source.mapping import COLUMNS, read_value
@@ -22,23 +22,23 @@ VALUES = DATES | ALMOST_DATES | NUMBERS | TEXTS | st.booleans() | st.none() | st
 
 
 @given(column=st.sampled_from(ALL), value=VALUES)
-def test_what_is_read_fast_is_what_is_read_closely(column: tuple[Table, str], value: Any) -> None:
+def test_the_fast_reader_agrees_with_the_full_reader(column: tuple[Table, str], value: Any) -> None:
     table, name = column
     kind = COLUMNS[table][name]
     try:
-        read = plain_reader(kind.type, name if kind.optional else None)(value)
+        read = fast_reader(kind.type, name if kind.optional else None)(value)
     except ValueError:
         return
-    closely = read_value(table, name, value)
-    assert (read, type(read)) == (closely, type(closely))
+    expected = read_value(table, name, value)
+    assert (read, type(read)) == (expected, type(expected))
     assert value != UNAVAILABLE
 
 
 @pytest.mark.parametrize(
     ("kind", "value"), [(int, 7), (str, "Ada"), (str, "æ"), (bool, True), (bool, False), (date, "2026-10-15")]
 )
-def test_what_capture_writes_is_read_fast(kind: type, value: Any) -> None:
-    plain_reader(kind, None)(value)
+def test_the_fast_reader_reads_what_capture_writes(kind: type, value: Any) -> None:
+    fast_reader(kind, None)(value)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,6 @@ def test_what_capture_writes_is_read_fast(kind: type, value: Any) -> None:
         (date, "2026-W01-1"),
     ],
 )
-def test_everything_else_is_looked_at_closely(kind: type, value: Any) -> None:
+def test_the_fast_reader_refuses_every_other_form(kind: type, value: Any) -> None:
     with pytest.raises(ValueError, match=r"^$"):
-        plain_reader(kind, None)(value)
+        fast_reader(kind, None)(value)

@@ -1,4 +1,4 @@
-"""The change event: our own, and Debezium's as its documentation shows them."""
+"""The change event: our own, and Debezium's as its documentation shows it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -29,7 +29,7 @@ def ours(**changes: Any) -> Envelope:
     return Envelope(**fields | changes)
 
 
-def test_our_own_event_comes_back_as_it_was() -> None:
+def test_our_own_event_is_decoded_as_it_was() -> None:
     assert decode(encode(ours())) == Change(
         schema="public",
         table="person",
@@ -65,7 +65,7 @@ COUNTS = st.integers(0, 2**63 - 1)
 @given(
     op=st.sampled_from("cudr"), before=ROWS, after=ROWS, epoch=COUNTS, lsn=COUNTS, ordinal=COUNTS, last=st.booleans()
 )
-def test_whatever_our_producer_sends_is_read(
+def test_every_event_of_our_producer_is_decoded(
     op: str, before: dict[str, Any], after: dict[str, Any], epoch: int, lsn: int, ordinal: int, last: bool
 ) -> None:
     envelope = ours(
@@ -86,7 +86,7 @@ def test_whatever_our_producer_sends_is_read(
     ("op", "before", "after"),
     [("c", None, ROW), ("u", None, ROW), ("u", ROW, ROW), ("d", {"owner_id": 1, "id": 7}, None), ("r", None, ROW)],
 )
-def test_debeziums_events_are_read(
+def test_debeziums_events_are_decoded(
     op: str, before: dict[str, Any] | None, after: dict[str, Any] | None, wrapped: bool
 ) -> None:
     change = decoded(a_debezium_event(op, before=before, after=after, wrapped=wrapped), default_epoch=4)
@@ -97,7 +97,7 @@ def test_debeziums_events_are_read(
     assert change.committed_at == datetime(2019, 5, 28, 8, 58, 24, 863000, tzinfo=UTC)
 
 
-def test_debeziums_transaction_block_does_not_make_a_position_exact() -> None:
+def test_debeziums_transaction_block_makes_no_position_exact() -> None:
     # Its id is "txid:LSN" too, but that LSN is the row's, which does not name one change.
     block = {"id": "555:24023128", "total_order": 1, "data_collection_order": 1}
     change = decoded(a_debezium_event("c", after=ROW, transaction=block))
@@ -163,7 +163,7 @@ def test_debeziums_position_is_the_last_commit_and_the_row(
         b'{"schema":{},"payload":{"op":"m","source":{"schema":"","table":""},"message":{"prefix":"x"}}}',
     ],
 )
-def test_a_message_about_no_row_says_nothing(value: bytes | None) -> None:
+def test_a_message_about_no_row_is_no_change(value: bytes | None) -> None:
     assert decode(value) is None
 
 
@@ -181,17 +181,17 @@ def at(position: Position, *, exact: bool) -> Change:
     [
         (Position(2, 100, 6), True),
         (Position(2, 101, 1), True),
-        (Position(3, 1, 1), True),  # a new history of the source begins anew
+        (Position(3, 1, 1), True),  # a new history of the source
         (Position(2, 100, 4), False),
         (Position(2, 99, 9), False),
         (Position(1, 999, 9), False),
     ],
 )
-def test_what_comes_after_the_last_change_applied_is_news(position: Position, news: bool, exact: bool) -> None:
+def test_a_change_after_the_last_applied_one_is_news(position: Position, news: bool, exact: bool) -> None:
     assert is_news(Position(2, 100, 5), at(position, exact=exact)) is news
 
 
-def test_an_equal_position_is_news_only_if_it_may_be_another_change() -> None:
+def test_an_equal_position_is_news_unless_it_is_exact() -> None:
     last = Position(2, 100, 5)
     assert not is_news(last, at(last, exact=True))
     assert is_news(last, at(last, exact=False))

@@ -1,4 +1,4 @@
-"""Messages that are no change event: each is refused with one of a few reasons, and nothing of it is repeated."""
+"""Messages that are no change event: each is refused with one of a few reasons, and never quoted."""
 
 import json
 from collections.abc import Callable
@@ -83,12 +83,12 @@ def test_a_broken_message_is_refused_with_a_fixed_reason(value: bytes, reason: s
         {"source": {"epoch": 1}, "transaction": {"id": "1:1", "total_order": -1, "data_collection_order": 1}},
     ],
 )
-def test_what_cannot_be_is_refused_without_repeating_it(changes: dict[str, Any]) -> None:
+def test_an_impossible_envelope_is_refused_without_quoting_it(changes: dict[str, Any]) -> None:
     assert refusal(a_debezium_event("c", **{"after": ROW} | changes)).reason == "not_an_envelope"
 
 
 def reason_of_refusal(value: bytes) -> str | None:
-    """Why the bytes are refused; ``None`` if they are a change or say nothing. Any other error is a failure."""
+    """Return why the bytes are refused; ``None`` if they are a change or about no row. Other errors fail the test."""
     try:
         change = decode(value)
     except BadMessageError as error:
@@ -98,7 +98,7 @@ def reason_of_refusal(value: bytes) -> str | None:
 
 @given(st.binary())
 @example(b'{"op":"d","source":{"schema":"p","table":"t","ts_ms":-99999999999999999}}')
-def test_any_bytes_are_a_change_nothing_or_a_bad_message(value: bytes) -> None:
+def test_any_bytes_are_a_change_or_a_bad_message(value: bytes) -> None:
     assert reason_of_refusal(value) in OUTCOMES
 
 
@@ -128,7 +128,7 @@ KEYS = st.sampled_from([
         max_leaves=20,
     )
 )
-def test_any_json_is_a_change_nothing_or_a_bad_message(value: Any) -> None:
+def test_any_json_is_a_change_or_a_bad_message(value: Any) -> None:
     assert reason_of_refusal(json.dumps(value).encode()) in OUTCOMES
 
 
@@ -136,7 +136,7 @@ def test_any_json_is_a_change_nothing_or_a_bad_message(value: Any) -> None:
     place=st.sampled_from(["ts_ms", "lsn", "txId", "sequence", "snapshot", "epoch", "schema"]),
     value=st.integers() | st.text() | st.none() | st.floats(),
 )
-def test_an_envelope_with_one_odd_value_is_a_change_or_a_bad_message(place: str, value: Any) -> None:
+def test_an_odd_value_gives_a_change_or_a_bad_message(place: str, value: Any) -> None:
     assert reason_of_refusal(a_debezium_event("c", after=ROW, source={place: value})) in OUTCOMES
 
 
@@ -147,7 +147,7 @@ def outcome(read: Callable[[bytes], Change | None], value: bytes) -> Any:
         return error.reason, error.detail
 
 
-def looked_at_closely(value: bytes) -> Change | None:
+def fully_decoded(value: bytes) -> Change | None:
     envelope = _unusual(value)
     return None if envelope is None else _change(envelope, 0)
 
@@ -166,8 +166,8 @@ ENVELOPES = st.fixed_dictionaries(
 )
 
 
-@given(value=ENVELOPES | ENVELOPES.map(lambda inner: {"payload": inner}), publication=st.integers(0, 3))
-def test_one_look_at_a_message_finds_what_a_close_one_finds(value: dict[str, Any], publication: int) -> None:
+@given(value=ENVELOPES | ENVELOPES.map(lambda inner: {"payload": inner}), missing=st.integers(0, 3))
+def test_the_fast_decoding_agrees_with_the_full_one(value: dict[str, Any], missing: int) -> None:
     message = json.dumps(value).encode()
-    message = message[: len(message) - (publication if publication > 1 else 0)]
-    assert outcome(decode, message) == outcome(looked_at_closely, message)
+    message = message[: len(message) - (missing if missing > 1 else 0)]
+    assert outcome(decode, message) == outcome(fully_decoded, message)

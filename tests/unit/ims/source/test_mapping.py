@@ -1,4 +1,4 @@
-"""From the source's columns to facts, and what no fact can be made of."""
+"""The mapping of the source's columns to facts, and the values that are refused."""
 
 from contextlib import suppress
 from datetime import date
@@ -43,7 +43,7 @@ def test_values_are_read_as_both_producers_write_them(column: str, value: Any, r
     assert values_of("course_group", **{column: value})[column] == read
 
 
-def test_a_date_that_must_be_there_may_be_infinite() -> None:
+def test_a_required_date_may_be_infinite() -> None:
     assert values_of("enrolment", starts_on="-infinity")["starts_on"] == date.min
 
 
@@ -65,7 +65,7 @@ def test_a_date_that_must_be_there_may_be_infinite() -> None:
         ("person", "protected", "maybe"),
     ],
 )
-def test_an_impossible_value_is_named_by_its_column_and_not_shown(table: str, column: str, value: Any) -> None:
+def test_an_impossible_value_is_named_by_its_column(table: str, column: str, value: Any) -> None:
     with pytest.raises(BadMessageError) as caught:
         values_of(table, **{column: value})
     assert caught.value.reason == "impossible_value"
@@ -73,7 +73,7 @@ def test_an_impossible_value_is_named_by_its_column_and_not_shown(table: str, co
     assert value is None or str(value) not in caught.value.detail
 
 
-def test_columns_that_are_missing_or_were_not_sent_are_not_among_the_values() -> None:
+def test_missing_columns_are_not_among_the_values() -> None:
     assert values_of("person", given_name=UNAVAILABLE, family_name="Ny").keys() == {"owner_id", "id", "family_name"}
 
 
@@ -90,21 +90,21 @@ def test_a_mapping_file_names_only_what_differs() -> None:
     assert mapping.source_table(Table.ENROLMENT) == "opplaring"
 
 
-def test_an_optional_column_that_the_source_does_not_have_may_be_missing() -> None:
+def test_an_optional_column_may_be_missing_in_the_source() -> None:
     mapping = parse_mapping('[owner]\ncolumns = { orgnr = "" }')
     assert "orgnr" not in mapping.columns(Table.OWNER)
     change = mapping.fact_change("owner", after={"owner_id": 1, "name": "Fjordvik"}, key={})
     assert change.values == {"owner_id": 1, "name": "Fjordvik"}
 
 
-def test_a_mapped_column_that_a_row_lacks_is_named_with_its_table() -> None:
+def test_a_missing_mapped_column_is_named_with_its_table() -> None:
     with pytest.raises(BadMessageError, match="table 'owner' has no column 'orgnr'") as caught:
         REFERENCE_MAPPING.fact_change("owner", after={"owner_id": 1, "name": "Fjordvik"}, key={})
     assert caught.value.reason == "missing_column"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[elev]", "elev"),
         ('[person]\ncolumns = { surname = "x" }', "surname"),
@@ -114,8 +114,8 @@ def test_a_mapped_column_that_a_row_lacks_is_named_with_its_table() -> None:
         ('[person]\ncolumns = { given_name = "" }', "person.given_name must have a column"),
     ],
 )
-def test_a_mapping_that_is_wrong_says_where(text: str, said: str) -> None:
-    with pytest.raises(InvalidSettingsError, match=said):
+def test_a_wrong_mapping_is_refused_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(InvalidSettingsError, match=message):
         parse_mapping(text)
 
 

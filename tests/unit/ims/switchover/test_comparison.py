@@ -5,7 +5,7 @@ from io import BytesIO
 import msgspec
 
 from ims.rules.eligibility import Reason
-from ims.switchover.comparison import Comparison, Unlike, What
+from ims.switchover.comparison import Comparison, DifferenceType, MissingReason
 from ims.switchover.comparison_rows import Row, reasons, row_of, summary
 from ims.switchover.existing_file import read_old_file
 from ims.switchover.matching import collect
@@ -35,21 +35,21 @@ from tests.support.old_files import (
 )
 
 
-def whats(comparison: Comparison) -> list[tuple[str, What, str]]:
+def types_of(comparison: Comparison) -> list[tuple[str, DifferenceType, str]]:
     return [(one.kind, one.what, one.reason.value if one.reason else "") for one in comparison.differences]
 
 
-def test_a_file_that_says_the_same_has_no_difference() -> None:
+def test_an_equal_file_has_no_difference() -> None:
     found = compared(old_file(PERSON, GROUP, MEMBER), FACTS)
     assert found.differences == []
     assert found.old == found.new == {"person": 1, "group": 1, "membership": 1}
 
 
-def test_a_target_that_is_not_enabled_is_compared_as_if_it_were() -> None:
+def test_a_disabled_target_is_compared_as_if_enabled() -> None:
     assert compared(old_file(PERSON, GROUP, MEMBER), FACTS, a_target(enabled=False)).differences == []
 
 
-def test_who_is_missing_is_missing_by_its_rule() -> None:
+def test_a_missing_record_has_its_reason() -> None:
     facts = facts_of(
         a_person(1, protected=True),
         a_person(2, national_id=None),
@@ -68,21 +68,21 @@ def test_who_is_missing_is_missing_by_its_rule() -> None:
         old_member("group-8", "elsewhere"),
     )
     found = compared(file, facts)
-    assert whats(found) == [
-        ("person", What.MISSING, Reason.PERSON_PROTECTED),
-        ("person", What.MISSING, Reason.NATIONAL_ID_MISSING),
-        ("person", What.MISSING, Unlike.NOT_REGISTERED),
-        ("group", What.MISSING, Reason.GROUP_INACTIVE),
-        ("group", What.MISSING, Unlike.NOT_REGISTERED),
-        ("group", What.NEW, ""),
-        ("membership", What.MISSING, Reason.GROUP_INACTIVE),
-        ("membership", What.MISSING, Unlike.NOT_REGISTERED),
+    assert types_of(found) == [
+        ("person", DifferenceType.MISSING, Reason.PERSON_PROTECTED),
+        ("person", DifferenceType.MISSING, Reason.NATIONAL_ID_MISSING),
+        ("person", DifferenceType.MISSING, MissingReason.NOT_REGISTERED),
+        ("group", DifferenceType.MISSING, Reason.GROUP_INACTIVE),
+        ("group", DifferenceType.MISSING, MissingReason.NOT_REGISTERED),
+        ("group", DifferenceType.NEW, ""),
+        ("membership", DifferenceType.MISSING, Reason.GROUP_INACTIVE),
+        ("membership", DifferenceType.MISSING, MissingReason.NOT_REGISTERED),
     ]
     assert reasons(found)["group", Reason.GROUP_INACTIVE.value] == 1
-    assert summary(found)["membership"] == {What.MISSING: 2}
+    assert summary(found)["membership"] == {DifferenceType.MISSING: 2}
 
 
-def test_memberships_are_compared_either_way_and_by_role() -> None:
+def test_memberships_are_compared_in_both_directions_and_by_role() -> None:
     facts = facts_of(
         a_person(1),
         a_person(2),
@@ -101,22 +101,22 @@ def test_memberships_are_compared_either_way_and_by_role() -> None:
         old_member("group-7", NUMBER, "02"),
         old_member("group-8", NUMBER),
         old_member("group-7", a_birth_number(2)),
-        old_member("group-8", "nobody of the file"),
+        old_member("group-8", "not in the file"),
     )
     found = compared(file, facts)
     assert [(one.kind, one.what, one.number, one.group) for one in found.differences] == [
-        ("membership", What.ROLE, 1, 7),
-        ("membership", What.MISSING, 2, 7),
-        ("membership", What.NEW, 2, 8),
+        ("membership", DifferenceType.ROLE, 1, 7),
+        ("membership", DifferenceType.MISSING, 2, 7),
+        ("membership", DifferenceType.NEW, 2, 8),
     ]
-    assert found.differences[1].reason is Unlike.NOT_ENROLLED
+    assert found.differences[1].reason is MissingReason.NOT_ENROLLED
 
 
-def test_several_membership_elements_of_one_group_are_one_membership_each() -> None:
+def test_a_repeated_membership_counts_once() -> None:
     assert compared(old_file(PERSON, GROUP, MEMBER, MEMBER), FACTS).differences == []
 
 
-def test_a_row_says_kinds_of_ids_running_numbers_and_names_and_never_a_number() -> None:
+def test_a_row_has_kinds_of_ids_but_no_national_id() -> None:
     facts = facts_of(a_person(1), a_group(7), an_enrolment(person=1, group=7))
     file = old_file(
         old_person(a_duf_number(1), email="ada1@example.org"),
@@ -136,21 +136,21 @@ def test_a_row_says_kinds_of_ids_running_numbers_and_names_and_never_a_number() 
     assert not any(number in msgspec.json.encode(rows).decode() for number in (a_duf_number(1), a_birth_number(2)))
 
 
-def test_a_group_that_holds_others_and_has_members_itself_is_merely_unknown() -> None:
+def test_a_parent_group_with_members_is_not_registered() -> None:
     parent = f"<relationship>{sourcedid('top')}<label/></relationship></group>"
     top, group = (text.replace("</group>", parent) for text in (old_group("top", "Alle"), GROUP))
     found = compared(old_file(PERSON, top, group, MEMBER, old_member("top", NUMBER)), FACTS)
-    assert whats(found)[0] == ("group", What.MISSING, Unlike.NOT_REGISTERED)
+    assert types_of(found)[0] == ("group", DifferenceType.MISSING, MissingReason.NOT_REGISTERED)
 
 
-def test_a_group_that_only_holds_others_stands_for_an_organisation() -> None:
+def test_a_parent_group_without_members_is_an_organisation() -> None:
     parent = f"<relationship>{sourcedid('top')}<label/></relationship></group>"
     top, group = (text.replace("</group>", parent) for text in (old_group("top", "Alle"), GROUP))
     found = compared(old_file(PERSON, top, group, MEMBER), FACTS)
-    assert whats(found) == [("group", What.MISSING, Unlike.ORGANISATION)]
+    assert types_of(found) == [("group", DifferenceType.MISSING, MissingReason.ORGANISATION)]
 
 
-def test_pifu_and_plain_files_are_told_apart_and_their_schools_found() -> None:
+def test_pifu_files_are_recognised_and_their_schools_found() -> None:
     namespace = "http://pifu.no/xsd/pifu-ims_sas/pifu-ims_sas-1.2"
     text = (
         f'<enterprise xmlns="{namespace}">{old_person(NUMBER, LOGIN)}'
@@ -160,11 +160,11 @@ def test_pifu_and_plain_files_are_told_apart_and_their_schools_found() -> None:
     )
     old = collect(read_old_file(BytesIO(text.encode())))
     file, group = compared(old, FACTS).differences
-    assert (file.kind, file.what) == ("file", What.DIALECT)
-    assert (group.kind, group.reason) == ("group", Unlike.ORGANISATION)
+    assert (file.kind, file.what) == ("file", DifferenceType.DIALECT)
+    assert (group.kind, group.reason) == ("group", MissingReason.ORGANISATION)
     found = compared(old, FACTS, a_target(dialect="pifu"))
     assert [(one.kind, one.what) for one in found.differences] == [
-        ("group", What.ID),
-        ("group", What.NEW),
-        ("membership", What.NEW),
+        ("group", DifferenceType.ID),
+        ("group", DifferenceType.NEW),
+        ("membership", DifferenceType.NEW),
     ]

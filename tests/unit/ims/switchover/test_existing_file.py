@@ -139,7 +139,7 @@ def records(file: bytes | str) -> list[object]:
     return [*read_old_file(BytesIO(file.encode() if isinstance(file, str) else file))]
 
 
-def test_a_file_with_namespace_byte_order_mark_and_document_type_is_read() -> None:
+def test_a_visma_like_file_is_read() -> None:
     assert records(VISMA_LIKE) == [
         OldHead("ims"),
         OldPerson(
@@ -163,7 +163,7 @@ def test_a_file_with_namespace_byte_order_mark_and_document_type_is_read() -> No
     ]
 
 
-def test_fronter_s_latin_letters_bit_masks_and_tree_are_read() -> None:
+def test_a_cerebrum_like_file_is_read() -> None:
     head, person, root, room, member = records(CEREBRUM_LIKE.encode("iso-8859-1"))
     assert head == OldHead("ims")
     assert isinstance(person, OldPerson)
@@ -175,7 +175,7 @@ def test_fronter_s_latin_letters_bit_masks_and_tree_are_read() -> None:
     assert member == OldMembership("room-7", "åsetest", "02")
 
 
-def test_a_wis_like_file_with_every_element_in_another_order_is_read() -> None:
+def test_a_wis_like_file_in_another_order_is_read() -> None:
     file = f"""<?xml version='1.0' encoding='iso-8859-1' standalone='yes'?>
     <enterprise><membership><member>
       <role roletype="02"><status>1</status></role><idtype>1</idtype>
@@ -195,7 +195,7 @@ def test_a_wis_like_file_with_every_element_in_another_order_is_read() -> None:
 
 
 @pytest.mark.parametrize("namespace", ["pifu-ims_sas-1.1", "pifu-ims_sas-1.2", "pifu-ims_sas-v1"])
-def test_each_version_of_pifu_is_read_with_new_and_old_ids_and_typed_userids(namespace: str) -> None:
+def test_every_version_of_pifu_is_read(namespace: str) -> None:
     head, person, school = records(pifu(namespace))
     assert head == OldHead("pifu")
     assert isinstance(person, OldPerson)
@@ -205,7 +205,7 @@ def test_each_version_of_pifu_is_read_with_new_and_old_ids_and_typed_userids(nam
     assert school.level is GroupLevel.SCHOOL
 
 
-def test_a_file_without_declaration_or_properties_is_read_and_who_is_gone_is_left_out() -> None:
+def test_a_moodle_fixture_is_read_without_removed_records() -> None:
     found = records(MOODLE_FIXTURE)
     assert [record for record in found if isinstance(record, OldMembership)] == [
         OldMembership("course1", "modern1", "01"),
@@ -224,26 +224,26 @@ def test_a_file_without_declaration_or_properties_is_read_and_who_is_gone_is_lef
         ('roletype="elev"', "elev"),
     ],
 )
-def test_roles_may_be_names_or_codes(roletype: str, role: str) -> None:
+def test_a_role_may_be_a_name_or_a_code(roletype: str, role: str) -> None:
     file = f"""<enterprise><membership><sourcedid><id>g</id></sourcedid><member><sourcedid><id>p</id></sourcedid>
     <role {roletype}><status>1</status></role></member></membership></enterprise>"""
     assert records(file)[1:] == [OldMembership("g", "p", role)]
 
 
-def test_the_first_role_in_force_counts() -> None:
+def test_the_first_active_role_counts() -> None:
     file = """<enterprise><membership><sourcedid><id>g</id></sourcedid><member><sourcedid><id>p</id></sourcedid>
     <role roletype="01" recstatus="3"><status>0</status></role><role roletype="02"><status>1</status></role>
     <role roletype="01"><status>1</status></role></member></membership></enterprise>"""
     assert records(file)[1:] == [OldMembership("g", "p", "02")]
 
 
-def test_a_member_that_is_gone_itself_is_none() -> None:
+def test_a_removed_member_is_skipped() -> None:
     file = """<enterprise><membership><sourcedid><id>g</id></sourcedid><member recstatus="3"><sourcedid><id>p</id>
     </sourcedid><role roletype="01"><status>1</status></role></member></membership></enterprise>"""
     assert records(file)[1:] == []
 
 
-def test_comments_and_extensions_are_no_records_and_cut_no_text() -> None:
+def test_comments_and_extensions_are_ignored() -> None:
     file = """<enterprise><!-- <person/> --><person><sourcedid><id>1<!-- x -->2</id></sourcedid>
     <extension><person><sourcedid><id>contact</id></sourcedid></person></extension></person></enterprise>"""
     found = [record for record in records(file) if isinstance(record, OldPerson)]
@@ -251,7 +251,7 @@ def test_comments_and_extensions_are_no_records_and_cut_no_text() -> None:
 
 
 class Endless(BytesIO):
-    """A file that is never held as a whole; counts what is read of it."""
+    """A file that is made while it is read; ``left`` is the number of persons not yet made."""
 
     def __init__(self, persons: int) -> None:
         super().__init__()
@@ -270,7 +270,7 @@ class Endless(BytesIO):
         return taken
 
 
-def test_records_come_while_the_file_is_still_being_read() -> None:
+def test_records_are_read_as_a_stream() -> None:
     file = Endless(persons=5_000)
     reading = read_old_file(file)
     next(reading)

@@ -1,4 +1,4 @@
-"""Nightly files that cannot be read to their end: the line is said, never what stands there."""
+"""Nightly files that cannot be read to their end: the error names the line, never its contents."""
 
 from io import BytesIO
 
@@ -14,13 +14,13 @@ def records(file: bytes | str) -> list[object]:
     return [*read_old_file(BytesIO(file.encode() if isinstance(file, str) else file))]
 
 
-def test_a_file_that_is_cut_short_names_the_line_and_no_number() -> None:
+def test_a_truncated_file_is_refused_with_its_line() -> None:
     with pytest.raises(OldFileError, match=r"line \d+: not well-formed XML; nothing was compared") as caught:
         records(f"<enterprise>\n<person><sourcedid><id>{NUMBER}</id></sourcedid>")
     assert NUMBER not in str(caught.value)
 
 
-def test_a_parser_s_quotation_of_the_file_is_not_repeated() -> None:
+def test_the_parsers_quotation_of_the_file_is_not_repeated() -> None:
     with pytest.raises(OldFileError) as caught:
         records(f"<enterprise>\n<person><p{NUMBER}></person></enterprise>")
     assert str(caught.value) == "line 2: not well-formed XML; nothing was compared"
@@ -43,7 +43,7 @@ def test_an_empty_file_is_refused() -> None:
         records(b"")
 
 
-def test_entities_of_a_document_type_are_neither_expanded_nor_fetched() -> None:
+def test_entities_are_neither_expanded_nor_fetched() -> None:
     laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
     file = f"""<!DOCTYPE enterprise [<!ENTITY l0 "ha">{laughs}<!ENTITY f SYSTEM "file:///etc/passwd">]>
 <enterprise><person><name><fn>&l9;</fn></name></person></enterprise>"""

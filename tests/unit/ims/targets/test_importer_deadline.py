@@ -1,4 +1,4 @@
-"""Whether the daily snapshot is there when its importer reads."""
+"""The importer deadline, and whether the daily snapshot is there in time."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ YESTERDAY, TODAY = date(2026, 10, 14), date(2026, 10, 15)
 
 
 def oslo(hour: int, minute: int = 0) -> datetime:
-    """A time of TODAY in Oslo, two hours ahead of UTC."""
+    """Return a time of TODAY in Oslo, two hours ahead of UTC."""
     return datetime(2026, 10, 15, hour, minute, tzinfo=UTC) - timedelta(hours=2)
 
 
@@ -32,16 +32,16 @@ def a_feed(sync: str | None = "03:30", **changes: Any) -> TargetSettings:
     ("sync", "ready"),
     [("03:30", oslo(3, 30)), ("02:00", oslo(2) + timedelta(days=1)), ("01:59", oslo(1, 59) + timedelta(days=1))],
 )
-def test_a_snapshot_is_to_be_ready_by_the_next_time_that_the_importer_reads(sync: str, ready: datetime) -> None:
+def test_the_deadline_is_the_importers_next_reading(sync: str, ready: datetime) -> None:
     assert ready_by(oslo(2), a_feed(sync)) == ready
 
 
-def test_an_hour_that_the_spring_night_lacks_is_when_the_clocks_are_put_forward() -> None:
+def test_a_deadline_in_the_skipped_hour_is_the_clock_change() -> None:
     settings = a_feed("02:30", snapshot_hour=1)
     assert ready_by(datetime(2026, 3, 29, 0, tzinfo=UTC), settings) == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
 
 
-def test_without_an_importers_hour_there_is_nothing_to_be_ready_for() -> None:
+def test_a_target_without_importer_hour_has_no_deadline() -> None:
     settings = a_feed(None)
     assert ready_by(oslo(2), settings) is None
     assert margin(settings, oslo(4), first_at=oslo(2), taken_at=oslo(2)) is None
@@ -59,7 +59,7 @@ def test_without_an_importers_hour_there_is_nothing_to_be_ready_for() -> None:
         (23, "00:00", False),
     ],
 )
-def test_less_than_an_hour_is_short_notice_over_midnight_too(hour: int, sync: str, short: bool) -> None:
+def test_less_than_an_hour_is_short_notice(hour: int, sync: str, short: bool) -> None:
     settings = a_feed(sync, snapshot_hour=hour)
     assert is_short_notice(settings) is short
     assert (settings_warning(settings) is not None) is short
@@ -83,31 +83,31 @@ def test_a_warning_says_which_target_and_what_to_do() -> None:
         ("02:05", oslo(2, 6), True),
     ],
 )
-def test_a_snapshot_is_missing_after_a_quarter_of_an_hour_or_when_the_importer_reads(
+def test_a_snapshot_is_missing_after_fifteen_minutes_or_the_deadline(
     sync: str | None, now: datetime, missing: bool
 ) -> None:
     assert snapshot_is_missing(a_feed(sync), YESTERDAY, now) is missing
     assert not snapshot_is_missing(a_feed(sync), TODAY, now)
 
 
-def test_one_that_is_missing_since_days_does_not_come_back_when_the_next_becomes_due() -> None:
+def test_a_snapshot_missing_for_days_stays_missing() -> None:
     two_days_ago = YESTERDAY - timedelta(days=1)
     for now in (oslo(1, 59), oslo(2), oslo(2, 1), oslo(3)):
         assert snapshot_is_missing(a_feed(None), two_days_ago, now), now
 
 
-def test_the_margin_is_what_was_left_when_the_snapshot_was_there() -> None:
+def test_the_margin_is_the_time_left_after_the_snapshot() -> None:
     settings, first = a_feed(), oslo(2) - timedelta(days=9)
     assert last_due(settings, oslo(12)) == oslo(2)
     assert margin(settings, oslo(12), first_at=first, taken_at=oslo(2, 1)) == timedelta(minutes=89)
 
 
-def test_the_margin_falls_below_zero_while_the_snapshot_is_not_there() -> None:
+def test_the_margin_becomes_negative_without_a_snapshot() -> None:
     settings, first = a_feed(), oslo(2) - timedelta(days=9)
     assert margin(settings, oslo(3), first_at=first, taken_at=None) == timedelta(minutes=30)
     assert margin(settings, oslo(4), first_at=first, taken_at=None) == -timedelta(minutes=30)
 
 
-def test_a_feed_that_begins_after_the_importers_hour_was_not_late_for_it() -> None:
+def test_a_feed_that_begins_after_the_deadline_has_no_margin() -> None:
     assert margin(a_feed(), oslo(12), first_at=oslo(11), taken_at=oslo(11)) is None
     assert margin(a_feed(), oslo(12), first_at=None, taken_at=None) is None

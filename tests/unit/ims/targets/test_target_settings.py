@@ -21,7 +21,7 @@ def complaint(text: str) -> str:
     return str(caught.value)
 
 
-def test_a_target_of_which_only_the_name_is_said_is_not_enabled() -> None:
+def test_a_target_is_disabled_by_default() -> None:
     (target,) = parse_toml(LEAST)
     assert target == TargetSettings(name="lms", owner=1)
     assert (target.enabled, target.snapshot_hour, target.zone) == (False, 2, ZoneInfo("Europe/Oslo"))
@@ -86,7 +86,7 @@ def test_a_wrong_line_is_named(line: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "LMS", "l m", "../x", "lms\n", "a" * 65, "æ", "a_b"])
-def test_a_name_that_is_no_folders_name_is_refused(name: str) -> None:
+def test_a_name_that_is_no_folder_name_is_refused(name: str) -> None:
     assert "`name`" in complaint(to_toml([TargetSettings(name="lms", owner=1)]).replace('"lms"', repr_toml(name)))
 
 
@@ -103,10 +103,10 @@ def repr_toml(text: str) -> str:
         ('[[target]]\nname = "lms"\nowner = "1"', "owner"),
         ('[[targets]]\nname = "lms"\nowner = 1', "`targets`"),
         ("target = 1", "target"),
-        (LEAST + LEAST, "'lms' of owner 1 stands twice"),
+        (LEAST + LEAST, "'lms' of owner 1 is listed twice"),
     ],
 )
-def test_a_file_that_cannot_be_read_says_why(text: str, part: str) -> None:
+def test_an_unreadable_file_is_refused_with_a_reason(text: str, part: str) -> None:
     assert part in complaint(text)
 
 
@@ -141,14 +141,14 @@ TARGETS = st.builds(
 
 
 @given(st.lists(TARGETS, max_size=3, unique_by=lambda target: (target.owner, target.name)))
-def test_what_is_written_as_toml_is_read_as_it_was(targets: list[TargetSettings]) -> None:
+def test_settings_survive_a_round_trip_as_toml(targets: list[TargetSettings]) -> None:
     text = to_toml(targets)
     assert parse_toml(text) == targets
     assert len(tomllib.loads(text).get("target", [])) == len(targets)
 
 
 @given(st.text())
-def test_any_text_is_targets_or_an_error_of_ours(text: str) -> None:
+def test_any_text_gives_targets_or_an_error_of_ours(text: str) -> None:
     try:
         parse_toml(text)
     except InvalidSettingsError as error:
@@ -158,7 +158,7 @@ def test_any_text_is_targets_or_an_error_of_ours(text: str) -> None:
 @given(
     key=st.sampled_from(TargetSettings.__struct_fields__), value=st.text() | st.integers() | st.booleans() | st.none()
 )
-def test_any_change_is_settings_or_an_error_of_ours(key: str, value: Any) -> None:
+def test_any_change_gives_settings_or_an_error_of_ours(key: str, value: Any) -> None:
     settings = TargetSettings(name="lms", owner=1)
     try:
         assert getattr(changed(settings, {key: value}), key) == value
@@ -166,7 +166,7 @@ def test_any_change_is_settings_or_an_error_of_ours(key: str, value: Any) -> Non
         assert key in str(error)  # noqa: PT017 - whether the value is wrong depends on what it is
 
 
-def test_settings_are_changed_one_by_one() -> None:
+def test_changed_settings_keep_the_other_keys() -> None:
     settings = TargetSettings(name="lms", owner=1, source="old")
     assert changed(settings, {"enabled": True, "source": None, "name": "lms"}) == TargetSettings(
         name="lms", owner=1, enabled=True
@@ -175,7 +175,7 @@ def test_settings_are_changed_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("key", ["name", "owner"])
-def test_what_a_target_is_known_by_does_not_change(key: str) -> None:
+def test_the_name_and_owner_of_a_target_cannot_change(key: str) -> None:
     with pytest.raises(InvalidSettingsError, match=f"{key} of a target cannot change"):
         changed(TargetSettings(name="lms", owner=1), {key: "other" if key == "name" else 2})
 

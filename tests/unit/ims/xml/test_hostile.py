@@ -1,6 +1,6 @@
-"""Whatever reads XML expands no entity, fetches nothing, and ends soon; whatever a file says.
+"""Hostile XML files: no reader expands an entity, fetches anything, or takes long.
 
-CWE-611 (external entities), CWE-776 (entities in entities); XInclude; depth and width.
+CWE-611 (external entities), CWE-776 (nested entities); XInclude; depth and width.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ PERSON: Final = (
 
 
 def fragment(data: bytes) -> Any:
-    # Under the key that an entity which is expanded would give it, or the text would be refused as that of another.
+    # Under the key that an expanded entity would give the record; otherwise the text would be refused for its key.
     return read_fragment(RecordKey(RecordKind.PERSON, SECRET), data.decode())
 
 
@@ -43,8 +43,8 @@ READERS: Final[dict[str, Callable[[bytes], Any]]] = {
 every_reader = pytest.mark.parametrize("reader", READERS.values(), ids=list(READERS))
 
 
-def said_by(reader: Callable[[bytes], Any], data: bytes) -> str:
-    """What the reader gives or why it refuses; anything but our own refusal fails the test."""
+def result_of(reader: Callable[[bytes], Any], data: bytes) -> str:
+    """Return the reader's result or its refusal as text; an error that is not ours fails the test."""
     try:
         return repr(reader(data))
     except ImsfeedError as error:
@@ -53,9 +53,9 @@ def said_by(reader: Callable[[bytes], Any], data: bytes) -> str:
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    asked: list[object] = []
-    monkeypatch.setattr(socket.socket, "connect", lambda _self, address: asked.append(address))
-    return asked
+    connected: list[object] = []
+    monkeypatch.setattr(socket.socket, "connect", lambda _self, address: connected.append(address))
+    return connected
 
 
 def document(subset: str, body: str, root: str = "enterprise") -> bytes:
@@ -67,15 +67,15 @@ LAUGHS: Final = "<!ENTITY a0 'ha'>" + "".join(f"<!ENTITY a{n} '{f'&a{n - 1};' * 
 
 @every_reader
 @pytest.mark.parametrize("place", [PERSON % "&a11;", PERSON.replace("<person", "<person recstatus='&a11;'") % "1"])
-def test_entities_in_entities_are_not_expanded(reader: Callable[[bytes], Any], place: str) -> None:
-    """Expanded they would be 200 GB; in an attribute libxml2's own limit ends it."""
-    assert "haha" not in said_by(reader, document(LAUGHS, place))
-    assert "haha" not in said_by(reader, document(LAUGHS, place, root="person"))
+def test_nested_entities_are_not_expanded(reader: Callable[[bytes], Any], place: str) -> None:
+    """Expanded they would be 200 GB; in an attribute libxml2's own limit stops it."""
+    assert "haha" not in result_of(reader, document(LAUGHS, place))
+    assert "haha" not in result_of(reader, document(LAUGHS, place, root="person"))
 
 
 @every_reader
 @pytest.mark.parametrize("system", ["file://{path}", "{path}", "http://127.0.0.1:1/x", "ftp://127.0.0.1:1/x"])
-def test_nothing_outside_the_file_is_read(
+def test_no_reader_reads_outside_the_file(
     reader: Callable[[bytes], Any], system: str, tmp_path: Path, no_network: list[object]
 ) -> None:
     secret = tmp_path / "secret"
@@ -88,15 +88,15 @@ def test_nothing_outside_the_file_is_read(
         (f"<!ENTITY % x SYSTEM '{where}'><!ENTITY % y '<!ENTITY z SYSTEM \"{where}\">'> %y;", PERSON % "&z;"),
         ("", f"<x:include xmlns:x='http://www.w3.org/2001/XInclude' href='{where}' parse='text'/>{PERSON % 1}"),
     ):
-        assert SECRET not in said_by(reader, document(subset, body))
+        assert SECRET not in result_of(reader, document(subset, body))
         inner = body.replace("<person>", "").replace("</person>", "")
-        assert SECRET not in said_by(reader, document(subset, inner, root="person"))
-    assert SECRET not in said_by(reader, f"<!DOCTYPE enterprise SYSTEM '{where}'><enterprise/>".encode())
+        assert SECRET not in result_of(reader, document(subset, inner, root="person"))
+    assert SECRET not in result_of(reader, f"<!DOCTYPE enterprise SYSTEM '{where}'><enterprise/>".encode())
     assert no_network == []
 
 
-def test_a_definition_outside_the_file_is_not_loaded(tmp_path: Path) -> None:
-    """It would give every person an attribute that means that it is gone."""
+def test_an_external_document_type_is_not_loaded(tmp_path: Path) -> None:
+    """If loaded, it would give every person an attribute that means that the person is removed."""
     definition = tmp_path / "ims.dtd"
     definition.write_text("<!ATTLIST person recstatus CDATA '3'>")
     body = f"<enterprise>{PERSON % 1}</enterprise>"
@@ -105,14 +105,14 @@ def test_a_definition_outside_the_file_is_not_loaded(tmp_path: Path) -> None:
 
 
 @every_reader
-def test_a_file_that_goes_very_deep_is_refused(reader: Callable[[bytes], Any]) -> None:
+def test_a_very_deep_file_is_refused(reader: Callable[[bytes], Any]) -> None:
     deep = "<a>" * 100_000 + "</a>" * 100_000
-    assert len(said_by(reader, f"<enterprise>{deep}</enterprise>".encode())) < 10_000
-    assert len(said_by(reader, f"<person>{deep}</person>".encode())) < 10_000
+    assert len(result_of(reader, f"<enterprise>{deep}</enterprise>".encode())) < 10_000
+    assert len(result_of(reader, f"<person>{deep}</person>".encode())) < 10_000
 
 
 @every_reader
-def test_a_text_or_a_name_that_is_very_long_is_refused_or_read_and_no_more(reader: Callable[[bytes], Any]) -> None:
+def test_a_very_long_text_is_read_or_refused(reader: Callable[[bytes], Any]) -> None:
     for data in (PERSON % ("1" * 11_000_000), f"<{'x' * 11_000_000}/>", f"<person {'x' * 100_000}='1'/>"):
         with contextlib.suppress(ImsfeedError):
             reader(f"<enterprise>{data}</enterprise>".encode())
@@ -135,21 +135,21 @@ def test_a_text_or_a_name_that_is_very_long_is_refused_or_read_and_no_more(reade
         b"<enterprise xmlns='http://pifu.no/xsd/pifu-ims_sas/pifu-ims_sas-v1'><x:person/><y:member/></enterprise>",
     ],
 )
-def test_what_is_no_xml_is_our_own_refusal(reader: Callable[[bytes], Any], data: bytes) -> None:
-    said_by(reader, data.decode("latin-1").encode() if reader is fragment else data)
+def test_a_file_that_is_no_xml_is_refused(reader: Callable[[bytes], Any], data: bytes) -> None:
+    result_of(reader, data.decode("latin-1").encode() if reader is fragment else data)
 
 
-def test_a_proof_of_a_hostile_file_names_the_problem_and_reads_nothing_else(tmp_path: Path) -> None:
+def test_a_verification_of_a_hostile_file_reads_nothing_else(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
     hostile = document(f"<!ENTITY x SYSTEM '{secret}'>", PERSON % "&x;")
-    reconciliation = verify(lambda _name: BytesIO(hostile), lambda _name: [])
-    assert reconciliation.problems
-    assert SECRET not in str(reconciliation.problems)
+    verification = verify(lambda _name: BytesIO(hostile), lambda _name: [])
+    assert verification.problems
+    assert SECRET not in str(verification.problems)
 
 
 def test_no_other_parser_of_xml_is_used() -> None:
-    """Each use of lxml's parser is one of those above, or reads a schema of our own."""
+    """Each use of lxml's parser is in one of the readers above, or reads a schema of our own."""
     parsing = re.compile(
         r"\b(?:etree\.(?:parse|fromstring|XML|HTML|iterparse|XMLPullParser|XMLParser)|expat|minidom|sax|ElementTree)\b\("
     )

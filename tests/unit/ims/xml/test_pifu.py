@@ -1,158 +1,29 @@
+"""Records written in PIFU-IMS."""
+
 import re
 
 import msgspec
 import pytest
 
-from ims.records.model import GroupRecord, MemberRecord, PersonRecord, Record, UserId
-from ims.records.vocabulary import GroupLevel, InstitutionRole, RecStatus, RoleType
-from ims.xml.writer import Properties, document_head, fragment
-from tests.unit.ims.xml.test_writer import FULL
-
-SOURCE = "imsfeed@100000008"
-ANNA = PersonRecord(
-    SOURCE,
-    "01810012345",
-    "anna@fjord.no",
-    "Anna",
-    "Bø",
-    "anna.bo@fjord.no",
-    (InstitutionRole.STUDENT,),
-    (UserId("personNIN", "01810012345"), UserId("feideID", "anna@fjord.no"), UserId("personLIN", "7")),
-    old_id="1001",
+from ims.records.model import PersonRecord, Record
+from ims.records.vocabulary import RecStatus
+from ims.xml.writer import document_head, fragment
+from tests.unit.ims.xml.pifu_records import (
+    ANNA,
+    ANNA_LEARNS,
+    ANNA_LEARNS_XML,
+    ANNA_XML,
+    EVERYTHING,
+    FJORD,
+    FJORD_XML,
+    LEARNING,
+    NORWEGIAN,
+    NORWEGIAN_XML,
+    PIFU,
+    TOR,
+    TOR_TEACHES,
 )
-TOR = PersonRecord(SOURCE, "1002", "tor@fjord.no", "Tor", "Li", None, (InstitutionRole.STAFF,))
-FJORD = GroupRecord(
-    SOURCE,
-    "org-100000008",
-    "skoleeier",
-    "Fjord",
-    "Fjord kommune",
-    "Fjord kommune",
-    "",
-    None,
-    None,
-    level=GroupLevel.OWNER,
-    parent="org-100000008",
-    orgnr="100000008",
-)
-LEARNING = msgspec.structs.replace(
-    FJORD, id="school-90001", short="Fjord (90001)", long="Fjord læring", level=GroupLevel.SCHOOL, orgnr=None
-)
-NORWEGIAN = GroupRecord(
-    SOURCE,
-    "group-7",
-    "class",
-    "B1-dag",
-    "Norsk B1 dag",
-    "Fjord kommune",
-    "Fjord læring",
-    "2026-08-17",
-    "2026-12-18",
-    parent="school-90001",
-)
-ANNA_LEARNS = MemberRecord(SOURCE, "group-7", ANNA.id, RoleType.LEARNER)
-TOR_TEACHES = MemberRecord(SOURCE, "group-7", TOR.id, RoleType.INSTRUCTOR)
-EVERYTHING: list[Record] = [ANNA, TOR, NORWEGIAN, FJORD, LEARNING, ANNA_LEARNS, TOR_TEACHES]
-PIFU: Properties = msgspec.structs.replace(FULL, dialect="pifu")
-
-ANNA_XML = """\
-  <person>
-    <sourcedid sourcedidtype="New">
-      <source>imsfeed@100000008</source>
-      <id>01810012345</id>
-    </sourcedid>
-    <sourcedid sourcedidtype="Old">
-      <source>imsfeed@100000008</source>
-      <id>1001</id>
-    </sourcedid>
-    <userid useridtype="feideID">anna@fjord.no</userid>
-    <userid useridtype="personNIN">01810012345</userid>
-    <userid useridtype="personLIN">7</userid>
-    <name>
-      <fn>Anna Bø</fn>
-      <n>
-        <family>Bø</family>
-        <given>Anna</given>
-      </n>
-    </name>
-    <email>anna.bo@fjord.no</email>
-  </person>
-"""
-FJORD_XML = """\
-  <group>
-    <sourcedid>
-      <source>imsfeed@100000008</source>
-      <id>org-100000008</id>
-    </sourcedid>
-    <grouptype>
-      <scheme>pifu-ims-go-org</scheme>
-      <typevalue level="1">skoleeier</typevalue>
-    </grouptype>
-    <description>
-      <short>Fjord</short>
-      <long>Fjord kommune</long>
-      <full>Fjord kommune</full>
-    </description>
-    <relationship relation="1">
-      <sourcedid>
-        <source>imsfeed@100000008</source>
-        <id>org-100000008</id>
-      </sourcedid>
-      <label>skoleeier</label>
-    </relationship>
-    <extension>
-      <pifu_id type="organizationNumber">
-        <pifu_value>100000008</pifu_value>
-        <pifu_scope>enhetsregisteret</pifu_scope>
-        <pifu_unique>1</pifu_unique>
-      </pifu_id>
-      <pifu_name type="legalName">
-        <pifu_value>Fjord kommune</pifu_value>
-      </pifu_name>
-    </extension>
-  </group>
-"""
-NORWEGIAN_XML = """\
-  <group>
-    <sourcedid>
-      <source>imsfeed@100000008</source>
-      <id>group-7</id>
-    </sourcedid>
-    <grouptype>
-      <scheme>pifu-ims-go-grp</scheme>
-      <typevalue level="1">basisgruppe</typevalue>
-    </grouptype>
-    <description>
-      <short>B1-dag</short>
-      <long>Norsk B1 dag</long>
-      <full>Norsk B1 dag</full>
-    </description>
-    <timeframe>
-      <begin restrict="0">2026-08-17</begin>
-      <end restrict="0">2026-12-18</end>
-    </timeframe>
-    <relationship relation="1">
-      <sourcedid>
-        <source>imsfeed@100000008</source>
-        <id>school-90001</id>
-      </sourcedid>
-      <label>skole</label>
-    </relationship>
-  </group>
-"""
-ANNA_LEARNS_XML = """\
-    <member>
-      <sourcedid>
-        <source>imsfeed@100000008</source>
-        <id>01810012345</id>
-      </sourcedid>
-      <idtype>1</idtype>
-      <role roletype="01">
-        <subrole>V</subrole>
-        <status>1</status>
-      </role>
-    </member>
-"""
+from tests.unit.ims.xml.plain_records import FULL
 
 
 def pifu(record: Record, recstatus: RecStatus | None = None) -> str:
@@ -168,17 +39,17 @@ def userids(person: PersonRecord) -> list[str]:
     [(ANNA, ANNA_XML), (FJORD, FJORD_XML), (NORWEGIAN, NORWEGIAN_XML), (ANNA_LEARNS, ANNA_LEARNS_XML)],
     ids=["person", "owner", "group", "member"],
 )
-def test_a_record_is_written_in_the_words_of_pifu_ims(record: Record, xml: str) -> None:
+def test_a_record_is_written_in_pifu_ims(record: Record, xml: str) -> None:
     assert pifu(record) == xml
 
 
-def test_a_file_shows_its_dialect_by_the_namespace_of_all_its_elements() -> None:
+def test_a_file_shows_its_dialect_by_the_namespace() -> None:
     assert document_head(PIFU) == document_head(FULL).replace(
         "<enterprise>", '<enterprise xmlns="http://pifu.no/xsd/pifu-ims_sas/pifu-ims_sas-v1">'
     )
 
 
-def test_a_person_who_is_gone_is_written_with_ids_and_name_only() -> None:
+def test_a_removed_person_has_ids_and_name_only() -> None:
     assert (
         pifu(ANNA, RecStatus.GONE)
         == """\
@@ -202,7 +73,7 @@ def test_a_person_who_is_gone_is_written_with_ids_and_name_only() -> None:
     )
 
 
-def test_a_group_that_is_gone_is_written_with_what_the_schema_demands() -> None:
+def test_a_removed_group_has_what_the_schema_requires() -> None:
     assert (
         pifu(FJORD, RecStatus.GONE)
         == """\
@@ -231,21 +102,21 @@ def test_a_group_that_is_gone_is_written_with_what_the_schema_demands() -> None:
     )
 
 
-def test_a_role_that_is_gone_has_recstatus_3_and_status_0() -> None:
+def test_a_removed_role_has_recstatus_3_and_status_0() -> None:
     assert '<role roletype="02" recstatus="3">\n        <status>0</status>\n' in pifu(TOR_TEACHES, RecStatus.GONE)
 
 
-def test_only_learners_are_told_to_be_adults() -> None:
+def test_only_learners_have_the_subrole_of_adults() -> None:
     assert "subrole" not in pifu(TOR_TEACHES)
 
 
-def test_a_person_without_an_old_id_has_one_sourcedid_without_a_type() -> None:
+def test_a_person_without_old_id_has_one_untyped_sourcedid() -> None:
     text = pifu(msgspec.structs.replace(ANNA, old_id=None))
     assert "sourcedidtype" not in text
     assert text.count("<sourcedid>") == 1
 
 
-def test_a_login_that_is_not_the_feide_name_is_a_user_name_and_stands_first() -> None:
+def test_a_login_other_than_the_feide_name_comes_first() -> None:
     assert userids(msgspec.structs.replace(ANNA, login="anna.bo@mail.example")) == [
         'username">anna.bo@mail.example',
         'personNIN">01810012345',
@@ -254,7 +125,7 @@ def test_a_login_that_is_not_the_feide_name_is_a_user_name_and_stands_first() ->
     ]
 
 
-def test_what_is_too_long_to_be_a_userid_is_left_out() -> None:
+def test_a_userid_that_is_too_long_is_omitted() -> None:
     assert userids(msgspec.structs.replace(TOR, login="t" * 256)) == [f'username">{"t" * 256}']
     assert userids(msgspec.structs.replace(TOR, login="t" * 257)) == []
     assert userids(msgspec.structs.replace(TOR, login=" ")) == []
@@ -263,7 +134,7 @@ def test_what_is_too_long_to_be_a_userid_is_left_out() -> None:
 @pytest.mark.parametrize(
     "email", ["anna@fjord", "fjord.no", "@fjord.no", "anna@.no", "", " ", "a@" + "f" * 252 + ".no"]
 )
-def test_what_is_no_email_address_is_left_out(email: str) -> None:
+def test_an_invalid_email_address_is_omitted(email: str) -> None:
     assert "<email>" not in pifu(msgspec.structs.replace(ANNA, email=email))
 
 
@@ -271,13 +142,13 @@ def test_the_longest_email_address_is_written() -> None:
     assert "<email>" in pifu(msgspec.structs.replace(ANNA, email="a@" + "f" * 251 + ".no"))
 
 
-def test_family_and_given_name_are_always_there() -> None:
+def test_family_and_given_name_are_always_written() -> None:
     assert "<family></family>\n        <given></given>" in pifu(
         msgspec.structs.replace(ANNA, given_name="", family_name=" ")
     )
 
 
-def test_over_long_texts_are_cut() -> None:
+def test_texts_that_are_too_long_are_truncated() -> None:
     person = pifu(msgspec.structs.replace(ANNA, given_name="g" * 300, family_name="f" * 300))
     assert f"<family>{'f' * 256}</family>" in person
     assert f"<given>{'g' * 256}</given>" in person
@@ -297,11 +168,11 @@ def test_over_long_texts_are_cut() -> None:
         ("", '<typevalue level="2">undervisningsgruppe<'),
     ],
 )
-def test_a_class_is_a_base_group_and_every_other_group_a_teaching_group(kind: str, value: str) -> None:
+def test_only_a_class_is_a_base_group(kind: str, value: str) -> None:
     assert value in pifu(msgspec.structs.replace(NORWEGIAN, kind=kind))
 
 
-def test_a_school_points_to_its_owner_and_says_its_number_only_if_it_is_known() -> None:
+def test_a_school_is_related_to_its_owner() -> None:
     text = pifu(LEARNING)
     assert '<typevalue level="2">skole</typevalue>' in text
     assert "<id>org-100000008</id>\n      </sourcedid>\n      <label>skoleeier</label>" in text
@@ -309,11 +180,11 @@ def test_a_school_points_to_its_owner_and_says_its_number_only_if_it_is_known() 
     assert '<pifu_name type="legalName">' in text
 
 
-def test_a_group_with_none_above_it_points_to_itself() -> None:
+def test_a_group_without_parent_is_related_to_itself() -> None:
     text = pifu(msgspec.structs.replace(NORWEGIAN, parent=None))
     assert text.count("<id>group-7</id>") == 2
 
 
-def test_nothing_is_written_that_pifu_ims_does_not_have() -> None:
+def test_elements_that_pifu_ims_lacks_are_not_written() -> None:
     text = "".join(map(pifu, EVERYTHING))
     assert not re.search("institutionrole|<org>|orgname|<datasource>|>imsfeed<", text)

@@ -1,6 +1,8 @@
+"""Files and texts in PIFU-IMS, read back."""
+
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ims.errors import FeedError
@@ -10,7 +12,7 @@ from ims.records.text import clean_text
 from ims.records.vocabulary import GroupLevel, RecStatus
 from ims.xml.reader import ReadRecord, read, read_fragment
 from ims.xml.writer import document_parts, fragment, snapshot_parts
-from tests.unit.ims.xml.test_pifu import (
+from tests.unit.ims.xml.pifu_records import (
     ANNA,
     ANNA_LEARNS,
     EVERYTHING,
@@ -32,7 +34,7 @@ SNAPSHOT = "".join(
 
 @st.composite
 def persons(draw: st.DrawFn) -> PersonRecord:
-    """A person whose login may be the Feide name, with further ids, and perhaps an old one."""
+    """Draw a person whose login may be the Feide name, with additional userids, and perhaps an old id."""
     person = draw(PERSONS)
     userids = draw(st.lists(USERIDS, max_size=2))
     if person.login and clean_text(person.login) and draw(st.booleans()):
@@ -42,7 +44,7 @@ def persons(draw: st.DrawFn) -> PersonRecord:
 
 @st.composite
 def groups(draw: st.DrawFn) -> GroupRecord:
-    """A group of any level."""
+    """Draw a group of any level."""
     level = draw(st.sampled_from(GroupLevel))
     orgnr = draw(st.none() | FILLED) if level is not GroupLevel.GROUP else None
     return msgspec.structs.replace(draw(GROUPS), level=level, parent=draw(st.none() | FILLED), orgnr=orgnr)
@@ -51,23 +53,20 @@ def groups(draw: st.DrawFn) -> GroupRecord:
 RECORDS = persons() | groups() | MEMBERS
 
 
-@settings(deadline=None)
 @given(RECORDS)
 def test_a_record_is_read_as_it_was_written(record: Record) -> None:
     kept = as_written(record, "pifu")
     assert read_fragment(kept.key, fragment(record, dialect="pifu")) == kept
 
 
-@settings(deadline=None)
 @given(RECORDS)
 def test_a_record_that_was_read_is_written_the_same(record: Record) -> None:
     text = fragment(record, dialect="pifu")
     assert fragment(read_fragment(record.key, text), dialect="pifu") == text
 
 
-@settings(deadline=None)
 @given(RECORDS, DAYS)
-def test_what_is_unchanged_is_not_told_again(record: Record, day: str | None) -> None:
+def test_an_unchanged_record_is_not_published_again(record: Record, day: str | None) -> None:
     text = fragment(record, dialect="pifu")
     assert not between({record.key: text}, {record.key: record}, "pifu")
     if isinstance(record, GroupRecord):
@@ -83,7 +82,7 @@ def test_a_file_is_read_with_its_dialect() -> None:
     ]
 
 
-def test_a_delta_is_read_with_what_it_asks_for() -> None:
+def test_a_delta_is_read_with_its_recstatus() -> None:
     changes: list[tuple[Record, RecStatus]] = [
         (TOR, RecStatus.NEW),
         (NORWEGIAN, RecStatus.CHANGED),
@@ -96,7 +95,7 @@ def test_a_delta_is_read_with_what_it_asks_for() -> None:
     ]
 
 
-def test_of_a_long_name_the_longer_beginning_is_read() -> None:
+def test_a_long_name_is_read_from_the_full_description() -> None:
     long = msgspec.structs.replace(NORWEGIAN, long="l" * 3_000)
     record = read_fragment(long.key, fragment(long, dialect="pifu"))
     assert isinstance(record, GroupRecord)
@@ -134,20 +133,20 @@ def test_of_a_long_name_the_longer_beginning_is_read() -> None:
         ("pifu-ims_sas-v1", "pifu-ims_sas-1.2"),
     ],
 )
-def test_what_imsfeed_does_not_write_is_refused(written: str, instead: str) -> None:
+def test_an_element_that_imsfeed_does_not_write_is_refused(written: str, instead: str) -> None:
     assert written in SNAPSHOT
     message = refusal(SNAPSHOT.replace(written, instead, 1))
     assert message.startswith("line ")
     assert "01810012345" not in message
 
 
-def test_prefixes_are_refused_because_careless_importers_do_not_read_them() -> None:
+def test_namespace_prefixes_are_refused() -> None:
     prefixed = SNAPSHOT.replace("xmlns=", "xmlns:p=").replace("</", "</p:").replace("<", "<p:")
     prefixed = prefixed.replace("<p:?", "<?").replace("<p:/p:", "</p:")
     assert "prefix" in refusal(prefixed)
 
 
-def test_what_was_told_in_one_dialect_can_be_told_gone_or_changed_in_the_other() -> None:
+def test_a_target_can_change_from_one_dialect_to_the_other() -> None:
     people: list[Record] = [ANNA, TOR, NORWEGIAN, ANNA_LEARNS, TOR_TEACHES]
     plain = {record.key: fragment(record) for record in people}
     pifu = {record.key: fragment(record, dialect="pifu") for record in [*people, FJORD, LEARNING]}

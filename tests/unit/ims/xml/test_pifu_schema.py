@@ -1,8 +1,10 @@
+"""Files in PIFU-IMS against our schema, and against the profile's own where it is at hand."""
+
 from functools import cache
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -11,7 +13,7 @@ from ims.records.vocabulary import RecStatus
 from ims.xml.dialect import PIFU_NAMESPACE
 from ims.xml.schema import problems
 from ims.xml.writer import document_parts, fragment, snapshot_parts
-from tests.unit.ims.xml.test_pifu import (
+from tests.unit.ims.xml.pifu_records import (
     ANNA,
     ANNA_LEARNS,
     EVERYTHING,
@@ -59,13 +61,13 @@ def their_schema() -> etree.XMLSchema:
 
 
 @pytest.mark.parametrize("xml", [SNAPSHOT, DELTA_FILE, EMPTY])
-def test_what_imsfeed_writes_is_valid(xml: str) -> None:
+def test_every_file_of_imsfeed_is_valid(xml: str) -> None:
     assert problems(xml.encode()) == []
 
 
 @needs_theirs
 @pytest.mark.parametrize("xml", [SNAPSHOT, DELTA_FILE, EMPTY])
-def test_what_imsfeed_writes_is_valid_by_the_profiles_own_schema(xml: str) -> None:
+def test_every_file_is_valid_by_the_profiles_own_schema(xml: str) -> None:
     their_schema().assertValid(etree.fromstring(xml.encode()))
 
 
@@ -76,7 +78,7 @@ def test_the_profiles_own_example_is_valid() -> None:
     assert problems(etree.tostring(example)) == []
 
 
-AGAINST = [
+INVALID = [
     ("<status>1</status>", "", "role"),
     ("<idtype>1</idtype>", "<idtype>2</idtype>", "idtype"),
     ('roletype="01"', 'roletype="09"', "role"),
@@ -105,8 +107,8 @@ AGAINST = [
 ]
 
 
-@pytest.mark.parametrize(("written", "instead", "element"), AGAINST)
-def test_a_file_against_the_profile_is_refused_by_line_and_element(written: str, instead: str, element: str) -> None:
+@pytest.mark.parametrize(("written", "instead", "element"), INVALID)
+def test_an_invalid_file_is_refused_by_line_and_element(written: str, instead: str, element: str) -> None:
     assert written in SNAPSHOT
     found = problems(SNAPSHOT.replace(written, instead, 1).encode())
     assert found
@@ -115,16 +117,13 @@ def test_a_file_against_the_profile_is_refused_by_line_and_element(written: str,
 
 
 @needs_theirs
-@pytest.mark.parametrize(("written", "instead", "_element"), AGAINST)
-def test_what_is_refused_is_against_the_profiles_own_schema_too(written: str, instead: str, _element: str) -> None:
+@pytest.mark.parametrize(("written", "instead", "_element"), INVALID)
+def test_the_profiles_own_schema_refuses_the_same_files(written: str, instead: str, _element: str) -> None:
     assert not their_schema().validate(etree.fromstring(SNAPSHOT.replace(written, instead, 1).encode()))
 
 
-@settings(deadline=None)
 @given(st.lists(RECORDS, max_size=3), st.sampled_from([None, *RecStatus]))
-def test_whatever_the_source_has_in_its_fields_the_file_is_valid(
-    records: list[Record], status: RecStatus | None
-) -> None:
+def test_any_text_of_the_source_gives_a_valid_file(records: list[Record], status: RecStatus | None) -> None:
     properties = msgspec.structs.replace(PIFU, type="full" if status is None else "delta")
     rows = sorted((record.key, fragment(record, status, "pifu")) for record in records)
     xml = "".join(document_parts(properties, SOURCE, rows)).encode()
@@ -133,12 +132,12 @@ def test_whatever_the_source_has_in_its_fields_the_file_is_valid(
         their_schema().assertValid(etree.fromstring(xml))
 
 
-def test_every_group_has_one_above_it() -> None:
+def test_a_group_needs_a_relationship() -> None:
     relationship = SNAPSHOT[SNAPSHOT.index("    <relationship") : SNAPSHOT.index("</relationship>") + 16]
     assert problems(SNAPSHOT.replace(relationship, "", 1).encode())
 
 
-def test_the_line_of_a_fault_far_down_is_that_of_the_element() -> None:
+def test_a_late_problem_is_reported_with_its_line() -> None:
     people = [msgspec.structs.replace(TOR, id=f"{number:06}") for number in range(1_200)]
     xml = "".join(
         snapshot_parts(PIFU, SOURCE, ((person.key, fragment(person, dialect="pifu")) for person in people))

@@ -1,3 +1,5 @@
+"""Files in plain IMS Enterprise against the schema."""
+
 import os
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import ims
 from ims.records.vocabulary import RecStatus
 from ims.xml.schema import problems
 from ims.xml.writer import document_parts, fragment, membership_open, snapshot_parts
-from tests.unit.ims.xml.test_writer import (
+from tests.unit.ims.xml.plain_records import (
     ANNA,
     ANNA_LEARNS,
     DELTA,
@@ -23,7 +25,7 @@ from tests.unit.ims.xml.test_writer import (
 )
 
 THEIRS = Path(os.environ.get("SHARED_SCHEMAS") or Path(ims.__file__).parents[2] / "shared" / "schemas")
-"""Where the schemas of others may lie; they are no part of imsfeed."""
+"""Where the schemas of others may be; they are not part of imsfeed."""
 OTHER_SCHEMA = THEIRS / "ims_epv1p1-vigobas.xsd"
 
 SNAPSHOT = "".join(snapshot_parts(FULL, SOURCE, rows(*EVERYTHING)))
@@ -108,7 +110,7 @@ def in_order(*records: str) -> bytes:
 
 
 @pytest.mark.parametrize("xml", [SNAPSHOT, DELTA_FILE, "".join(snapshot_parts(FULL, SOURCE, []))])
-def test_what_imsfeed_writes_is_valid(xml: str) -> None:
+def test_every_file_of_imsfeed_is_valid(xml: str) -> None:
     assert problems(xml.encode()) == []
 
 
@@ -117,7 +119,7 @@ def test_every_element_of_the_standard_is_known() -> None:
     assert problems(EVERY_ELEMENT.encode()) == []
 
 
-def test_a_file_may_lie_on_a_disk(tmp_path: Path) -> None:
+def test_a_file_may_be_a_path(tmp_path: Path) -> None:
     path = tmp_path / "snapshot.xml"
     path.write_text(SNAPSHOT.replace("<idtype>1</idtype>", "", 1), encoding="utf-8")
     assert problems(path) == problems(path.read_bytes())
@@ -152,7 +154,7 @@ def test_a_file_may_lie_on_a_disk(tmp_path: Path) -> None:
         ("</person>", "</person>01810012345", "enterprise"),
     ],
 )
-def test_a_file_against_the_standard_is_refused_by_line_and_element(written: str, instead: str, element: str) -> None:
+def test_an_invalid_file_is_refused_by_line_and_element(written: str, instead: str, element: str) -> None:
     assert written in SNAPSHOT
     found = problems(SNAPSHOT.replace(written, instead, 1).encode())
     assert found
@@ -160,7 +162,7 @@ def test_a_file_against_the_standard_is_refused_by_line_and_element(written: str
     assert f"<{element}>" in found[0]
 
 
-def test_the_line_is_that_of_the_element() -> None:
+def test_a_problem_is_reported_with_its_line() -> None:
     line = SNAPSHOT[: SNAPSHOT.index("<idtype>1")].count("\n") + 1
     xml = SNAPSHOT.replace("<idtype>1</idtype>", "<idtype>7</idtype>", 1).encode()
     assert problems(xml) == [f"line {line}: <idtype> holds a value that is not allowed"]
@@ -186,7 +188,7 @@ def test_a_file_without_properties_is_refused() -> None:
 
 
 @pytest.mark.parametrize("persons", [498, 499, 500, 501, 999, 1000, 1001, 1002])
-def test_the_order_is_seen_in_files_of_any_length(persons: int) -> None:
+def test_the_order_is_checked_in_files_of_any_length(persons: int) -> None:
     many = fragment(TOR) * persons
     assert problems(in_order(many, fragment(NORWEGIAN), MEMBERSHIP)) == []
     assert problems(in_order(many, fragment(NORWEGIAN), fragment(ANNA), MEMBERSHIP))
@@ -194,17 +196,17 @@ def test_the_order_is_seen_in_files_of_any_length(persons: int) -> None:
     assert problems(in_order(many, HEAD_XML.partition("<enterprise>\n")[2]))
 
 
-def test_comments_at_the_head_do_not_disturb_a_long_file() -> None:
+def test_comments_at_the_head_of_a_long_file_are_valid() -> None:
     xml = in_order(fragment(TOR) * 1_200, MEMBERSHIP).replace(b"<enterprise>", b"<enterprise><comments>x</comments>")
     assert problems(xml) == []
 
 
-def test_a_fault_of_every_record_is_told_a_hundred_times_and_no_more() -> None:
+def test_at_most_a_hundred_problems_are_reported() -> None:
     assert len(problems(in_order(fragment(TOR).replace("<name>", '<name id="1">') * 300))) == 100
 
 
 @pytest.mark.parametrize("xml", ["", "text", SNAPSHOT[:-5], SNAPSHOT.replace("Anna", "\x01")])
-def test_what_is_no_xml_is_refused(xml: str) -> None:
+def test_a_file_that_is_no_xml_is_refused(xml: str) -> None:
     (problem,) = problems(xml.encode())
     assert problem.endswith("not well-formed XML")
 
@@ -216,7 +218,7 @@ def test_a_document_type_is_refused() -> None:
 
 @pytest.mark.skipif(not OTHER_SCHEMA.exists(), reason="the schema of another importer is not beside the checkout")
 @pytest.mark.parametrize("xml", [SNAPSHOT, DELTA_FILE, EVERY_ELEMENT.replace(FOREIGN, "")])
-def test_files_are_valid_by_an_importers_own_schema_too(xml: str) -> None:
+def test_every_file_is_valid_by_an_importers_own_schema(xml: str) -> None:
     schema = etree.parse(OTHER_SCHEMA).getroot()
     del schema.attrib["targetNamespace"]
     # Without a namespace of its own, references must have none either.

@@ -1,3 +1,5 @@
+"""Snapshots made of published texts, one by one and in runs."""
+
 from collections.abc import Iterator
 
 import msgspec
@@ -7,7 +9,7 @@ from ims.errors import FeedError
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
 from ims.xml.writer import Run, fragment, membership_open, rows_of_runs, snapshot_parts
-from tests.unit.ims.xml.test_writer import (
+from tests.unit.ims.xml.plain_records import (
     ANNA,
     ANNA_LEARNS,
     EVERYTHING,
@@ -21,10 +23,10 @@ from tests.unit.ims.xml.test_writer import (
 )
 
 
-def test_a_snapshot_is_its_records_with_one_membership_for_each_group() -> None:
+def test_a_snapshot_has_one_membership_element_per_group() -> None:
     other_group = msgspec.structs.replace(NORWEGIAN, id="group-8")
     tor_teaches_there = msgspec.structs.replace(TOR_TEACHES, group="group-8")
-    at_once = (
+    whole = (
         HEAD_XML
         + fragment(ANNA)
         + fragment(TOR)
@@ -38,10 +40,10 @@ def test_a_snapshot_is_its_records_with_one_membership_for_each_group() -> None:
         + fragment(tor_teaches_there)
         + "  </membership>\n</enterprise>\n"
     )
-    assert "".join(snapshot_parts(FULL, SOURCE, rows(*EVERYTHING, other_group, tor_teaches_there))) == at_once
+    assert "".join(snapshot_parts(FULL, SOURCE, rows(*EVERYTHING, other_group, tor_teaches_there))) == whole
 
 
-def test_a_membership_names_its_group() -> None:
+def test_a_membership_element_names_its_group() -> None:
     assert (
         membership_open(SOURCE, "group-7")
         == """\
@@ -54,7 +56,7 @@ def test_a_membership_names_its_group() -> None:
     )
 
 
-def test_a_snapshot_of_nobody_is_a_file_all_the_same() -> None:
+def test_an_empty_snapshot_is_a_valid_file() -> None:
     assert "".join(snapshot_parts(FULL, SOURCE, [])) == HEAD_XML + "</enterprise>\n"
 
 
@@ -82,7 +84,7 @@ def run(*members: str, group: str = "group-7") -> Run:
     return Run(RecordKind.MEMBERSHIP, group, list(members), "".join(members))
 
 
-def test_runs_make_the_same_snapshot_as_their_records_one_by_one() -> None:
+def test_runs_give_the_same_snapshot_as_single_records() -> None:
     one_by_one = rows(*EVERYTHING)
     runs = [
         Run(kind, group, [key.member or key.id for key, _ in some], "".join(text for _, text in some))
@@ -113,6 +115,6 @@ def test_a_group_in_several_runs_has_one_membership() -> None:
         [run("1"), Run(RecordKind.PERSON, "", ["1"], "")],
     ],
 )
-def test_runs_that_are_not_in_order_are_refused(runs: list[Run]) -> None:
+def test_runs_out_of_order_are_refused(runs: list[Run]) -> None:
     with pytest.raises(FeedError, match="order of their keys"):
         list(snapshot_parts(FULL, SOURCE, rows_of_runs(runs)))

@@ -1,4 +1,4 @@
-"""How far the slot may be confirmed, with a table in memory."""
+"""How far the slot may be confirmed, with a double of the table in the source."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +7,7 @@ from producers.capture.confirmation import Confirmation
 
 
 class Table:
-    """imsfeed.capture in which the slot's row has this epoch."""
+    """A double of imsfeed.capture, in which the slot's row has this epoch."""
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
@@ -27,24 +27,24 @@ def a_confirmation(stored: int = 0) -> Confirmation:
     return confirmation
 
 
-def test_only_what_is_written_down_may_be_confirmed() -> None:
+def test_only_a_stored_position_is_confirmable() -> None:
     confirmation, table = a_confirmation(), Table(1)
-    assert confirmation.limited(32) == 0
+    assert confirmation.confirmable(32) == 0
     confirmation.store(table)  # type: ignore[arg-type]
-    assert (confirmation.limited(48), table.written) == (32, ["0/20"])
+    assert (confirmation.confirmable(48), table.written) == (32, ["0/20"])
     confirmation.store(table)  # type: ignore[arg-type]
-    assert (confirmation.limited(40), table.written) == (40, ["0/20", "0/30"])
+    assert (confirmation.confirmable(40), table.written) == (40, ["0/20", "0/30"])
 
 
-def test_what_was_written_down_before_may_be_confirmed_at_once() -> None:
+def test_a_position_stored_earlier_is_confirmable_immediately() -> None:
     confirmation, table = a_confirmation(64), Table(1)
-    assert confirmation.limited(48) == 48
+    assert confirmation.confirmable(48) == 48
     confirmation.store(table)  # type: ignore[arg-type]
     assert table.written == []
 
 
-def test_nothing_is_written_for_an_epoch_that_is_over() -> None:
+def test_nothing_is_stored_for_an_epoch_that_has_ended() -> None:
     confirmation, table = a_confirmation(), Table(2)
-    confirmation.limited(32)
+    confirmation.confirmable(32)
     confirmation.store(table)  # type: ignore[arg-type]
-    assert (confirmation.limited(32), table.written) == (0, [])
+    assert (confirmation.confirmable(32), table.written) == (0, [])

@@ -1,4 +1,4 @@
-"""The loop's body with doubles at both ends."""
+"""The stream, with doubles of the replication connection and of the Kafka producer."""
 
 from collections.abc import Iterator
 from typing import Any, cast
@@ -27,7 +27,7 @@ NAME = TableName("public", "person")
 
 
 class Walsender:
-    """A replication connection on which arrives what the test puts there."""
+    """A double of the replication connection; the test puts messages on it."""
 
     def __init__(self) -> None:
         self.arriving: list[Data | Keepalive] = []
@@ -51,7 +51,7 @@ class Walsender:
 
 
 class Producer:
-    """A producer whose messages the test acknowledges."""
+    """A double of the Kafka producer; the test acknowledges its messages."""
 
     def __init__(self) -> None:
         self.futures: list[Any] = []
@@ -71,17 +71,17 @@ class Producer:
 
 
 class Confirmation:
-    """Writes down at once what it is asked to, unless it is told to lag."""
+    """A double that stores each position immediately, unless the test sets ``stored``."""
 
     def __init__(self) -> None:
         self.stored: int | None = None
 
-    def limited(self, lsn: int) -> int:
+    def confirmable(self, lsn: int) -> int:
         return lsn if self.stored is None else min(lsn, self.stored)
 
 
 class Load:
-    """The rows of an owner as of the snapshot at 1500."""
+    """A double of an owner's load, with a snapshot at 1500."""
 
     point = 1_500
 
@@ -149,14 +149,14 @@ def test_a_keepalive_after_a_commit_waits_for_the_commits_messages(rig: Rig) -> 
     assert rig.walsender.confirmed[-1] == 2_000
 
 
-def test_nothing_is_confirmed_that_is_not_written_down(rig: Rig) -> None:
+def test_only_a_stored_position_is_confirmed(rig: Rig) -> None:
     rig.confirmation.stored = 700
     rig.turn(ASKED)
     rig.stream.finish()
     assert rig.walsender.confirmed == [700, 700]
 
 
-def test_the_rows_of_an_owner_are_sent_before_the_first_commit_that_its_snapshot_has_not(rig: Rig) -> None:
+def test_owner_rows_precede_the_first_commit_after_their_snapshot(rig: Rig) -> None:
     rig.stream.load_when_reached(cast("Any", rig.load))
     rig.turn(pg.begin(1_400), A_PERSON, pg.commit(1_499), pg.begin(1_500))
     assert (rig.load.sent_after, rig.load.closed, rig.stream.is_loading) == (1, True, False)
@@ -164,13 +164,13 @@ def test_the_rows_of_an_owner_are_sent_before_the_first_commit_that_its_snapshot
     assert len(rig.producer.futures) == 2
 
 
-def test_a_commit_that_is_in_the_snapshot_does_not_start_the_load(rig: Rig) -> None:
+def test_a_commit_inside_the_snapshot_does_not_start_the_load(rig: Rig) -> None:
     rig.stream.load_when_reached(cast("Any", rig.load))
     rig.turn(pg.begin(1_400), A_PERSON, Keepalive(2_000, reply_requested=False), pg.commit(1_499))
     assert rig.load.sent_after is None
 
 
-def test_an_idle_source_has_reached_the_snapshot_with_a_keepalive(rig: Rig) -> None:
+def test_a_keepalive_of_an_idle_source_starts_the_load(rig: Rig) -> None:
     rig.stream.load_when_reached(cast("Any", rig.load))
     rig.turn(Keepalive(1_499, reply_requested=False))
     assert rig.stream.is_loading
@@ -178,31 +178,31 @@ def test_an_idle_source_has_reached_the_snapshot_with_a_keepalive(rig: Rig) -> N
     assert rig.load.sent_after == 0
 
 
-def test_a_load_that_was_not_reached_is_closed_with_the_stream(rig: Rig) -> None:
+def test_closing_the_stream_closes_a_load_not_reached(rig: Rig) -> None:
     rig.stream.load_when_reached(cast("Any", rig.load))
     rig.stream.close()
     assert (rig.load.closed, rig.load.sent_after) == (True, None)
 
 
-def test_a_report_is_due_even_if_nobody_asks(rig: Rig) -> None:
+def test_a_report_is_sent_without_a_request(rig: Rig) -> None:
     rig.turn()
     assert rig.walsender.confirmed == [0]
 
 
-def test_nothing_is_read_while_too_much_is_outstanding(rig: Rig) -> None:
+def test_reading_pauses_while_too_many_messages_are_in_flight(rig: Rig) -> None:
     rig.turn(pg.begin(), A_PERSON, A_PERSON, A_PERSON)
     rig.turn(A_PERSON)
     assert len(rig.walsender.arriving) == 1
     assert rig.walsender.waits[-1][1] is False
 
 
-def test_what_came_before_an_error_is_sent(rig: Rig) -> None:
+def test_messages_before_an_error_are_sent(rig: Rig) -> None:
     with pytest.raises(ProtocolError):
         rig.turn(pg.begin(), A_PERSON, pg.commit(1_048), b"no message")
     assert len(rig.producer.futures) == 1
 
 
-def test_reading_goes_on_as_soon_as_there_is_room_again(rig: Rig) -> None:
+def test_reading_resumes_when_messages_are_acknowledged(rig: Rig) -> None:
     rig.turn(pg.begin(), A_PERSON, A_PERSON, A_PERSON)
     rig.turn(A_PERSON)
     rig.producer.acknowledge()
@@ -212,7 +212,7 @@ def test_reading_goes_on_as_soon_as_there_is_room_again(rig: Rig) -> None:
     assert not rig.walsender.arriving
 
 
-def test_the_lag_is_the_age_of_what_is_outstanding_and_nothing_when_idle(rig: Rig) -> None:
+def test_the_lag_is_the_age_of_the_oldest_unacknowledged_message(rig: Rig) -> None:
     rig.turn(pg.begin(committed_us=0), A_PERSON, pg.commit(1_048), ASKED)
     assert rig.lag() > 0
     rig.producer.acknowledge()
@@ -220,25 +220,25 @@ def test_the_lag_is_the_age_of_what_is_outstanding_and_nothing_when_idle(rig: Ri
     assert rig.lag() == 0
 
 
-def test_what_was_only_begun_to_be_read_is_a_lag_too(rig: Rig) -> None:
+def test_a_transaction_read_in_part_counts_as_lag(rig: Rig) -> None:
     rig.turn(pg.begin(), A_PERSON, pg.commit(1_048))
     rig.producer.acknowledge()
     rig.turn(pg.begin(1_100))
     assert rig.lag() > 0
 
 
-def test_the_end_waits_for_kafka_and_confirms_what_it_has(rig: Rig) -> None:
+def test_finishing_waits_for_kafka_and_confirms_what_it_has(rig: Rig) -> None:
     rig.turn(pg.begin(), A_PERSON, pg.commit(1_048), pg.begin(1_100), A_PERSON)
     rig.stream.finish()
     assert rig.walsender.confirmed[-1] == 1_048
 
 
-def test_without_the_fast_checksum_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_capture_refuses_to_start_without_the_fast_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record_util, "_crc32c", record_util.crc32c_py)
     with pytest.raises(InvalidSettingsError, match="crc32c"):
         run(Settings(source_dsn=None), Stop(), CaptureMetrics(CollectorRegistry()), lambda _ready: None)
 
 
-def test_without_a_source_nothing_is_begun() -> None:
+def test_capture_refuses_to_start_without_a_source() -> None:
     with pytest.raises(InvalidSettingsError, match="SOURCE_DSN"):
         run(Settings(source_dsn=None), Stop(), CaptureMetrics(CollectorRegistry()), lambda _ready: None)

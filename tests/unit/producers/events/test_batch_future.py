@@ -1,4 +1,4 @@
-"""The future that messages of a batch share: done when Kafka has all of them, whatever becomes of the batch."""
+"""The future that messages of a batch share: done when Kafka has all of them, even if the batch is split."""
 
 from typing import Any
 
@@ -17,15 +17,15 @@ def failed(error: BaseException) -> tuple[int, int, Any]:
 
 
 def shared_by(messages: int) -> tuple[BatchFuture, FutureProduceResult]:
-    """The future of that many messages, and that of their batch."""
+    """Return the future that so many messages share, and the future of their batch."""
     batch = FutureProduceResult(PLACE)
     future = BatchFuture(batch)
     future.messages = messages
     return future, batch
 
 
-def divided(future: BatchFuture, *parts: int) -> list[FutureProduceResult]:
-    """As kafka-python divides a batch: every message is told its new one."""
+def split(future: BatchFuture, *parts: int) -> list[FutureProduceResult]:
+    """Split the batch as kafka-python does: rebind the future once for each message."""
     batches = [FutureProduceResult(PLACE) for _ in parts]
     for batch, messages in zip(batches, parts, strict=True):
         for index in range(messages):
@@ -33,14 +33,14 @@ def divided(future: BatchFuture, *parts: int) -> list[FutureProduceResult]:
     return batches
 
 
-def test_it_is_done_when_its_batch_is() -> None:
+def test_a_shared_future_is_done_when_its_batch_is() -> None:
     future, batch = shared_by(7)
     assert not future.is_done
     batch.success(DONE)
     assert future.succeeded()
 
 
-def test_it_fails_with_its_batch_and_tells_so_at_once() -> None:
+def test_a_shared_future_fails_immediately_with_its_batch() -> None:
     future, batch = shared_by(7)
     published: list[BaseException] = []
     future.add_errback(published.append)
@@ -50,7 +50,7 @@ def test_it_fails_with_its_batch_and_tells_so_at_once() -> None:
     assert published == [error]
 
 
-def test_it_tells_of_a_failure_that_came_before_it_was_asked_to() -> None:
+def test_an_errback_added_after_the_failure_is_called() -> None:
     future, batch = shared_by(1)
     error = KafkaError("refused")
     batch.success(failed(error))
@@ -59,19 +59,19 @@ def test_it_tells_of_a_failure_that_came_before_it_was_asked_to() -> None:
     assert published == [error]
 
 
-def test_a_divided_batch_is_done_when_every_part_is() -> None:
+def test_a_split_batch_is_done_when_every_part_is() -> None:
     future, _ = shared_by(5)
-    first, second = divided(future, 2, 3)
+    first, second = split(future, 2, 3)
     first.success(DONE)
     assert not future.is_done
     second.success(DONE)
     assert future.succeeded()
 
 
-def test_a_part_may_be_divided_again() -> None:
+def test_a_part_of_a_batch_may_be_split_again() -> None:
     future, _ = shared_by(5)
-    _, second = divided(future, 2, 3)
-    third, fourth = divided(future, 1, 1)
+    _, second = split(future, 2, 3)
+    third, fourth = split(future, 1, 1)
     second.success(DONE)
     third.success(DONE)
     assert not future.is_done
@@ -79,11 +79,11 @@ def test_a_part_may_be_divided_again() -> None:
     assert future.succeeded()
 
 
-def test_one_part_that_fails_is_enough_and_tells_once() -> None:
+def test_one_failed_part_fails_the_future_once() -> None:
     future, _ = shared_by(4)
     published: list[BaseException] = []
     future.add_errback(published.append)
-    first, second = divided(future, 2, 2)
+    first, second = split(future, 2, 2)
     errors = [KafkaError("first"), KafkaError("second")]
     first.success(failed(errors[0]))
     second.success(failed(errors[1]))
@@ -91,9 +91,9 @@ def test_one_part_that_fails_is_enough_and_tells_once() -> None:
     assert published == errors[:1]
 
 
-def test_a_part_that_arrives_after_another_failed_changes_nothing() -> None:
+def test_a_part_that_succeeds_after_a_failure_changes_nothing() -> None:
     future, _ = shared_by(2)
-    first, second = divided(future, 1, 1)
+    first, second = split(future, 1, 1)
     error = KafkaError("refused")
     first.success(failed(error))
     second.success(DONE)

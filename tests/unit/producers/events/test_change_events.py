@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from ims.source.events import UNAVAILABLE, Change, Position, decode
-from producers.events.change_events import ChangeStream, loaded, partition_of
+from producers.events.change_events import ChangeStream, load_event, partition_of
 from producers.events.ordered_events import KafkaMessage, OrderedEvents, Origin, TransactionContext
 from producers.source.captured_table import CapturedTable, TableName
 from producers.source.pgoutput import Commit, ProtocolError
@@ -25,7 +25,7 @@ def a_stream(table: CapturedTable = TABLE) -> ChangeStream:
 
 
 def sent(stream: ChangeStream, *changes: bytes) -> list[KafkaMessage]:
-    """The messages of one transaction with these changes."""
+    """Return the messages of one transaction with these changes."""
     whole = (pg.begin(), *changes, pg.commit())
     items = [item for lsn, data in enumerate(whole, 900) for item in stream.feed(lsn, data)]
     return [item for item in items if isinstance(item, KafkaMessage)]
@@ -41,7 +41,7 @@ def envelope(message: KafkaMessage) -> Any:
     return msgspec.json.decode(message.value)
 
 
-def test_a_new_row_goes_to_its_owners_partition_under_its_key() -> None:
+def test_a_new_row_goes_to_the_partition_of_its_owner() -> None:
     (message,) = sent(a_stream(), pg.insert(PERSON, pg.a_person(owner=9, id=1)))
     assert message.partition == 9 % PARTITIONS
     assert message.key == b'{"table":"person","owner_id":9,"id":1}'
@@ -49,7 +49,7 @@ def test_a_new_row_goes_to_its_owners_partition_under_its_key() -> None:
     assert read(message).after == {"owner_id": 9, "id": 1, "name": "Ada", "born": "1990-01-08", "protected": False}
 
 
-def test_the_source_block_tells_where_the_change_comes_from() -> None:
+def test_the_source_block_says_where_the_change_comes_from() -> None:
     (message,) = sent(a_stream(), pg.insert(PERSON, pg.a_person()))
     source = envelope(message)["source"]
     assert source.pop("version")
@@ -69,7 +69,7 @@ def test_the_source_block_tells_where_the_change_comes_from() -> None:
     assert read(message).position == Position(epoch=3, lsn=1000, ordinal=1)
 
 
-def test_a_changed_row_brings_what_is_known_of_the_old_one() -> None:
+def test_an_update_contains_the_old_row_if_it_is_known() -> None:
     without, whole = sent(
         a_stream(),
         pg.update(PERSON, pg.a_person(name=b"Eva")),
@@ -82,7 +82,7 @@ def test_a_changed_row_brings_what_is_known_of_the_old_one() -> None:
     assert before["name"] == "Ada"
 
 
-def test_a_delete_goes_to_the_partition_of_the_old_rows_owner() -> None:
+def test_a_delete_goes_to_the_old_owners_partition() -> None:
     (message,) = sent(a_stream(), pg.delete(PERSON, b"K", [b"6", b"1", None, None, None]))
     assert message.partition == 6 % PARTITIONS
     assert (read(message).op, read(message).before, read(message).after) == ("d", {"owner_id": 6, "id": 1}, None)
@@ -90,17 +90,17 @@ def test_a_delete_goes_to_the_partition_of_the_old_rows_owner() -> None:
 
 
 @pytest.mark.parametrize("kind", [b"K", b"O"])
-def test_a_row_that_moves_to_another_owner_is_deleted_there_and_created_here(kind: bytes) -> None:
+def test_a_row_moved_to_another_owner_is_deleted_and_created(kind: bytes) -> None:
     move = pg.update(PERSON, pg.a_person(owner=6), old=(kind, pg.a_person(owner=9)))
-    gone, new = sorted(sent(a_stream(), move), key=lambda message: read(message).position)
-    assert (read(gone).op, gone.partition) == ("d", 1)
-    assert (read(new).op, new.partition) == ("c", 2)
-    assert [read(gone).position.ordinal, read(new).position.ordinal] == [1, 2]
-    assert read(gone).ends_transaction
-    assert read(new).ends_transaction
+    deleted, created = sorted(sent(a_stream(), move), key=lambda message: read(message).position)
+    assert (read(deleted).op, deleted.partition) == ("d", 1)
+    assert (read(created).op, created.partition) == ("c", 2)
+    assert [read(deleted).position.ordinal, read(created).position.ordinal] == [1, 2]
+    assert read(deleted).ends_transaction
+    assert read(created).ends_transaction
 
 
-def test_an_owner_outside_of_the_key_moves_the_row_just_the_same() -> None:
+def test_a_changed_owner_moves_a_row_whose_key_lacks_it() -> None:
     table = CapturedTable(PERSON_NAME, "owner_id", ("id",), ())
     move = pg.update(PERSON, pg.a_person(owner=6), old=(b"O", pg.a_person(owner=9)))
     assert {(read(m).op, m.partition, m.key) for m in sent(a_stream(table), move)} == {
@@ -109,7 +109,7 @@ def test_an_owner_outside_of_the_key_moves_the_row_just_the_same() -> None:
     }
 
 
-def test_an_old_key_that_is_not_the_primary_key_makes_no_other_row() -> None:
+def test_a_changed_identity_column_outside_the_key_stays_an_update() -> None:
     columns = [("owner_id", pg.INT4, True), ("id", pg.INT8, False), ("name", pg.TEXT, True)]
     stream = ChangeStream(ORIGIN, {PERSON_NAME: CapturedTable(PERSON_NAME, "owner_id", ("id",), ())}, PARTITIONS)
     list(stream.feed(1, pg.relation(columns=columns)))
@@ -117,27 +117,27 @@ def test_an_old_key_that_is_not_the_primary_key_makes_no_other_row() -> None:
     assert (read(message).op, read(message).before) == ("u", {"owner_id": 9, "name": "Ada"})
 
 
-def test_the_owner_may_stand_in_another_column() -> None:
+def test_the_owner_may_be_in_another_column() -> None:
     table = CapturedTable(PERSON_NAME, "id", ("id",), ())
     (message,) = sent(a_stream(table), pg.insert(PERSON, pg.a_person(owner=9, id=6)))
     assert message.partition == 6 % PARTITIONS
 
 
-def test_a_value_that_was_not_sent_is_unavailable_or_taken_from_the_old_row() -> None:
+def test_an_unsent_value_is_the_old_rows_or_unavailable() -> None:
     new = pg.a_person(name=pg.NOT_SENT)
     unknown, known = sent(a_stream(), pg.update(PERSON, new), pg.update(PERSON, new, old=(b"O", pg.a_person())))
     assert envelope(unknown)["after"]["name"] == UNAVAILABLE
     assert envelope(known)["after"]["name"] == "Ada"
 
 
-def test_the_last_event_of_each_partition_and_no_other_ends_the_transaction() -> None:
+def test_only_the_last_event_of_each_partition_ends_the_transaction() -> None:
     owners = [1, 2, 1, 2, 2, 3]
     messages = sent(a_stream(), *(pg.insert(PERSON, pg.a_person(owner, row)) for row, owner in enumerate(owners)))
     ends = {(m.partition, read(m).position.ordinal) for m in messages if read(m).ends_transaction}
     assert ends == {(1, 3), (2, 5), (3, 6)}
 
 
-def test_positions_grow_within_each_partition() -> None:
+def test_positions_increase_within_each_partition() -> None:
     owners = [1, 2, 1, 2, 2, 3]
     messages = sent(a_stream(), *(pg.insert(PERSON, pg.a_person(owner, row)) for row, owner in enumerate(owners)))
     assert sorted(read(m).position.ordinal for m in messages) == [1, 2, 3, 4, 5, 6]
@@ -159,7 +159,7 @@ def test_events_are_numbered_per_table_too() -> None:
     assert numbers == [1, 1, 2, 3, 2]
 
 
-def test_every_partition_hears_of_a_truncate() -> None:
+def test_every_partition_gets_an_event_for_a_truncate() -> None:
     messages = sent(a_stream(), pg.truncate(PERSON))
     assert [message.partition for message in messages] == list(range(PARTITIONS))
     assert {(read(m).op, read(m).after, read(m).ends_transaction) for m in messages} == {("t", None, True)}
@@ -171,7 +171,7 @@ def test_a_row_without_an_owner_is_not_lost() -> None:
     assert partition_of("a text", PARTITIONS) == 0
 
 
-def test_a_table_that_nobody_knew_of_is_published_by_its_identity() -> None:
+def test_an_unknown_table_is_published_by_its_replica_identity() -> None:
     stream = a_stream()
     list(stream.feed(1, pg.relation(5, table="room", columns=[("owner_id", pg.INT4, True), ("n", pg.INT4, False)])))
     (message,) = sent(stream, pg.insert(5, [b"6", b"1"]))
@@ -190,7 +190,7 @@ def test_a_commit_comes_after_all_of_its_messages() -> None:
 
 
 @pytest.mark.parametrize("data", [pg.insert(PERSON, pg.a_person()), pg.commit()])
-def test_a_change_outside_of_a_transaction_is_an_error(data: bytes) -> None:
+def test_a_change_outside_a_transaction_is_an_error(data: bytes) -> None:
     with pytest.raises(ProtocolError):
         list(a_stream().feed(1, data))
 
@@ -202,10 +202,10 @@ def test_a_transaction_inside_another_one_is_an_error() -> None:
         list(stream.feed(2, pg.begin()))
 
 
-def test_loaded_rows_are_one_transaction_whose_end_every_partition_is_told() -> None:
+def test_loaded_rows_are_one_transaction_that_ends_in_every_partition() -> None:
     events = OrderedEvents(ORIGIN, TransactionContext("load", 500, 0, None, loading=True))
     rows = [{"owner_id": owner, "id": 1} for owner in (1, 2, 1)]
-    early = [events.add(loaded(TABLE, row, PARTITIONS), 501) for row in rows]
+    early = [events.add(load_event(TABLE, row, PARTITIONS), 501) for row in rows]
     messages = [message for message in [*early, *events.finish()] if message is not None]
     assert [(read(m).op, read(m).loading, read(m).ends_transaction) for m in messages] == [
         ("r", True, False),

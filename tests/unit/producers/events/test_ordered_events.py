@@ -1,4 +1,4 @@
-"""However events are put together: the bytes are those of the whole envelope, encoded by itself."""
+"""An event's bytes are those of its whole envelope, although parts of it are reused between events."""
 
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ CONTEXTS = st.builds(
 
 
 class Added(NamedTuple):
-    """An event and its LSN, of one of two tables, in one of three partitions."""
+    """An event of one of two tables, in one of three partitions, and its LSN."""
 
     table: int
     op: str
@@ -46,7 +46,7 @@ ADDED = st.builds(
 
 
 def alone(origin: Origin, context: TransactionContext, tables: list[CapturedTable], added: list[Added]) -> list[Any]:
-    """Partition, key and value of every event, in the order in which they were added."""
+    """Return partition, key and value of every event, each encoded alone, in the order in which they were added."""
     ends = {event.partition: number for number, event in enumerate(added)}
     found = []
     for number, event in enumerate(added):
@@ -85,7 +85,7 @@ def alone(origin: Origin, context: TransactionContext, tables: list[CapturedTabl
 @given(
     st.builds(Origin, TEXTS, COUNTS), CONTEXTS, st.lists(TABLES, min_size=2, max_size=2), st.lists(ADDED, max_size=8)
 )
-def test_the_bytes_of_an_event_are_those_of_its_envelope_encoded_alone(
+def test_an_event_has_the_bytes_of_its_envelope_encoded_alone(
     origin: Origin, context: TransactionContext, tables: list[CapturedTable], added: list[Added]
 ) -> None:
     events = OrderedEvents(origin, context)
@@ -99,7 +99,7 @@ def test_the_bytes_of_an_event_are_those_of_its_envelope_encoded_alone(
         assert found == [one for one in expected if one[0] == partition]
 
 
-def test_what_is_encoded_together_is_read_as_it_was_meant() -> None:
+def test_an_event_with_quoted_names_is_decoded_unchanged() -> None:
     table = CapturedTable(TableName("public", 'a "quoted" % name'), "owner_id", ("id",), ())
     events = OrderedEvents(Origin('ad"m%d', 3), TransactionContext("7", 1000, 5, 7))
     assert events.add(RowEvent(table, "u", {"id": 1}, {"id": 1}, {"id": 1, "name": "Åse"}, 0), 901) is None

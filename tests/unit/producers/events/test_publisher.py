@@ -17,7 +17,7 @@ MESSAGE = KafkaMessage(2, b"key", b"value", "person", "c", 1_000)
 
 
 class Producer:
-    """A KafkaProducer whose acknowledgements the test gives."""
+    """A double of KafkaProducer; the test acknowledges its messages."""
 
     def __init__(self) -> None:
         self.futures: list[Any] = []
@@ -58,7 +58,7 @@ def test_a_message_goes_to_its_partition_without_headers(sender: Publisher, prod
     assert producer.sent == [{"topic": "changes", "key": b"key", "value": b"value", "partition": 2}]
 
 
-def test_a_commit_is_acknowledged_when_all_before_it_are(sender: Publisher, producer: Producer) -> None:
+def test_a_commit_is_acknowledged_when_all_earlier_messages_are(sender: Publisher, producer: Producer) -> None:
     sender.send(MESSAGE)
     sender.send(MESSAGE)
     sender.commit_point(100)
@@ -71,7 +71,7 @@ def test_a_commit_is_acknowledged_when_all_before_it_are(sender: Publisher, prod
     assert (sender.acknowledged(), sender.inflight) == (200, 0)
 
 
-def test_messages_that_share_a_future_are_counted_each_and_give_up_once(
+def test_messages_that_share_a_future_are_counted_separately(
     sender: Publisher, producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = Future()
@@ -93,14 +93,14 @@ def test_messages_that_share_a_future_are_counted_each_and_give_up_once(
     assert (sender.acknowledged(), sender.inflight) == (100, 0)
 
 
-def test_a_transaction_that_goes_on_is_not_acknowledged(sender: Publisher, producer: Producer) -> None:
+def test_an_unfinished_transaction_is_not_acknowledged(sender: Publisher, producer: Producer) -> None:
     sender.commit_point(100)
     sender.send(MESSAGE)
     producer.futures[0].success(None)
     assert sender.acknowledged() == 100
 
 
-def test_a_failed_message_is_raised_and_the_client_sends_no_more(sender: Publisher, producer: Producer) -> None:
+def test_a_failed_message_stops_the_client_and_is_raised(sender: Publisher, producer: Producer) -> None:
     sender.send(MESSAGE)
     sender.commit_point(100)
     producer.futures[0].failure(KafkaTimeoutError("expired"))
@@ -117,13 +117,13 @@ def test_a_long_silence_is_an_error(sender: Publisher, monkeypatch: pytest.Monke
         sender.acknowledged()
 
 
-def test_silence_is_no_error_when_nothing_is_outstanding(sender: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silence_is_no_error_when_nothing_is_in_flight(sender: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "_STALL_SECONDS", -1)
     sender.commit_point(100)
     assert sender.acknowledged() == 100
 
 
-def test_the_age_of_the_oldest_message_outstanding_is_known(sender: Publisher, producer: Producer) -> None:
+def test_the_age_of_the_oldest_message_in_flight_is_known(sender: Publisher, producer: Producer) -> None:
     assert sender.oldest_committed_ms() is None
     sender.send(MESSAGE)
     sender.send(msgspec.structs.replace(MESSAGE, committed_ms=2_000))
@@ -146,7 +146,7 @@ def test_attempts_are_counted_when_sent_and_events_when_acknowledged(
     assert registry.get_sample_value("imsfeed_events_published_total", published) == 1
 
 
-def test_closing_waits_for_nothing_that_is_outstanding(sender: Publisher, producer: Producer) -> None:
+def test_closing_does_not_wait_for_messages_in_flight(sender: Publisher, producer: Producer) -> None:
     sender.send(MESSAGE)
     sender.close()
     assert producer.forced

@@ -1,4 +1,4 @@
-r"""Messages of pgoutput protocol 1 as PostgreSQL would send them, for tests that need no server.
+r"""Builders for messages of pgoutput protocol 1 as PostgreSQL sends them, for tests without a server.
 
 >>> delete(1, b"K", [b"7"])
 b'D\x00\x00\x00\x01K\x00\x01t\x00\x00\x00\x017'
@@ -55,7 +55,7 @@ def truncate(*relation_ids: int) -> bytes:
     return b"T" + pack(f"!IB{len(relation_ids)}I", len(relation_ids), 0, *relation_ids)
 
 
-def a_person(owner: int = 9, id: int = 1, name: bytes | str | None = b"Ada") -> list[bytes | str | None]:  # noqa: A002 - the column's own word
+def a_person(owner: int = 9, id: int = 1, name: bytes | str | None = b"Ada") -> list[bytes | str | None]:  # noqa: A002 - the column's own name
     return [str(owner).encode(), str(id).encode(), name, b"1990-01-08", b"f"]
 
 

@@ -1,0 +1,134 @@
+"""The questions of :mod:`consumers.publication.view`, answered by the state database."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from consumers.database.array_literals import array_literal
+from consumers.database.sessions import Connection
+from consumers.database.targets_table import Target
+from consumers.facts import facts_reader, suppressions
+from consumers.facts.pending_changes import Days, Pending
+from consumers.holds import holds_store
+from consumers.publication.view import Held, Ids, Related
+from consumers.published import published_store
+from ims.holds.limits import Departure, PublishedCounts
+from ims.publication.gathered import Published, Scope
+from ims.source.facts import Facts
+from ims.targets.target_settings import TargetSettings
+
+
+class PostgresView:
+    """What a transaction sees of a target and its owner; it must see the same in all its statements."""
+
+    def __init__(self, connection: Connection, target: Target) -> None:
+        self._connection = connection
+        self._target = target
+
+    def facts(self, persons: Collection[int], groups: Collection[int] | None) -> Facts:
+        """As :meth:`OwnerView.facts`."""
+        return facts_reader.read_facts(self._connection, self._target.owner_id, persons, groups)
+
+    def course_groups(self) -> Facts:
+        """As :meth:`OwnerView.course_groups`."""
+        return facts_reader.course_groups(self._connection, self._target.owner_id)
+
+    def with_same_national_id(self, persons: Collection[int]) -> list[int]:
+        """As :meth:`OwnerView.with_same_national_id`."""
+        return facts_reader.with_same_national_id(self._connection, self._target.owner_id, persons)
+
+    def orders_to_leave(self, persons: Collection[int], through: int) -> dict[int, bool]:
+        """As :meth:`OwnerView.orders_to_leave`."""
+        return suppressions.to_be_ended(self._connection, self._target.owner_id, persons, through)
+
+    def owner_settings(self) -> list[TargetSettings]:
+        """As :meth:`OwnerView.owner_settings`."""
+        rows = self._connection.execute(
+            "select settings from imsfeed.target where owner_id = %s", (self._target.owner_id,)
+        ).fetchall()
+        return [msgspec.convert(settings, TargetSettings) for (settings,) in rows]
+
+    def everything(self) -> Scope:
+        """As :meth:`View.everything`."""
+        return facts_reader.everything(self._connection, self._target)
+
+    def affected_groups(self, changes: Pending, days: Days | None) -> list[int]:
+        """As :meth:`View.affected_groups`."""
+        return facts_reader.affected_groups(self._connection, self._target, changes, days)
+
+    def affected_persons(self, changes: Pending, groups: Collection[int], days: Days | None) -> list[int]:
+        """As :meth:`View.affected_persons`."""
+        return facts_reader.affected_persons(self._connection, self._target, changes, groups, days)
+
+    def published(self, scope: Scope) -> Published:
+        """As :meth:`View.published`."""
+        return published_store.published(self._connection, self._target.target_id, scope)
+
+    def related(self, ids: Ids) -> Related:
+        """As :meth:`View.related`."""
+        parameters = {
+            "target": self._target.target_id,
+            "owner": self._target.owner_id,
+            "current": array_literal(ids.current),
+            "published": array_literal(ids.published),
+            "groups": array_literal(ids.groups),
+        }
+        query = _RELATED + (_ONCE_PUBLISHED if ids.old_ids else "")
+        rows = self._connection.execute(query.encode(), parameters).fetchall()
+        return Related(
+            {person for person, _ in rows if person is not None}, {group for _, group in rows if group is not None}
+        )
+
+    def held(self, scope: Scope) -> Held:
+        """As :meth:`View.held`."""
+        target_id = self._target.target_id
+        waiting = holds_store.waiting(self._connection, target_id)
+        if not waiting:
+            return Held(waiting, set(), touched=False)
+        rows = self._connection.execute(
+            _HELD.encode(),
+            {"target": target_id, "groups": list(waiting.groups), "in_scope": array_literal(scope.persons)},
+        ).fetchall()
+        groups = {number for member, number in rows if not member and number is not None}
+        touched = any(member for member, _ in rows) or not groups.isdisjoint(scope.groups)
+        return Held(waiting, groups, touched)
+
+    def departures(self, now: datetime) -> list[Departure]:
+        """As :meth:`View.departures`."""
+        return holds_store.departures(self._connection, self._target.target_id, now)
+
+    def published_counts(self, enough: PublishedCounts) -> PublishedCounts:
+        """As :meth:`View.published_counts`."""
+        return holds_store.published_counts(self._connection, self._target.target_id, enough)
+
+    def logins_elsewhere(self, persons: Collection[str], in_scope: Collection[str]) -> frozenset[str]:
+        """As :meth:`View.logins_elsewhere`."""
+        return published_store.logins_elsewhere(self._connection, self._target.target_id, persons, in_scope)
+
+    def urgent(self) -> frozenset[int]:
+        """As :meth:`View.urgent`."""
+        return suppressions.urgent(self._connection, self._target.target_id)
+
+
+# Each condition by itself: joined by "or", each row found would be compared with all ids one by one.
+_RELATED: Final = """
+select person_id, null from imsfeed.published where target_id = %(target)s and kind = 1
+   and id = any (%(current)s::text[])
+union all select id, null from imsfeed.person where owner_id = %(owner)s and national_id is not null
+   and regexp_replace(national_id, '\\D', '', 'g') = any (%(published)s::text[])
+union all select null, id from imsfeed.published where target_id = %(target)s and kind = 2
+   and id = any (%(groups)s::text[])
+"""
+_ONCE_PUBLISHED: Final = """
+union all select person_id, null from imsfeed.published where target_id = %(target)s and kind = 1
+   and xml like '%%sourcedidtype="Old"%%'
+   and substring(xml from 'sourcedidtype="Old".*?<id>([^<]*)</id>') = any (%(current)s::text[])
+"""
+_HELD: Final = """
+select false, group_id from imsfeed.published where target_id = %(target)s and kind = 2 and id = any (%(groups)s)
+union all select * from (select true, null::bigint from imsfeed.published
+ where target_id = %(target)s and kind = 3 and id = any (%(groups)s) and person_id = any (%(in_scope)s::bigint[])
+ limit 1) member
+"""

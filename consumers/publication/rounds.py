@@ -1,0 +1,123 @@
+"""The rounds of a publication: one, or two if the target's settings have changed.
+
+When they have, what the source has changed is published first, with the settings as they were. So it is known what the
+settings alone take away, which waits for an approval.
+"""
+
+from datetime import date, datetime
+
+import msgspec
+
+from consumers.database.targets_table import FeedPosition, TargetRow
+from consumers.facts.pending_changes import Days, Pending, settled
+from consumers.publication.gathering import Gatherer, Request
+from consumers.publication.view import View
+from ims.feed.delta_files import Writing
+from ims.holds.losses import Cause
+from ims.publication.decision import Decision, decide
+from ims.publication.gathered import Format, Terms
+from ims.targets.schedule import local_day
+from ims.targets.target_settings import TargetSettings
+from ims.xml.writer import Properties
+
+
+class Round(msgspec.Struct, frozen=True):
+    """One comparison of what was published with what is current.
+
+    Attributes:
+        cause: as for :func:`ims.publication.decision.decide`.
+    """
+
+    terms: Terms
+    request: Request
+    cause: Cause | None
+
+    def evaluate(self, view: View, position: FeedPosition) -> Decision:
+        """Gather what has to be known, and decide."""
+        gathered = Gatherer(view, self.terms).gather(self.request)
+        before = Format(position.source, position.dialect)
+        return decide(gathered, self.terms, before, self.cause)
+
+    def writing(self) -> Writing:
+        """Return how this round's deltas are written."""
+        settings, request = self.terms.settings, self.request
+        properties = Properties(self.terms.source, settings.name, "delta", request.now, settings.dialect)
+        return Writing(properties, request.changes.oldest_event_at, settings.export_shape == "tombstones")
+
+    def position_after(self, position: FeedPosition) -> FeedPosition:
+        """Return where the feed stands after this round, but for its files."""
+        return msgspec.structs.replace(
+            position,
+            source=self.terms.source,
+            dialect=self.terms.settings.dialect,
+            published_settings=self.terms.settings,
+            changes_through=self.request.changes.through,
+            dated_through=self.terms.today,
+        )
+
+
+def rounds(
+    row: TargetRow, pending: Pending, explained: Pending, now: datetime, *, everybody: bool = False, holds: bool = True
+) -> list[Round]:
+    """Return the rounds in which a target is published now; none if there is nothing to look at.
+
+    Args:
+        pending: the changes that are taken.
+        explained: all pending changes: what events have said, whether it is taken or not.
+        everybody: compare all there is, even if the changes say whom they bear on.
+        holds: whether anything may wait for an approval.
+    """
+    maker = _Rounds(row, now, holds=holds)
+    before, settings, outstanding = row.position.published_settings, row.settings, row.outstanding
+    everybody = everybody or outstanding.recompute or outstanding.repair
+    if not outstanding.recompute or before in {None, settings}:
+        return maker.of_changes(settings, pending, explained, everybody=everybody)
+    assert before is not None  # noqa: S101 - said by the line above
+    first = maker.of_changes(before, pending, explained, everybody=True)
+    return [*first, maker.of_settings(settings, pending.through, first[0].terms.today)]
+
+
+class _Rounds:
+    """What the rounds of one publication have in common."""
+
+    def __init__(self, row: TargetRow, now: datetime, *, holds: bool) -> None:
+        self._row = row
+        self._now = now
+        self._holds = holds
+
+    def of_changes(
+        self, settings: TargetSettings, pending: Pending, explained: Pending, *, everybody: bool
+    ) -> list[Round]:
+        """Return the round that publishes *pending*, if there is anything to look at."""
+        outstanding = self._row.outstanding
+        terms, days = self._terms(settings, self._row.position.dated_through)
+        everybody = everybody or pending.everything
+        if not (everybody or pending or days or outstanding.review):
+            return []
+        loaded = pending.everything or outstanding.repair
+        request = Request(
+            changes=pending,
+            days=days,
+            everybody=everybody,
+            explained=explained if loaded else None,
+            held=outstanding.held,
+            review=outstanding.review,
+            holds=self._holds,
+            now=self._now,
+        )
+        return [Round(terms, request, Cause.RESYNC if loaded else None)]
+
+    def of_settings(self, settings: TargetSettings, through: int, dated_through: date) -> Round:
+        """Return the round after it, in which nothing but the settings has changed."""
+        terms, days = self._terms(settings, dated_through)
+        changes = settled((), 0, after=through)
+        request = Request(changes=changes, days=days, everybody=True, held=True, holds=self._holds, now=self._now)
+        return Round(terms, request, Cause.SETTING)
+
+    def _terms(self, settings: TargetSettings, dated_through: date | None) -> tuple[Terms, Days | None]:
+        """Return the terms of today, and the days that have passed; a clock that was set back passes none."""
+        today = max(local_day(self._now, settings.zone), dated_through or date.min)
+        terms = Terms(settings, self._row.position.orgnr or "", today)
+        if dated_through is None or dated_through >= today:
+            return terms, None
+        return terms, Days(dated_through, today, settings.lead_days, settings.grace_days)
