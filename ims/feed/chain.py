@@ -1,6 +1,6 @@
-"""What the lists of a feed must say: a manifest that agrees with itself, and deltas without a gap, chained by digest.
+"""What the lists of a feed's files must say: deltas without a gap, chained by digest, and a consistent manifest.
 
-The lists are a manifest's, or what was recorded of the same files elsewhere; *recorded_in* says which, for the texts.
+A list is the manifest's, or a record of the same files elsewhere; *recorded_in* says which, for the texts.
 """
 
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
@@ -10,7 +10,7 @@ from ims.feed.manifest import MANIFEST, DeltaEntry, Manifest, SnapshotName, delt
 
 
 def manifest_problems(manifest: Manifest) -> Iterator[str]:
-    """Yield what in a manifest contradicts the rest of it."""
+    """Yield the contradictions within a manifest."""
     entries, snapshot = manifest.deltas, manifest.snapshot
     oldest, head = (entries[0].seq, entries[-1].seq) if entries else (None, snapshot.seq)
     if manifest.oldest_delta_seq != oldest:
@@ -27,7 +27,7 @@ def manifest_problems(manifest: Manifest) -> Iterator[str]:
 
 
 def chain_problems(entries: Sequence[DeltaEntry], recorded_in: str) -> Iterator[str]:
-    """Yield where a delta does not follow the one before it in the list."""
+    """Yield a problem for each delta that does not follow the one before it in the list."""
     for before, after in pairwise(entries):
         if after.seq != before.seq + 1:
             yield f"{recorded_in}: delta {after.seq} follows delta {before.seq}: a gap or a wrong order"
@@ -36,18 +36,18 @@ def chain_problems(entries: Sequence[DeltaEntry], recorded_in: str) -> Iterator[
 
 
 def start_problems(entries: Sequence[DeltaEntry], epoch_seq: int, digests: Collection[str]) -> Iterator[str]:
-    """Yield whether an epoch's first delta is not chained to a snapshot that began the epoch.
+    """Yield a problem if the first delta of an epoch is not chained to a snapshot that began the epoch.
 
     Args:
-        epoch_seq: the number of these snapshots.
-        digests: theirs, of those that are kept.
+        epoch_seq: the number of such a snapshot.
+        digests: the digests of these snapshots, as far as they are kept.
     """
     if entries and digests and entries[0].seq == epoch_seq + 1 and entries[0].prev_sha256 not in digests:
         yield f"{entries[0].path}: prev_sha256 is not the digest of a snapshot with seq {epoch_seq}"
 
 
 def first_missing(needed: Iterable[int], listed: Container[int], recorded_in: str) -> Iterator[str]:
-    """Yield the first delta that is not in the list, if any.
+    """Yield a problem for the first delta that is needed but not in the list.
 
     Args:
         needed: numbers of the deltas after a snapshot that is kept.

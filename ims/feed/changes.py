@@ -1,7 +1,7 @@
-"""The deltas of one step, in memory, and what an importer has after them by the contract.
+"""The deltas of one step, held in memory, and the records that an importer has after them.
 
-recstatus 1 and 2 put the record in the place of any with its key, 3 takes it away. A recstatus that does not go with
-what was there is applied all the same, and counted.
+By the importers' contract recstatus 1 and 2 put a record in the place of one with the same key, and 3 removes it. A
+recstatus that contradicts the records before it is counted, and applied all the same.
 """
 
 from collections import Counter
@@ -16,15 +16,15 @@ from ims.records.vocabulary import RecordKind, RecStatus
 from ims.xml.reader import ReadRecord
 
 _Step = tuple[int, RecStatus]
-"""The number of a delta, and what it asks for."""
+"""The index of a delta in the step, and what the delta asks for."""
 
 
 class _Touched(msgspec.Struct):
-    """What the deltas ask for one key.
+    """Everything that the deltas ask for one key.
 
     Attributes:
-        steps: in order; a changed role is gone and new in one delta.
-        record: the record of the last step.
+        steps: in order. A changed role is removed and added in the same delta.
+        record: the record of the last of them.
     """
 
     steps: list[_Step]
@@ -32,7 +32,7 @@ class _Touched(msgspec.Struct):
 
 
 class Changes:
-    """What the deltas after a snapshot make of its records, and what should not have been in them.
+    """The deltas after a snapshot, by the keys of their records.
 
     Args:
         open_file: opens a delta.
@@ -84,7 +84,7 @@ class Changes:
             due = next(touched, None)
 
     def problems(self) -> list[str]:
-        """Return what should not have been in the deltas, once all records have been yielded."""
+        """Return what should not be in the deltas, once :meth:`applied_to` has yielded all records."""
         return [text for path, wrong in zip(self._paths, self._wrong, strict=True) for text in tallied(path, wrong)]
 
     def _read(self, number: int, records: Iterable[ReadRecord]) -> None:
@@ -95,7 +95,7 @@ class Changes:
                 touched.record = record
 
     def _pass(self, key: RecordKey) -> None:
-        """Take note of a record that no delta touches."""
+        """Take note of a record that no delta changes."""
         if key.kind is not RecordKind.MEMBERSHIP:
             if key in self._referred:
                 self._there_before.add(key)
@@ -103,17 +103,17 @@ class Changes:
             self._count_lacking(key, there_before=True)
 
     def _after(self, key: RecordKey, before: Record | None) -> Iterator[Keyed]:
-        """Yield what the deltas make of one key, if anything is left of it."""
+        """Yield the record of one key after the deltas, unless it is removed."""
         touched, there = self._touched[key], before is not None
         if there and key.kind is not RecordKind.MEMBERSHIP:
             self._there_before.add(key)
         for number, step in touched.steps:
             if step is RecStatus.GONE and not there:
-                self._wrong[number][f"a {kind_of(key)} record is gone (3) that was not there"] += 1
+                self._wrong[number][f"a {kind_of(key)} record is removed (3) but was not there"] += 1
             elif step is RecStatus.NEW and there:
-                self._wrong[number][f"a {kind_of(key)} record is new (1) that was there already"] += 1
+                self._wrong[number][f"a {kind_of(key)} record is new (1) but was there already"] += 1
             elif step is RecStatus.CHANGED and not there:
-                self._wrong[number][f"a {kind_of(key)} record is changed (2) that was not there"] += 1
+                self._wrong[number][f"a {kind_of(key)} record is changed (2) but was not there"] += 1
             there = step is not RecStatus.GONE
         if key.kind is RecordKind.MEMBERSHIP:
             self._count_lacking(key, there_before=before is not None)
@@ -121,7 +121,7 @@ class Changes:
             yield key, touched.record
 
     def _count_lacking(self, key: RecordKey, *, there_before: bool) -> None:
-        """Count a membership after each delta that leaves it without its person or group, by touching either."""
+        """Count a membership for each delta that changes it, its person or its group and leaves it without either."""
         steps = self._steps(key)
         for reference in _references(key):
             others = self._steps(reference)

@@ -1,8 +1,8 @@
-"""When nothing must be written to a target's feed: the files contradict what was recorded of them.
+"""When a target is halted: the files of its feed contradict what was recorded of them.
 
-The state database may be an older one, restored from a backup, or the feed's volume may be lost or not mounted. Writing
-on would give numbers a second time, take back what importers were told, or name files that are not there; so the target
-stands still until a person has looked, or until the files are there again.
+The state database may have been restored from an older backup, or the feed's volume may be lost or not mounted. If
+compact went on writing, it would use numbers twice, take back published changes, or name files that do not exist. So
+the target is halted until an operator has fixed the cause, or until the files are back.
 """
 
 from collections.abc import Collection
@@ -15,7 +15,7 @@ from ims.feed.manifest import Manifest
 
 
 class HaltReason(StrEnum):
-    """Why a target stands still."""
+    """Why a target is halted."""
 
     AHEAD = "ahead"
     UNKNOWN_EPOCH = "unknown_epoch"
@@ -41,7 +41,7 @@ _TEXTS: Final = {
 
 
 def text_of(halt_reason: HaltReason, target: str) -> str:
-    """What a person should know of a target that stands still, and can do.
+    """Return why a target is halted, and what the operator can do.
 
     >>> text_of(HaltReason.UNREADABLE, "lms")
     'the manifest cannot be read: restore the file, or run `imsfeed republish lms`'
@@ -50,15 +50,15 @@ def text_of(halt_reason: HaltReason, target: str) -> str:
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """What is recorded of a feed, and of that which a manifest names.
+    """What the state database has recorded of a feed, and of the files that a manifest names.
 
     Attributes:
-        epoch: the target's.
-        former_epochs: those that it has had before.
+        epoch: the target's present epoch.
+        former_epochs: the target's earlier epochs.
         head_seq: number of the last delta, or of the snapshot that began the epoch; ``None`` before any publication.
-        head_sha256: its digest.
-        delta_sha256: digest of the delta with the manifest's ``head_seq``, ``None`` if it is not recorded (any more).
-        snapshot_sha256: likewise of the manifest's snapshot.
+        head_sha256: digest of that delta or snapshot.
+        delta_sha256: digest of the delta with the manifest's ``head_seq``; ``None`` if it is not recorded, or no longer.
+        snapshot_sha256: digest of the manifest's snapshot; ``None`` likewise.
     """
 
     epoch: str
@@ -70,10 +70,11 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def contradiction(manifest: Manifest, recorded: Recorded) -> HaltReason | None:
-    """Whether *manifest*, as it lies in the feed, says what was never recorded.
+    """Return why a manifest that is found in the feed must not be replaced.
 
     Returns:
-        ``None`` if a newer manifest may take its place: it is of a former epoch, or all it names was recorded.
+        ``None`` if a newer manifest may replace it: it belongs to a former epoch, or everything that it names was
+        recorded.
     """
     if manifest.epoch in recorded.former_epochs:
         return None
@@ -83,10 +84,10 @@ def contradiction(manifest: Manifest, recorded: Recorded) -> HaltReason | None:
         return HaltReason.AHEAD
     at_head = manifest.head_seq == recorded.head_seq
     if manifest.deltas:
-        published, known = manifest.deltas[-1].sha256, recorded.head_sha256 if at_head else recorded.delta_sha256
+        named, known = manifest.deltas[-1].sha256, recorded.head_sha256 if at_head else recorded.delta_sha256
     else:
-        published, known = manifest.snapshot.sha256, recorded.snapshot_sha256
-    # What is older than the head may have been forgotten since.
+        named, known = manifest.snapshot.sha256, recorded.snapshot_sha256
+    # The record of a delta older than the head may have been deleted since.
     if known is None and not at_head:
         return None
-    return None if published == known else HaltReason.AHEAD
+    return None if named == known else HaltReason.AHEAD

@@ -1,7 +1,7 @@
-"""The difference between what an importer was told and what is so now, as a delta file.
+"""The difference between the published records and the current ones, as a delta file.
 
-A delta carries whole records, not patches. recstatus says what happened: 1 new, 2 changed, 3 gone. Applied to what was
-told it gives what is so now, which is what makes snapshot + deltas == next snapshot (:mod:`ims.feed.verification`).
+A delta carries whole records, not patches. recstatus says what happened: 1 new, 2 changed, 3 removed. The published
+records and the delta give the current records, so snapshot + deltas == next snapshot (:mod:`ims.feed.verification`).
 
 >>> from ims.records.vocabulary import RoleType
 >>> before = MemberRecord("imsfeed@100000008", "group-8A", "1001", RoleType.LEARNER)
@@ -37,9 +37,9 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     """One record of a delta.
 
     Attributes:
-        recstatus: what the importer is asked to do.
-        record: the whole record; of one that is gone, as it was told.
-        text: the record's text without recstatus, to be kept as what was told; ``None`` if it is gone.
+        recstatus: what the importer must do.
+        record: the whole record; the published one if it is removed.
+        text: the record's text without recstatus, to be stored as published; ``None`` if the record is removed.
         key: the record's key.
     """
 
@@ -50,7 +50,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
 
 class Delta(msgspec.Struct, frozen=True):
-    """All changes of a delta, in the order of the file; true if there are any."""
+    """All changes of a delta, in the order of the file; false if there are none."""
 
     changes: tuple[Change, ...]
 
@@ -59,17 +59,17 @@ class Delta(msgspec.Struct, frozen=True):
 
     @property
     def upserts(self) -> dict[RecordKey, str]:
-        """The texts now told, by key; a changed role is here, and not among the removals."""
+        """Return the texts that are published from now on, by key; a changed role is here, not among the removals."""
         return {change.key: change.text for change in self.changes if change.text is not None}
 
     @property
     def removals(self) -> list[RecordKey]:
-        """The keys that nothing is told about any more."""
+        """Return the keys of the records that are no longer published."""
         upserts = self.upserts
         return [change.key for change in self.changes if change.key not in upserts]
 
     def counts(self) -> Counts:
-        """How many records there are of each kind and recstatus."""
+        """Return the number of records of each kind and recstatus."""
         counted = Counter((change.key.kind, change.recstatus) for change in self.changes)
         return Counts(*(KindCounts(*(counted[kind, recstatus] for recstatus in RecStatus)) for kind in RecordKind))
 
@@ -80,20 +80,20 @@ def between(
     dialect: Dialect = "ims",
     taken: Collection[str] = (),
 ) -> Delta:
-    """What has to be told.
+    """Return the delta between the published and the current records of some persons and groups.
 
-    A record is unchanged when its text is. A membership whose role is another is told as the old role gone and the new
-    one new, because importers add a role to those there are (Moodle). A key that changes (a person's national id
-    arrives) is one record gone and another new, with all its memberships, in the same delta.
+    A record is unchanged if its text is. A membership with another role is the old role removed and the new one added,
+    because importers keep the roles that they have (Moodle). A key that changes (a person's national id arrives) is one
+    record removed and another added, with all memberships, in the same delta.
 
     Args:
-        published: what was told, as :func:`ims.xml.writer.fragment` without recstatus. The caller must include all
-            that may be gone: with a person or a group also every membership that was told of it. Then a removed
-            group's members lose their roles one by one, as Moodle needs it, which keeps the members of a group that is
-            only gone.
-        current: what is so now, for the same persons and groups.
-        taken: logins, in any case, that persons who are not looked at here are told with.
-        dialect: in which it will be told; if it is another one than before, all whose text differs is told anew.
+        published: the published texts, as :func:`ims.xml.writer.fragment` without recstatus. The caller must include
+            every record that may be removed: with a person or group also all of its published memberships. Then the
+            members of a removed group lose their roles one by one; Moodle keeps the members of a group that is removed
+            without them.
+        current: the current records of the same persons and groups.
+        dialect: dialect of the delta. After a change of dialect every record whose text differs is published again.
+        taken: published logins, in upper or lower case, of persons who are not in scope.
 
     Raises:
         FeedError: a published text cannot be read.
@@ -104,8 +104,8 @@ def between(
         if key not in current
     ]
     if any(change.key.kind is RecordKind.PERSON for change in changes):
-        held = {name for record in current.values() for name in _names(record)} | {name.casefold() for name in taken}
-        changes = [_drop_reused_logins(held, change) for change in changes]
+        in_use = {name for record in current.values() for name in _names(record)} | {name.casefold() for name in taken}
+        changes = [_drop_reused_logins(in_use, change) for change in changes]
     for key, record in current.items():
         text, before = fragment(record, dialect=dialect), published.get(key)
         if text != before:
@@ -114,20 +114,20 @@ def between(
 
 
 def delta_document(properties: Properties, delta: Delta) -> bytes:
-    """The delta as a file, in its properties' dialect: persons, groups, and one membership element for each group.
+    """Return the delta as a file: persons, groups, and one membership element for each group.
 
-    Persons and groups come new, changed, gone; within a group those who leave come before those who join.
+    Persons and groups are new, then changed, then removed; within a group the leavers come before the joiners.
 
     Args:
-        properties: what the file says about itself; its dialect is that in which the delta was made.
+        properties: what the file says about itself; its dialect must be the one that the delta was made in.
 
     Raises:
-        FeedError: there is nothing to tell; an empty delta would use up a number for nothing.
+        FeedError: the delta is empty, and would use up a number for nothing.
     """
     if not delta:
         raise FeedError("a delta without changes is not written")
     rows = ((change.key, _written(change, properties.dialect)) for change in delta.changes)
-    # If sourcedid/source itself has changed, only what is gone still has the old one.
+    # If sourcedid/source itself has changed, only removed records still have the old one.
     source = next((c.record.source for c in delta.changes if c.text is not None), delta.changes[0].record.source)
     return "".join(document_parts(properties, source, rows)).encode()
 
@@ -138,7 +138,7 @@ def published_login(text: str) -> str | None:
     >>> published_login("<userid>Ada@fjordvik.example</userid>")
     'ada@fjordvik.example'
     """
-    found = _LOGIN.search(text)  # our own text, and reading thousands of them whole would keep everybody waiting
+    found = _LOGIN.search(text)  # imsfeed's own text; parsing thousands of them would delay the delta
     return unescape(found[1]).casefold() if found else None
 
 
@@ -149,7 +149,7 @@ def _written(change: Change, dialect: Dialect) -> str:
 
 
 def _changes(key: RecordKey, published: str | None, record: Record, text: str) -> Iterator[Change]:
-    """The changes that make of what was told, if anything was, a record whose text is another."""
+    """Yield the changes for a record whose text is not the published one, if any is published."""
     if published is None:
         yield Change(RecStatus.NEW, record, text, key)
         return
@@ -159,12 +159,12 @@ def _changes(key: RecordKey, published: str | None, record: Record, text: str) -
             yield Change(RecStatus.GONE, before, None, key)
             yield Change(RecStatus.NEW, record, text, key)
             return
-        # Same role, other text: a new sourcedid/source. Nobody is to lose access for that, not even for a moment.
+        # Same role, other text: a new sourcedid/source. No person must lose access for that, not even for a moment.
     yield Change(RecStatus.CHANGED, record, text, key)
 
 
 def _names(record: Record) -> Iterator[str]:
-    """The login and the further userids of a person."""
+    """Yield the login and the further userids of a person, as they are compared."""
     if isinstance(record, PersonRecord):
         if record.login is not None:
             yield _comparable(record.login)
@@ -173,27 +173,27 @@ def _names(record: Record) -> Iterator[str]:
 
 
 def _comparable(name: str) -> str:
-    # Moodle can be told to write user names in lower case (fixcaseusernames).
+    # Moodle can be configured to write user names in lower case (fixcaseusernames).
     return clean_text(name).casefold()
 
 
-def _drop_reused_logins(taken: set[str], change: Change) -> Change:
-    """The change, without the userids of a person who is gone that somebody has now: login, Feide name, national id.
+def _drop_reused_logins(in_use: set[str], change: Change) -> Change:
+    """Return the change; a removed person loses every userid (login, Feide name, national id) that is in use.
 
-    A person's new record adopts the account with the same user name, and Moodle deletes by user name alone: the old
-    record would delete the very account that the new one has just adopted. Without a login nothing is deleted.
+    A person's new record adopts the account with the same user name, and Moodle deletes by user name alone: the removed
+    record would delete the account that the new one has just adopted. Without a login nothing is deleted.
     Importers of PIFU-IMS may know a person by national id (``personNIN``) in the same way.
     """
     record = change.record
     if change.recstatus is not RecStatus.GONE or not isinstance(record, PersonRecord):
         return change
-    login = record.login if record.login is not None and _comparable(record.login) not in taken else None
-    userids = tuple(userid for userid in record.userids if _comparable(userid.value) not in taken)
+    login = record.login if record.login is not None and _comparable(record.login) not in in_use else None
+    userids = tuple(userid for userid in record.userids if _comparable(userid.value) not in in_use)
     return msgspec.structs.replace(change, record=msgspec.structs.replace(record, login=login, userids=userids))
 
 
 def _place(change: Change) -> tuple[int, int, str, bool, str]:
-    """Where the change stands in the file."""
+    """Return a sort key: the place of the change in the file."""
     kind, id_, member = change.key
     if kind is RecordKind.MEMBERSHIP:
         return kind, 0, id_, change.recstatus is not RecStatus.GONE, member

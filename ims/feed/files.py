@@ -1,6 +1,6 @@
-"""What can be said of each file of a feed by itself: its size, its digest, its schema, what it counts.
+"""What each file of a feed must be by itself: its size, digest and schema, its records and their number.
 
-Files are read in blocks or record by record, never whole. A problem is a text that names the file and the rule.
+Files are read in blocks or record by record, never as a whole. A problem is a text that names the file and the rule.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ def stored_file_problems(open_file: OpenFile, entry: SnapshotEntry | DeltaEntry,
     """Return why a file is not the one that was recorded: it is missing, or has another size or digest.
 
     Args:
-        recorded_in: where *entry* stands, for the texts.
+        recorded_in: what *entry* is part of, such as the manifest; for the texts.
     """
     try:
         with open_file(entry.path) as file:
@@ -50,7 +50,7 @@ def stored_file_problems(open_file: OpenFile, entry: SnapshotEntry | DeltaEntry,
 
 
 def schema_problems_of(open_file: OpenFile, path: str) -> list[str]:
-    """Return the first problems of a file with its schema, and how many more there are.
+    """Return the first violations of the schema in a file, and how many more there are.
 
     Raises:
         FileNotFoundError: it is not there.
@@ -62,7 +62,7 @@ def schema_problems_of(open_file: OpenFile, path: str) -> list[str]:
 
 
 def delta_counts(open_file: OpenFile, path: str) -> Counts:
-    """Return how many records a delta holds.
+    """Return the number of records in a delta.
 
     Raises:
         FeedError: as :func:`records_of`.
@@ -95,7 +95,7 @@ class SnapshotReader:
     """A snapshot that can be read several times.
 
     Attributes:
-        repeated: how many records have the key of the one before them, as far as the last reading has come.
+        repeated: number of records with the same key as the one before them, found by the last reading so far.
     """
 
     def __init__(self, open_file: OpenFile, path: str) -> None:
@@ -104,7 +104,7 @@ class SnapshotReader:
         self.repeated = 0
 
     def records(self) -> Iterator[tuple[RecordKey, Record]]:
-        """Yield the records in the order of their keys; of several with one key the last, as an importer has it.
+        """Yield the records in the order of their keys; of several with the same key the last, as importers do.
 
         Raises:
             FeedError: as :func:`records_of`; also if the records are not in the order of their keys.
@@ -126,10 +126,10 @@ class SnapshotReader:
 
 
 def kind_of(key: RecordKey) -> str:
-    """Return what a problem's text calls such a record."""
+    """Return the word for such a record in a problem's text."""
     return key.kind.name.lower()
 
 
 def tallied(path: str, wrong: Counter[str]) -> list[str]:
-    """Return each problem of a file once, with how often it is there."""
+    """Return the problems of a file, each with the number of records that have it."""
     return [f"{path}: {count} x {what}" for what, count in sorted(wrong.items()) if count]

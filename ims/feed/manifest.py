@@ -1,12 +1,12 @@
-"""The feed of one target: its files, and the manifest that tells an importer what to fetch.
+"""The files of one target's feed, and the manifest that says what an importer must fetch.
 
     manifest.json                   the only file ever replaced, always written last
     snapshots/<date>-<seq>.xml      never changed
     deltas/<seq>.xml                never changed, numbered without a gap, chained by digest
 
-A snapshot's ``seq`` is that of the last delta it contains. An importer takes the snapshot, then the deltas with a
-greater number in order. A gap, a wrong digest, a new epoch, or a position older than ``oldest_delta_seq`` allows means:
-take the snapshot again.
+A snapshot's ``seq`` is that of the last delta it contains. An importer fetches the snapshot, then the deltas with a
+greater number, in order. After a gap, a wrong digest, a new epoch, or if its position is older than ``oldest_delta_seq``
+allows, it fetches the snapshot again.
 
 >>> delta_path(12), snapshot_path(date(2026, 8, 17), 11)
 ('deltas/12.xml', 'snapshots/2026-08-17-11.xml')
@@ -21,7 +21,7 @@ import msgspec
 from ims.errors import FeedError
 
 FORMAT: Final = 1
-"""Version of the manifest. It grows only when importers made for the old one would misread the new one."""
+"""Version of the manifest; raised only if importers made for the old version would misread the new one."""
 
 MANIFEST: Final = "manifest.json"
 SNAPSHOTS: Final = "snapshots"
@@ -40,7 +40,7 @@ Size = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class KindCounts(msgspec.Struct, frozen=True, gc=False):
-    """How many records of one kind a delta holds, by recstatus."""
+    """Number of records of one kind in a delta, by recstatus."""
 
     new: int = 0
     changed: int = 0
@@ -48,7 +48,7 @@ class KindCounts(msgspec.Struct, frozen=True, gc=False):
 
 
 class Counts(msgspec.Struct, frozen=True, gc=False):
-    """How many records a delta holds. A changed role counts twice: the old one gone, the new one new."""
+    """Number of records in a delta. A changed role counts twice: the old one removed, the new one added."""
 
     person: KindCounts = KindCounts()
     group: KindCounts = KindCounts()
@@ -56,7 +56,7 @@ class Counts(msgspec.Struct, frozen=True, gc=False):
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """How many records a snapshot holds."""
+    """Number of records in a snapshot."""
 
     person: int = 0
     group: int = 0
@@ -68,7 +68,7 @@ class SnapshotEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         seq: number of the last delta it contains; 0 at a target's first publication.
-        local_date: the day it was taken for, in the target's time zone.
+        local_date: the day that it was taken for, in the target's time zone.
     """
 
     seq: Seq
@@ -83,11 +83,11 @@ class DeltaEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One delta that can still be fetched.
 
     Attributes:
-        prev_sha256: digest of the delta before; of an epoch's first delta, that of the snapshot it follows, which has
-            the number ``epoch_seq``.
-        created: when it was cut.
-        oldest_event_at: when the source committed the oldest change in it; ``None`` if no change in the source made
-            it, but a date that was reached or a setting.
+        prev_sha256: digest of the delta before it; for an epoch's first delta, digest of the snapshot before it, which
+            has the number ``epoch_seq``.
+        created: when it was published.
+        oldest_event_at: when the source committed the oldest change in it; ``None`` if its cause is not a change in the
+            source but a date that has come, or a setting.
     """
 
     seq: DeltaSeq
@@ -101,24 +101,24 @@ class DeltaEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a feed stands.
+    """The state of a feed: its latest snapshot, and the deltas that can be fetched.
 
     Attributes:
         format: :data:`FORMAT`.
         target: the target's name.
-        epoch: changes when the history was broken; an importer then takes the snapshot again.
-        epoch_seq: number of the epoch's first snapshot, 0 of a target's first epoch; files with a smaller one are
-            of an older epoch, and no longer count.
+        epoch: the name of an unbroken history of numbers; when it changes, importers fetch the snapshot again.
+        epoch_seq: number of the epoch's first snapshot, 0 in a target's first epoch. Files with a smaller number belong
+            to an older epoch and no longer count.
         head_seq: number of the last delta, or of the snapshot if there is none; 0 before the first delta.
-        oldest_delta_seq: number of the oldest delta that can still be fetched, or ``None`` without any.
+        oldest_delta_seq: number of the oldest delta that can still be fetched; ``None`` if there is none.
         generated: when this manifest was written.
-        checked: when it was last known that nothing more had to be said.
-        expires: an importer that sees this passed should tell somebody: the feed has stopped.
-        state: ``ok``; ``held`` while something waits for a person's approval; ``stale`` when the source is not heard.
+        checked: the last time at which nothing was left to publish.
+        expires: after this time the feed has stopped; an importer should alert its operator.
+        state: ``ok``; ``held`` while a change waits for an approval; ``stale`` when nothing arrives from the source.
         snapshot: the latest snapshot.
         deltas: all deltas that can still be fetched, in order.
         next_snapshot: when the next snapshot is due.
-        ready_by: when it must be there for the importer's own hour, or ``None``.
+        ready_by: the importer's deadline for the next snapshot, or ``None``.
     """
 
     format: int = FORMAT
@@ -138,29 +138,29 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SnapshotName(NamedTuple):
-    """What the name of a snapshot says; sorts in the order in which snapshots were taken."""
+    """Number and day in a snapshot's name; sorts in the order in which snapshots were taken."""
 
     seq: int
     local_date: date
 
     @property
     def path(self) -> str:
-        """The snapshot's path in the target's folder."""
+        """Return the snapshot's path in the target's folder."""
         return snapshot_path(self.local_date, self.seq)
 
 
 def delta_path(seq: int) -> str:
-    """A delta's path in the target's folder."""
+    """Return a delta's path in the target's folder."""
     return f"{DELTAS}/{seq}.xml"
 
 
 def snapshot_path(local_date: date, seq: int) -> str:
-    """A snapshot's path in the target's folder."""
+    """Return a snapshot's path in the target's folder."""
     return f"{SNAPSHOTS}/{local_date.isoformat()}-{seq}.xml"
 
 
 def parse_snapshot_name(name: str) -> SnapshotName | None:
-    """What the name of a file in ``snapshots/`` says, or ``None`` if it is no snapshot's.
+    """Return what the name of a file in ``snapshots/`` says; ``None`` if it is not the name of a snapshot.
 
     >>> parse_snapshot_name("2026-08-17-11.xml").seq
     11
@@ -173,15 +173,15 @@ def parse_snapshot_name(name: str) -> SnapshotName | None:
 
 
 def encode(manifest: Manifest) -> bytes:
-    """The manifest as the bytes of its file: indented JSON."""
+    """Return the manifest as the bytes of its file: indented JSON."""
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
 def decode(data: bytes) -> Manifest:
-    """Read a manifest; fields that are not known are passed over, so that a later version may add some.
+    """Read a manifest. Unknown fields are ignored, so that a later version may add some.
 
     Raises:
-        FeedError: it is no JSON, lacks a field, has a wrong one (the text names it), or is of another format.
+        FeedError: it is not JSON, lacks a field, has a wrong value (the text names the field), or has another format.
     """
     try:
         manifest = msgspec.json.decode(data, type=Manifest)

@@ -1,8 +1,8 @@
-"""The id that an importer knew a person by before, told with the new one (PIFU-IMS: ``sourcedidtype`` New and Old).
+"""A person's previous id, published together with the new one (PIFU-IMS: ``sourcedidtype`` New and Old).
 
-A person whose number changes is one record gone and another new (:mod:`ims.feed.delta`). With the old id in the new
-record an importer can see that it is the same person, and keep the account. The old id is told in the delta and in
-every snapshot from then on, because an importer may read full files only, and nobody knows when it has read one.
+A person whose id changes is one record removed and another added (:mod:`ims.feed.delta`). The old id in the new record
+shows an importer that it is the same person, whose account it can keep. The old id is published in the delta and in
+every snapshot from then on, because an importer may read snapshots only, and imsfeed does not know when it reads one.
 
 >>> from ims.records.model import PersonRecord
 >>> anna = PersonRecord("imsfeed@100000008", "01810012345", None, "Anna", "Li", None, ())
@@ -20,11 +20,11 @@ from ims.xml.reader import read_fragment
 
 
 def former_ids(published: Mapping[int, str], current: Mapping[int, str]) -> dict[str, str]:
-    """New id to old id, of the persons whose id is another now than was told.
+    """Return new id to old id, for the persons whose current id is not the published one.
 
     Args:
-        published: the ``sourcedid/id`` told before, by the person's running number.
-        current: the one that holds now, likewise.
+        published: the published ``sourcedid/id``, by the person's running number.
+        current: the current one, likewise.
 
     >>> former_ids({7: "1001", 8: "1002"}, {7: "01810012345", 8: "1002", 9: "1003"})
     {'01810012345': '1001'}
@@ -35,15 +35,15 @@ def former_ids(published: Mapping[int, str], current: Mapping[int, str]) -> dict
 def with_old_ids(
     published: Mapping[RecordKey, str], current: Mapping[RecordKey, Record], former: Mapping[str, str]
 ) -> dict[RecordKey, Record]:
-    """The records, each person with the id that it was known by before.
+    """Return the current records; a person whose id has changed has the old id as well.
 
-    An id that was changed twice is told with the last one before it only. An old id that is somebody's id now is told
-    no more: an importer would take the two for one person, and give each the other's access.
+    If the id has changed twice, only the last id before the current one is published. An old id that is now another
+    person's id is not published: an importer would take the two for one person, and give each the other's access.
 
     Args:
         published: as for :func:`ims.feed.delta.between`.
         current: likewise.
-        former: new id to old id, of those that change now (:func:`former_ids`).
+        former: new id to old id, for the ids that change now (:func:`former_ids`).
 
     Raises:
         FeedError: a published text cannot be read.
@@ -63,7 +63,7 @@ def _with_old_id(
 
 
 def _published_old_id(key: RecordKey, published: str | None) -> str | None:
-    # Reading is slow, and few have an old id.
+    # Reading a text is slow, and few persons have an old id.
     if published is None or 'sourcedidtype="Old"' not in published:
         return None
     record = read_fragment(key, published)

@@ -1,9 +1,9 @@
-"""Memberships whose person or group is not in their snapshot, counted in bounded memory.
+"""Memberships whose person or group is not in the same snapshot, counted in bounded memory.
 
-The ids of the persons are remembered until the memberships have been read. Of more than :data:`LIMIT` only the first
-are
-remembered: a snapshot is in the order of its keys, so these answer for every membership of a person up to the last of
-them, and the snapshot is read again for the persons after it. Groups likewise.
+A snapshot is in the order of its keys: persons, groups, memberships. The ids of the persons are kept until the
+memberships have been read. If there are more than :data:`LIMIT`, only the first are kept, with which the memberships of
+every person up to the last of them can be checked; the snapshot is then read again for the persons after that one.
+Groups likewise.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from ims.records.model import Record, RecordKey
 from ims.records.vocabulary import RecordKind
 
 LIMIT: Final = 200_000
-"""How many ids of persons are remembered at a time, and as many of groups: some 25 MB each."""
+"""How many ids of persons are kept at a time, and as many of groups: some 25 MB each."""
 
 NOT_THERE: Final = {
     RecordKind.PERSON: "a membership of a person who is not there",
@@ -36,7 +36,7 @@ class References:
         self._first = [_Ids(kind, None, limit) for kind in NOT_THERE]
 
     def watch(self, records: Iterable[Keyed]) -> Iterator[Keyed]:
-        """Yield the records of the snapshot, in the order of their keys, and take note of them."""
+        """Yield the records of the snapshot, given in the order of their keys, and take note of them."""
         persons, groups = self._first
         for keyed in records:
             persons.add(keyed[0])
@@ -44,10 +44,10 @@ class References:
             yield keyed
 
     def problems(self, again: Callable[[], Iterable[Keyed]]) -> Counter[str]:
-        """Return how many memberships lack what, once all records have been yielded.
+        """Return how many memberships lack their person or group, once :meth:`watch` has yielded all records.
 
         Args:
-            again: gives the same records once more; called only if there are more ids than the limit.
+            again: returns the same records; called only if there are more ids than the limit.
         """
         ids = self._first
         wrong: Counter[str] = Counter()
@@ -62,11 +62,11 @@ class References:
 
 
 class _Ids:
-    """Ids of one kind in order, from the first after *after*, and how many memberships lack one that should be here.
+    """The next ids of persons or of groups after *after*, in order, up to the limit.
 
     Attributes:
-        is_full: there are more ids than may be remembered.
-        missing: memberships of an id that would lie between those remembered, or after them if there are no more.
+        is_full: there are more ids than the limit.
+        missing: number of memberships that refer to an id which should be among these, and is not.
     """
 
     def __init__(self, kind: RecordKind, after: str | None, limit: int) -> None:
@@ -79,19 +79,19 @@ class _Ids:
         self._last = ""
 
     def add(self, key: RecordKey) -> None:
-        """Remember a record of the kind, or look up what a membership refers to."""
+        """Keep the id of a record of the kind; look up the id that a membership refers to."""
         if key.kind is self.kind:
-            self._remember(key.id)
+            self._keep(key.id)
         elif key.kind is RecordKind.MEMBERSHIP:
             id_ = key.member if self.kind is RecordKind.PERSON else key.id
             if id_ not in self._ids and self._is_within(id_):
                 self.missing += 1
 
     def following(self) -> "_Ids":
-        """Return those after the last that is remembered, still to be filled."""
+        """Return the ids after these, still to be added."""
         return _Ids(self.kind, self._last, self._limit)
 
-    def _remember(self, id_: str) -> None:
+    def _keep(self, id_: str) -> None:
         if self._after is not None and id_ <= self._after:
             return
         if len(self._ids) < self._limit:

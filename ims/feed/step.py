@@ -1,7 +1,7 @@
-"""One step of a feed: an earlier snapshot and the deltas after it give the later snapshot, record by record.
+"""The verification of one step of a feed: an earlier snapshot and the deltas after it give the later snapshot.
 
-Snapshots are in the order of their keys, so the two are read side by side. Whatever their size, only the deltas of the
-step are in memory, and some ids (:mod:`ims.feed.references`).
+Snapshots are in the order of their keys, so the two are read side by side, record by record. Only the deltas of the
+step are held in memory, and a limited number of ids (:mod:`ims.feed.references`), whatever the size of the snapshots.
 """
 
 from collections import Counter, deque
@@ -18,14 +18,13 @@ from ims.records.vocabulary import RecordKind
 
 
 class StepVerification(NamedTuple):
-    """What is wrong with a step; texts name files and count records, and never say whose they are.
+    """The problems of a step. Their texts name files and count records, and never say whose records they are.
 
     Attributes:
-        damaged: files that are not what was recorded of them, cannot be read, or do not follow each other. If there are
-            any, the step itself could not be verified.
-        differences: where the records of the snapshots and of the deltas do not go together.
-        totals: how many records there are after the step: in the later snapshot, or after the last delta if none has
-            been taken since.
+        damaged: files that are not as recorded, cannot be read, or do not follow each other. If there are any, the step
+            itself could not be verified.
+        differences: where the records of the snapshots and the deltas do not agree.
+        totals: number of records after the step: in the later snapshot, or after the last delta if there is none.
     """
 
     damaged: list[str]
@@ -40,10 +39,10 @@ def check_step(
 
     Args:
         open_file: opens a file of the feed.
-        earlier: path of the snapshot before, verified in the step before; ``None`` if *later* is the first one.
+        earlier: path of the snapshot before, which the step before has verified; ``None`` if *later* is the first.
         deltas: paths of the deltas after *earlier* up to *later*, in order; none without *earlier*.
-        later: path of the snapshot to verify; ``None`` if none has been taken since the deltas.
-        limit: how many ids are remembered at a time (:data:`ims.feed.references.LIMIT`).
+        later: path of the snapshot to verify; ``None`` if no snapshot has been taken since the deltas.
+        limit: how many ids are kept at a time (:data:`ims.feed.references.LIMIT`).
 
     Raises:
         FileNotFoundError: one of the files is not there.
@@ -61,7 +60,7 @@ def check_step(
             wrong += _differences(expected, published)
         else:
             deque(published, maxlen=0)
-        wrong["a record stands twice"] += snapshot.repeated
+        wrong["a record occurs twice"] += snapshot.repeated
         wrong += references.problems(snapshot.records)
     except FeedError as error:
         return StepVerification([str(error)], [], Totals())
@@ -79,22 +78,22 @@ def _totals(counted: Counter[RecordKind]) -> Totals:
 
 
 def _differences(expected: Iterator[Keyed], published: Iterator[Keyed]) -> Counter[str]:
-    """Return how many records of a snapshot are not the expected ones; both are in the order of their keys."""
+    """Return how many records of a snapshot are not the expected ones."""
     wrong: Counter[str] = Counter()
     for key, due, found in _side_by_side(expected, published):
         if found is None:
-            wrong[f"a {kind_of(key)} record is missing that the snapshot and deltas before give"] += 1
+            wrong[f"a {kind_of(key)} record is missing that the earlier snapshot and its deltas give"] += 1
         elif due is None:
-            wrong[f"a {kind_of(key)} record is there that the snapshot and deltas before do not give"] += 1
+            wrong[f"a {kind_of(key)} record is there that the earlier snapshot and its deltas do not give"] += 1
         elif due != found:
-            wrong[f"a {kind_of(key)} record is not as the snapshot and deltas before give it"] += 1
+            wrong[f"a {kind_of(key)} record is not as the earlier snapshot and its deltas give it"] += 1
     return wrong
 
 
 def _side_by_side(
     left: Iterator[Keyed], right: Iterator[Keyed]
 ) -> Iterator[tuple[RecordKey, Record | None, Record | None]]:
-    """Yield each key once, in order, with what either side has for it."""
+    """Yield each key once, in order, with the record of either side, if any; both sides are in the same order."""
     one, other = next(left, None), next(right, None)
     while one is not None or other is not None:
         if one is not None and (other is None or one[0] < other[0]):

@@ -1,11 +1,11 @@
 """The verification of a feed from its files alone, as an importer sees them.
 
-The manifest names files that are there, whole and unchanged; the deltas are numbered without a gap and chained; every
-file is valid; and **snapshot + deltas == next snapshot**, record by record, for every pair of snapshots kept. A problem
-names the file and the rule, and counts records; it never says whose they are.
+The files that the manifest names are there, complete and unchanged; the deltas are numbered without a gap and chained;
+every file is valid; and **snapshot + deltas == next snapshot**, record by record, for every pair of snapshots kept. A
+problem names the file and the rule, and counts records; it never says whose records they are.
 
-A feed is verified step by step (:mod:`ims.feed.step`), so that only the deltas of one step are in memory. Files that
-the manifest does not announce yet are passed over: they are being published. So are files of an older epoch.
+A feed is verified step by step (:mod:`ims.feed.step`), so that only the deltas of one step are held in memory. Files
+that the manifest does not name yet are ignored, since they are being published, and so are files of an older epoch.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -30,16 +30,16 @@ from ims.feed.manifest import (
 from ims.feed.step import StepVerification, check_step
 
 Progress = Callable[[int, int], None]
-"""Called with how many files have been verified, and how many there are."""
+"""Called with the number of files that have been verified, and the number of all."""
 
 
 class Verification(NamedTuple):
-    """What was verified, and what is wrong; the feed is in order if there are no ``problems``.
+    """The outcome of a verification; the feed is in order if there are no ``problems``.
 
     Attributes:
-        snapshots: how many snapshots are kept.
-        deltas: how many deltas were applied.
-        records: how many records there are after the last of them.
+        snapshots: number of snapshots that are kept.
+        deltas: number of deltas that were applied.
+        records: number of records after the last of them.
     """
 
     snapshots: int
@@ -55,7 +55,7 @@ def verify(
 
     Args:
         open_file: opens a file of the feed.
-        names: the names of the files in a subfolder.
+        names: returns the names of the files in a subfolder.
         progress: called after each file.
     """
     try:
@@ -82,7 +82,7 @@ def verify_step(
         earlier: the snapshot before, or ``None`` if *later* is the first one.
         later: the snapshot to verify.
         deltas: those recorded after *earlier*, in order; of those after *later* the files and the chain are verified.
-        recorded_in: where all these stand, for the texts.
+        recorded_in: where these entries are recorded, for the texts.
     """
     entries = [entry for entry in (earlier, later, *deltas) if entry is not None]
     damaged = [problem for entry in entries for problem in stored_file_problems(open_file, entry, recorded_in)]
@@ -126,12 +126,12 @@ class _FeedVerification:
             self._count_file()
         totals = self._verify_steps()
         records = totals.person + totals.group + totals.membership
-        # Where a snapshot cannot be read, the deltas before it are applied again in the step to the next one.
+        # If a snapshot cannot be read, the deltas before it are applied again in the step to the next snapshot.
         problems = list(dict.fromkeys(self._problems))
         return Verification(len(self._snapshots), len(self._applied), records, problems)
 
     def _first_digests(self) -> set[str]:
-        """Return the digests of the snapshots that began the epoch, of those that are kept."""
+        """Return the digests of the snapshots that began the epoch, as far as they are kept."""
         digests = set()
         for name in self._snapshots:
             if name.seq == self._manifest.epoch_seq:
@@ -142,7 +142,7 @@ class _FeedVerification:
     def _verify_delta(self, entry: DeltaEntry) -> None:
         """Verify the file of a delta by itself."""
         self._problems += stored_file_problems(self._open_file, entry, MANIFEST)
-        # That it is not there has been said.
+        # A missing file has been reported already.
         with suppress(FileNotFoundError):
             self._problems += schema_problems_of(self._open_file, entry.path)
             try:
@@ -158,12 +158,12 @@ class _FeedVerification:
         """Verify each snapshot with the deltas before it, and the deltas after the last snapshot.
 
         Returns:
-            How many records there are in the end.
+            The number of records in the end.
         """
         earlier: SnapshotName | None = None
         totals = Totals()
         for later in self._snapshots:
-            # It may be removed after its name was read; that the manifest's own is missing has been said.
+            # An expired snapshot may be removed at any moment; one that the manifest names has been reported.
             with suppress(FileNotFoundError):
                 self._problems += schema_problems_of(self._open_file, later.path)
                 found = self._apply(earlier, later.seq, later) if earlier is not None else None
@@ -178,7 +178,7 @@ class _FeedVerification:
         return totals
 
     def _apply(self, earlier: SnapshotName, through: int, later: SnapshotName | None) -> StepVerification | None:
-        """Verify the step from a snapshot through a delta; ``None`` if not all of its files could be read."""
+        """Verify the step from a snapshot through a delta; return ``None`` if any of its files could not be read."""
         needed = range(earlier.seq + 1, through + 1)
         self._problems += first_missing(needed, self._listed, MANIFEST)
         deltas = [self._readable[seq] for seq in takewhile(self._readable.__contains__, needed)]
@@ -193,7 +193,7 @@ class _FeedVerification:
         try:
             found = check_step(self._open_file, earlier and earlier.path, deltas, later and later.path)
         except FileNotFoundError:
-            return None  # files that are past their time are removed at any moment
+            return None  # an expired file was removed meanwhile
         self._problems += found.damaged + found.differences
         if found.damaged:
             return None
@@ -211,7 +211,7 @@ class _FeedVerification:
 
 
 def _announced(names: Iterable[str], manifest: Manifest) -> list[SnapshotName]:
-    """Return the epoch's snapshots, oldest first: those kept, up to the one that the manifest names."""
+    """Return the epoch's snapshots that are kept, oldest first, up to the one that the manifest names."""
     last = SnapshotName(manifest.snapshot.seq, manifest.snapshot.local_date)
     found = filter(None, map(parse_snapshot_name, names))
     return sorted(name for name in found if name.seq >= manifest.epoch_seq and name <= last)

@@ -18,11 +18,11 @@ def apply(state: State, delta: bytes) -> Counter[str]:
         kind = key.kind.name.lower()
         touched.add(key)
         if recstatus is RecStatus.GONE:
-            wrong[f"a {kind} record is gone (3) that was not there"] += key not in state
+            wrong[f"a {kind} record is removed (3) but was not there"] += key not in state
             state.pop(key, None)
             continue
-        wrong[f"a {kind} record is new (1) that was there already"] += recstatus is RecStatus.NEW and key in state
-        wrong[f"a {kind} record is changed (2) that was not there"] += recstatus is RecStatus.CHANGED and (
+        wrong[f"a {kind} record is new (1) but was there already"] += recstatus is RecStatus.NEW and key in state
+        wrong[f"a {kind} record is changed (2) but was not there"] += recstatus is RecStatus.CHANGED and (
             key not in state
         )
         state[key] = record
@@ -56,7 +56,7 @@ def problems_of(feed: MemoryFeed) -> list[str]:
             for entry in feed.entries[applied : snapshot.seq]:
                 problems += _tallied(entry.path, apply(state, feed.files[entry.path]))
         wrong = lacking(kept)
-        wrong["a record stands twice"] = len(published) - len(kept)
+        wrong["a record occurs twice"] = len(published) - len(kept)
         if state is not None:
             wrong += differences(state, kept)
         problems += _tallied(snapshot.path, wrong)
@@ -73,11 +73,11 @@ def differences(expected: State, published: State) -> Counter[str]:
     for key in expected.keys() | published.keys():
         kind = key.kind.name.lower()
         if key not in published:
-            wrong[f"a {kind} record is missing that the snapshot and deltas before give"] += 1
+            wrong[f"a {kind} record is missing that the earlier snapshot and its deltas give"] += 1
         elif key not in expected:
-            wrong[f"a {kind} record is there that the snapshot and deltas before do not give"] += 1
+            wrong[f"a {kind} record is there that the earlier snapshot and its deltas do not give"] += 1
         elif expected[key] != published[key]:
-            wrong[f"a {kind} record is not as the snapshot and deltas before give it"] += 1
+            wrong[f"a {kind} record is not as the earlier snapshot and its deltas give it"] += 1
     return wrong
 
 

@@ -47,10 +47,10 @@ def test_a_changed_role_is_gone_and_new_in_one_delta() -> None:
 @pytest.mark.parametrize(
     ("asked", "problem"),
     [
-        ([(NEW, ANNA)], "1 x a person record is new (1) that was there already"),
-        ([(CHANGED, BO)], "1 x a person record is changed (2) that was not there"),
-        ([(GONE, BO)], "1 x a person record is gone (3) that was not there"),
-        ([(NEW, ANNA_LEARNS), (NEW, ANNA_LEARNS)], "2 x a membership record is new (1) that was there already"),
+        ([(NEW, ANNA)], "1 x a person record is new (1) but was there already"),
+        ([(CHANGED, BO)], "1 x a person record is changed (2) but was not there"),
+        ([(GONE, BO)], "1 x a person record is removed (3) but was not there"),
+        ([(NEW, ANNA_LEARNS), (NEW, ANNA_LEARNS)], "2 x a membership record is new (1) but was there already"),
         ([(NEW, BO_LEARNS)], "1 x a membership of a person who is not there"),
         ([(GONE, ANNA)], "1 x a membership of a person who is not there"),
         ([(GONE, B1)], "1 x a membership of a group that is not there"),
@@ -71,7 +71,7 @@ def test_a_problem_is_that_of_the_delta_which_causes_it() -> None:
     before = state_of(ANNA, B1, ANNA_LEARNS)
     assert applied(before, [(GONE, ANNA)], [(GONE, ANNA_LEARNS)], [(GONE, ANNA)])[1] == [
         "1: 1 x a membership of a person who is not there",
-        "3: 1 x a person record is gone (3) that was not there",
+        "3: 1 x a person record is removed (3) but was not there",
     ]
 
 

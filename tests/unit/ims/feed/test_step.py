@@ -48,21 +48,21 @@ def test_the_first_snapshot_has_no_earlier_one() -> None:
 @pytest.mark.parametrize(
     ("records", "problems"),
     [
-        ((ANNA, B1, ANNA_LEARNS, BO), ["1 x a membership record is missing that the snapshot and deltas before give"]),
+        ((ANNA, B1, ANNA_LEARNS, BO), ["1 x a membership record is missing that the earlier snapshot and its deltas give"]),
         (
             (B1, ANNA_LEARNS, BO, BO_LEARNS),
             [
                 "1 x a membership of a person who is not there",
-                "1 x a person record is missing that the snapshot and deltas before give",
+                "1 x a person record is missing that the earlier snapshot and its deltas give",
             ],
         ),
         (
             (ANNA, B1, ANNA_LEARNS, BO, BO_LEARNS, msgspec.structs.replace(BO, id="1003")),
-            ["1 x a person record is there that the snapshot and deltas before do not give"],
+            ["1 x a person record is there that the earlier snapshot and its deltas do not give"],
         ),
         (
             (msgspec.structs.replace(ANNA, given_name="Anne"), B1, ANNA_LEARNS, BO, BO_LEARNS),
-            ["1 x a person record is not as the snapshot and deltas before give it"],
+            ["1 x a person record is not as the earlier snapshot and its deltas give it"],
         ),
     ],
 )
@@ -103,8 +103,8 @@ def test_a_break_in_the_chain_is_found(feed: MemoryFeed) -> None:
 @pytest.mark.parametrize(
     ("published", "problem"),
     [
-        (between({}, state_of(ANNA, ANNA_LEARNS)), "1 x a person record is new (1) that was there already"),
-        (between({BO.key: fragment(BO)}, state_of(ANNA_LEARNS)), "1 x a person record is gone (3) that was not there"),
+        (between({}, state_of(ANNA, ANNA_LEARNS)), "1 x a person record is new (1) but was there already"),
+        (between({BO.key: fragment(BO)}, state_of(ANNA_LEARNS)), "1 x a person record is removed (3) but was not there"),
     ],
 )
 def test_a_recstatus_that_contradicts_the_state_is_found(feed: MemoryFeed, published: Delta, problem: str) -> None:

@@ -86,7 +86,7 @@ def test_deltas_before_an_unreadable_snapshot_lead_to_the_next(feed: MemoryFeed)
     feed.replace_delta(1, delta_of([(RecStatus.CHANGED, BO)]))
     feed.change_manifest(deltas=feed.entries)
     problems = feed.verify().problems
-    assert problems.count("deltas/1.xml: 1 x a person record is changed (2) that was not there") == 1
+    assert problems.count("deltas/1.xml: 1 x a person record is changed (2) but was not there") == 1
     assert not any(problem.startswith(feed.snapshots[2].path) for problem in problems)
 
 
@@ -101,5 +101,5 @@ def test_deltas_before_an_unreadable_one_are_verified(feed: MemoryFeed, missing:
         why = "line 1: not well-formed XML"
     assert [problem for problem in feed.verify().problems if "counts" not in problem] == [
         f"deltas/2.xml: {why}",
-        "deltas/1.xml: 1 x a person record is gone (3) that was not there",
+        "deltas/1.xml: 1 x a person record is removed (3) but was not there",
     ]
