@@ -57,8 +57,8 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
         former_epochs: the target's earlier epochs.
         head_seq: number of the last delta, or of the snapshot that began the epoch; ``None`` before any publication.
         head_sha256: digest of that delta or snapshot.
-        delta_sha256: digest of the delta with the manifest's ``head_seq``; ``None`` if it is not recorded, or no longer.
-        snapshot_sha256: digest of the manifest's snapshot; ``None`` likewise.
+        delta_sha256: digest of the delta with the manifest's ``head_seq``; ``None`` if it is not recorded.
+        snapshot_sha256: digest of the manifest's snapshot; ``None`` if it is not recorded.
     """
 
     epoch: str

@@ -5,8 +5,8 @@
     deltas/<seq>.xml                never changed, numbered without a gap, chained by digest
 
 A snapshot's ``seq`` is that of the last delta it contains. An importer fetches the snapshot, then the deltas with a
-greater number, in order. After a gap, a wrong digest, a new epoch, or if its position is older than ``oldest_delta_seq``
-allows, it fetches the snapshot again.
+greater number, in order. After a gap, a wrong digest or a new epoch, or if its position is older than
+``oldest_delta_seq`` allows, it fetches the snapshot again.
 
 >>> delta_path(12), snapshot_path(date(2026, 8, 17), 11)
 ('deltas/12.xml', 'snapshots/2026-08-17-11.xml')

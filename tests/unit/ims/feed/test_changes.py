@@ -32,13 +32,13 @@ def applied(before: State, *deltas: list[Asked]) -> tuple[State, list[str]]:
     return dict(after), changes.problems()
 
 
-def test_new_and_changed_put_in_and_gone_takes_out() -> None:
+def test_recstatus_1_and_2_put_in_and_3_removes() -> None:
     renamed = msgspec.structs.replace(B1, short="B2")
     asked: list[Asked] = [(NEW, BO), (GONE, ANNA), (CHANGED, renamed), (GONE, ANNA_LEARNS)]
     assert applied(state_of(ANNA, B1, ANNA_LEARNS), asked) == (state_of(BO, renamed), [])
 
 
-def test_a_changed_role_is_gone_and_new_in_one_delta() -> None:
+def test_a_changed_role_is_removed_and_added_in_one_delta() -> None:
     teaches = msgspec.structs.replace(ANNA_LEARNS, role=RoleType.INSTRUCTOR)
     after, problems = applied(state_of(ANNA, B1, ANNA_LEARNS), [(GONE, ANNA_LEARNS), (NEW, teaches)])
     assert (after[ANNA_LEARNS.key], problems) == (teaches, [])

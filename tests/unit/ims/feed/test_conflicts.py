@@ -1,4 +1,4 @@
-"""Which manifests may be replaced by one made from the state database, and which must stay."""
+"""Which manifests may be replaced by one that is made from the state database, and which must stay."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -18,7 +18,7 @@ def digest(text: str) -> str:
 
 
 def a_manifest(*deltas: int, snapshot: int = 0, **changes: Any) -> Manifest:
-    """Delta 1 has the digest 1111..., a snapshot the digest eeee..."""
+    """A manifest whose delta 1 has the digest 1111..., and whose snapshot has the digest eeee..."""
     entries = [
         DeltaEntry(
             seq=n,
@@ -55,7 +55,7 @@ def a_manifest(*deltas: int, snapshot: int = 0, **changes: Any) -> Manifest:
 
 
 def recorded(**changes: Any) -> Recorded:
-    """Delta 3 is the last."""
+    """What is recorded of a feed whose last delta is number 3."""
     known = Recorded(
         epoch="now",
         former_epochs=frozenset({"once"}),
@@ -75,7 +75,7 @@ def test_an_older_manifest_may_be_replaced() -> None:
     assert contradiction(a_manifest(1, 2), recorded(delta_sha256=digest("2"))) is None
 
 
-def test_an_older_manifest_whose_last_delta_is_forgotten_may_be_replaced() -> None:
+def test_an_older_manifest_without_a_recorded_delta_may_be_replaced() -> None:
     assert contradiction(a_manifest(1, 2), recorded()) is None
 
 
@@ -93,7 +93,7 @@ def test_an_older_number_with_another_digest_is_ahead() -> None:
 
 
 @pytest.mark.parametrize("known", [None, digest("f")])
-def test_a_first_snapshot_that_is_not_the_recorded_one_is_ahead(known: str | None) -> None:
+def test_an_unrecorded_first_snapshot_is_ahead(known: str | None) -> None:
     found = contradiction(a_manifest(snapshot=3), recorded(snapshot_sha256=known))
     assert found is HaltReason.AHEAD
 
@@ -104,5 +104,5 @@ def test_another_epoch_is_unknown_unless_the_target_has_had_it() -> None:
 
 
 @pytest.mark.parametrize("halt_reason", HaltReason)
-def test_every_standstill_says_what_a_person_can_do(halt_reason: HaltReason) -> None:
+def test_every_halt_reason_says_what_the_operator_can_do(halt_reason: HaltReason) -> None:
     assert "`imsfeed republish lms" in text_of(halt_reason, "lms")

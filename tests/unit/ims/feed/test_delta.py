@@ -30,43 +30,45 @@ def published(*records: Record) -> dict[RecordKey, str]:
     return {record.key: fragment(record) for record in records}
 
 
-def so_now(*records: Record) -> dict[RecordKey, Record]:
+def current(*records: Record) -> dict[RecordKey, Record]:
     return {record.key: record for record in records}
 
 
-def said(delta: Delta) -> list[tuple[RecStatus, RecordKey]]:
+def changes_of(delta: Delta) -> list[tuple[RecStatus, RecordKey]]:
     return [(change.recstatus, change.record.key) for change in delta.changes]
 
 
-def test_what_is_as_it_was_told_is_not_told_again() -> None:
+def test_unchanged_records_are_not_in_the_delta() -> None:
     everything = (ANNA, B1, member(ANNA, B1))
-    delta = between(published(*everything), so_now(*everything))
+    delta = between(published(*everything), current(*everything))
     assert not delta
     assert delta.changes == ()
 
 
-def test_what_was_not_told_is_new() -> None:
-    delta = between({}, so_now(ANNA))
+def test_an_unpublished_record_is_new() -> None:
+    delta = between({}, current(ANNA))
     assert delta.changes == (Change(NEW, ANNA, fragment(ANNA), ANNA.key),)
     assert delta
 
 
 def test_another_text_is_a_change() -> None:
     renamed = msgspec.structs.replace(ANNA, family_name="Li")
-    assert between(published(ANNA), so_now(renamed)).changes == (Change(CHANGED, renamed, fragment(renamed), ANNA.key),)
+    assert between(published(ANNA), current(renamed)).changes == (
+        Change(CHANGED, renamed, fragment(renamed), ANNA.key),
+    )
 
 
 def test_a_difference_that_is_not_written_is_no_change() -> None:
-    assert not between(published(ANNA), so_now(msgspec.structs.replace(ANNA, given_name=" Anna\x00", email="")))
+    assert not between(published(ANNA), current(msgspec.structs.replace(ANNA, given_name=" Anna\x00", email="")))
 
 
-def test_what_is_no_more_is_gone_with_the_record_that_was_told() -> None:
+def test_a_removed_record_is_the_published_one() -> None:
     assert between(published(BO), {}).changes == (Change(GONE, BO, None, BO.key),)
 
 
-def test_a_changed_role_is_the_old_one_gone_and_the_new_one_there() -> None:
+def test_a_changed_role_removes_the_old_and_adds_the_new() -> None:
     learns, teaches = member(ANNA, B1), member(ANNA, B1, RoleType.INSTRUCTOR)
-    delta = between(published(learns), so_now(teaches))
+    delta = between(published(learns), current(teaches))
     assert delta.changes == (
         Change(GONE, learns, None, learns.key),
         Change(NEW, teaches, fragment(teaches), learns.key),
@@ -75,27 +77,27 @@ def test_a_changed_role_is_the_old_one_gone_and_the_new_one_there() -> None:
     assert delta.removals == []
 
 
-def test_nobody_loses_a_role_because_the_source_has_another_name() -> None:
+def test_no_person_loses_a_role_when_sourcedid_source_changes() -> None:
     renamed = msgspec.structs.replace(member(ANNA, B1), source="flyvo@100000008")
-    assert said(between(published(member(ANNA, B1)), so_now(renamed))) == [(CHANGED, renamed.key)]
+    assert changes_of(between(published(member(ANNA, B1)), current(renamed))) == [(CHANGED, renamed.key)]
 
 
-def test_what_is_told_now_is_known_by_key() -> None:
+def test_upserts_and_removals_are_known_by_key() -> None:
     renamed = msgspec.structs.replace(B1, long="Norsk B1 kveld")
-    delta = between(published(ANNA, B1, member(ANNA, B1)), so_now(BO, renamed, member(BO, B1)))
+    delta = between(published(ANNA, B1, member(ANNA, B1)), current(BO, renamed, member(BO, B1)))
     assert delta.upserts == published(BO, renamed, member(BO, B1))
     assert sorted(delta.removals) == [ANNA.key, member(ANNA, B1).key]
 
 
-def test_a_group_that_goes_takes_its_members_roles_one_by_one() -> None:
-    delta = between(published(ANNA, BO, B1, member(ANNA, B1), member(BO, B1)), so_now(ANNA, BO))
-    assert said(delta) == [(GONE, B1.key), (GONE, member(ANNA, B1).key), (GONE, member(BO, B1).key)]
+def test_a_removed_group_removes_its_memberships_one_by_one() -> None:
+    delta = between(published(ANNA, BO, B1, member(ANNA, B1), member(BO, B1)), current(ANNA, BO))
+    assert changes_of(delta) == [(GONE, B1.key), (GONE, member(ANNA, B1).key), (GONE, member(BO, B1).key)]
 
 
-def test_a_new_id_is_a_new_person_with_all_memberships_and_the_old_gone() -> None:
+def test_a_new_id_adds_a_person_and_removes_the_old() -> None:
     identified = msgspec.structs.replace(ANNA, id="01810012345", login="anna.bo@fjord.no")
-    delta = between(published(ANNA, B1, member(ANNA, B1)), so_now(identified, B1, member(identified, B1)))
-    assert said(delta) == [
+    delta = between(published(ANNA, B1, member(ANNA, B1)), current(identified, B1, member(identified, B1)))
+    assert changes_of(delta) == [
         (NEW, identified.key),
         (GONE, ANNA.key),
         (GONE, member(ANNA, B1).key),
@@ -106,39 +108,39 @@ def test_a_new_id_is_a_new_person_with_all_memberships_and_the_old_gone() -> Non
 @pytest.mark.parametrize("login", ["anna@fjord.no", "Anna@Fjord.no"])
 def test_the_account_that_a_new_id_has_adopted_is_not_deleted(login: str) -> None:
     identified = msgspec.structs.replace(ANNA, id="01810012345", login=login)
-    new, gone = between(published(ANNA), so_now(identified)).changes
+    new, gone = between(published(ANNA), current(identified)).changes
     assert new.record == identified
     assert gone == Change(GONE, msgspec.structs.replace(ANNA, login=None), None, ANNA.key)
     assert "userid" not in fragment(gone.record, GONE)
 
 
-def test_the_account_of_a_person_who_has_taken_over_a_login_is_not_deleted() -> None:
+def test_an_account_whose_login_another_person_has_is_not_deleted() -> None:
     renamed = msgspec.structs.replace(BO, login=ANNA.login)
-    changed, gone = between(published(ANNA, BO), so_now(renamed)).changes
+    changed, gone = between(published(ANNA, BO), current(renamed)).changes
     assert (changed.recstatus, changed.record) == (CHANGED, renamed)
     assert gone.record == msgspec.structs.replace(ANNA, login=None)
 
 
-def test_the_account_of_a_person_who_is_gone_for_good_is_deleted_by_its_login() -> None:
-    gone, *_ = between(published(ANNA), so_now(BO)).changes[1:]
+def test_the_account_of_a_removed_person_is_deleted_by_login() -> None:
+    gone, *_ = between(published(ANNA), current(BO)).changes[1:]
     assert gone.record == ANNA
 
 
 def test_two_persons_without_a_login_do_not_share_one() -> None:
     nameless = msgspec.structs.replace(ANNA, login=None)
-    gone = between(published(ANNA), so_now(msgspec.structs.replace(nameless, id="1003"))).changes[1]
+    gone = between(published(ANNA), current(msgspec.structs.replace(nameless, id="1003"))).changes[1]
     assert gone.record == ANNA
 
 
-def test_the_order_does_not_depend_on_that_of_the_arguments() -> None:
+def test_the_order_of_changes_does_not_depend_on_the_input() -> None:
     before = (ANNA, B1, member(ANNA, B1), member(BO, B1))
     after = (BO, B2, msgspec.structs.replace(B1, short="B1x"), member(BO, B2))
-    forwards = between(published(*before), so_now(*after))
-    backwards = between(published(*reversed(before)), so_now(*reversed(after)))
+    forwards = between(published(*before), current(*after))
+    backwards = between(published(*reversed(before)), current(*reversed(after)))
     assert forwards == backwards
 
 
-def test_persons_and_groups_come_new_changed_gone_and_in_a_group_leavers_before_joiners() -> None:
+def test_changes_are_new_changed_removed_and_leavers_precede_joiners() -> None:
     cleo = msgspec.structs.replace(ANNA, id="1000", login=None)
     before = (BO, cleo, B2, member(cleo, B2), member(BO, B1, RoleType.INSTRUCTOR))
     after = (
@@ -149,7 +151,7 @@ def test_persons_and_groups_come_new_changed_gone_and_in_a_group_leavers_before_
         member(BO, B1),
         member(ANNA, B2),
     )
-    assert said(between(published(*before), so_now(*after))) == [
+    assert changes_of(between(published(*before), current(*after))) == [
         (NEW, ANNA.key),
         (CHANGED, BO.key),
         (GONE, cleo.key),
@@ -164,40 +166,40 @@ def test_persons_and_groups_come_new_changed_gone_and_in_a_group_leavers_before_
 
 
 def test_a_delta_is_counted_by_kind_and_recstatus() -> None:
-    delta = between(published(BO, member(BO, B1)), so_now(ANNA, B1, member(BO, B1, RoleType.INSTRUCTOR)))
+    delta = between(published(BO, member(BO, B1)), current(ANNA, B1, member(BO, B1, RoleType.INSTRUCTOR)))
     assert delta.counts() == Counts(KindCounts(new=1, gone=1), KindCounts(new=1), KindCounts(new=1, gone=1))
 
 
-def test_a_published_text_that_cannot_be_read_is_an_error_and_not_silence() -> None:
+def test_an_unreadable_published_text_is_an_error() -> None:
     with pytest.raises(FeedError):
         between({ANNA.key: "<person/>"}, {})
 
 
-def test_a_key_that_is_not_written_as_it_stands_can_still_be_removed() -> None:
+def test_a_key_that_is_cleaned_when_written_can_be_removed() -> None:
     loose = msgspec.structs.replace(B1, id="group-8A ")
     assert between(published(loose), {}).removals == [loose.key]
 
 
 def test_a_delta_file_holds_its_changes_in_order_and_is_valid() -> None:
     delta = between(
-        published(BO, B2, member(BO, B2), member(BO, B1)), so_now(ANNA, B1, member(ANNA, B1), member(ANNA, B2))
+        published(BO, B2, member(BO, B2), member(BO, B1)), current(ANNA, B1, member(ANNA, B1), member(ANNA, B2))
     )
     xml = delta_document(PROPERTIES, delta)
     assert problems(xml) == []
     properties, *records = read(xml)
     assert properties == PROPERTIES
     changes = [(record.record.key, record.recstatus) for record in records if isinstance(record, ReadRecord)]
-    assert changes == [(key, recstatus) for recstatus, key in said(delta)]
+    assert changes == [(key, recstatus) for recstatus, key in changes_of(delta)]
 
 
 def test_a_delta_file_has_one_membership_for_each_group() -> None:
-    delta = between(published(member(ANNA, B1), member(ANNA, B2)), so_now(member(BO, B1), member(BO, B2)))
+    delta = between(published(member(ANNA, B1), member(ANNA, B2)), current(member(BO, B1), member(BO, B2)))
     assert delta_document(PROPERTIES, delta).count(b"<membership>") == 2
 
 
-def test_a_delta_file_names_its_groups_by_the_source_that_holds_now() -> None:
+def test_a_delta_file_names_groups_by_the_current_source() -> None:
     renamed = msgspec.structs.replace(member(BO, B1), source="flyvo@100000008")
-    xml = delta_document(PROPERTIES, between(published(member(ANNA, B1), member(BO, B1)), so_now(renamed)))
+    xml = delta_document(PROPERTIES, between(published(member(ANNA, B1), member(BO, B1)), current(renamed)))
     assert b"  <membership>\n    <sourcedid>\n      <source>flyvo@100000008</source>\n      <id>group-7</id>" in xml
 
 

@@ -48,7 +48,10 @@ def test_the_first_snapshot_has_no_earlier_one() -> None:
 @pytest.mark.parametrize(
     ("records", "problems"),
     [
-        ((ANNA, B1, ANNA_LEARNS, BO), ["1 x a membership record is missing that the earlier snapshot and its deltas give"]),
+        (
+            (ANNA, B1, ANNA_LEARNS, BO),
+            ["1 x a membership record is missing that the earlier snapshot and its deltas give"],
+        ),
         (
             (B1, ANNA_LEARNS, BO, BO_LEARNS),
             [
@@ -75,7 +78,7 @@ def test_a_snapshot_that_is_not_the_sum_is_found(
 
 
 @pytest.mark.parametrize("path", [FIRST, SECOND, "deltas/1.xml", "deltas/3.xml"])
-def test_of_an_altered_file_nothing_but_this_is_said(feed: MemoryFeed, path: str) -> None:
+def test_an_altered_file_is_the_only_problem_found(feed: MemoryFeed, path: str) -> None:
     before = feed.files[path]
     feed.files[path] = before.replace(b"2026", b"2027", 1)
     assert feed.verify_last_step() == StepVerification([f"{path}: its digest is not that in the record"], [], Totals())
@@ -104,7 +107,10 @@ def test_a_break_in_the_chain_is_found(feed: MemoryFeed) -> None:
     ("published", "problem"),
     [
         (between({}, state_of(ANNA, ANNA_LEARNS)), "1 x a person record is new (1) but was there already"),
-        (between({BO.key: fragment(BO)}, state_of(ANNA_LEARNS)), "1 x a person record is removed (3) but was not there"),
+        (
+            between({BO.key: fragment(BO)}, state_of(ANNA_LEARNS)),
+            "1 x a person record is removed (3) but was not there",
+        ),
     ],
 )
 def test_a_recstatus_that_contradicts_the_state_is_found(feed: MemoryFeed, published: Delta, problem: str) -> None:

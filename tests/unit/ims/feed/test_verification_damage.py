@@ -1,4 +1,4 @@
-"""Every way in which a feed can be damaged, and what the proof says about it."""
+"""Every way in which a feed can be damaged, and what its verification says."""
 
 from collections.abc import Callable
 
@@ -104,7 +104,7 @@ def say_wrong_counts_of_the_snapshot(feed: MemoryFeed) -> None:
     feed.change_manifest(snapshot=msgspec.structs.replace(snapshot, counts=Totals(1, 1, 1)))
 
 
-def tell_a_record_otherwise_in_a_snapshot(feed: MemoryFeed) -> None:
+def change_a_record_in_a_snapshot(feed: MemoryFeed) -> None:
     feed.files[FIRST] = feed.files[FIRST].replace(b"<short>B1", b"<short>B2")
 
 
@@ -194,7 +194,7 @@ def spoil_the_manifest(feed: MemoryFeed) -> None:
         (say_a_wrong_path_of_the_snapshot, "manifest.json: the snapshot's path"),
         (say_wrong_counts_of_a_delta, "deltas/1.xml: its counts in manifest.json are not those of the file"),
         (say_wrong_counts_of_the_snapshot, "manifest.json: the snapshot's counts are not those of the file"),
-        (tell_a_record_otherwise_in_a_snapshot, f"{SECOND}: 1 x a group record is not as the earlier snapshot"),
+        (change_a_record_in_a_snapshot, f"{SECOND}: 1 x a group record is not as the earlier snapshot"),
         (leave_a_member_out_of_a_snapshot, f"{SECOND}: 1 x a membership record is missing"),
         (put_a_person_into_a_snapshot, f"{SECOND}: 1 x a person record is there that"),
         (put_a_person_twice_into_a_snapshot, f"{SECOND}: 1 x a record occurs twice"),
@@ -202,7 +202,10 @@ def spoil_the_manifest(feed: MemoryFeed) -> None:
         (leave_a_person_out_of_the_snapshot, f"{SECOND}: 1 x a membership of a person who is not there"),
         (put_a_delta_in_the_place_of_a_snapshot, f"{FIRST}: its type is delta, not full"),
         (put_a_snapshot_in_the_place_of_a_delta, "deltas/3.xml: its type is full, not delta"),
-        (remove_a_stranger_after_the_last_snapshot, "deltas/3.xml: 1 x a person record is removed (3) but was not there"),
+        (
+            remove_a_stranger_after_the_last_snapshot,
+            "deltas/3.xml: 1 x a person record is removed (3) but was not there",
+        ),
         (add_a_person_twice_after_the_last_snapshot, "deltas/3.xml: 1 x a person record is new (1) but was there"),
         (remove_a_person_with_memberships, "deltas/3.xml: 1 x a membership of a person who is not there"),
         (put_the_persons_of_a_snapshot_out_of_order, f"{SECOND}: a person record is not in the order of the keys"),

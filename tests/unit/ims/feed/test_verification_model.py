@@ -1,4 +1,4 @@
-"""Whatever happens to persons and groups, an importer that reads the files ends with exactly what is so."""
+"""After any changes to persons and groups, an importer that reads the files has exactly the current records."""
 
 import msgspec
 from hypothesis import settings
@@ -21,7 +21,7 @@ LOGINS = st.sampled_from([None, "a@fjord.no", "A@fjord.no", "b@fjord.no"])
 
 
 class Roster(RuleBasedStateMachine):
-    """Persons come, go, change name and id, groups open and close; now and then a delta is cut or a snapshot taken."""
+    """Persons come, go, change name and id, groups open and close; deltas and snapshots are published in between."""
 
     dialect: Dialect = "ims"
 
@@ -68,7 +68,7 @@ class Roster(RuleBasedStateMachine):
         self.roles.pop((group, person), None)
 
     @rule()
-    def cut_a_delta(self) -> None:
+    def publish_a_delta(self) -> None:
         current = self.current()
         xml = self.feed.publish_delta(current)
         self.published = {key: as_written(record, self.dialect) for key, record in current.items()}
@@ -86,13 +86,13 @@ class Roster(RuleBasedStateMachine):
         self.importer = state_of(*(item.record for item in read(xml) if isinstance(item, ReadRecord)))
 
     @invariant()
-    def the_importer_has_exactly_what_is_so(self) -> None:
+    def the_importer_has_exactly_the_current_records(self) -> None:
         assert self.importer == self.published
 
     def teardown(self) -> None:
         if self.feed.snapshots:
-            self.cut_a_delta()
-            self.the_importer_has_exactly_what_is_so()
+            self.publish_a_delta()
+            self.the_importer_has_exactly_the_current_records()
             self.take_a_snapshot()
             assert self.feed.verify().problems == []
 
@@ -128,7 +128,7 @@ class Roster(RuleBasedStateMachine):
 
 
 class PifuRoster(Roster):
-    """The same in PIFU-IMS, where a new id is told with the old one, and ids are given back and taken by others."""
+    """The same in PIFU-IMS: a new id is published with the old one, and persons take over each other's ids."""
 
     dialect: Dialect = "pifu"
 
@@ -155,7 +155,7 @@ class PifuRoster(Roster):
         return records
 
     @invariant()
-    def nobody_is_told_to_have_been_somebody_who_is_there(self) -> None:
+    def no_old_id_is_that_of_another_person(self) -> None:
         people = [record for record in self.importer.values() if isinstance(record, PersonRecord)]
         assert not {record.id for record in people} & {record.old_id for record in people}
 

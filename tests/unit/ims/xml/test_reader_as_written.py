@@ -13,8 +13,8 @@ from ims.xml import reader
 from ims.xml.dialect import Dialect
 from ims.xml.reader import read
 from ims.xml.writer import Properties, document_parts, fragment
+from tests.unit.ims.xml.plain_records import ANNA, ANNA_LEARNS, FULL, NORWEGIAN, SOURCE, TOR, TOR_TEACHES
 from tests.unit.ims.xml.test_reader import GROUPS, MEMBERS, PERSONS
-from tests.unit.ims.xml.test_writer import ANNA, ANNA_LEARNS, FULL, NORWEGIAN, SOURCE, TOR, TOR_TEACHES
 
 DIALECTS = st.sampled_from(["ims", "pifu"])
 
