@@ -45,7 +45,8 @@ class Changes:
 
     def __init__(self, open_file: OpenFile, paths: Sequence[str]) -> None:
         self._paths = paths
-        self._wrong: list[Counter[str]] = [Counter() for _ in paths]
+        self._contradictions: list[Counter[str]] = [Counter() for _ in paths]
+        self._lacking: list[Counter[str]] = [Counter() for _ in paths]
         self._touched: dict[RecordKey, _Touched] = {}
         for number, path in enumerate(paths):
             self._read(number, records_of(open_file, path, "delta"))
@@ -83,9 +84,16 @@ class Changes:
             yield from self._after(due, None)
             due = next(touched, None)
 
-    def problems(self) -> list[str]:
-        """Return what should not be in the deltas, once :meth:`applied_to` has yielded all records."""
-        return [text for path, wrong in zip(self._paths, self._wrong, strict=True) for text in tallied(path, wrong)]
+    def contradictions(self) -> list[str]:
+        """Return where a recstatus contradicts the records before it, once :meth:`applied_to` has yielded all."""
+        return self._tallied(self._contradictions)
+
+    def lacking(self) -> list[str]:
+        """Return where a delta leaves memberships without person or group, once :meth:`applied_to` has yielded all."""
+        return self._tallied(self._lacking)
+
+    def _tallied(self, wrong: list[Counter[str]]) -> list[str]:
+        return [text for path, counted in zip(self._paths, wrong, strict=True) for text in tallied(path, counted)]
 
     def _read(self, number: int, records: Iterable[ReadRecord]) -> None:
         for record, recstatus in records:
@@ -109,11 +117,11 @@ class Changes:
             self._there_before.add(key)
         for number, step in touched.steps:
             if step is RecStatus.GONE and not there:
-                self._wrong[number][f"a {kind_of(key)} record is removed (3) but was not there"] += 1
+                self._contradictions[number][f"a {kind_of(key)} record is removed (3) but was not there"] += 1
             elif step is RecStatus.NEW and there:
-                self._wrong[number][f"a {kind_of(key)} record is new (1) but was there already"] += 1
+                self._contradictions[number][f"a {kind_of(key)} record is new (1) but was there already"] += 1
             elif step is RecStatus.CHANGED and not there:
-                self._wrong[number][f"a {kind_of(key)} record is changed (2) but was not there"] += 1
+                self._contradictions[number][f"a {kind_of(key)} record is changed (2) but was not there"] += 1
             there = step is not RecStatus.GONE
         if key.kind is RecordKind.MEMBERSHIP:
             self._count_lacking(key, there_before=before is not None)
@@ -128,7 +136,7 @@ class Changes:
             for number in sorted({number for number, _ in steps + others}):
                 lacks = not _is_there(others, number, there_before=reference in self._there_before)
                 if lacks and _is_there(steps, number, there_before=there_before):
-                    self._wrong[number][NOT_THERE[reference.kind]] += 1
+                    self._lacking[number][NOT_THERE[reference.kind]] += 1
 
     def _steps(self, key: RecordKey) -> list[_Step]:
         touched = self._touched.get(key)

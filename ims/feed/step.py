@@ -24,12 +24,20 @@ class StepVerification(NamedTuple):
         damaged: files that are not as recorded, cannot be read, or do not follow each other. If there are any, the step
             itself could not be verified.
         differences: where the records of the snapshots and the deltas do not agree.
+        inconsistencies: memberships without their person or group, and records that occur twice. The files agree on
+            them, so a new snapshot would have them too.
         totals: number of records after the step: in the later snapshot, or after the last delta if there is none.
     """
 
     damaged: list[str]
     differences: list[str]
+    inconsistencies: list[str]
     totals: Totals
+
+    @property
+    def problems(self) -> list[str]:
+        """Return everything that is wrong with the step."""
+        return self.damaged + self.differences + self.inconsistencies
 
 
 def check_step(
@@ -52,19 +60,24 @@ def check_step(
         expected = changes.applied_to(SnapshotReader(open_file, earlier).records() if earlier is not None else ())
         if later is None:
             counted = Counter(key.kind for key, _ in expected)
-            return StepVerification([], changes.problems(), _totals(counted))
+            return StepVerification([], changes.contradictions(), changes.lacking(), _totals(counted))
         snapshot, references, counted = SnapshotReader(open_file, later), References(limit), Counter()
         published = _counted(references.watch(snapshot.records()), counted)
         wrong: Counter[str] = Counter()
         if earlier is not None:
-            wrong += _differences(expected, published)
+            wrong = _differences(expected, published)
         else:
-            deque(published, maxlen=0)
-        wrong["a record occurs twice"] += snapshot.repeated
-        wrong += references.problems(snapshot.records)
+            deque(published, maxlen=0)  # only what watches the records is wanted
+        lacking = references.problems(snapshot.records) + Counter({"a record occurs twice": snapshot.repeated})
     except FeedError as error:
-        return StepVerification([str(error)], [], Totals())
-    return StepVerification([], changes.problems() + tallied(later, wrong), _totals(counted))
+        return damage(str(error))
+    differences = changes.contradictions() + tallied(later, wrong)
+    return StepVerification([], differences, changes.lacking() + tallied(later, lacking), _totals(counted))
+
+
+def damage(*problems: str) -> StepVerification:
+    """Return the outcome for a step that cannot be verified."""
+    return StepVerification([*problems], [], [], Totals())
 
 
 def _counted(records: Iterable[Keyed], counted: Counter[RecordKind]) -> Iterator[Keyed]:

@@ -27,7 +27,7 @@ from ims.feed.manifest import (
     decode,
     parse_snapshot_name,
 )
-from ims.feed.step import StepVerification, check_step
+from ims.feed.step import StepVerification, check_step, damage
 
 Progress = Callable[[int, int], None]
 """Called with the number of files that have been verified, and the number of all."""
@@ -90,12 +90,12 @@ def verify_step(
     needed = range((earlier or later).seq + 1, max(entry.seq for entry in entries) + 1)
     damaged += first_missing(needed, {entry.seq for entry in deltas}, recorded_in)
     if damaged:
-        return StepVerification(damaged, [], Totals())
+        return damage(*damaged)
     between = [entry.path for entry in deltas if entry.seq <= later.seq]
     try:
         return check_step(open_file, earlier.path if earlier is not None else None, between, later.path)
     except FileNotFoundError:
-        return StepVerification(["a file was removed while it was being verified"], [], Totals())
+        return damage("a file was removed while it was being verified")
 
 
 class _FeedVerification:
@@ -194,7 +194,7 @@ class _FeedVerification:
             found = check_step(self._open_file, earlier and earlier.path, deltas, later and later.path)
         except FileNotFoundError:
             return None  # an expired file was removed meanwhile
-        self._problems += found.damaged + found.differences
+        self._problems += found.problems
         if found.damaged:
             return None
         self._applied.update(deltas)

@@ -119,7 +119,7 @@ def test_a_changed_or_removed_file_is_not_repaired(
 def test_an_altered_snapshot_is_found(pipeline: ReconciledPipeline) -> None:
     path = pipeline.folder() / pipeline.manifest().snapshot.path
     path.write_bytes(path.read_bytes().replace(b">Ada<", b">Eva<"))
-    assert pipeline.night()["files"].details == [f"snapshots/{path.name}: its digest is not the one recorded"]
+    assert pipeline.night()["files"].details == [f"snapshots/{path.name}: its digest is not that in the state database"]
 
 
 def test_the_reconcile_command_exits_with_1_on_a_difference(
