@@ -1,8 +1,9 @@
 """Sessions on the state database that cannot block another process for ever.
 
-A process that is paused inside a transaction keeps its row locks, and one that is paused between two transactions keeps
-its leases. The server's time-outs end such a session, so that another process can take over. TCP probes from both ends
-find a peer that has vanished without closing its connection. Options in the DSN follow these and take precedence.
+A process that is paused inside a transaction keeps its row locks, and one that is paused between two transactions may
+hold a lock of its session. The server's time-outs end such a session, so that another process can take over. TCP probes
+from both ends find a peer that has vanished without closing its connection. Options in the DSN follow these and take
+precedence.
 
 Nothing here uses ``executemany``: it sends a pipeline, and after a pipeline the server does not count the idle time of
 a transaction until the next statement.
@@ -24,26 +25,27 @@ _OPTIONS: Final = (
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30s"
     " -c client_connection_check_interval=5s"
 )
-_LEASING: Final = " -c idle_in_transaction_session_timeout=10s -c idle_session_timeout=60s"
-"""For a session that holds leases: it uses them every few seconds, and loses them to others when it falls silent."""
+_APPLYING: Final = " -c idle_in_transaction_session_timeout=10s"
+"""For a session that applies messages: the process that takes its partitions over waits for its transaction, and for no
+longer than ``lock_timeout``."""
 _EXCLUSIVE: Final = " -c idle_session_timeout=60s"
 """For a session that holds a lock of :func:`try_lock`: its transactions may be long, but follow each other directly."""
 
 
 def connect(
-    dsn: str, name: str, *, autocommit: bool = True, leasing: bool = False, exclusive: bool = False
+    dsn: str, name: str, *, autocommit: bool = True, applying: bool = False, exclusive: bool = False
 ) -> Connection:
     """Open a session named *name* (``application_name``) on the state database.
 
     Args:
-        leasing: the session holds advisory locks that others wait for; the server ends it after a minute of silence.
-        exclusive: the session holds a lock of :func:`try_lock`; the server ends it after a minute of silence too, but
-            its transactions may be idle for a minute.
+        applying: the session applies messages; the server ends it after 10 seconds of silence in a transaction.
+        exclusive: the session holds a lock of :func:`try_lock`; the server ends it after a minute of silence, but its
+            transactions may be idle for a minute.
 
     Raises:
         psycopg.OperationalError: the server cannot be reached or refuses.
     """
-    options = _OPTIONS + (_LEASING if leasing else "") + (_EXCLUSIVE if exclusive else "")
+    options = _OPTIONS + (_APPLYING if applying else "") + (_EXCLUSIVE if exclusive else "")
     return psycopg.connect(
         dsn,
         autocommit=autocommit,

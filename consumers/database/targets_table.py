@@ -26,15 +26,15 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeedPosition(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a target's feed stands: what the last publication wrote, and on which terms.
+    """A target's position in its feed: what the last publication wrote, and on which terms.
 
     Attributes:
         epoch_seq: number of the epoch's first snapshot.
-        halt_reason: why nothing must be written to the feed until a person has looked, or ``None``.
+        halt_reason: why the target is halted until an operator acts, or ``None``.
         announced: a manifest of the present files has been written.
         orgnr: the owner's organisation number as of the first publication.
         source: ``sourcedid/source`` as of the last publication.
-        dialect: what the published fragments are written in, as of the last publication.
+        dialect: the dialect of the published fragments, as of the last publication.
         head_seq: number of the last delta, 0 after the first publication, ``None`` before it.
         head_sha256: its digest; of snapshot 0 while there is no delta.
         changes_through: the last pending change that is published.
@@ -63,7 +63,7 @@ class FeedPosition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OwnerState(msgspec.Struct, frozen=True):
-    """What is known of a target's owner now.
+    """The current state of a target's owner.
 
     Attributes:
         registered: the organisation number in the owner's row, valid or not; ``None`` if the row has not arrived.
@@ -75,13 +75,13 @@ class OwnerState(msgspec.Struct, frozen=True):
 
 
 class Outstanding(msgspec.Struct, frozen=True, kw_only=True):
-    """What a target's next publication has to attend to.
+    """What a target's next publication has to deal with.
 
     Attributes:
         recompute: the settings have changed since the last publication.
         repair: a reconciliation has found what was published to be wrong since the last publication.
-        review: the next publication looks at all persons and groups that wait.
-        urgent: a person must be looked at without waiting for anything.
+        review: the next publication compares all persons and groups that wait.
+        urgent: a person must leave without waiting for anything.
         held: something waits for an approval.
         settling: seconds since the oldest pending change that is not published was made, or ``None`` without any.
     """
@@ -98,7 +98,7 @@ State = Literal["ok", "waiting", "stale", "disabled"]
 
 
 class TargetRow(Target, frozen=True, kw_only=True):
-    """A target as one statement reads it: its settings, its feed's position, its owner, and what is outstanding."""
+    """A target as one statement reads it: its settings, its feed's position, its owner, and outstanding work."""
 
     position: FeedPosition
     owner: OwnerState = OwnerState()
@@ -106,20 +106,20 @@ class TargetRow(Target, frozen=True, kw_only=True):
 
     @property
     def state(self) -> State:
-        """The state with the settings in force."""
+        """Return the state with the settings in force."""
         return state_of(self.settings, self.position, self.owner)
 
     @property
     def shown_state(self) -> Literal["ok", "held", "waiting", "stale", "disabled"]:
-        """The state as people see it: ``held`` while something waits for an approval, and all else goes on."""
+        """Return the state as people see it: ``held`` while something waits for an approval and the feed goes on."""
         return "held" if self.outstanding.held and self.state in {"ok", "waiting"} else self.state
 
 
 def state_of(settings: TargetSettings, position: FeedPosition, owner: OwnerState) -> State:
     """Return a target's state with these settings.
 
-    ``waiting`` for the owner's facts before the first publication, ``stale`` when it cannot go on after it. The feed of
-    an owner without a valid organisation number is not emptied: a mistake in one field must not lock out all persons.
+    ``waiting`` before the first publication, ``stale`` if the feed cannot go on after it. The feed of an owner without
+    a valid organisation number is not emptied: a mistake in one field must not lock out all persons.
     """
     if not settings.enabled:
         return "disabled"
@@ -158,13 +158,13 @@ def _row(**columns: Any) -> TargetRow:  # noqa: ANN401 - a database's row
 
 
 def valid_orgnr(registered: str | None, settings: TargetSettings) -> str | None:
-    """The owner's organisation number in its shortest form, or ``None`` if the target takes it for none."""
+    """Return the owner's organisation number in its shortest form, or ``None`` if the target does not accept it."""
     return _valid_orgnr(registered or "", allow_test_numbers=settings.allow_test_numbers)
 
 
 @lru_cache(1024)
 def _valid_orgnr(registered: str, *, allow_test_numbers: bool) -> str | None:
-    # Asked whenever a target's state is, of the same few owners.
+    # Called with the same few numbers whenever a target's state is computed.
     number = compact(registered)
     return number if organisation_number.is_valid(number, allow_test_numbers=allow_test_numbers) else None
 
@@ -225,7 +225,7 @@ def named(targets: Iterable[TargetRow], name: str) -> TargetRow:
 
 
 def apply_settings(connection: Connection, targets: Iterable[TargetSettings], changed_by: str) -> list[str]:
-    """Store the settings of *targets*, creating the targets that are new; other targets stay as they are.
+    """Store the settings of *targets*, creating new targets; other targets stay as they are.
 
     Returns:
         One line per target that was created or changed.

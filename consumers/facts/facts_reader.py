@@ -1,4 +1,4 @@
-"""Facts of an owner in the state database, and whom pending changes and passing days bear on."""
+"""An owner's facts in the state database, and the persons and groups that pending changes and passing days affect."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
@@ -28,26 +28,35 @@ def pending_changes(connection: Connection, owner_id: int, after: int) -> Sequen
 
 
 def affected_groups(connection: Connection, target: Target, changes: Pending, days: Days | None) -> list[int]:
-    """As :meth:`consumers.publication.view.View.affected_groups`."""
+    """Return the groups that *changes* or *days* affect.
+
+    See :meth:`consumers.publication.view.View.affected_groups`.
+    """
     return _ids(connection, _GROUPS, _parameters(target, changes, changes.groups, days))
 
 
 def affected_persons(
     connection: Connection, target: Target, changes: Pending, groups: Collection[int], days: Days | None
 ) -> list[int]:
-    """As :meth:`consumers.publication.view.View.affected_persons`."""
+    """Return the persons that *changes*, *groups* or *days* affect.
+
+    See :meth:`consumers.publication.view.View.affected_persons`.
+    """
     persons = _ids(connection, _PERSONS, _parameters(target, changes, groups, days))
-    # Not one statement: the planner has to know how many persons there are, or it compares all national ids.
+    # Two statements: the planner has to know how many persons there are, or it compares all national ids.
     return with_same_national_id(connection, target.owner_id, persons)
 
 
 def with_same_national_id(connection: Connection, owner_id: int, persons: Collection[int]) -> list[int]:
-    """As :meth:`consumers.publication.view.OwnerView.with_same_national_id`."""
+    """Return *persons* and all others with their national ids.
+
+    See :meth:`consumers.publication.view.OwnerView.with_same_national_id`.
+    """
     return _ids(connection, _SAME_NATIONAL_ID, {"owner": owner_id, "persons": array_literal(list(persons))})
 
 
 def everything(connection: Connection, target: Target) -> Scope:
-    """As :meth:`consumers.publication.view.View.everything`."""
+    """Return every person and group; see :meth:`consumers.publication.view.View.everything`."""
     parameters = {"target": target.target_id, "owner": target.owner_id}
     return Scope(_ids(connection, _ALL_PERSONS, parameters), _ids(connection, _ALL_GROUPS, parameters))
 
@@ -55,7 +64,7 @@ def everything(connection: Connection, target: Target) -> Scope:
 def read_facts(
     connection: Connection, owner_id: int, persons: Collection[int], groups: Collection[int] | None
 ) -> Facts:
-    """As :meth:`consumers.publication.view.OwnerView.facts`."""
+    """Return the facts about *persons* and *groups*; see :meth:`consumers.publication.view.OwnerView.facts`."""
     ids = list(persons)
     owners = connection.execute(
         "select owner_id, orgnr, name from imsfeed.owner where owner_id = %s", (owner_id,)
@@ -79,7 +88,7 @@ def read_facts(
 
 
 def course_groups(connection: Connection, owner_id: int) -> Facts:
-    """As :meth:`consumers.publication.view.OwnerView.course_groups`."""
+    """Return all course groups and schools; see :meth:`consumers.publication.view.OwnerView.course_groups`."""
     return Facts(
         owner=None,
         schools={school.id: school for school in _read(connection, School, Table.SCHOOL, owner_id)},
@@ -135,7 +144,7 @@ def _ids(connection: Connection, query: str, parameters: dict[str, Any]) -> list
 
 
 # A group comes and goes by its own dates, moved by the target's days of lead and grace. When no day has passed, dates
-# bear on no group, since nothing compares with null. Last: a school's new number may be a group's published id.
+# affect no group, since no comparison with null is true. Last: a school's new number may be a group's published id.
 _GROUPS: Final = """
 select unnest(%(groups)s::bigint[]) as id
 union select id from imsfeed.course_group where owner_id = %(owner)s and school_id = any (%(schools)s::bigint[])
@@ -152,7 +161,7 @@ union select group_id from imsfeed.published
 """
 
 # An enrolment's own dates are not moved: on days of lead and grace a group has the members of its first or last day.
-# Last: with a school that is no longer published as a group go all its members, also those not employed there now.
+# Last: a school that is removed as a group takes all its published members, even those who do not work there now.
 _PERSONS: Final = """
 select unnest(%(persons)s::bigint[]) as id
 union select person_id from imsfeed.enrolment where owner_id = %(owner)s and group_id = any (%(groups)s::bigint[])

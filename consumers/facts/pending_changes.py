@@ -1,9 +1,9 @@
 """Which pending changes a publication takes: those that have settled, so that no move looks like a leave.
 
 An administration system may take a person out of one group and put it into another in two transactions, a moment apart.
-A change is taken once the settling time has passed. A person about whom a newer change has not settled is left to the
-next publication, which the newer change leads to; but no longer than five settling times, or a busy person would never
-be published.
+A change is taken once the settling time has passed. A person with a newer change that has not settled waits for the
+next publication, which the newer change leads to; but for five settling times at most, or a person who changes all the
+time would never be published.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 LONGEST_WAIT: Final = 5
-"""Settling times after which a change is taken, whatever newer change has not settled."""
+"""Settling times after which a change is taken even if a newer change has not settled."""
 
 
 class PendingChange(msgspec.Struct, frozen=True):
@@ -33,11 +33,11 @@ class PendingChange(msgspec.Struct, frozen=True):
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """What a publication has to look at, and the change that it reaches thereby.
+    """The changes that a publication takes.
 
     Attributes:
         through: the last change that is published with it.
-        everything: an owner's row or a whole load: look at all there is.
+        everything: an owner's row has changed, or a load has run: compare all persons and groups.
         oldest_event_at: when the source committed the oldest of these changes.
     """
 
@@ -59,7 +59,7 @@ class Days(msgspec.Struct, frozen=True):
         published: the day up to which dates are published.
         today: the date in the target's time zone.
         lead: days before its first day on which a group is exported already.
-        grace: days after its last day on which it still is.
+        grace: days after its last day on which a group is still exported.
     """
 
     published: date
@@ -71,7 +71,7 @@ class Days(msgspec.Struct, frozen=True):
 def settled(changes: Iterable[PendingChange], settle_seconds: float, *, after: int) -> Pending:
     """Return the part of *changes* (those after change *after*, in order) that a publication takes now."""
     ordered = list(changes)
-    # In order: what comes after a change that has not settled has not settled either, whatever its clock says.
+    # A change after one that has not settled counts as not settled either, even if its clock says otherwise.
     settled_for = list(itertools.takewhile(lambda change: change.settled_for >= settle_seconds, ordered))
     unsettled_ids = {change.id for change in ordered[len(settled_for) :] if change.kind == "person"}
     longest_wait = settle_seconds * LONGEST_WAIT
@@ -89,11 +89,11 @@ def settled(changes: Iterable[PendingChange], settle_seconds: float, *, after: i
 
 
 def mentioned(changes: Iterable[PendingChange]) -> Pending:
-    """Return all that *changes* are about, settled or not: an event has said so, and not a load alone."""
+    """Return all that *changes* are about, settled or not: an event reported it, and not only a load."""
     return settled(changes, -math.inf, after=0)
 
 
-def looking_at(persons: Iterable[int], groups: Iterable[int]) -> Pending:
+def as_changed(persons: Iterable[int], groups: Iterable[int]) -> Pending:
     """Return these persons and groups as if they had changed."""
     return Pending(
         through=0,

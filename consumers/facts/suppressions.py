@@ -1,4 +1,4 @@
-"""Who is suppressed or told to leave, in the state database, and at whom a target's next publication must look."""
+"""The persons who are suppressed or ordered to leave, in the state database, and those who must leave immediately."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -13,7 +13,7 @@ Kind = Literal["leave_now", "suppressed"]
 
 
 class Suppression(msgspec.Struct, frozen=True):
-    """A person who is suppressed, or told to leave, and since when."""
+    """A person who is suppressed or ordered to leave, and since when."""
 
     owner: int
     person: int
@@ -22,7 +22,7 @@ class Suppression(msgspec.Struct, frozen=True):
 
 
 def all_in_force(connection: Connection) -> list[Suppression]:
-    """Return those of all owners."""
+    """Return the suppressed persons and those ordered to leave, of all owners."""
     rows = connection.execute(
         "select owner_id, person_id, kind, since from imsfeed.suppression where ended_at is null"
         " order by owner_id, kind, person_id"
@@ -31,7 +31,7 @@ def all_in_force(connection: Connection) -> list[Suppression]:
 
 
 def in_force(connection: Connection, owner_id: int, persons: Collection[int]) -> dict[Kind, frozenset[int]]:
-    """Return those of *persons* who are suppressed, and those who are told to leave, by running number."""
+    """Return the running numbers of *persons* who are suppressed, and of those who are ordered to leave."""
     rows = connection.execute(
         "select kind, person_id from imsfeed.suppression"
         " where owner_id = %s and person_id = any (%s::bigint[]) and ended_at is null",
@@ -42,7 +42,7 @@ def in_force(connection: Connection, owner_id: int, persons: Collection[int]) ->
 
 
 def urgent(connection: Connection, target_id: int) -> frozenset[int]:
-    """Return the persons at whom the target's next publication must look, settled or not."""
+    """Return the persons whom the target's next publication must include, even if nothing has settled."""
     rows = connection.execute(
         "select distinct person_id from imsfeed.urgent_person where target_id = %s", (target_id,)
     ).fetchall()
@@ -50,14 +50,14 @@ def urgent(connection: Connection, target_id: int) -> frozenset[int]:
 
 
 def delete_urgent(connection: Connection, target_id: int) -> None:
-    """Delete what :func:`urgent` has returned in the same transaction, which sees no others."""
+    """Delete the persons that :func:`urgent` has returned in the same transaction, which sees no others."""
     connection.execute("delete from imsfeed.urgent_person where target_id = %s", (target_id,))
 
 
 def to_be_ended(connection: Connection, owner_id: int, persons: Collection[int], through: int) -> dict[int, bool]:
-    """Return those of *persons* who are told to leave and about whom nothing newer than change *through* is pending.
+    """Return the persons ordered to leave about whom no change newer than *through* is pending.
 
-    By running number; true for those whom the owner's facts had when it was ordered.
+    By running number; the value is true if the owner's facts had the person at the time of the order.
     """
     rows = connection.execute(
         "select s.person_id, s.known from imsfeed.suppression s where s.owner_id = %(owner)s and s.kind = 'leave_now'"
@@ -70,7 +70,7 @@ def to_be_ended(connection: Connection, owner_id: int, persons: Collection[int],
 
 
 def end(connection: Connection, owner_id: int, persons: Collection[int], now: datetime) -> None:
-    """End the orders to leave of these persons, since the source agrees that they have left."""
+    """End these persons' orders to leave, since the source agrees that they have left."""
     connection.execute(
         "with ended as (update imsfeed.suppression set ended_at = %(now)s where owner_id = %(owner)s"
         " and kind = 'leave_now' and person_id = any (%(persons)s) and ended_at is null returning person_id)"

@@ -1,4 +1,4 @@
-"""Who waits for an approval, and who has left without one, in the state database."""
+"""The persons and groups that wait for an approval, and the departures without one, in the state database."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -17,7 +17,7 @@ _Key = tuple[RecordKind, str]
 
 
 def waiting(connection: Connection, target_id: int) -> Waiting:
-    """Return every person who waits at a target, and every group whose removal does."""
+    """Return every person who waits at a target, and every group whose removal waits."""
     rows = connection.execute(
         "select e.kind, e.id, h.cause, e.loss, e.own, h.approved_at is not null from imsfeed.hold_entry e"
         " join imsfeed.hold h using (hold_id) where h.target_id = %s and h.ended_at is null",
@@ -34,7 +34,7 @@ def waiting(connection: Connection, target_id: int) -> Waiting:
 
 
 def departures(connection: Connection, target_id: int, now: datetime) -> list[Departure]:
-    """Return who has left, or changed ids, in the last day without an approval."""
+    """Return the persons who left, or whose id changed, in the last day without an approval."""
     rows = connection.execute(
         "select person_id, left_at, teacher, id_change from imsfeed.departure where target_id = %s and left_at > %s",
         (target_id, now - DAY),
@@ -43,7 +43,7 @@ def departures(connection: Connection, target_id: int, now: datetime) -> list[De
 
 
 def published_counts(connection: Connection, target_id: int, enough: PublishedCounts) -> PublishedCounts:
-    """As :meth:`consumers.publication.view.View.published_counts`."""
+    """Count the published persons and teachers; see :meth:`consumers.publication.view.View.published_counts`."""
 
     def count(query: str, limit: int) -> int:
         row = connection.execute(query.encode(), (target_id, limit)).fetchone() if limit else None
@@ -53,10 +53,10 @@ def published_counts(connection: Connection, target_id: int, enough: PublishedCo
 
 
 def keep(connection: Connection, target_id: int, before: Waiting, after: Waiting, now: datetime) -> None:
-    """Store the holds as a publication has decided.
+    """Store the holds that a publication has decided.
 
     Args:
-        before: all that waited, if the publication has looked at it, else nothing; then *after* waits besides.
+        before: all that waited, if it was in scope; else nothing, and *after* is added to what waits already.
     """
     entries = _by_cause(after)
     for cause in sorted(entries.keys() | _by_cause(before).keys()):
@@ -64,9 +64,9 @@ def keep(connection: Connection, target_id: int, before: Waiting, after: Waiting
         _keep_one(connection, hold_id, cause, entries.get(cause, {}), whole=bool(before), now=now)
 
 
-def note_departures(connection: Connection, target_id: int, told_now: Iterable[Departure]) -> None:
-    """Store what counts against the target's limits from now on."""
-    rows = list(told_now)
+def note_departures(connection: Connection, target_id: int, new: Iterable[Departure]) -> None:
+    """Store the departures that count against the target's limits from now on."""
+    rows = list(new)
     if rows:
         connection.execute(
             "insert into imsfeed.departure (target_id, person_id, left_at, teacher, id_change)"
@@ -76,12 +76,12 @@ def note_departures(connection: Connection, target_id: int, told_now: Iterable[D
 
 
 def delete_old_departures(connection: Connection, now: datetime) -> None:
-    """Delete those that do not count any more."""
+    """Delete the departures that no longer count against any limit."""
     connection.execute("delete from imsfeed.departure where left_at < %s", (now - DAY,))
 
 
 def initial_is_approved(connection: Connection, target_id: int, *, accepted: bool, now: datetime) -> bool:
-    """Return whether a target may be published for the first time; if so its hold ends, if not it begins.
+    """Return whether a target may be published for the first time; if so, end its hold, if not, begin it.
 
     Args:
         accepted: the target's settings say that no approval is needed.
@@ -115,7 +115,7 @@ def counts(connection: Connection) -> dict[Cause, int]:
 
 
 def entries_of(connection: Connection, hold_id: int) -> dict[_Key, Loss]:
-    """Return who waits in a hold, and what each loses: persons by running number, groups by ``sourcedid/id``."""
+    """Return what each person (by running number) and group (by ``sourcedid/id``) in a hold loses."""
     rows = connection.execute("select kind, id, loss from imsfeed.hold_entry where hold_id = %s", (hold_id,)).fetchall()
     return {(RecordKind(kind), id_): msgspec.convert(loss, Loss) for kind, id_, loss in rows}
 
@@ -130,7 +130,7 @@ def _by_cause(who: Waiting) -> dict[Cause, dict[_Key, HoldEntry]]:
 
 
 def _open(connection: Connection, target_id: int, cause: Cause, now: datetime) -> int:
-    """Return the number of the target's open hold of this cause, which begins if there is none."""
+    """Return the number of the target's open hold of this cause; begin one if there is none."""
     key = (target_id, cause.value)
     connection.execute(
         "insert into imsfeed.hold (target_id, cause, began_at, changed_at) values (%s, %s, %s, %s)"

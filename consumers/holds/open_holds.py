@@ -17,8 +17,8 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
         target: OWNER/NAME.
         state: ``waiting``; ``approved``: published next; ``rejected``: waits until the source changes.
         began_at: when it began.
-        changed_at: when it last became another set of persons and groups.
-        digest: of that set; of a first publication empty until a person has looked.
+        changed_at: when its set of persons and groups last changed.
+        digest: digest of that set; empty for a first publication until an operator has seen its preview.
         persons: how many wait; 0 before a first publication, when all do.
     """
 
@@ -53,7 +53,7 @@ def find_hold(connection: Connection, hold_id: int) -> Hold:
     for hold in open_holds(connection):
         if hold.hold_id == hold_id:
             return hold
-    raise InvalidSettingsError(f"no hold {hold_id} stands; `imsfeed holds list` shows those that do")
+    raise InvalidSettingsError(f"there is no open hold {hold_id}; `imsfeed holds list` shows the open ones")
 
 
 _HOLDS: Final = """

@@ -1,8 +1,4 @@
-"""The one doorway to Kafka for materialize: partitions assigned by hand, read from where the state database stands.
-
-Offsets live in the state database, in the transaction that applies the messages. What is committed to Kafka is for lag
-exporters to look at; nothing is ever read back from there.
-"""
+"""The one doorway to Kafka's messages: partitions read from given offsets, as they are in the state database."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -11,10 +7,10 @@ from uuid import UUID
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.net.sasl.oauth import AbstractTokenProvider
-from kafka.structs import OffsetAndMetadata
 
 from consumers.materialize.batch import Message
 from ims.errors import ImsfeedError
+from ims.runtime import kafka_internals
 from ims.runtime.bearer_token import EndpointToken, FileToken
 from ims.runtime.kafka_connection import KafkaUnreachableError, kafka_options, unreachable_error
 from ims.runtime.settings import Settings
@@ -34,6 +30,8 @@ _NO_ID: Final = UUID(int=0)
 
 REMEDY: Final = "run `imsfeed setup state --reset-offsets`, start materialize again, then run `imsfeed resync all`"
 
+CLOSE_MS: Final = 3_000
+"""How long Kafka is waited for in the end; it answers nothing on a connection on which it lets a join wait."""
 _RECONNECT_MS: Final = 1_000
 """Longest pause before the next try to connect; the client's own 30 s would add to every outage of Kafka."""
 
@@ -53,7 +51,7 @@ class KafkaSource:
     def __init__(self, settings: Settings) -> None:
         self._topic = settings.kafka_topic
         try:
-            self._consumer = _connect(settings)
+            self._consumer = connect(settings)
         except KafkaTimeoutError:
             raise unreachable_error(settings) from None
 
@@ -68,7 +66,7 @@ class KafkaSource:
         that give no ids (before Kafka 2.8).
         """
         self.partitions()  # asks anew: while none of them is assigned, the client forgets the topic with each refresh
-        found: UUID | None = self._consumer._cluster.topic_id(self._topic)  # noqa: SLF001 - the client keeps it nowhere else
+        found = kafka_internals.topic_id(self._consumer, self._topic)
         return None if found == _NO_ID else found
 
     def first_offset(self, partition: int) -> int:
@@ -114,16 +112,9 @@ class KafkaSource:
         ends = self._ends(offsets)
         return {partition: max(0, ends[partition] - offset) for partition, offset in offsets.items()}
 
-    def show_offsets(self, offsets: dict[int, int]) -> None:
-        """Commit the offsets to Kafka, for others to look at, without waiting for the answer."""
-        self._consumer.commit_async(
-            {self._at(partition): OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()},
-            callback=_ignore,
-        )
-
     def close(self) -> None:
         """Leave Kafka."""
-        self._consumer.close()
+        self._consumer.close(timeout_ms=CLOSE_MS)
 
     def _ends(self, partitions: Iterable[int]) -> dict[int, int]:
         ends = self._consumer.end_offsets([self._at(partition) for partition in partitions])
@@ -133,11 +124,19 @@ class KafkaSource:
         return TopicPartition(self._topic, partition)
 
 
-def _connect(settings: Settings) -> Any:  # noqa: ANN401 - kafka-python is untyped
+def connect(settings: Settings, **group: Any) -> Any:  # noqa: ANN401 - kafka-python is untyped
+    """Return a ``kafka.KafkaConsumer`` without partitions.
+
+    Args:
+        settings: where Kafka is.
+        group: the client's options if it is to be a member of a consumer group.
+
+    Raises:
+        kafka.errors.KafkaTimeoutError: no broker has let us in.
+    """
     return KafkaConsumer(
         **kafka_options(settings),
         client_id="imsfeed-materialize",
-        group_id=settings.kafka_group,
         enable_auto_commit=False,
         auto_offset_reset="none",
         allow_auto_create_topics=False,
@@ -147,11 +146,8 @@ def _connect(settings: Settings) -> Any:  # noqa: ANN401 - kafka-python is untyp
         fetch_max_wait_ms=_FETCH_WAIT_MS,
         metadata_max_age_ms=_METADATA_MS,
         reconnect_backoff_max_ms=_RECONNECT_MS,
+        **group,
     )
-
-
-def _ignore(*_: Any) -> None:  # noqa: ANN401 - kafka-python is untyped
-    """A commit that failed is repeated by the next one."""
 
 
 def is_transient(error: BaseException) -> bool:

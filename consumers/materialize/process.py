@@ -8,16 +8,16 @@ While one batch is being written, by a thread that has the session for so long, 
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 
 from consumers.database import sessions
 from consumers.materialize import kafka_source
 from consumers.materialize.apply import Batch, read, write
 from consumers.materialize.batch import Message, Outcome, Progress, Refused
+from consumers.materialize.consumer_group import ConsumerGroup
 from consumers.materialize.facts_store import FactsStore, FencedError
 from consumers.materialize.kafka_source import REMEDY, KafkaSource, OffsetLostError
-from consumers.materialize.leases import Leases
-from consumers.materialize.partition_assignment import missing, share_of, surplus
 from consumers.materialize.unresolved_references import UnresolvedCount
 from ims.errors import ImsfeedError
 from ims.runtime.lifecycle import Stop
@@ -32,9 +32,7 @@ log = get_logger(__name__)
 
 _POLL_SECONDS = 0.5
 _LOOK_ROUND_SECONDS = 5.0
-"""Time between two looks at what is not in the messages: who shares the partitions, lag, the quarantine's size."""
-_LOOK_FOR_SHARE_SECONDS = 0.5
-"""The same while partitions are lacking that another one is about to give up."""
+"""Time between two looks at what is not in the messages: the topic's id, lag, the quarantine's size."""
 _STALL_SECONDS = 30.0
 """How long a partition may lie still while Kafka has messages for it; kafka-python has had bugs in which it did."""
 
@@ -54,7 +52,7 @@ def run(settings: Settings, stop: Stop, metrics: MaterializeMetrics, ready: Call
 
     for attempt in retrying(_is_transient, stop=stop, on_retry=again):
         with attempt:
-            _Session(settings, metrics, mapping).run(stop, ready)
+            _Session(settings, metrics, mapping, ready).run(stop)
 
 
 class ConsumerStalledError(ImsfeedError):
@@ -64,50 +62,61 @@ class ConsumerStalledError(ImsfeedError):
 class _Session:
     """One life of the consumer: a session on the state database and a connection to Kafka, until either fails."""
 
-    def __init__(self, settings: Settings, metrics: MaterializeMetrics, mapping: SourceMapping) -> None:
+    def __init__(
+        self, settings: Settings, metrics: MaterializeMetrics, mapping: SourceMapping, ready: Callable[[bool], None]
+    ) -> None:
         self._settings = settings
         self._metrics = metrics
         self._mapping = mapping
+        self._ready = ready
         self._progress: dict[int, Progress] = {}
         # Where partitions stand once what was read of them is applied; of those not here, that is their progress.
         self._ahead: dict[int, Progress] = {}
         self._applying: Future[list[int]] | None = None
         self._moved: dict[int, tuple[int, float]] = {}
-        self._had_too_many = False
-        self._lacks = False
         self._unresolved = UnresolvedCount(settings, metrics)
         self._looked_round = float("-inf")
 
-    def run(self, stop: Stop, ready: Callable[[bool], None]) -> None:
+    def run(self, stop: Stop) -> None:
         settings = self._settings
         with (
-            sessions.connect(settings.state(), "materialize", leasing=True) as connection,
+            sessions.connect(settings.state(), "materialize", applying=True) as connection,
             ThreadPoolExecutor(1, "apply") as thread,
+            closing(self._unresolved),
+            closing(KafkaSource(settings)) as source,
+            closing(ConsumerGroup(settings)) as group,
         ):
             store = FactsStore(connection, settings.kafka_topic, settings.kafka_partitions)
-            leases = Leases(connection, settings.kafka_topic)
-            source = KafkaSource(settings)
             try:
+                while not stop and not source.partitions():
+                    self._metrics.alive(time.time())
+                    stop.wait(_POLL_SECONDS)
                 while not stop:
-                    now = time.monotonic()
-                    every = _LOOK_FOR_SHARE_SECONDS if self._lacks else _LOOK_ROUND_SECONDS
-                    if now - self._looked_round >= every:
-                        self._await_applied(source, [])
-                        self._look_round(store, leases, source, now)
-                        self._looked_round = now
-                        ready(bool(self._progress))
-                    if not self._progress:
-                        stop.wait(_POLL_SECONDS)
-                    polled = source.poll(_POLL_SECONDS) if self._progress else {}
-                    batches = self._await_applied(source, [self._read(*of) for of in polled.items()])
-                    if batches:
-                        self._applying = thread.submit(self._apply_all, store, batches)
+                    group.join()
+                    self._turn(store, source, group, thread)
                     self._metrics.alive(time.time())
                 self._await_applied(source, [])
-                source.show_offsets(self._offsets())
+                group.show(self._offsets())
             finally:
-                source.close()
-                self._unresolved.close()
+                if self._applying is not None:
+                    wait([self._applying])  # before another member gets its partitions
+
+    def _turn(self, store: FactsStore, source: KafkaSource, group: ConsumerGroup, thread: ThreadPoolExecutor) -> None:
+        """Read the next batches while those before them are being applied, and look round now and then."""
+        now = time.monotonic()
+        if group.assigned() != self._progress.keys():
+            self._await_applied(source, [])
+            self._follow(store, source, group)
+        if now - self._looked_round >= _LOOK_ROUND_SECONDS:
+            self._await_applied(source, [])
+            self._look_round(store, source, group, now)
+            self._looked_round = now
+        if not self._progress:
+            group.wait(_POLL_SECONDS)
+        polled = source.poll(_POLL_SECONDS) if self._progress else {}
+        batches = self._await_applied(source, [self._read(*of) for of in polled.items()])
+        if batches:
+            self._applying = thread.submit(self._apply_all, store, batches)
 
     def _read(self, partition: int, messages: list[Message]) -> Batch:
         """Read what comes after the batch that is being applied, or was."""
@@ -161,55 +170,35 @@ class _Session:
         if outcome.progress.heartbeat_at is not None:
             metrics.heartbeat_timestamp_seconds.labels(str(partition)).set(outcome.progress.heartbeat_at.timestamp())
 
-    def _look_round(self, store: FactsStore, leases: Leases, source: KafkaSource, now: float) -> None:
-        taken = self._share_partitions(store, leases, source)
+    def _look_round(self, store: FactsStore, source: KafkaSource, group: ConsumerGroup, now: float) -> None:
         self._see_that_the_topic_is_the_same(store, source)
-        if taken:
-            source.assign(self._offsets())
-            log.info("partitions taken", partitions=taken, offsets=self._offsets())
-        if self._progress:
-            source.show_offsets(self._offsets())
+        group.show(self._offsets())
         for partition, lag in source.lag(self._offsets()).items():
             self._metrics.consumer_lag_records.labels(self._settings.kafka_topic, str(partition)).set(lag)
             self._see_that_it_moves(partition, lag, now)
         self._metrics.quarantine_size.set(store.quarantine_size())
         self._unresolved.look(now)
 
-    def _share_partitions(self, store: FactsStore, leases: Leases, source: KafkaSource) -> list[int]:
-        """Give up what is more than our share, or take what is missing from it, and tell what was taken.
-
-        The first happens one look after it is seen: who is about to be stopped counts as living for a moment.
-        """
-        partitions = source.partitions()
-        if not partitions:
-            return []
-        standing = leases.look()
-        share = share_of(len(partitions), standing)
-        too_many = surplus(self._progress, share)
-        if too_many and self._had_too_many:
-            self._give_up(leases, source, too_many)
-        self._had_too_many = bool(too_many)
-        found = [p for p in missing(partitions, self._progress, share, standing) if leases.take(p)]
-        for partition in found:
-            self._progress[partition] = store.progress(partition) or store.begin(
-                partition, source.first_offset(partition)
-            )
-        self._lacks = len(self._progress) < share
-        self._metrics.partitions_leased.set(len(self._progress))
-        self._metrics.partitions_share.set(share)
-        return found
-
-    def _give_up(self, leases: Leases, source: KafkaSource, partitions: list[int]) -> None:
-        """Read these partitions no longer, and only then let others have them; all that was read of them is applied."""
-        source.show_offsets(self._offsets())
-        for partition in partitions:
+    def _follow(self, store: FactsStore, source: KafkaSource, group: ConsumerGroup) -> None:
+        """Let go of the partitions that Kafka has taken, and begin those it has given; nothing is being applied."""
+        group.hold(group.assigned() | self._progress.keys())  # first, or one could be taken before we hold it
+        assigned = group.assigned()
+        gone, given = sorted(self._progress.keys() - assigned), sorted(assigned - self._progress.keys())
+        group.show(self._offsets())
+        for partition in gone:
             del self._progress[partition]
             self._moved.pop(partition, None)
             self._metrics.consumer_lag_records.labels(self._settings.kafka_topic, str(partition)).set(0)
+        for partition in given:
+            self._progress[partition] = store.progress(partition) or store.begin(
+                partition, source.first_offset(partition)
+            )
+        self._see_that_the_topic_is_the_same(store, source)
         source.assign(self._offsets())
-        for partition in partitions:
-            leases.give_back(partition)
-        log.info("partitions given up", partitions=partitions, offsets=self._offsets())
+        group.hold(self._progress)
+        self._metrics.partitions_assigned.set(len(self._progress))
+        self._ready(bool(self._progress))
+        log.info("partitions assigned", given=given, taken=gone, offsets=self._offsets())
 
     def _see_that_the_topic_is_the_same(self, store: FactsStore, source: KafkaSource) -> None:
         topic_id = source.topic_id()

@@ -12,7 +12,6 @@ from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, all_targets
 from consumers.facts.suppressions import Suppression, all_in_force
 from consumers.holds.open_holds import Hold, open_holds
-from consumers.materialize import leases
 from consumers.materialize.quarantine_store import QuarantinedMessage, all_quarantined
 from consumers.reconciliation import results_store
 from consumers.reconciliation.results_store import ReconciliationStatus
@@ -25,7 +24,6 @@ class PartitionStatus(msgspec.Struct, frozen=True):
     """How far a partition has been applied; ``heartbeat_at`` distinguishes an idle partition from a stuck one.
 
     ``next_offset`` is ``None`` after a reset of the offsets, until materialize begins the partition again.
-    ``leased_by`` is the session of the materialize that applies it, or ``None`` while none does.
     """
 
     topic: str
@@ -34,7 +32,6 @@ class PartitionStatus(msgspec.Struct, frozen=True):
     heartbeat_at: datetime | None
     committed_at: datetime | None
     open_owners: list[int]
-    leased_by: str | None = None
 
 
 class Excluded(msgspec.Struct, frozen=True):
@@ -106,12 +103,9 @@ def report(connection: Connection) -> StatusReport:
         "select topic, partition, next_offset, heartbeat_at, committed_at, open_owners from imsfeed.topic_partition"
         " order by topic, partition"
     ).fetchall()
-    leased = {topic: leases.lessees(connection, topic) for topic in {row[0] for row in partitions}}
     quarantined = sorted(all_quarantined(connection), key=lambda one: (one.topic, one.partition, one.offset))
     return StatusReport(
-        partitions=[
-            msgspec.structs.replace(PartitionStatus(*row), leased_by=leased[row[0]].get(row[1])) for row in partitions
-        ],
+        partitions=[PartitionStatus(*row) for row in partitions],
         targets=[_target(connection, row) for row in all_targets(connection)],
         quarantine=sorted(quarantined, key=lambda one: one.quarantined_at, reverse=True),
         suppressions=all_in_force(connection),

@@ -1,7 +1,7 @@
-"""Publication of a delta: what has changed for a target, compared with what was published, becomes the next one.
+"""Publication of a delta: the difference between a target's published records and the current ones.
 
-One transaction gathers what belongs together, decides, gives the delta its number and stores its bytes; only then is
-the file put into the feed. After a crash the same bytes are written again.
+One transaction gathers what belongs together, decides, gives the delta its number and stores its bytes; the file is
+put into the feed only after that. After a crash the same bytes are written again.
 """
 
 from datetime import datetime
@@ -25,7 +25,7 @@ from ims.runtime.failpoints import failpoint
 
 
 class Publication(msgspec.Struct, frozen=True):
-    """The deltas of a publication: none when nothing has changed for the importer, several for very many changes.
+    """The deltas of a publication: none if nothing has changed for the importer, several for very many changes.
 
     ``changed_ids`` counts the persons whose ``sourcedid/id`` has changed.
     """
@@ -38,7 +38,7 @@ def publish_delta(connection: Connection, target_id: int, now: datetime, settle_
     """Publish the next delta of a target, if anything has changed for its importer.
 
     Returns:
-        ``None`` when another process works on the target, its owner is not ready, or no change has settled.
+        ``None`` if another process works on the target, its owner is not ready, or no change has settled.
 
     Raises:
         psycopg.Error: nothing has been changed; the same publication can be tried again.
@@ -65,17 +65,17 @@ def publish_delta(connection: Connection, target_id: int, now: datetime, settle_
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """The deltas that are recorded, and where the feed stands after them."""
+    """The deltas that are recorded, and the feed's position after them."""
 
     entries: list[DeltaEntry]
     position: FeedPosition
 
 
 def store(connection: Connection, target: Target, position: FeedPosition, decision: Decision, done: Round) -> Stored:
-    """Store what the round *done* has decided.
+    """Store the decision of the round *done*.
 
     Args:
-        position: where the feed stood before.
+        position: the feed's position before the round.
     """
     target_id, now = target.target_id, done.request.now
     if decision.holds is not None:
@@ -106,7 +106,7 @@ def store(connection: Connection, target: Target, position: FeedPosition, decisi
 def store_deltas(
     connection: Connection, target_id: int, position: FeedPosition, decision: Decision, writing: Writing
 ) -> Stored:
-    """Store what the importer is sent, who is excluded, and warnings; the files are written afterwards."""
+    """Store the deltas that the importer is sent, the exclusions and the warnings; files are written afterwards."""
     now, delta = writing.properties.at, decision.delta
     exclusions_store.store_excluded(connection, target_id, decision.scope, decision.excluded, now)
     exclusions_store.store_warnings(connection, target_id, decision.scope, decision.warnings, now)

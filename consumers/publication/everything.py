@@ -1,6 +1,6 @@
-"""Everything of an owner, gathered and worked out part by part for a first publication.
+"""All of an owner's records, gathered and worked out part by part for a first publication.
 
-First the groups, once for all persons, and then the persons: an owner may have a million, and memory holds two parts.
+The groups come first, once for all persons, then the persons: an owner may have a million, and memory holds two parts.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class Part(NamedTuple):
 
 
 class Everything:
-    """All that an owner has.
+    """All persons and groups of an owner.
 
     Attributes:
         groups: the first part.
@@ -38,12 +38,12 @@ class Everything:
         self.groups = Part(scope, roster)
 
     def read(self) -> Iterator[tuple[Scope, Facts]]:
-        """Yield the persons of the other parts, and the facts about them."""
+        """Yield the persons of each other part, and the facts about them."""
         for scope, _, _ in self._parts:
             yield scope, self._view.facts(scope.persons, None)
 
     def part(self, scope: Scope, facts: Facts) -> Part:
-        """Work out a part that was read; reads nothing."""
+        """Work out a part from facts that were read already."""
         return Part(scope, roster_of_persons(facts, self._terms.settings, self._published, scope.persons))
 
     def parts(self) -> Iterator[Part]:

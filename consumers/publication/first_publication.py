@@ -1,7 +1,7 @@
-"""The first publication of a target: everything in one step, as sequence 0, once a person has approved it.
+"""The first publication of a target: everything in one step, as sequence 0, once an operator has approved it.
 
-Until then the feed has no files, and an operator can see what would be in them: a wrong scope, or the wrong owner, is
-best found before an importer has created a thousand accounts.
+Until then the feed has no files, and an operator can see what would be in them: a wrong scope or a wrong owner is best
+found before an importer has created a thousand accounts.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from ims.xml.writer import fragment
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """What the first publication would be: how many records, and the digest that an approval of it is bound to."""
+    """The outcome of a first publication: how many records, and the digest to which its approval is bound."""
 
     totals: Totals
     digest: str
@@ -38,14 +38,14 @@ class Preview(msgspec.Struct, frozen=True):
 def publish_first(
     connection: Connection, target_id: int, now: datetime, alive: Callable[[], None] = lambda: None
 ) -> bool:
-    """Work out everything for a target that was never published: sequence 0, sent as the snapshot that follows.
+    """Publish everything for a target that was never published, as sequence 0; the next snapshot is its first file.
 
     Args:
         alive: called after each part, since a large owner takes minutes.
 
     Returns:
-        Whether it was done; not while the owner's facts are arriving, without an organisation number, or before it is
-        approved.
+        True if it was published; False while the owner's facts are arriving, while the owner has no organisation
+        number, or until it is approved.
     """
     with repeatable_read(connection):
         target = lock_target(connection, target_id)
@@ -65,10 +65,10 @@ def publish_first(
 
 
 def first_position(position: FeedPosition, terms: Terms, through: int, now: datetime) -> FeedPosition:
-    """Return where the feed stands after the first publication.
+    """Return the feed's position after the first publication.
 
     Args:
-        position: where it stood before, at no sequence number.
+        position: its position before, without a sequence number.
         through: the last pending change that is published with it.
     """
     settings = terms.settings
@@ -87,9 +87,9 @@ def first_position(position: FeedPosition, terms: Terms, through: int, now: date
 
 
 def preview(connection: Connection, target: TargetRow, now: datetime) -> Preview:
-    """Work out what the first publication would be.
+    """Return what the first publication would be.
 
-    Persons are in the digest by running number, so that it reveals nothing about them.
+    The digest has persons by running number, so that it reveals nothing about them.
     """
     settings = target.settings
     orgnr = valid_orgnr(target.owner.registered, settings)
@@ -112,7 +112,7 @@ def _store(
     now: datetime,
     alive: Callable[[], None],
 ) -> None:
-    """Store all parts, each while the next one, which is read already, is worked out."""
+    """Store all parts; each is stored while the next, which was read before, is worked out."""
     dialect = terms.settings.dialect
 
     def written(part: Part) -> tuple[Part, Mapping[RecordKey, str]]:

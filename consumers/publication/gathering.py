@@ -1,10 +1,10 @@
-"""The only place where a publication reads: it gathers the closed set of what belongs together.
+"""The only module that reads for a publication: it gathers the closed set of what belongs together.
 
-What has settled and what has not may be about one record: an id that goes from one running number to another, or a
-group that comes and has members already. One without the other would take everything from a person who still has that
-id, or publish a membership in a group that the importer does not have. So a scope grows until nothing new turns
-up: persons with the same national id, those who had or have the same ``sourcedid/id``, members with their groups, and
-everything that waits for an approval if the scope bears on any of it.
+A settled change and one that has not settled may be about one record: an id that moves from one running number to
+another, or a new group that has members already. One without the other would take everything from a person who still
+has that id, or publish a membership in a group that the importer does not have. So a scope grows until nothing new
+belongs to it: persons with the same national id, persons who had or have the same ``sourcedid/id``, members with their
+groups, and everything that waits for an approval if the scope affects any of it.
 """
 
 from collections.abc import Collection, Iterator
@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from consumers.facts.pending_changes import Days, Pending, looking_at
+from consumers.facts.pending_changes import Days, Pending, as_changed
 from consumers.publication.view import Held, Ids, View
 from ims.holds.decision import Waiting, has_school_without_number, teachers_without_school_number
 from ims.holds.limits import enough_to_count
@@ -28,19 +28,19 @@ from ims.rules.roster import Roster, roster_of
 from ims.source.facts import Facts
 
 CHUNK: Final = 2_000
-"""Persons worked out at a time where all are."""
+"""Persons worked out at a time if all are."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """What a publication is to look at.
+    """What a publication is to compare.
 
     Attributes:
         changes: the pending changes that it takes.
         days: the days that have passed since the last publication, if any have.
-        everybody: look at all there is.
-        explained: all pending changes, taken or not, if a load is why everything is compared.
+        everybody: compare all persons and groups.
+        explained: all pending changes, taken or not, if everything is compared because of a load.
         held: something waits for an approval.
-        review: look at everything that waits.
+        review: include everything that waits.
         holds: whether holds apply at all.
         now: the time of the publication.
     """
@@ -56,7 +56,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Closed(msgspec.Struct, frozen=True):
-    """A scope, and all about it that a comparison needs. Facts are many, and kept no longer than they are needed."""
+    """A scope, and what a comparison needs about it; without the facts, which are too many to keep."""
 
     scope: Scope
     roster: Roster
@@ -66,7 +66,7 @@ class _Closed(msgspec.Struct, frozen=True):
 
 
 class Gatherer:
-    """Gathers for one target on certain terms."""
+    """Gathering for one target on certain terms."""
 
     def __init__(self, view: View, terms: Terms) -> None:
         self._view = view
@@ -74,7 +74,7 @@ class Gatherer:
         self._group_names: dict[int, str] | None = None
 
     def gather(self, request: Request) -> Gathered:
-        """Return all that a publication has to know."""
+        """Return what a publication has to know."""
         explained = Scope([], [])
         if request.explained is not None:
             explained = self.affected(request.explained, request.days)
@@ -82,7 +82,7 @@ class Gatherer:
         closed = self._close(self._view.everything() if everybody else self.affected(request.changes, request.days))
         waiting, left_alone = Waiting(), frozenset[str]()
         if request.held and (held := self._view.held(closed.scope)).waiting:
-            if everybody or request.review or _bears_on(closed, held):
+            if everybody or request.review or _affects(closed, held):
                 closed, waiting = self._close(self._with_held(closed.scope, held)), held.waiting
             else:
                 left_alone = frozenset(held.waiting.groups)
@@ -94,25 +94,25 @@ class Gatherer:
         )
 
     def compare(self, scope: Scope, *, closed: bool) -> Gathered:
-        """Return what has to be known to compare *scope* with what was published; no holds.
+        """Return what is needed to compare *scope* with its published records, without holds.
 
         Args:
-            closed: let the scope grow until nothing new turns up.
+            closed: let the scope grow until nothing new belongs to it.
         """
         return self._with_logins(self._close(scope) if closed else self._look(scope), frozenset())
 
     def affected(self, changes: Pending, days: Days | None) -> Scope:
-        """Return the persons and groups that *changes* and the passing of *days* bear on."""
+        """Return the persons and groups that *changes* and the passing of *days* affect."""
         groups = self._with_same_id(self._view.affected_groups(changes, days))
         return Scope(self._view.affected_persons(changes, groups, days), groups)
 
     def chunks(self) -> Iterator[tuple[Scope, int, int]]:
-        """Yield all there is, a part at a time: first the groups, then the persons.
+        """Yield all groups, then all persons, a part at a time.
 
-        Persons with the same national id are never apart, and may therefore come twice.
+        Persons with the same national id are in one part, so that a person may be in two parts.
 
         Yields:
-            The part, and how many persons of how many have come with it.
+            The part, how many persons have been yielded with it, and how many there are.
         """
         everything = self._view.everything()
         yield Scope([], everything.groups), 0, len(everything.persons)
@@ -121,14 +121,14 @@ class Gatherer:
             yield Scope(self._view.with_same_national_id(persons), []), start + len(persons), len(everything.persons)
 
     def _close(self, scope: Scope) -> _Closed:
-        """Let *scope* grow until nothing new turns up."""
+        """Return *scope* once it has grown until nothing new belongs to it."""
         closed = self._look(scope)
         while (more := self._lacks(closed)) is not None:
             closed = self._look(self.affected(more, None))
         return closed
 
     def _look(self, scope: Scope) -> _Closed:
-        """Read what there is about *scope*, and work out its records."""
+        """Return *scope* with its current and its published records."""
         facts = self._facts(scope)
         terms = self._terms
         roster = roster_of(
@@ -141,11 +141,11 @@ class Gatherer:
         )
         numbers = SchoolNumbers(has_school_without_number(facts), teachers_without_school_number(facts))
         leave_now = _about(facts, facts.leave_now) if facts.leave_now else None
-        del facts  # before what was published is read: of a large owner either is large
+        del facts  # before the published records are read: a large owner has many of both
         return _Closed(scope, roster, self._view.published(scope), numbers, leave_now)
 
     def _lacks(self, closed: _Closed) -> Pending | None:
-        """Return *closed* and what cannot be published without it, or ``None`` if nothing is lacking."""
+        """Return *closed* and what it cannot be published without, or ``None`` if nothing is lacking."""
         scope, joined = closed.scope, _joined(closed.roster)
         ids = Ids(
             current=list(closed.roster.person_ids.values()),
@@ -157,14 +157,14 @@ class Gatherer:
         groups = {group for group, id_ in joined.items() if id_ not in related.groups}
         if related.persons <= set(scope.persons) and groups <= set(scope.groups):
             return None
-        return looking_at({*related.persons, *scope.persons}, {*groups, *scope.groups})
+        return as_changed({*related.persons, *scope.persons}, {*groups, *scope.groups})
 
     def _with_held(self, scope: Scope, held: Held) -> Scope:
         persons = self._view.with_same_national_id({*scope.persons, *held.waiting.persons})
         return Scope(persons, list({*scope.groups, *held.groups}))
 
     def _facts(self, scope: Scope) -> Facts:
-        """Return the facts about *scope*, and the groups that may have the id of one of these."""
+        """Return the facts about *scope*, and about other groups with the id of a group in scope."""
         facts = self._view.facts(scope.persons, scope.groups)
         more = set(self._with_same_id(facts.groups)) - facts.groups.keys()
         if not more:
@@ -172,10 +172,10 @@ class Gatherer:
         return msgspec.structs.replace(facts, groups=facts.groups | self._view.facts((), more).groups)
 
     def _with_same_id(self, groups: Collection[int]) -> list[int]:
-        """Return *groups*, and those that would have the same ``sourcedid/id`` as one of them."""
+        """Return *groups*, and all groups that would have the same ``sourcedid/id`` as one of them."""
         settings = self._terms.settings
         if not any(field in settings.group_id for field in ("{code}", "{school_no}")):
-            return list(groups)  # an id that is made of the running number alone is no other group's
+            return list(groups)  # ids made of the running number alone are unique
         if self._group_names is None:
             facts = self._view.course_groups()
             self._group_names = {
@@ -187,7 +187,7 @@ class Gatherer:
         return list({*groups, *(group for group, name in names.items() if name in wanted)})
 
     def _with_logins(self, closed: _Closed, left_alone: frozenset[str]) -> Gathered:
-        """Return what was gathered, with the logins of those who may leave that others have."""
+        """Return what was gathered, with the logins of possible leavers that other persons have too."""
         published = closed.published
         leaving = list(persons_who_may_leave(published.texts, published.subjects, closed.roster))
         logins = frozenset[str]()
@@ -219,9 +219,9 @@ class Gatherer:
 
 
 def gather_urgent(view: View) -> Gathered | None:
-    """Return who must leave immediately, with what was published about them; ``None`` if nothing was.
+    """Return the persons who must leave immediately and their published records; ``None`` if there are none.
 
-    The scope is not closed: taking everything away from one person is right whatever else is pending.
+    The scope is not closed: removing everything of one person is right whatever else is pending.
     """
     asked = view.with_same_national_id(view.urgent())
     facts = view.facts(asked, [])
@@ -239,15 +239,15 @@ def gather_urgent(view: View) -> Gathered | None:
 
 
 def _joined(roster: Roster) -> dict[int, str]:
-    """Return the ``sourcedid/id`` of the course groups in which the roster has members, by running number."""
+    """Return the ``sourcedid/id`` of each course group in which the roster has members, by running number."""
     return {group: key.id for key, (_, group) in roster.subjects.items() if key.member and group is not None}
 
 
-def _bears_on(closed: _Closed, held: Held) -> bool:
-    """Return whether the scope bears on anything that waits; a hold is always judged whole.
+def _affects(closed: _Closed, held: Held) -> bool:
+    """Return whether the scope affects anything that waits; if so, the whole hold is decided again.
 
-    It bears on a waiting person in scope, which is closed and so has each person whose id another one in scope has now;
-    and on a waiting group that is there again, or of which it or a member is in scope.
+    It does if a waiting person, a waiting group or a published member of one is in scope, or if a waiting group is
+    current again. A person whose id another person in scope has now is in scope too, since the scope is closed.
     """
     waiting = held.waiting
     there = {key.id for key in closed.roster.records if key.kind is RecordKind.GROUP}
@@ -259,7 +259,7 @@ def _bears_on(closed: _Closed, held: Held) -> bool:
 
 
 def _about(facts: Facts, persons: Collection[int]) -> Facts:
-    """Return what the source says about *persons*, and those with the same national id."""
+    """Return the facts about *persons*, and about all persons with the same national id."""
     same = with_same_national_id(facts, persons)
     return msgspec.structs.replace(
         facts,

@@ -1,7 +1,7 @@
-"""What a target's next publication would be, with the settings in force or with others, worked out and thrown away.
+"""What a target's next publication would be, with the settings in force or with others.
 
-It reads one state of the database in a transaction that locks nothing, so that publications go on meanwhile. Nothing of
-it is kept: what was published, pending changes and settings stay as they are.
+A plan reads one state of the database in a transaction that locks nothing, so that publications go on meanwhile. It
+stores nothing: published records, pending changes and settings stay as they are.
 """
 
 from collections import Counter, defaultdict
@@ -39,12 +39,12 @@ _WHAT: Final[dict[RecStatus, What]] = {
 
 
 class Line(msgspec.Struct, frozen=True):
-    """The records of one kind with which one thing happens.
+    """The records of one kind that are added, changed or removed.
 
     Attributes:
         count: how many; a changed role counts as one removed and one new, as in a delta.
-        persons: running numbers of the persons they are about.
-        groups: of groups, ``sourcedid/id``.
+        persons: running numbers of the persons whom the records are about.
+        groups: ``sourcedid/id`` of the groups, if the records are groups.
     """
 
     kind: Kind
@@ -55,7 +55,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Excluded(msgspec.Struct, frozen=True):
-    """How many would be excluded for a reason, and how many of them are published."""
+    """How many persons or groups would be excluded for a reason, and how many of them are published."""
 
     kind: Literal["person", "group"]
     reason: Reason
@@ -67,16 +67,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What would be published.
 
     Attributes:
-        state: of the target with these settings. Of one that is disabled all is worked out as if it were enabled;
-            one that would be ``stale``, or whose owner has no organisation number yet, is not worked out.
-        worked_out: false if nothing could be published with these settings, so that there was nothing to work out.
-        first: it was never published, and all this would be its first publication.
+        state: the target's state with these settings. A disabled target is worked out as if it were enabled; a target
+            that would be ``stale``, or whose owner has no organisation number yet, is not worked out.
+        worked_out: false if nothing could be published with these settings.
+        first: the target was never published, and this would be its first publication.
         arriving: a transaction of the source has arrived in part; the numbers are not final.
         persons: how many were compared.
-        losing_last_membership: running numbers of those who are members of something now and of nothing then.
-        changed_ids: running numbers of those whose ``sourcedid/id`` would be another.
-        would_hold: what is taken away, or the first publication, would wait for an approval (:mod:`ims.holds.losses`),
-            because these settings alone lead to it; removals that are too many for an hour or a day are not foreseen.
+        losing_last_membership: running numbers of the persons who would lose their last membership.
+        changed_ids: running numbers of the persons whose ``sourcedid/id`` would change.
+        would_hold: the removals, or the first publication, would wait for an approval (:mod:`ims.holds.losses`),
+            because only the settings cause them. Limits per hour and day are not foreseen.
     """
 
     owner: int
@@ -94,7 +94,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Found:
-    """What has been found so far; a record that was compared with two parts counts once."""
+    """The differences found so far; a record that is in two parts counts once."""
 
     def __init__(self) -> None:
         self.changes: dict[tuple[RecordKind, RecStatus], set[RecordKey]] = defaultdict(set)
@@ -112,14 +112,14 @@ def plan(
     now: datetime,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Plan:
-    """Work out what the target's importer would be sent with *settings*.
+    """Return what the target's importer would be sent with *settings*.
 
     Args:
-        settings: those in force, or changed ones (:func:`ims.targets.target_settings.changed`).
-        progress: called with how many persons of how many have been compared.
+        settings: the settings in force, or changed ones (:func:`ims.targets.target_settings.changed`).
+        progress: called with how many persons have been compared, and how many there are.
 
     Raises:
-        psycopg.Error: the state database is away.
+        psycopg.Error: the state database cannot be reached.
     """
     found, in_scope = _Found(), 0
     with read_only(connection):
@@ -158,7 +158,7 @@ def _takes_away(found: _Found) -> bool:
 
 
 def _note(gathered: Gathered, terms: Terms, before: Format, found: _Found) -> None:
-    """Work out one part, and note in *found* what is found."""
+    """Work out one part, and add its differences to *found*."""
     decision = decide(gathered, terms, before)
     published = gathered.published
     ids_before, ids_after = numbers_of(published.person_ids), numbers_of(gathered.roster.person_ids)
@@ -184,7 +184,7 @@ def _subjects(published: Subjects) -> Iterator[tuple[RecordKind, int]]:
 
 
 def _members(keys: Iterable[RecordKey], persons: Mapping[str, int]) -> set[int]:
-    """Return the running numbers of those who are members of anything."""
+    """Return the running numbers of the persons who are members of a group."""
     return {persons[key.member] for key in keys if key.kind is RecordKind.MEMBERSHIP and key.member in persons}
 
 

@@ -21,53 +21,53 @@ from ims.targets.target_settings import TargetSettings
 
 
 class PostgresView:
-    """What a transaction sees of a target and its owner; it must see the same in all its statements."""
+    """What a transaction sees of a target and its owner; all its statements must see the same state."""
 
     def __init__(self, connection: Connection, target: Target) -> None:
         self._connection = connection
         self._target = target
 
     def facts(self, persons: Collection[int], groups: Collection[int] | None) -> Facts:
-        """As :meth:`OwnerView.facts`."""
+        """Return the facts about *persons* and *groups*; see :meth:`OwnerView.facts`."""
         return facts_reader.read_facts(self._connection, self._target.owner_id, persons, groups)
 
     def course_groups(self) -> Facts:
-        """As :meth:`OwnerView.course_groups`."""
+        """Return all course groups and schools; see :meth:`OwnerView.course_groups`."""
         return facts_reader.course_groups(self._connection, self._target.owner_id)
 
     def with_same_national_id(self, persons: Collection[int]) -> list[int]:
-        """As :meth:`OwnerView.with_same_national_id`."""
+        """Return *persons* and all others with their national ids; see :meth:`OwnerView.with_same_national_id`."""
         return facts_reader.with_same_national_id(self._connection, self._target.owner_id, persons)
 
     def orders_to_leave(self, persons: Collection[int], through: int) -> dict[int, bool]:
-        """As :meth:`OwnerView.orders_to_leave`."""
+        """Return which of *persons* are ordered to leave; see :meth:`OwnerView.orders_to_leave`."""
         return suppressions.to_be_ended(self._connection, self._target.owner_id, persons, through)
 
     def owner_settings(self) -> list[TargetSettings]:
-        """As :meth:`OwnerView.owner_settings`."""
+        """Return the settings of all targets of the owner; see :meth:`OwnerView.owner_settings`."""
         rows = self._connection.execute(
             "select settings from imsfeed.target where owner_id = %s", (self._target.owner_id,)
         ).fetchall()
         return [msgspec.convert(settings, TargetSettings) for (settings,) in rows]
 
     def everything(self) -> Scope:
-        """As :meth:`View.everything`."""
+        """Return every person and group; see :meth:`View.everything`."""
         return facts_reader.everything(self._connection, self._target)
 
     def affected_groups(self, changes: Pending, days: Days | None) -> list[int]:
-        """As :meth:`View.affected_groups`."""
+        """Return the groups that *changes* or *days* affect; see :meth:`View.affected_groups`."""
         return facts_reader.affected_groups(self._connection, self._target, changes, days)
 
     def affected_persons(self, changes: Pending, groups: Collection[int], days: Days | None) -> list[int]:
-        """As :meth:`View.affected_persons`."""
+        """Return the persons that *changes*, *groups* or *days* affect; see :meth:`View.affected_persons`."""
         return facts_reader.affected_persons(self._connection, self._target, changes, groups, days)
 
     def published(self, scope: Scope) -> Published:
-        """As :meth:`View.published`."""
+        """Return what was published about *scope*; see :meth:`View.published`."""
         return published_store.published(self._connection, self._target.target_id, scope)
 
     def related(self, ids: Ids) -> Related:
-        """As :meth:`View.related`."""
+        """Return the persons and groups related to *ids*; see :meth:`View.related`."""
         parameters = {
             "target": self._target.target_id,
             "owner": self._target.owner_id,
@@ -82,7 +82,7 @@ class PostgresView:
         )
 
     def held(self, scope: Scope) -> Held:
-        """As :meth:`View.held`."""
+        """Return what waits, and whether *scope* affects it; see :meth:`View.held`."""
         target_id = self._target.target_id
         waiting = holds_store.waiting(self._connection, target_id)
         if not waiting:
@@ -96,23 +96,23 @@ class PostgresView:
         return Held(waiting, groups, touched)
 
     def departures(self, now: datetime) -> list[Departure]:
-        """As :meth:`View.departures`."""
+        """Return the departures in the day before *now*; see :meth:`View.departures`."""
         return holds_store.departures(self._connection, self._target.target_id, now)
 
     def published_counts(self, enough: PublishedCounts) -> PublishedCounts:
-        """As :meth:`View.published_counts`."""
+        """Count the published persons and teachers; see :meth:`View.published_counts`."""
         return holds_store.published_counts(self._connection, self._target.target_id, enough)
 
     def logins_elsewhere(self, persons: Collection[str], in_scope: Collection[str]) -> frozenset[str]:
-        """As :meth:`View.logins_elsewhere`."""
+        """Return the logins that persons out of scope have too; see :meth:`View.logins_elsewhere`."""
         return published_store.logins_elsewhere(self._connection, self._target.target_id, persons, in_scope)
 
     def urgent(self) -> frozenset[int]:
-        """As :meth:`View.urgent`."""
+        """Return the persons who must leave without waiting for changes to settle; see :meth:`View.urgent`."""
         return suppressions.urgent(self._connection, self._target.target_id)
 
 
-# Each condition by itself: joined by "or", each row found would be compared with all ids one by one.
+# One query for each condition: joined by "or", each row found would be compared with all ids one by one.
 _RELATED: Final = """
 select person_id, null from imsfeed.published where target_id = %(target)s and kind = 1
    and id = any (%(current)s::text[])

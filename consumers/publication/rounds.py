@@ -1,7 +1,7 @@
 """The rounds of a publication: one, or two if the target's settings have changed.
 
-When they have, what the source has changed is published first, with the settings as they were. So it is known what the
-settings alone take away, which waits for an approval.
+If they have, the source's changes are published first, with the settings as they were. So the second round shows what
+the settings alone take away, which waits for an approval.
 """
 
 from datetime import date, datetime
@@ -22,7 +22,7 @@ from ims.xml.writer import Properties
 
 
 class Round(msgspec.Struct, frozen=True):
-    """One comparison of what was published with what is current.
+    """One comparison of the published records with the current ones.
 
     Attributes:
         cause: as for :func:`ims.publication.decision.decide`.
@@ -33,19 +33,19 @@ class Round(msgspec.Struct, frozen=True):
     cause: Cause | None
 
     def evaluate(self, view: View, position: FeedPosition) -> Decision:
-        """Gather what has to be known, and decide."""
+        """Return the decision about what has to be gathered first."""
         gathered = Gatherer(view, self.terms).gather(self.request)
         before = Format(position.source, position.dialect)
         return decide(gathered, self.terms, before, self.cause)
 
     def writing(self) -> Writing:
-        """Return how this round's deltas are written."""
+        """Return the properties of this round's deltas."""
         settings, request = self.terms.settings, self.request
         properties = Properties(self.terms.source, settings.name, "delta", request.now, settings.dialect)
         return Writing(properties, request.changes.oldest_event_at, settings.export_shape == "tombstones")
 
     def position_after(self, position: FeedPosition) -> FeedPosition:
-        """Return where the feed stands after this round, but for its files."""
+        """Return the feed's position after this round, apart from its files."""
         return msgspec.structs.replace(
             position,
             source=self.terms.source,
@@ -59,12 +59,12 @@ class Round(msgspec.Struct, frozen=True):
 def rounds(
     row: TargetRow, pending: Pending, explained: Pending, now: datetime, *, everybody: bool = False, holds: bool = True
 ) -> list[Round]:
-    """Return the rounds in which a target is published now; none if there is nothing to look at.
+    """Return the rounds in which a target is published now; none if there is nothing to compare.
 
     Args:
         pending: the changes that are taken.
-        explained: all pending changes: what events have said, whether it is taken or not.
-        everybody: compare all there is, even if the changes say whom they bear on.
+        explained: all pending changes, taken or not: what events have reported.
+        everybody: compare all persons and groups, not only those that the changes affect.
         holds: whether anything may wait for an approval.
     """
     maker = _Rounds(row, now, holds=holds)
@@ -78,7 +78,7 @@ def rounds(
 
 
 class _Rounds:
-    """What the rounds of one publication have in common."""
+    """The rounds of one publication, with what they have in common."""
 
     def __init__(self, row: TargetRow, now: datetime, *, holds: bool) -> None:
         self._row = row
@@ -88,7 +88,7 @@ class _Rounds:
     def of_changes(
         self, settings: TargetSettings, pending: Pending, explained: Pending, *, everybody: bool
     ) -> list[Round]:
-        """Return the round that publishes *pending*, if there is anything to look at."""
+        """Return the round that publishes *pending*, if there is anything to compare."""
         outstanding = self._row.outstanding
         terms, days = self._terms(settings, self._row.position.dated_through)
         everybody = everybody or pending.everything
@@ -108,14 +108,14 @@ class _Rounds:
         return [Round(terms, request, Cause.RESYNC if loaded else None)]
 
     def of_settings(self, settings: TargetSettings, through: int, dated_through: date) -> Round:
-        """Return the round after it, in which nothing but the settings has changed."""
+        """Return the second round, in which only the settings have changed."""
         terms, days = self._terms(settings, dated_through)
         changes = settled((), 0, after=through)
         request = Request(changes=changes, days=days, everybody=True, held=True, holds=self._holds, now=self._now)
         return Round(terms, request, Cause.SETTING)
 
     def _terms(self, settings: TargetSettings, dated_through: date | None) -> tuple[Terms, Days | None]:
-        """Return the terms of today, and the days that have passed; a clock that was set back passes none."""
+        """Return the terms of today, and the days that have passed: none if the clock was set back."""
         today = max(local_day(self._now, settings.zone), dated_through or date.min)
         terms = Terms(settings, self._row.position.orgnr or "", today)
         if dated_through is None or dated_through >= today:

@@ -1,7 +1,7 @@
-"""Publication of a delta in an emergency: persons who must leave immediately are removed, and nothing else happens.
+"""Publication of a delta in an emergency: only the removal of persons who must leave immediately.
 
-It does not wait until the source's transactions have arrived whole, nor for a changed setting that is worked out or
-held: taking everything away from one person is right whatever else is pending. All the rest is left to
+It waits neither until the source's transactions have arrived whole nor for changed settings to be worked out or
+approved: removing everything of one person is right whatever else is pending. All other changes are published by
 :func:`consumers.publication.delta.publish_delta`.
 """
 
@@ -20,10 +20,10 @@ from ims.xml.writer import Properties
 
 
 def publish_urgent_delta(connection: Connection, target_id: int, now: datetime) -> Publication | None:
-    """Remove the persons from a target who are suppressed or told to leave.
+    """Publish the removal of the persons who are suppressed or ordered to leave.
 
     Returns:
-        ``None`` when another process works on the target, or it has no feed that goes on.
+        ``None`` if another process works on the target, or if the target publishes nothing now.
 
     Raises:
         psycopg.Error: nothing has been changed; the same publication can be tried again.
@@ -36,7 +36,7 @@ def publish_urgent_delta(connection: Connection, target_id: int, now: datetime) 
         if gathered is None:
             return Publication([], 0)
         position, settings = target.position, target.settings
-        # In the format in which the records were published, whatever the settings say since.
+        # In the format in which the records were published, even if the settings have changed since.
         source, dialect = position.source or source_of(settings, position.orgnr), position.dialect
         decision = decide_urgent(gathered, Format(source, dialect))
         writing = Writing(

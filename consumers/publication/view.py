@@ -1,4 +1,4 @@
-"""What a publication may ask of the state database about one target and its owner; nothing else is read for one.
+"""The questions that a publication may ask about one target and its owner; it reads nothing else.
 
 The first half depends on the owner alone, so that facts read once may serve all its targets. There are two
 implementations, :mod:`consumers.publication.postgres_view` and :mod:`consumers.replay.memory_view`; tests/contract asks
@@ -20,7 +20,7 @@ from ims.targets.target_settings import TargetSettings
 
 
 class Ids(msgspec.Struct, frozen=True):
-    """The ids of persons and groups in scope, by which others may belong to them.
+    """The ids of persons and groups in scope, by which other persons and groups may belong to the scope.
 
     Attributes:
         current: ``sourcedid/id`` that persons in scope have now.
@@ -36,12 +36,12 @@ class Ids(msgspec.Struct, frozen=True):
 
 
 class Related(msgspec.Struct, frozen=True):
-    """What :class:`Ids` have to do with others.
+    """The persons and groups that are related to the scope by its :class:`Ids`.
 
     Attributes:
-        persons: running numbers of those who were published under a current id, or with it as their old one, and of
-            those whose national id is one that a person in scope was published under.
-        groups: those of the groups' ids that are published.
+        persons: running numbers of the persons who were published with a current id, as their id or their old one, and
+            of those whose national id is the published id of a person in scope.
+        groups: the ids of groups that are published.
     """
 
     persons: set[int]
@@ -49,7 +49,7 @@ class Related(msgspec.Struct, frozen=True):
 
 
 class Held(msgspec.Struct, frozen=True):
-    """What waits at a target, and how a scope bears on it.
+    """What waits at a target, and whether a scope affects it.
 
     Attributes:
         groups: running numbers of the waiting course groups.
@@ -68,7 +68,7 @@ class OwnerView(Protocol):
         """Return the facts about *persons*, the groups they are enrolled in, *groups*, and all schools.
 
         Args:
-            groups: ``None`` if no groups are needed, those of enrolments neither.
+            groups: ``None`` if no groups are needed, not even those of the enrolments.
         """
         ...
 
@@ -77,13 +77,13 @@ class OwnerView(Protocol):
         ...
 
     def with_same_national_id(self, persons: Collection[int]) -> list[int]:
-        """Return *persons*, and those who are registered with the national id of one of them."""
+        """Return *persons*, and all persons who are registered with the national id of one of them."""
         ...
 
     def orders_to_leave(self, persons: Collection[int], through: int) -> dict[int, bool]:
-        """Return which of *persons* are told to leave, with nothing pending about them after change *through*.
+        """Return which of *persons* are ordered to leave, with nothing pending about them after change *through*.
 
-        True for those whom the owner's facts had when it was ordered.
+        The value is true if the owner's facts had the person at the time of the order.
         """
         ...
 
@@ -100,17 +100,17 @@ class View(OwnerView, Protocol):
         ...
 
     def affected_groups(self, changes: Pending, days: Days | None) -> list[int]:
-        """Return the groups that *changes* or the passing of *days* bear on.
+        """Return the groups that *changes* or the passing of *days* affect.
 
-        A school bears on its groups. Groups that are excluded because two have the same id are always among them.
+        A school affects its groups. Groups that are excluded because two have the same id are always among them.
         """
         ...
 
     def affected_persons(self, changes: Pending, groups: Collection[int], days: Days | None) -> list[int]:
-        """Return the persons that *changes*, *groups* or the passing of *days* bear on.
+        """Return the persons that *changes*, *groups* or the passing of *days* affect.
 
-        A group bears on those who are members of it now or were published as members, a school on its employees.
-        Persons with the same national id are always returned together.
+        A group affects its current and its published members, a school its employees. Persons with the same national
+        id are always returned together.
         """
         ...
 
@@ -119,15 +119,15 @@ class View(OwnerView, Protocol):
         ...
 
     def related(self, ids: Ids) -> Related:
-        """Return who is related to persons in scope by an id, and which of their groups are published."""
+        """Return the persons who are related to the scope by an id, and which of its groups are published."""
         ...
 
     def held(self, scope: Scope) -> Held:
-        """Return what waits, and how *scope* bears on it."""
+        """Return what waits, and whether *scope* affects it."""
         ...
 
     def departures(self, now: datetime) -> list[Departure]:
-        """Return who has left, or changed ids, without an approval in the day before *now*."""
+        """Return the persons who left, or whose id changed, without an approval in the day before *now*."""
         ...
 
     def published_counts(self, enough: PublishedCounts) -> PublishedCounts:
@@ -135,12 +135,12 @@ class View(OwnerView, Protocol):
         ...
 
     def logins_elsewhere(self, persons: Collection[str], in_scope: Collection[str]) -> frozenset[str]:
-        """Return the logins of *persons* that others than those *in_scope* were published with, as compared.
+        """Return the logins of *persons*, as compared, with which persons who are not *in_scope* were published too.
 
-        Both are given by ``sourcedid/id``.
+        *persons* and *in_scope* are ``sourcedid/id``.
         """
         ...
 
     def urgent(self) -> frozenset[int]:
-        """Return the persons at whom the next publication must look, settled or not."""
+        """Return the persons whom the next publication must include, even if nothing has settled."""
         ...

@@ -1,6 +1,6 @@
-"""What each importer has been sent, record by record, and the files that say so.
+"""What has been published to each target, record by record, and the files in which it was published.
 
-``published_store`` has the records and whom they are about, ``exclusions_store`` who was excluded; ``snapshot_rows``
-and ``tombstones`` have what a full file holds, ``recorded_files`` the deltas and snapshots themselves. Imports
+``published_store`` keeps the records and their subjects, ``exclusions_store`` the exclusions; ``snapshot_rows`` and
+``tombstones`` read the content of full files, ``recorded_files`` the deltas and snapshots themselves. Imports
 :mod:`consumers.database` and :mod:`ims`.
 """

@@ -1,6 +1,6 @@
-"""What a publication found out besides the records: who is excluded and why, warnings, and whose id has changed.
+"""What a publication has found besides the records: exclusions and their reasons, warnings, and changed ids.
 
-All by running number.
+All of it by running number.
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from ims.rules.eligibility import Reason
 from ims.rules.normalisation import RecordWarning
 
 Excluded = Mapping[tuple[RecordKind, int], Reason]
-"""The one reason of each person and group that is not exported."""
+"""The one exclusion reason of each person and group that is not exported."""
 Warnings = Mapping[tuple[RecordKind, int], tuple[RecordWarning, ...]]
-"""What was not as it should be with persons and groups that are."""
+"""The warnings about each person and group that is exported."""
 
 
 def store_excluded(connection: Connection, target_id: int, scope: Scope, excluded: Excluded, now: datetime) -> None:
-    """Store the reason why each person and group in *scope* is not exported, and since when; forget those that are."""
+    """Store the exclusion reasons in *scope*, and since when; delete those of persons and groups exported now."""
     kinds, ids = [int(kind) for kind, _ in excluded], [id_ for _, id_ in excluded]
     connection.execute(
         "delete from imsfeed.exclusion where target_id = %s"
@@ -48,7 +48,7 @@ def excluded_counts(connection: Connection) -> dict[tuple[str, str], int]:
 
 
 def store_warnings(connection: Connection, target_id: int, scope: Scope, warnings: Warnings, now: datetime) -> None:
-    """Store what was not as it should be with the persons and groups in *scope* that are exported, and since when."""
+    """Store the warnings about the exported persons and groups in *scope*, and since when."""
     rows = [(int(kind), id_, warning.value) for (kind, id_), all_ in warnings.items() for warning in all_]
     kinds, ids, texts = [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows]
     connection.execute(
@@ -68,7 +68,7 @@ def store_warnings(connection: Connection, target_id: int, scope: Scope, warning
 
 
 def store_id_changes(connection: Connection, target_id: int, persons: list[int], seq: int, now: datetime) -> None:
-    """Store whose ``sourcedid/id`` delta *seq* changes."""
+    """Store the persons whose ``sourcedid/id`` delta *seq* changes."""
     if not persons:
         return
     connection.execute(

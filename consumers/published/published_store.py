@@ -13,16 +13,16 @@ from ims.records.vocabulary import RecordKind
 
 _STREAM_ROWS: Final = 2_000
 _STORED_ROWS: Final = 10_000
-"""Of one statement: their texts are in memory several times meanwhile, and an owner may have 100,000 groups."""
+"""Rows of one statement: it has their texts in memory several times, and an owner may have 100,000 groups."""
 _KINDS: Final = {int(kind): kind for kind in RecordKind}
 
 
 def published(connection: Connection, target_id: int, scope: Scope) -> Published:
-    """As :meth:`consumers.publication.view.View.published`.
+    """Return what was published about *scope*; see :meth:`consumers.publication.view.View.published`.
 
-    Groups that stand for the owner and its schools belong to no course group; every publication compares them all.
+    Groups that represent the owner and its schools are always included; every publication compares them all.
     """
-    # Each condition by itself: joined by "or", each row found would be compared with all persons one by one.
+    # One query for each condition: joined by "or", each row found would be compared with all persons one by one.
     rows = connection.execute(
         "select kind, id, member, xml, person_id, group_id from imsfeed.published"
         " where target_id = %(target)s and person_id = any (%(persons)s::bigint[])"
@@ -42,7 +42,10 @@ def published(connection: Connection, target_id: int, scope: Scope) -> Published
 def logins_elsewhere(
     connection: Connection, target_id: int, persons: Collection[str], in_scope: Collection[str]
 ) -> frozenset[str]:
-    """As :meth:`consumers.publication.view.View.logins_elsewhere`."""
+    """Return the logins that persons out of scope have too.
+
+    See :meth:`consumers.publication.view.View.logins_elsewhere`.
+    """
     rows = connection.execute(
         "with leaving as (select distinct lower(substring(xml from '<userid[^>]*>([^<]*)</userid>')) as login"
         " from imsfeed.published where target_id = %(target)s and kind = 1 and id = any (%(persons)s))"
@@ -56,7 +59,7 @@ def logins_elsewhere(
 
 
 def streamed(connection: Connection, query: str, parameters: Mapping[str, Any]) -> Iterator[tuple[RecordKey, str]]:
-    """Yield the fragments that *query* finds, as kind, id, member and xml; needs a transaction, holds few in memory."""
+    """Yield the fragments of *query*'s kind, id, member and xml, few in memory at a time; needs a transaction."""
     with connection.cursor(name="imsfeed_fragments") as cursor:
         cursor.itersize = _STREAM_ROWS
         for kind, id_, member, xml in cursor.execute(query.encode(), parameters):
@@ -64,7 +67,7 @@ def streamed(connection: Connection, query: str, parameters: Mapping[str, Any]) 
 
 
 def record_delta(connection: Connection, target_id: int, delta: Delta, subjects: Subjects) -> None:
-    """Store what the importer has once it has applied *delta*."""
+    """Store the records that the importer has once it has applied *delta*."""
     if delta.removals:
         kinds, ids, members = zip(*delta.removals, strict=True)
         connection.execute(
@@ -82,7 +85,7 @@ def store_fragments(
     fragments: Mapping[RecordKey, str],
     subjects: Subjects,
 ) -> None:
-    """Store *fragments* as published, each with the running numbers of the person and the group it is about."""
+    """Store *fragments* as published, each with its subjects."""
     keys = list(fragments)
     for first in range(0, len(keys), _STORED_ROWS):
         _store(connection, target_id, keys[first : first + _STORED_ROWS], fragments, subjects)
@@ -113,10 +116,10 @@ def _store(
 
 
 def store_moved(connection: Connection, target_id: int, moved: Subjects) -> None:
-    """Make the published records of these keys those of other persons and groups.
+    """Store the new subjects of published records that stay as they are.
 
-    A national id may go from one running number to another, as when a person was registered twice. What is published of
-    it stays word for word, and no delta comes of it; but the next change of the new running number has to find it.
+    A national id may move from one running number to another, as when a person was registered twice. The records stay
+    the same byte for byte, so there is no delta; but the next change of the new running number has to find them.
     """
     if not moved:
         return
@@ -149,7 +152,7 @@ def pending_changes_count(connection: Connection) -> int:
 def delete_published_changes(connection: Connection) -> int:
     """Delete the pending changes that every enabled target of their owner has published, and return how many.
 
-    A target that is enabled later looks at everything.
+    A target that is enabled later compares everything.
     """
     return connection.execute(
         "delete from imsfeed.pending_change m where not exists (select from imsfeed.target t where t.owner_id ="

@@ -1,7 +1,7 @@
-"""All that was published to a target, in the order of a snapshot, two thousand records at a time.
+"""All records published to a target, in the order of a snapshot, two thousand at a time.
 
-PostgreSQL puts the texts of a run together, and reads the next page while the one before is hashed and written. Each
-page begins after the last key of the one before: no cursor, no sort, and little memory at either end.
+PostgreSQL joins the texts of a run, and reads the next page while the page before is hashed and written. Each page
+begins after the last key of the page before: no cursor, no sort, and little memory on either side.
 """
 
 from collections import deque
@@ -19,13 +19,13 @@ from ims.xml.writer import Run
 _Page = TypeVar("_Page")
 
 _RECORDS: Final = 2_000
-"""Of a page; about half a megabyte."""
+"""Records of a page; about half a megabyte."""
 _AHEAD: Final = 2
-"""Pages: with one alone PostgreSQL would wait until the page before is worked off and the thread may ask again."""
+"""Pages read ahead; with one, PostgreSQL would be idle until the page before is written."""
 
 
 def runs(connection: Connection, target_id: int) -> Iterator[Run]:
-    """Yield the fragments published to the target; needs a transaction all of whose statements see the same."""
+    """Yield the fragments published to the target; needs a repeatable-read transaction."""
     for page in _ahead(_pages(connection, target_id)):
         yield from page
 
@@ -48,7 +48,7 @@ def _page(cursor: Cursor[Any], target_id: int, kind: RecordKind, after: RecordKe
 
 
 def _ahead(pages: Iterator[_Page]) -> Iterator[_Page]:
-    """Yield the pages, read while those before are worked on."""
+    """Yield the pages, reading the next ones while the caller works on a page."""
     with ThreadPoolExecutor(1, "published") as reader:
         coming = deque(reader.submit(next, pages, None) for _ in range(_AHEAD))
         while (page := coming.popleft().result()) is not None:

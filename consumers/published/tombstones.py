@@ -1,8 +1,8 @@
 """Removed records, for an importer that reads one full file at a fixed path and infers nothing from absence.
 
-Moodle's importer is one: a person who is merely missing from a file keeps every enrolment. Its file (``export_shape``
+Moodle's importer is one: a person who is only missing from a file keeps every enrolment. Its file (``export_shape``
 ``tombstones``) holds the full state and, for 30 days, each leaver's roles with recstatus 3 and status 0, as well as the
-persons and groups that are removed, with recstatus 3. Those who come back are no longer among them.
+removed persons and groups, with recstatus 3. A record that comes back is no longer among them.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ KEPT: Final = timedelta(days=30)
 
 
 def store(connection: Connection, target_id: int, delta: Delta, dialect: Dialect, now: datetime) -> None:
-    """Store what *delta* removes, and forget what it adds or changes."""
+    """Store the records that *delta* removes, and delete the tombstones of those that it adds or changes."""
     gone = tombstones(delta, dialect)
     _delete(connection, target_id, [*delta.upserts, *gone])
     connection.execute(
@@ -40,12 +40,12 @@ def store(connection: Connection, target_id: int, delta: Delta, dialect: Dialect
 
 
 def forget(connection: Connection, target_id: int) -> None:
-    """Delete all of a target's: they are in a dialect in which it does not publish any more."""
+    """Delete all tombstones of a target, which are in a dialect that it no longer publishes."""
     connection.execute("delete from imsfeed.tombstone where target_id = %s", (target_id,))
 
 
 def expire(connection: Connection, target_id: int, now: datetime) -> None:
-    """Delete those that are older than :data:`KEPT`."""
+    """Delete the tombstones that are older than :data:`KEPT`."""
     connection.execute("delete from imsfeed.tombstone where target_id = %s and gone_at < %s", (target_id, now - KEPT))
 
 

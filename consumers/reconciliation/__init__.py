@@ -1,5 +1,5 @@
-"""The nightly comparison: ``run`` does it for one target, ``nightly`` for all at their hour.
+"""The nightly reconciliation: ``run`` reconciles one target, ``nightly`` each target at its hour.
 
-``files``, ``rules`` and ``facts`` are its three parts; ``source_reader`` reads the source, ``results_store`` keeps what
-was found. Imports :mod:`consumers.feed` and what lies below it.
+``files``, ``rules`` and ``facts`` are its three checks; ``source_reader`` reads the source, ``results_store`` keeps the
+results. Imports :mod:`consumers.feed` and what lies below it.
 """

@@ -1,9 +1,9 @@
 """The third check of a reconciliation: the facts are the source's rows, read there independently of capture.
 
-What is on its way must not be called wrong. The source's position is read with its rows; only when the state has passed
-that position are the two compared. By then it may have taken in later changes of the same rows: what differs is
-compared again, twice, and counts only if both sides are still what they were. A row that changes all the time is left
-to its next change.
+A change on its way must not be reported as a difference. The source's position is read with its rows, and the two are
+compared only when the state has passed that position. By then it may have applied later changes of the same rows, so
+differing rows are compared twice again, and count only if both sides are still the same as before. A row that changes
+all the time is not reported.
 """
 
 import time
@@ -25,20 +25,20 @@ DEADLINE_SECONDS: Final = 120.0
 _LOOK_SECONDS: Final = 0.2
 
 Difference = tuple[str, int]
-"""What is wrong with a row, by the names of columns and no value; and a digest of what either side has."""
+"""How a row differs, by names of columns and without values; and a digest of both sides."""
 Differing = dict[tuple[Table, int], Difference]
-"""The rows that are not the same, by table and id."""
+"""The differing rows, by table and id."""
 
 
 class FactsComparison:
     """The comparison of one owner.
 
     Args:
-        state: to the state database.
-        source: to the source.
-        topic: of the change events.
-        partition: the owner's.
-        pause: waits so many seconds, and returns whether to stop.
+        state: connection to the state database.
+        source: the source's rows.
+        topic: topic of the change events.
+        partition: the owner's partition.
+        pause: waits for a number of seconds, and returns whether to stop.
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class FactsComparison:
     def check(
         self, owner_id: int, *, again_seconds: float = AGAIN_SECONDS, deadline_seconds: float = DEADLINE_SECONDS
     ) -> Checked:
-        """Compare all that an owner has.
+        """Compare all rows of an owner.
 
         Args:
             owner_id: the owner.
-            again_seconds: time between two comparisons of what differs.
-            deadline_seconds: longest wait for what is on its way.
+            again_seconds: time between two comparisons of differing rows.
+            deadline_seconds: longest wait for changes on their way.
         """
         differing: Differing | None = None
         for _ in range(ROUNDS):
@@ -77,7 +77,7 @@ class FactsComparison:
         return done("source", words)
 
     def _passes(self, position: int, owner_id: int, deadline_seconds: float) -> bool:
-        """Wait until all that the source committed before *position* is applied, and nothing of the owner in part."""
+        """Wait until all commits before *position* are applied, and no transaction of the owner in part."""
         deadline = time.monotonic() + deadline_seconds
         query = (
             "select commit_lsn >= %s and not %s = any (open_owners) from imsfeed.topic_partition"

@@ -25,7 +25,7 @@ from ims.source.mapping import SourceMapping
 log = get_logger(__name__)
 
 _AGAIN_AFTER: Final = timedelta(hours=1)
-"""Time to the next reconciliation of a target when something differed or was not compared: does the repair hold?"""
+"""Time to the next reconciliation of a target if something differed or was not compared; it checks the repair."""
 _SHOW_EVERY: Final = timedelta(seconds=30)
 
 
@@ -33,12 +33,12 @@ class NightlyReconciliation:
     """Reconciles each target that is due.
 
     Args:
-        settings: with the source to compare with, if any.
+        settings: settings with the source to compare with, if any.
         mapping: from the source's tables to ours.
-        metrics: counts attempts, and shows what differs.
-        executor: with one thread.
-        stop: soon ends a reconciliation that is running.
-        again_seconds: time between two comparisons of what differs between facts and source.
+        metrics: metrics of attempts and differences.
+        executor: an executor with one thread.
+        stop: ends a running reconciliation soon.
+        again_seconds: time between two comparisons of rows that differ between facts and source.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class NightlyReconciliation:
         self._shown: datetime | None = None
 
     def look(self, connection: Connection, targets: Iterable[TargetRow], now: datetime) -> None:
-        """Begin a reconciliation of each target whose last scheduled snapshot has had none, and show the results."""
+        """Begin a reconciliation of each target whose last scheduled snapshot is not reconciled; show the results."""
         if self._shown is None or not timedelta(0) <= now - self._shown < _SHOW_EVERY:
             self._show(connection)
             self._shown = now
         due = [target for target in targets if self._is_due(target, now)]
-        random.shuffle(due)  # another process has them too: what it has reconciled meanwhile is passed over
+        random.shuffle(due)  # another process works on the same targets, and one that it has reconciled is skipped
         for target in due:
             self._begun[target.target_id] = now
             self._running[target.target_id] = self._executor.submit(self._reconcile, target, now)
@@ -104,7 +104,7 @@ class NightlyReconciliation:
                 run = Run(self._stop.wait, again_seconds=self._again_seconds)
                 found = reconcile(connection, self._settings, self._mapping, target.target_id, now, run)
         except (psycopg.Error, ImsfeedError, OSError) as error:
-            # Tried again by and by; a driver's text may hold a row's content.
+            # It is tried again later. The driver's text is not logged, since it may have a row's content.
             log.warning("reconciliation failed", error=type(error).__name__, **names)
             return
         for one in found:

@@ -1,4 +1,4 @@
-"""Proofs of targets in the state database: what each found, and the repair that it asks compact for."""
+"""Results of reconciliations in the state database, and the repairs that they request from compact."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -13,17 +13,17 @@ Check = Literal["files", "rules", "source"]
 CHECKS: Final[tuple[Check, ...]] = ("files", "rules", "source")
 _KEPT: Final = timedelta(days=90)
 SHOWN: Final = 20
-"""So many differences of a check are named; all are counted."""
+"""The number of differences of a check that are named; all are counted."""
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """What one check of a reconciliation has found.
+    """The result of one check of a reconciliation.
 
     Attributes:
         outcome: ``unfinished`` if it could not be done now, ``skipped`` if it does not apply here.
         differences: how many; ``None`` unless it was done.
         details: some of them, or why it was not done: running numbers and paths, never a personal value.
-        repair: what was begun to fix it.
+        repair: the repair that was begun.
         broken_at: path of the snapshot that is not the sum of the one before and the deltas.
     """
 
@@ -47,7 +47,7 @@ class ReconciliationStatus(msgspec.Struct, frozen=True):
 
 
 def done(check: Check, differences: Sequence[str], count: int | None = None) -> Checked:
-    """Return a check that was done and has found these; *count* of them, if not all are given."""
+    """Return a check that was done, with its differences; *count* is their number if not all are given."""
     number = len(differences) if count is None else count
     return Checked(
         check=check,
@@ -63,9 +63,9 @@ def not_done(check: Check, why: str, *, skipped: bool = False) -> Checked:
 
 
 def keep(connection: Connection, target_id: int, found: Sequence[Checked], through: date | None, now: datetime) -> None:
-    """Store a reconciliation; the snapshot of day *through* is reconciled if all was done and nothing differs.
+    """Store a reconciliation; the snapshot of day *through* is reconciled if all checks were done and nothing differs.
 
-    Old ones are deleted, but for those that began an epoch: the step to that snapshot is never verified again.
+    Old results are deleted, except those that began an epoch: the step to that snapshot is never verified again.
     """
     with connection.transaction(), connection.cursor() as cursor:
         for one in found:
@@ -96,7 +96,7 @@ def ask_for_repair(connection: Connection, target_id: int) -> None:
 
 
 def last_two_snapshots(connection: Connection, target_id: int) -> tuple[SnapshotEntry | None, SnapshotEntry | None]:
-    """Return the newest snapshot and the one before, which is ``None`` where the step between began a new epoch."""
+    """Return the newest snapshot and the one before, which is ``None`` if the step between began a new epoch."""
     rows = connection.execute(
         "select seq, path, sha256, size, counts, local_date, exists (select from imsfeed.reconciliation p"
         " where p.target_id = s.target_id and p.checked = 'files' and p.broken_at = s.path)"
@@ -136,17 +136,17 @@ def differing(connection: Connection) -> dict[Check, int]:
 
 
 def oldest_success(connection: Connection) -> datetime | None:
-    """Return the oldest of the times at which each enabled target was last in order; a first snapshot counts as one."""
+    """Return the oldest of the enabled targets' last successful reconciliations; a first snapshot counts as one."""
     row = connection.execute(_OLDEST_SUCCESS.encode()).fetchone()
     return row[0] if row else None
 
 
 _OLDEST_SUCCESS: Final = """
-select min(coalesce(proved.at, first.at)) from imsfeed.target t
+select min(coalesce(success.at, first.at)) from imsfeed.target t
   left join lateral (
     select max(run.reconciled_at) as at
       from (select reconciled_at from imsfeed.reconciliation p where p.target_id = t.target_id group by reconciled_at
-            having bool_and(outcome in ('ok', 'skipped'))) as run) as proved on true
+            having bool_and(outcome in ('ok', 'skipped'))) as run) as success on true
   left join lateral (
     select min(created_at) as at from imsfeed.snapshot s where s.target_id = t.target_id) as first on true
  where (t.settings ->> 'enabled')::boolean and t.head_seq is not null

@@ -1,8 +1,7 @@
-"""The second check of a reconciliation: what was published is what the rules make of the facts, worked out again.
+"""The second check of a reconciliation: the published records are what the rules make of the facts.
 
-In one read-only view of the state database and off the target's lock, so that no leaver waits for it. Persons and
-groups about which something is not published yet, because changes are pending or it waits for an approval, are not
-compared.
+It reads the state database in one read-only repeatable-read transaction without the target's lock, so that no leaver
+waits for it. Persons and groups with unpublished changes, which are pending or wait for an approval, are not compared.
 """
 
 from collections.abc import Callable
@@ -25,12 +24,12 @@ def check_rules(
     target_id: int,
     proceed: Callable[[], bool] = lambda: True,
 ) -> Checked:
-    """Compare what was published with the rules, the whole owner, some thousand persons at a time.
+    """Compare all published records with the rules, some thousand persons at a time.
 
     Args:
-        connection: to the state database, in autocommit mode.
-        target_id: whose feed.
-        proceed: asked before each part; the check ends unfinished when it says no.
+        connection: connection to the state database, in autocommit mode.
+        target_id: the target.
+        proceed: called before each part; the check ends unfinished if it returns False.
     """
     with repeatable_read(connection):
         connection.execute("set transaction read only")
@@ -71,7 +70,7 @@ def check_rules(
 
 
 def _about(key: RecordKey, gathered: Gathered) -> tuple[RecordKind, int | str]:
-    """Return the person, or the group, about which a publication would send something now."""
+    """Return the person or the group of a record that a publication would send now."""
     person, group = gathered.roster.subjects.get(key) or gathered.published.subjects[key]
     if person is not None:
         return RecordKind.PERSON, person

@@ -1,8 +1,8 @@
-"""The reconciliation of one target: its files, what was published, and the facts; and what is begun where they differ.
+"""The reconciliation of one target: its files, its published records, and the facts; and the repairs that it begins.
 
-What was published wrongly is corrected by the next publication, as any change is; facts that are not the source's come
-again with a resync, in order; and where two snapshots and the deltas between do not go together, a new epoch makes
-every importer take the snapshot. A file that was changed in place is left to a person.
+The next publication corrects wrong published records, like any change. A resync sends facts that differ from the
+source again, in order. If two snapshots and the deltas between do not add up, a new epoch makes every importer take
+the snapshot. A file that was changed in place is left to an operator.
 """
 
 from collections.abc import Callable
@@ -30,12 +30,12 @@ _NEW_EPOCH: Final = "a new epoch: every importer takes the snapshot again"
 
 
 class Run(msgspec.Struct, frozen=True):
-    """How a reconciliation goes.
+    """The callbacks and times of a reconciliation.
 
     Attributes:
-        pause: waits so many seconds, and returns whether to stop.
+        pause: waits for a number of seconds, and returns whether to stop.
         begun: called with each check when it begins.
-        again_seconds: time between two comparisons of what differs between facts and source.
+        again_seconds: time between two comparisons of rows that differ between facts and source.
     """
 
     pause: Callable[[float], bool]
@@ -54,10 +54,10 @@ def reconcile(
     """Reconcile a target, begin repairs, and store what was found.
 
     Args:
-        connection: to the state database, in autocommit mode.
+        connection: connection to the state database, in autocommit mode.
 
     Raises:
-        psycopg.Error: the state database is away; nothing is kept.
+        psycopg.Error: the state database cannot be reached; nothing is stored.
     """
     target = read_target(connection, target_id)
     run.begun("files")
@@ -106,5 +106,5 @@ def _source(
 
 
 def _why(error: psycopg.Error) -> str:
-    # Of these errors the server's text names a table or a role; a driver's own text may hold an address and no more.
+    # The server's text of these errors names a table or a role; the driver's own text has an address at most.
     return f"the source: {type(error).__name__}: {(error.diag.message_primary or str(error)).splitlines()[0]}"

@@ -1,7 +1,7 @@
-"""The only adapter to the source on this side: its rows as they are now, read only, for the reconciliation alone.
+"""The consumers' only adapter to the source: its current rows, read only, for the reconciliation.
 
-Capture is not asked, nor is its code used: the reconciliation must be able to see what capture got wrong. Values are
-read as the text that PostgreSQL prints, which is what a change event is made of too.
+Capture and its code are not used: the reconciliation must be able to find what capture got wrong. Values are read as
+the text that PostgreSQL prints, as in change events.
 """
 
 from collections.abc import Collection, Iterator
@@ -34,8 +34,8 @@ class SourceReader:
 
     Args:
         connection: in autocommit mode, from :func:`connect`.
-        schema: of the source's tables.
-        publication: says which columns are captured at all; without it all are.
+        schema: the schema of the source's tables.
+        publication: the publication that defines the captured columns; without it all are.
         mapping: from the source's tables and columns to ours.
     """
 
@@ -47,14 +47,14 @@ class SourceReader:
 
     @contextmanager
     def view(self) -> Iterator[int]:
-        """Yield a read-only view of the source.
+        """Open a read-only repeatable-read transaction on the source.
 
         Yields:
-            A position in its write-ahead log before which every commit that the view shows begins.
+            A position in the write-ahead log; every commit that the transaction sees begins before it.
         """
         with repeatable_read(self._connection):
             self._connection.execute("set transaction read only")
-            # The first query: the view is taken before the position is read.
+            # The first query: PostgreSQL takes the transaction's snapshot before it reads the position.
             row = self._connection.execute(_POSITION.encode()).fetchone()
             yield int(row[0]) if row and row[0] is not None else 0
 
@@ -64,11 +64,11 @@ class SourceReader:
         """Yield the owner's rows of a table as facts, a part at a time; needs a :meth:`view`.
 
         Args:
-            ids: only these.
+            ids: only these rows.
 
         Yields:
             Values by key and by our column names; ``None`` for a row that cannot be a fact. Its change is in
-            quarantine, if it was captured. A row whose very key cannot be read is passed over.
+            quarantine, if it was captured. A row whose key cannot be read is skipped.
         """
         columns = self._mapping.columns(table)
         given = {ours: theirs for ours, theirs in columns.items() if theirs in self._columns(table)}
@@ -80,10 +80,10 @@ class SourceReader:
                 )
 
     def ask_for_resync(self, owner_id: int) -> bool:
-        """Ask capture to read an owner's rows again, if this session may; once until that is done.
+        """Request a resync of an owner from capture, if this session may and none is requested already.
 
         Returns:
-            Whether it is asked for now.
+            Whether a resync is requested now.
         """
         allowed = self._connection.execute(
             "select coalesce(has_table_privilege(to_regclass('imsfeed.resync'), 'select, insert'), false)"
@@ -117,7 +117,7 @@ class SourceReader:
         return {column for (column,) in rows}
 
     def _query(self, table: Table, given: dict[str, str], some: bool) -> sql.Composed:
-        # format() prints with the type's own output function: a cast to text would cut the blanks of char(n).
+        # format() prints with the type's own output function: a cast to text would strip the blanks of char(n).
         texts = sql.SQL(", ").join(
             sql.SQL("case when {0} is not null then format('%%s', {0}) end").format(sql.Identifier(column))
             for column in given.values()
@@ -150,7 +150,7 @@ class SourceReader:
 
 
 def connect(dsn: str) -> Connection:
-    """Open a session on the source that only reads, but for asking for a resync.
+    """Open a session on the source that only reads, except that it may request a resync.
 
     Raises:
         psycopg.OperationalError: the server cannot be reached or refuses.

@@ -2,7 +2,7 @@
 
     {"at": "2026-10-15T10:00:00Z", "value": {…}}                                a change event (Debezium's envelope)
     {"at": "2026-10-15T10:00:00Z", "raw": "…"}                                  a message that is no JSON, as its text
-    {"at": "2026-10-15T10:00:00Z", "settings": {"target": "lms", "set": {…}}}   settings of a target are changed
+    {"at": "2026-10-15T10:00:00Z", "settings": {"target": "lms", "set": {…}}}   a target's settings change
     {"at": "2026-10-15T10:00:00Z"}                                              a tick: time has passed
 
 Times never go back. A message may also name its ``partition``. docs/events-file.md describes all of it.
@@ -31,7 +31,7 @@ class MessageLine(msgspec.Struct, frozen=True):
 
 
 class SettingsLine(msgspec.Struct, frozen=True):
-    """Some keys of a target's settings are changed; ``target`` is its name, or OWNER/NAME."""
+    """A change of some keys of a target's settings; ``target`` is its name, or OWNER/NAME."""
 
     number: int
     at: datetime
@@ -40,7 +40,7 @@ class SettingsLine(msgspec.Struct, frozen=True):
 
 
 class TickLine(msgspec.Struct, frozen=True):
-    """Nothing but time has passed."""
+    """A tick: only time has passed."""
 
     number: int
     at: datetime
@@ -50,7 +50,7 @@ Line = MessageLine | SettingsLine | TickLine
 
 
 class EventsFileError(InvalidSettingsError):
-    """A line of a file of events is not what it must be; the text names file, line number and what is expected."""
+    """A line of a file of events that is wrong; the text names the file, the line number and what is expected."""
 
     def __init__(self, name: str, number: int, problem: str) -> None:
         super().__init__(f"{name}, line {number}: {problem}; docs/events-file.md describes the format")
@@ -75,7 +75,7 @@ _NULL = b"null"
 
 
 def read(lines: Iterable[bytes], name: str) -> Iterator[Line]:
-    """Read the lines of a file.
+    """Yield the lines of a file.
 
     Args:
         lines: each with or without its line break.
@@ -112,7 +112,7 @@ def _line(number: int, line: _Line) -> Line:
 
 
 def message_line(at: datetime, value: bytes, partition: int = 0) -> bytes:
-    """Return the line of a change event, *value* being its JSON."""
+    """Return the line of a change event with *value* as its JSON."""
     return _encoded(_Line(at.astimezone(UTC), partition, value=msgspec.Raw(value)))
 
 

@@ -1,7 +1,7 @@
-"""The topic as a file of events for a replay, without personal data.
+"""Export of the topic as a file of events for a replay, without personal data.
 
-Each partition stays in its own order; between partitions the source's commit times decide. What materialize would
-quarantine is in the file as a message that is quarantined for the same reason, and has nothing of the original.
+Each partition keeps its own order; between partitions the source's commit times decide. A message that materialize
+would quarantine becomes a message that is quarantined for the same reason and has nothing of the original.
 """
 
 import contextlib
@@ -22,10 +22,10 @@ from ims.source.facts import Table
 from ims.source.mapping import SourceMapping
 
 _BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""The time of messages before the first that says when it was committed."""
+"""The time of messages before the first one with a commit time."""
 _POLL_SECONDS: Final = 0.5
 _EMPTY_POLLS: Final = 120
-"""After so many polls in a row without a message the broker counts as unreachable."""
+"""Polls in a row without a message after which the broker counts as unreachable."""
 _NO_TIME: Final = 10**18
 
 _BROKEN: Final[Mapping[str, bytes]] = {
@@ -36,36 +36,36 @@ _BROKEN: Final[Mapping[str, bytes]] = {
         Envelope(source=Source(schema="public", table="none", ts_ms=_NO_TIME), op="c", after={})
     ),
 }
-"""For each reason why a message cannot be read, one that is refused for that reason."""
+"""For each reason why a message cannot be read, a message that is refused for that reason."""
 
 
 class Topic(Protocol):
-    """What is needed of :class:`consumers.materialize.kafka_source.KafkaSource`."""
+    """The part of :class:`consumers.materialize.kafka_source.KafkaSource` that an export needs."""
 
     def partitions(self) -> set[int]:
-        """As in the class named above."""
+        """Return the topic's partitions."""
 
     def first_offset(self, partition: int) -> int:
-        """As in the class named above."""
+        """Return the first offset that the partition still has."""
 
     def assign(self, offsets: dict[int, int]) -> None:
-        """As in the class named above."""
+        """Assign these partitions, each from its offset on."""
 
     def poll(self, seconds: float) -> dict[int, list[Message]]:
-        """As in the class named above."""
+        """Return the next messages by partition; wait for the first one for at most so many seconds."""
 
     def position(self, partition: int) -> int:
-        """As in the class named above."""
+        """Return the offset after the last message that was polled."""
 
     def lag(self, offsets: dict[int, int]) -> dict[int, int]:
-        """As in the class named above."""
+        """Return how many messages each partition has from its offset on."""
 
     def close(self) -> None:
-        """As in the class named above."""
+        """Close the consumer."""
 
 
 class Span(NamedTuple):
-    """Offsets of a partition: from the first to before the last."""
+    """Offsets of a partition, from the first up to but not including the last."""
 
     start: int
     end: int
@@ -77,18 +77,18 @@ def export(
     from_offsets: Mapping[int, int],
     progress: Callable[[int], Callable[[], None]],
 ) -> Iterator[bytes]:
-    """Yield the lines of the file, up to what the topic holds now.
+    """Yield the lines of the file, up to the end of the topic as of now.
 
     Args:
         exporter: makes the lines.
-        open_topic: opens a consumer of its own for each partition, so that none is read further than the others.
-        from_offsets: by partition, where to begin; the others from the first offset there is.
-        progress: called with the number of messages; returns what is called at each.
+        open_topic: opens a consumer for each partition, so that none is read further than the others.
+        from_offsets: the first offset by partition; other partitions begin at their first offset.
+        progress: called with the number of messages; returns a function that is called for each message.
 
     Raises:
         InvalidSettingsError: the topic does not exist, or has no such partition.
-        OffsetLostError: the topic has not the offset to begin at.
-        ImsfeedError: the broker gives nothing more.
+        OffsetLostError: the topic does not have the offset to begin at.
+        ImsfeedError: the broker returns no more messages.
     """
     with contextlib.ExitStack() as stack:
         topic = stack.enter_context(contextlib.closing(open_topic()))
@@ -107,7 +107,7 @@ def _spans(topic: Topic, from_offsets: Mapping[int, int]) -> dict[int, Span]:
     missing = from_offsets.keys() - set(partitions)
     if not partitions or missing:
         what = f"partition {min(missing)}" if missing else "partitions"
-        raise InvalidSettingsError(f"the topic has no {what}; KAFKA_TOPIC and KAFKA_BOOTSTRAP_SERVERS say which it is")
+        raise InvalidSettingsError(f"the topic has no {what}; check KAFKA_TOPIC and KAFKA_BOOTSTRAP_SERVERS")
     ends = topic.lag(dict.fromkeys(partitions, 0))
     return {p: Span(from_offsets.get(p, topic.first_offset(p)), ends[p]) for p in partitions}
 
@@ -119,7 +119,7 @@ def _messages(topic: Topic, partition: int, span: Span, at_each: Callable[[], No
         messages = topic.poll(_POLL_SECONDS).get(partition, [])
         empty = 0 if messages else empty + 1
         if empty == _EMPTY_POLLS:
-            raise ImsfeedError(f"partition {partition} gives nothing before offset {span.end}; is the broker there?")
+            raise ImsfeedError(f"partition {partition} returns nothing before offset {span.end}; is the broker up?")
         for message in messages:
             if message.offset < span.end:
                 at_each()
@@ -127,11 +127,11 @@ def _messages(topic: Topic, partition: int, span: Span, at_each: Callable[[], No
 
 
 class Exporter:
-    """Messages to lines.
+    """Conversion of messages to lines.
 
     Args:
-        mapping: of the source; the file has the reference schema's names.
-        default_epoch: of events without one.
+        mapping: the source's mapping; the file has the reference schema's names.
+        default_epoch: the epoch of events without one.
         key: secret, for the choice of synthetic national ids.
         owner: only this owner's changes, or ``None`` for all.
     """
@@ -143,16 +143,16 @@ class Exporter:
         self._owner = owner
 
     def lines(self, partition: int, messages: Iterable[Message]) -> Iterator[tuple[datetime, int, int, bytes]]:
-        """Yield time, partition, offset and line of each of a partition's *messages* that is in the file, in order.
+        """Yield time, partition, offset and line of each exported message of a partition, in order.
 
-        If the last event of a transaction is not in the file, the one before it becomes the last: a transaction that
-        has begun in a partition ends with the next event that ends one there, as in production.
+        If the last event of a transaction is not exported, the event before it becomes the last one: in production too,
+        a transaction that has begun in a partition ends with the next event that ends a transaction there.
         """
         at = _BEGINNING
         waiting: _Entry | None = None
         for message in messages:
             change, content = self._read(message)
-            # Commits may be in another order than their times, which are taken a moment before.
+            # Commits may have another order than their times, which are taken a moment before.
             at = max(at, (change and change.committed_at) or at)
             if content is None:
                 if waiting is not None and change is not None and change.ends_transaction:
@@ -165,7 +165,7 @@ class Exporter:
             yield waiting.at, partition, waiting.offset, waiting.line(partition)
 
     def _read(self, message: Message) -> tuple[Change | None, Envelope | bytes | None]:
-        """Return the change, and what the file has for it; nothing, if it says nothing about this owner's rows."""
+        """Return the change and what is exported for it, which is ``None`` if it is not about this owner's rows."""
         try:
             change = decode(message.value, default_epoch=self._default_epoch)
         except BadMessageError as error:
@@ -187,14 +187,14 @@ class Exporter:
 
 
 class _Entry(NamedTuple):
-    """What the file has for a message; it waits to hear whether it is the last one of its transaction there."""
+    """A message to export; it waits until it is known whether it is the last exported one of its transaction."""
 
     at: datetime
     offset: int
     content: Envelope | bytes
 
     def end(self) -> None:
-        """Make it the last of its transaction: what comes after it there is not in the file."""
+        """Make it the last of its transaction, since the rest of the transaction is not exported."""
         if isinstance(self.content, Envelope) and self.content.transaction is not None:
             self.content.transaction.last = True
 
@@ -206,7 +206,7 @@ class _Entry(NamedTuple):
 
 
 def _envelope(change: Change, table: str, row: Row) -> Envelope:
-    """Return the change as an envelope that holds nothing but *row* and its position."""
+    """Return the change as an envelope that has only *row* and its position."""
     position = change.position
     return Envelope(
         before=row if change.op == "d" else None,

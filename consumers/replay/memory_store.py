@@ -1,6 +1,6 @@
-"""The facts, progress and quarantine of the state database in memory: for a replay, and for tests.
+"""The facts, progress and quarantine of the state database in memory, for replays and tests.
 
-tests/contract holds it to what :class:`consumers.materialize.facts_store.FactsStore` does on PostgreSQL.
+tests/contract checks that it does what :class:`consumers.materialize.facts_store.FactsStore` does on PostgreSQL.
 """
 
 from collections import defaultdict
@@ -27,7 +27,7 @@ class _Stored(msgspec.Struct, frozen=True):
 
 
 class MemoryFacts:
-    """What :class:`~consumers.materialize.facts_store.FactsStore` keeps, but for pending changes and the quarantine."""
+    """A :class:`~consumers.materialize.facts_store.FactsStore` in memory, without pending changes and quarantine."""
 
     def __init__(self) -> None:
         self._progress: dict[int, Progress] = {}
@@ -35,18 +35,18 @@ class MemoryFacts:
         self._quarantined = 0
 
     def progress(self, partition: int) -> Progress | None:
-        """As :meth:`FactsStore.progress`."""
+        """Return how far *partition* has been applied; see :meth:`FactsStore.progress`."""
         return self._progress.get(partition)
 
     def begin(self, partition: int, next_offset: int) -> Progress:
-        """As :meth:`FactsStore.begin`."""
+        """Register a partition that was never applied; see :meth:`FactsStore.begin`."""
         return self._progress.setdefault(partition, Progress(next_offset))
 
     def apply(self, partition: int, start: int, outcome: Outcome) -> list[Refused]:
-        """As :meth:`FactsStore.apply`.
+        """Write the facts of *outcome* and move the partition on; see :meth:`FactsStore.apply`.
 
         Raises:
-            FencedError: the partition does not stand at *start*.
+           FencedError: the partition's next offset is not *start*.
         """
         self._move(partition, start, outcome.progress)
         refused = list(outcome.refused)
@@ -73,10 +73,10 @@ class MemoryFacts:
         return refused
 
     def refuse(self, partition: int, start: int, outcome: Outcome, refused: Iterable[Refused]) -> None:
-        """As :meth:`FactsStore.refuse`.
+        """Move past a batch and quarantine its messages; see :meth:`FactsStore.refuse`.
 
         Raises:
-            FencedError: the partition does not stand at *start*.
+           FencedError: the partition's next offset is not *start*.
         """
         self._move(partition, start, outcome.progress)
         self._quarantined += len(list(refused))
@@ -86,7 +86,7 @@ class MemoryFacts:
         return self._quarantined
 
     def open_owners(self) -> frozenset[int]:
-        """Return the owners of which a source transaction has arrived in part."""
+        """Return the owners with a source transaction that has arrived in part."""
         return frozenset().union(*(progress.open_owners for progress in self._progress.values()))
 
     def rows(self, table: Table) -> dict[FactKey, dict[str, Any]]:
@@ -124,11 +124,11 @@ class MemoryFacts:
 
     def _move(self, partition: int, start: int, to: Progress) -> None:
         if self._progress[partition].next_offset != start:
-            raise FencedError(f"partition {partition} no longer stands at offset {start}")
+            raise FencedError(f"partition {partition} is no longer at offset {start}")
         self._progress[partition] = to
 
     def _sweep(self, partition: int, load: Load) -> None:
-        """Remove the rows of this partition that the completed load has not seen."""
+        """Delete the rows of this partition that the completed load has not seen."""
         before = (load.epoch, load.lsn)
         for (_, owner_id), rows in self._rows.items():
             if load.owner_id in {None, owner_id}:

@@ -1,6 +1,6 @@
-"""All that is kept about one target, in memory: what :mod:`consumers.publication.delta` stores in the state database.
+"""One target in memory: what :mod:`consumers.publication.delta` stores in the state database.
 
-For replays, and for the tests that need a target without a server; tests/contract holds it to the database.
+Replays use it, and tests that need a target without a server; tests/contract compares it with the database.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,16 +32,16 @@ class MemoryTarget:
     """A target's rows in all tables but those of its files.
 
     Attributes:
-        settings: in force.
-        position: where its feed stands.
+        settings: the settings in force.
+        position: the position of its feed.
         recompute: the settings have changed since the last publication.
         held: its first publication waits for an approval.
         published: the fragment published under each key.
-        subjects: the running numbers of the person and the group that each is about.
+        subjects: the subjects of each fragment, by running number.
         removed: the fragment of each removed record, and when it was removed.
-        excluded: the reason of each person and group that is not exported.
-        waiting: who waits for an approval.
-        departures: who has left without one in the last day.
+        excluded: the exclusion reason of each person and group that is not exported.
+        waiting: the persons and groups that wait for an approval.
+        departures: the departures without an approval in the last day.
     """
 
     def __init__(self, number: int, settings: TargetSettings, epoch: str) -> None:
@@ -69,22 +69,22 @@ class MemoryTarget:
         )
 
     def copy(self) -> Self:
-        """Return a copy whose changes leave this one as it is."""
+        """Return an independent copy."""
         other = copy(self)
         other.published, other.subjects, other.removed = dict(self.published), dict(self.subjects), dict(self.removed)
         other.excluded, other.departures = dict(self.excluded), list(self.departures)
         return other
 
     def set(self, settings: TargetSettings) -> None:
-        """As :func:`consumers.database.targets_table.apply_settings`."""
+        """Set the settings; see :func:`consumers.database.targets_table.apply_settings`."""
         self.settings, self.recompute = settings, True
 
     def move(self, **columns: object) -> None:
-        """Change where the feed stands."""
+        """Change the feed's position."""
         self.position = msgspec.structs.replace(self.position, **columns)
 
     def store_first(self, parts: Iterable[Part], position: FeedPosition) -> None:
-        """As :func:`consumers.publication.first_publication.publish_first`."""
+        """Store a first publication; see :func:`consumers.publication.first_publication.publish_first`."""
         for part in parts:
             for key, record in part.roster.records.items():
                 self.published[key] = fragment(record, dialect=position.dialect)
@@ -93,7 +93,7 @@ class MemoryTarget:
         self.position, self.recompute, self.held = position, False, False
 
     def store(self, decision: Decision, done: Round) -> Deltas:
-        """As :func:`consumers.publication.delta.store`; the deltas are the caller's to keep."""
+        """Store a decision and return its deltas; see :func:`consumers.publication.delta.store`."""
         now, writing, delta = done.request.now, done.writing(), decision.delta
         if decision.holds is not None:
             self._store_holds(decision.holds, now)
@@ -117,12 +117,12 @@ class MemoryTarget:
         return deltas
 
     def removed_since(self, now: datetime, kept: timedelta = KEPT) -> dict[RecordKey, str]:
-        """Return the fragments of the records that were removed lately."""
+        """Return the fragments of the records that were removed in the period *kept*."""
         return {key: text for key, (text, removed_at) in self.removed.items() if removed_at >= now - kept}
 
     def _store_holds(self, change: HoldChange, now: datetime) -> None:
         after = change.after
-        if not change.before:  # nothing that waited was looked at
+        if not change.before:  # nothing that waited was in scope
             persons = {**self.waiting.persons, **after.persons}
             after = Waiting(persons, {**self.waiting.groups, **after.groups})
         self.waiting = after

@@ -27,7 +27,7 @@ _OLD_ID: Final = re.compile('sourcedidtype="Old".*?<id>([^<]*)</id>', re.DOTALL)
 
 
 class MemoryView:
-    """What is known of a target and its owner.
+    """A view of a target and its owner.
 
     Args:
         facts: all facts of the owner.
@@ -38,7 +38,7 @@ class MemoryView:
         self._target = target
 
     def facts(self, persons: Collection[int], groups: Collection[int] | None) -> Facts:
-        """As :meth:`OwnerView.facts`."""
+        """Return the facts about *persons* and *groups*; see :meth:`OwnerView.facts`."""
         asked, all_ = frozenset(persons), self._facts
         enrolments = {id_: one for id_, one in all_.enrolments.items() if one.person_id in asked}
         wanted = () if groups is None else {*groups, *(one.group_id for one in enrolments.values())}
@@ -54,24 +54,24 @@ class MemoryView:
         )
 
     def course_groups(self) -> Facts:
-        """As :meth:`OwnerView.course_groups`."""
+        """Return all course groups and schools; see :meth:`OwnerView.course_groups`."""
         return msgspec.structs.replace(self._facts, owner=None, persons={}, employees={}, enrolments={})
 
     def with_same_national_id(self, persons: Collection[int]) -> list[int]:
-        """As :meth:`OwnerView.with_same_national_id`."""
+        """Return *persons* and all others with their national ids; see :meth:`OwnerView.with_same_national_id`."""
         numbers = {self._digits[id_] for id_ in persons if id_ in self._digits}
         return sorted({*persons, *(id_ for id_, number in self._digits.items() if number in numbers)})
 
     def orders_to_leave(self, _persons: Collection[int], _through: int) -> dict[int, bool]:
-        """Return nothing: no person can order anything here."""
+        """Return no orders: a replay has none."""
         return {}
 
     def owner_settings(self) -> list[TargetSettings]:
-        """Return nothing, since there are no orders to leave."""
+        """Return nothing: only orders to leave need it, and a replay has none."""
         return []
 
     def everything(self) -> Scope:
-        """As :meth:`View.everything`."""
+        """Return every person and group; see :meth:`View.everything`."""
         persons, groups = set(self._facts.persons), set(self._facts.groups)
         for person, group in self._target.subjects.values():
             if person is not None:
@@ -83,7 +83,7 @@ class MemoryView:
         return Scope(sorted(persons), sorted(groups))
 
     def affected_groups(self, changes: Pending, days: Days | None) -> list[int]:
-        """As :meth:`View.affected_groups`."""
+        """Return the groups that *changes* or *days* affect; see :meth:`View.affected_groups`."""
         facts, schools = self._facts, changes.schools
         groups = set(changes.groups) | {id_ for id_, group in facts.groups.items() if group.school_id in schools}
         groups |= self._duplicates(RecordKind.GROUP)
@@ -100,7 +100,7 @@ class MemoryView:
         return sorted(groups)
 
     def affected_persons(self, changes: Pending, groups: Collection[int], days: Days | None) -> list[int]:
-        """As :meth:`View.affected_persons`."""
+        """Return the persons that *changes*, *groups* or *days* affect; see :meth:`View.affected_persons`."""
         facts, of, schools = self._facts, frozenset(groups), changes.schools
         persons = set(changes.persons) | {one.person_id for one in facts.enrolments.values() if one.group_id in of}
         persons |= {person for person, group in self._target.subjects.values() if person is not None and group in of}
@@ -115,7 +115,7 @@ class MemoryView:
         return self.with_same_national_id(persons)
 
     def published(self, scope: Scope) -> Published:
-        """As :meth:`View.published`."""
+        """Return what was published about *scope*; see :meth:`View.published`."""
         persons, groups = frozenset(scope.persons), frozenset(scope.groups)
         found = Published({}, {})
         for key, (person, group) in self._target.subjects.items():
@@ -124,7 +124,7 @@ class MemoryView:
         return found
 
     def related(self, ids: Ids) -> Related:
-        """As :meth:`View.related`."""
+        """Return the persons and groups related to *ids*; see :meth:`View.related`."""
         subjects, current, before = self._target.subjects, set(ids.current), set(ids.published)
         keys = {RecordKey(RecordKind.PERSON, id_) for id_ in current}
         if ids.old_ids:
@@ -134,7 +134,7 @@ class MemoryView:
         return Related(persons, {id_ for id_ in ids.groups if RecordKey(RecordKind.GROUP, id_) in subjects})
 
     def held(self, scope: Scope) -> Held:
-        """As :meth:`View.held`."""
+        """Return what waits, and whether *scope* affects it; see :meth:`View.held`."""
         waiting, subjects, persons = self._target.waiting, self._target.subjects, frozenset(scope.persons)
         found = (subjects.get(RecordKey(RecordKind.GROUP, id_), (None, None)) for id_ in waiting.groups)
         groups = {group for _, group in found if group is not None}
@@ -145,18 +145,18 @@ class MemoryView:
         return Held(waiting, groups, touched)
 
     def departures(self, now: datetime) -> list[Departure]:
-        """As :meth:`View.departures`."""
+        """Return the departures in the day before *now*; see :meth:`View.departures`."""
         return [one for one in self._target.departures if one.at > now - DAY]
 
     def published_counts(self, enough: PublishedCounts) -> PublishedCounts:
-        """As :meth:`View.published_counts`."""
+        """Count the published persons and teachers; see :meth:`View.published_counts`."""
         published = self._target.published
         kinds = Counter(key.kind for key in published)
         teachers = count_teachers(published) if enough.teachers else 0
         return PublishedCounts(min(kinds[RecordKind.PERSON], enough.persons), min(teachers, enough.teachers))
 
     def logins_elsewhere(self, persons: Collection[str], in_scope: Collection[str]) -> frozenset[str]:
-        """As :meth:`View.logins_elsewhere`."""
+        """Return the logins that persons out of scope have too; see :meth:`View.logins_elsewhere`."""
         asked, aside = frozenset(persons), frozenset(in_scope)
         logins = {
             key.id: published_login(text)
@@ -167,12 +167,12 @@ class MemoryView:
         return frozenset(login for id_ in asked if (login := logins.get(id_)) is not None and login in elsewhere)
 
     def urgent(self) -> frozenset[int]:
-        """Return nobody: no person can order anything here."""
+        """Return no persons: a replay has no orders to leave."""
         return frozenset()
 
     @cached_property
     def _digits(self) -> dict[int, str]:
-        """The digits of each person's national id."""
+        """Return the digits of each person's national id."""
         return {
             id_: re.sub(r"\D", "", person.national_id.reveal())
             for id_, person in self._facts.persons.items()
@@ -189,7 +189,7 @@ class MemoryView:
                 yield key, found[1]
 
     def _members_of_removed_schools(self) -> Iterator[int]:
-        """Yield the published members of schools that are no longer there, even if they are not employed there now."""
+        """Yield the published members of schools that no longer exist, even if they are not employed there now."""
         schools = self._facts.schools.values()
         known = {f"{SCHOOL_PREFIX}{school.school_no.strip(' ')}" for school in schools if school.school_no is not None}
         subjects = self._target.subjects

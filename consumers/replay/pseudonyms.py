@@ -1,7 +1,7 @@
-"""Rows without personal data: no person in them can be recognised, and the rules decide as they did.
+"""Rows without personal data: no person in them can be recognised, and the rules decide as for the original.
 
-docs/events-file.md says what is kept and what is replaced, and by what. A column that is listed here as neither is
-dropped, and a value that cannot be what its column is becomes another one that cannot.
+docs/events-file.md says which columns are kept and which are replaced, and by what. A column that is in neither list
+is dropped. A value that is invalid for its column is replaced by another invalid value.
 """
 
 import re
@@ -31,16 +31,16 @@ KEPT: Final[Mapping[Table, frozenset[str]]] = {
         *("starts_on", "ends_on", "status"),
     }),
 }
-"""Columns whose values stay, but for numbers in a text that may be a person's national id."""
+"""Columns whose values are kept, except numbers in a text that may be a person's national id."""
 
 _IMPOSSIBLE: Final = "\0"
-"""No column can have it: no number, no date, no truth value, and no text in PostgreSQL."""
+"""A value that is invalid in every column: no number, no date, no truth value, and no text in PostgreSQL."""
 _LIKE_A_NATIONAL_ID: Final = re.compile(r"(?<!\d)\d{6}[ -]?\d{5,6}(?!\d)", re.ASCII)
 _DIGITS_OF_A_NATIONAL_ID: Final = re.compile(r"\d{11,12}", re.ASCII)
 
 
 class Pseudonyms:
-    """What each original was replaced by; the same original is replaced by the same text, whatever row it is in.
+    """The replacement of each original; the same original has the same replacement in every row.
 
     Args:
         key: secret, for the choice of national ids; not to be stored.
@@ -66,7 +66,7 @@ class Pseudonyms:
         return {name for of, name in self._replacing if of is table}
 
     def row(self, table: Table, row: Row) -> Row:
-        """Return the row, by our column names, without personal data."""
+        """Return the row without personal data, by our column names."""
         columns = KEPT[table] | self.replaced(table)
         return {name: self._value(table, name, value) for name, value in row.items() if name in columns}
 
@@ -91,12 +91,12 @@ class Pseudonyms:
         local, at, _ = text.partition("@")
         domain = "@example.org" if at else ""
         if _DIGITS_OF_A_NATIONAL_ID.fullmatch(compact(local)):
-            # Such a login is refused, and is to be refused again.
+            # The rules refuse such a login, and must refuse its replacement too.
             return f"{self._ids.instead_of(local)}{domain}"
         return self._numbered("user{}" + domain, text.lower())
 
     def _numbered(self, pattern: str, text: str) -> str:
-        """Return the pattern with the text's number; a blank text stays, since rules ask whether there is one."""
+        """Return the pattern with the text's number; a blank text stays blank, since the rules check for that."""
         cleaned = clean_text(text)
         if not cleaned:
             return text

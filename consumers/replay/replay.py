@@ -1,8 +1,8 @@
-"""A replay: a file of change events in, the feeds that they lead to out, without Kafka or PostgreSQL.
+"""A replay: it makes feeds from a file of change events, without Kafka or PostgreSQL.
 
-The rules and the writers are those of production; what differs is the clock, which follows the file. It goes from one
-moment to the next at which something is due: an owner's changes have settled, a target's midnight, its snapshot's hour.
-Nothing asks the real time, so the same file always gives the same bytes.
+The rules and the writers are those of production, but the clock follows the file. It goes from one moment at which
+something is due to the next: the moment at which an owner's changes have settled, a target's midnight, a snapshot's
+hour. Nothing reads the real time, so the same file always gives the same bytes.
 
 Changes of one owner whose times lie within the settling time of each other are published together, at most five
 settling times later, as in production (:mod:`consumers.facts.pending_changes`); a source transaction that has arrived
@@ -36,11 +36,11 @@ SETTLE: Final = timedelta(seconds=0.2)
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What a replay did.
+    """The result of a replay.
 
     Attributes:
         messages: how many messages were read.
-        duplicates: of those, how many had been applied already by their position in the source.
+        duplicates: how many of them had been applied already, by their position in the source.
         refused: how many would be quarantined in production, by reason.
     """
 
@@ -51,20 +51,20 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class _Unsettled(msgspec.Struct, frozen=True):
-    """An owner's changes that have not settled: the time of the first one, and when they are published."""
+    """An owner's changes that have not settled: the time of the first one, and the time of their publication."""
 
     first: datetime
     due: datetime
 
 
 class Replay:
-    """Feeds under *root*, as the lines given to :meth:`run` make them.
+    """The replay of lines into feeds under *root*.
 
     Args:
         targets: the settings with which the replay starts.
         root: an empty feed directory.
-        name: of the file of events, for errors.
-        holds: what would wait for an approval in production waits here for ever; without holds nothing waits.
+        name: the name of the file of events, for errors.
+        holds: what waits for an approval in production waits here for ever; without holds nothing waits.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Replay:
         """Replay *lines* and write the manifests.
 
         Args:
-            until: the time at which it ends; lines after it are not replayed. Without it, it ends once the last line
+            until: the time at which it ends; lines after it are not replayed. By default it ends once the last line
                 has settled.
 
         Raises:
@@ -133,7 +133,7 @@ class Replay:
         self._changed({*finished, *(key.owner_id for _, key in outcome.rows)}, line.at)
 
     def _note_changes(self, outcome: Outcome) -> None:
-        """Note whom the rows bear on, before they are applied."""
+        """Note what the rows affect; to be called before they are applied."""
         for (table, key), row in outcome.rows.items():
             changes = list(changed_keys(table, key, row, None if row.loading else self._facts.stored(table, key)))
             for feed in self._of(key.owner_id):
@@ -170,7 +170,7 @@ class Replay:
             self._unsettled[owner_id] = _Unsettled(first, min(at + SETTLE, first + LONGEST_WAIT * SETTLE))
 
     def _end_load(self) -> None:
-        """Publish what the leading rows of a load make, as of the last of them."""
+        """Publish the leading rows of a load, as of the time of the last one."""
         if self._loading and self._now is not None:
             self._unsettled.clear()
             for feed in self._feeds:
@@ -179,16 +179,16 @@ class Replay:
         self._loading = False
 
     def _advance(self, to: datetime, *, last: bool = False) -> None:
-        """Let the clock go on, from one moment at which something is due to the next.
+        """Advance the clock to *to*, from one moment at which something is due to the next.
 
         Args:
-            last: no line comes at *to* that could still be one with the changes that settle just then.
+            last: no further line at *to* can be published together with the changes that settle at that moment.
         """
         now = to if self._now is None else self._now
         through = to + datetime.resolution if last else to
         while not self._loading and (moment := self._next_moment(now, to, through)) is not None:
             now = max(now, moment)
-            for owner_id in [owner for owner, rest in self._unsettled.items() if rest.due <= now]:
+            for owner_id in [owner for owner, unsettled in self._unsettled.items() if unsettled.due <= now]:
                 del self._unsettled[owner_id]
                 for feed in self._of(owner_id):
                     feed.asked = True
@@ -196,8 +196,8 @@ class Replay:
         self._now = to
 
     def _next_moment(self, now: datetime, to: datetime, settled_before: datetime) -> datetime | None:
-        """Return the next moment up to *to*, if there is one; of changes that settle, only those *settled_before*."""
-        moments = [rest.due for rest in self._unsettled.values() if rest.due < settled_before]
+        """Return the next moment up to *to* at which something is due; changes must have *settled_before* to count."""
+        moments = [unsettled.due for unsettled in self._unsettled.values() if unsettled.due < settled_before]
         for feed in self._feeds:
             if feed.published:
                 settings = feed.target.settings
@@ -219,7 +219,7 @@ class Replay:
         owner_id, state = feed.target.settings.owner, feed.row.state
         ready = not feed.owner.open and (feed.asked or feed.is_new_day(now))
         if ready and owner_id in self._unsettled:
-            return  # a move may be half made; its other half comes in a moment
+            return  # the change may be the first half of a move whose second half follows in a moment
         has_orgnr = valid_orgnr(feed.owner.registered, feed.target.settings) is not None
         if state == "waiting" and ready and has_orgnr:
             feed.publish_first(facts_of(owner_id), now)

@@ -1,7 +1,7 @@
-"""The feed of one target in a replay: published from all of its owner's facts every time, and written by the same code.
+"""The feed of one target in a replay: always published from all of its owner's facts, by the writers of production.
 
-Nothing is left out of a comparison because it cannot have changed, as a publication from the state database does for
-speed; so a replay also checks what that leaves out.
+For speed, a publication from the state database compares only the records that changes affect. A replay compares all
+of them, and so checks that selection too.
 """
 
 import uuid
@@ -34,9 +34,9 @@ from ims.targets.target_settings import TargetSettings
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """What a replay has made of a target.
+    """The result of a replay for one target.
 
-    Files written, records published in the end, who is excluded for which reason, and how many persons wait for which
+    It counts the files written, the records published in the end, the exclusions by reason, and the waiting persons by
     cause.
     """
 
@@ -51,10 +51,10 @@ class Replayed(msgspec.Struct, frozen=True):
 
 
 class PendingReplay:
-    """What has changed since a target's last publication.
+    """The changes since a target's last publication.
 
     Attributes:
-        everything: an owner's row or a load led to looking at everybody.
+        everything: everything is compared, because of an owner's row or a load.
     """
 
     def __init__(self) -> None:
@@ -85,17 +85,17 @@ class ReplayedFeed:
     """A target and its folder.
 
     Attributes:
-        target: what is kept about it.
-        owner: what is known of its owner.
+        target: its rows.
+        owner: the current state of its owner.
         asked: facts or settings have changed since the last publication.
-        changes: whom the changes bear on.
+        changes: the changes since the last publication.
 
     Args:
-        holds: whether anything waits for an approval, which no person gives here.
+        holds: whether anything waits for an approval, which a replay never gets.
     """
 
     def __init__(self, number: int, settings: TargetSettings, root: Path, *, holds: bool = True) -> None:
-        # The same replay is to give the same bytes, so that the epoch is made of the target's name.
+        # The same replay must give the same bytes, so the epoch is made of the target's name.
         epoch = uuid.uuid5(uuid.NAMESPACE_OID, f"imsfeed replay {settings.owner}/{settings.name}")
         self.target = MemoryTarget(number, settings, str(epoch))
         self.owner = OwnerState()
@@ -109,21 +109,21 @@ class ReplayedFeed:
 
     @property
     def row(self) -> TargetRow:
-        """The target as the state database would show it."""
+        """Return the target's row as the state database would have it."""
         return self.target.row(self.owner)
 
     @property
     def published(self) -> bool:
-        """Whether anything was published."""
+        """Return whether anything was published."""
         return self.target.position.head_seq is not None
 
     def is_new_day(self, now: datetime) -> bool:
-        """Return whether dates have been published up to an earlier day only."""
+        """Return whether dates are published only up to an earlier day."""
         published = self.target.position.dated_through or date.min
         return self.published and local_day(now, self.target.settings.zone) > published
 
     def publish_first(self, facts: Facts, now: datetime) -> None:
-        """As :func:`consumers.publication.first_publication.publish_first`."""
+        """Publish everything; see :func:`consumers.publication.first_publication.publish_first`."""
         target, settings = self.target, self.target.settings
         if self._holds and not settings.accept_initial:
             target.held = True
@@ -136,7 +136,7 @@ class ReplayedFeed:
         self._have_published()
 
     def publish(self, facts: Facts, now: datetime) -> None:
-        """Publish the next delta, if anything has changed. As :func:`consumers.publication.delta.publish_delta`."""
+        """Publish the next delta if anything has changed; see :func:`consumers.publication.delta.publish_delta`."""
         pending = self.changes.pending()
         for each in rounds(self.row, pending, pending, now, everybody=True, holds=self._holds):
             decision = each.evaluate(MemoryView(facts, self.target), self.target.position)
@@ -154,7 +154,7 @@ class ReplayedFeed:
             self.target.move(snapshot_through=due)
 
     def finish(self, now: datetime) -> None:
-        """Write what is always written last: the file at the fixed path, and the manifest."""
+        """Write the file at the fixed path and the manifest, which are always written last."""
         if self._taken_at is None:
             return
         self._write_export(now)
@@ -162,7 +162,7 @@ class ReplayedFeed:
         self._directory().write_manifest(encode(manifest))
 
     def replayed(self) -> Replayed:
-        """Return what has been made of the target."""
+        """Return the result for the target."""
         target = self.target
         published = Counter(key.kind for key in target.published)
         excluded = Counter((kind, reason) for (kind, _), reason in target.excluded.items())

@@ -1,7 +1,7 @@
-"""A national id that no person has in the place of each real one: as valid, as invalid, and in the same way.
+"""A substitute for each real national id that no person has: valid if the original is, or invalid in the same way.
 
-A key chooses the number. Without the key, which is not stored, the original cannot be found; the same
-original always gives the same number, and two originals never the same one.
+A key chooses the number. Without the key, which is not stored, the original cannot be found; the same original always
+has the same substitute, and two originals never have the same one.
 
 >>> ids = SubstituteIds(b"key")
 >>> one = ids.instead_of("418140 61033")
@@ -26,7 +26,7 @@ _ELEVEN, _TWELVE = 11, 12
 
 
 class SubstituteIds:
-    """The numbers given out so far.
+    """The substitutes chosen so far.
 
     Args:
         key: secret; another one gives other numbers.
@@ -42,7 +42,7 @@ class SubstituteIds:
 
         A fødselsnummer or D-number becomes one with 80 added to the month, a DUF number one of the year 2099. A wrong
         control digit stays wrong, a day that does not exist becomes day 0, an implausible year of a DUF number the year
-        0. Of anything else only the shape is left: a digit for a digit, and an x for any other character.
+        0. Any other text keeps only its shape: a digit for a digit, and an x for any other character.
         """
         number = compact(registered)
         if number not in self._given:

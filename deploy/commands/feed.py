@@ -108,10 +108,10 @@ def _print(found: StatusReport) -> None:
     console = Console()
     _print_targets(console, found.targets)
     _print_exceptions(console, found.targets)
-    partitions = Table("Topic", "Partition", "Next offset", "Heartbeat", "Applied by")
+    partitions = Table("Topic", "Partition", "Next offset", "Heartbeat")
     for partition in found.partitions:
         offset = "reset" if partition.next_offset is None else partition.next_offset
-        cells = (partition.partition, offset, _moment(partition.heartbeat_at), partition.leased_by or "no process")
+        cells = (partition.partition, offset, _moment(partition.heartbeat_at))
         partitions.add_row(partition.topic, *map(str, cells))
     console.print(partitions)
     kinds = Counter(one.kind for one in found.suppressions)

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
 
 from deploy.local.broker import running_broker
 from deploy.local.postgres import LocalPostgres, running_postgres
@@ -27,6 +28,8 @@ MARKER: Final = "made-by-imsfeed-demo"
 """A file that marks a demo's directory, so that no other directory is ever emptied."""
 
 _SERVERS: Final = ("SOURCE_DSN", "STATE_DSN")
+_SOON: Final = {"KAFKA_SESSION_SECONDS": "1"}
+"""The embedded broker gives a group its partitions when half a session is over."""
 
 
 class Stack(msgspec.Struct, frozen=True):
@@ -95,9 +98,12 @@ def running_servers(directory: Path) -> Iterator[Stack]:
             "SOURCE_PUBLICATION": f"imsfeed_demo_{suffix}",
             "KAFKA_BOOTSTRAP_SERVERS": running.enter_context(_broker(directory, f"imsfeed.demo.{suffix}")),
             "KAFKA_TOPIC": f"imsfeed.demo.{suffix}",
+            "KAFKA_GROUP": f"imsfeed.demo.{suffix}",
             "FEED_DIRECTORY": str(directory / "feed"),
             "METRICS_HOST": "127.0.0.1",
         }
+        if not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+            environment |= _SOON
         yield Stack(directory, source_dsn, state_dsn, environment, {}, {})
 
 
@@ -155,5 +161,7 @@ def _broker(directory: Path, topic: str) -> Iterator[str]:
         admin = KafkaAdminClient(**kafka_options(read_settings()))
         try:
             admin.delete_topics([topic])
+            with suppress(KafkaError):  # no process has joined it
+                admin.delete_groups([topic])
         finally:
             admin.close()

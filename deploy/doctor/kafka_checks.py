@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import KafkaError
+from kafka.errors import GroupIdNotFoundError, KafkaError
 
-from deploy.doctor.finding import Area, Findings
+from deploy.doctor.finding import Area, Finding, Findings
 from ims.errors import InvalidSettingsError
 from ims.runtime.kafka_connection import kafka_options
 from ims.runtime.settings import Settings
@@ -43,6 +43,7 @@ def check_kafka(settings: Settings) -> Findings:
             (topic,) = admin.describe_topics([settings.kafka_topic])
             config = _config(admin, settings.kafka_topic)
             yield from check_topic(topic, config, settings, brokers)
+            yield _group(admin, settings)
     except (KafkaError, OSError) as error:
         yield _AREA.error("reachable", type(error).__name__, _REMEDY)
         yield _AREA.skipped("topic", "Kafka does not answer")
@@ -74,6 +75,41 @@ def check_topic(topic: dict[str, Any], config: dict[str, str], settings: Setting
     )
     yield from _durability(config, replicas)
     yield from _sizes(config, settings)
+
+
+def check_group(group: dict[str, Any], settings: Settings) -> Finding:
+    """Return which members the consumer group has, and which partitions each of them.
+
+    Args:
+        group: as the admin client describes it.
+        settings: the group's name.
+    """
+    if group["error"] and GroupIdNotFoundError.__name__ not in group["error"]:
+        return _AREA.skipped("consumer group", group["error"])
+    members = [
+        f"{member['group_instance_id'] or member['client_host'].lstrip('/')} has {_partitions(member) or 'none'}"
+        for member in group["members"]
+    ]
+    return _AREA.judge(
+        "consumer group",
+        bool(members),
+        f"{settings.kafka_group}: {len(members)} members{': ' if members else ''}{'; '.join(sorted(members))}",
+        "start materialize: no process applies what comes",
+        otherwise="warning",
+    )
+
+
+def _partitions(member: dict[str, Any]) -> str:
+    assignment = member["member_assignment"] or {"assigned_partitions": []}
+    numbers = [number for of in assignment["assigned_partitions"] for number in of["partitions"]]
+    return ", ".join(map(str, sorted(numbers)))
+
+
+def _group(admin: Any, settings: Settings) -> Finding:  # noqa: ANN401 - kafka-python is untyped
+    try:
+        return check_group(admin.describe_groups([settings.kafka_group])[settings.kafka_group], settings)
+    except (KafkaError, ValueError) as error:  # ValueError: the answer of the demo's broker is not Kafka's
+        return _AREA.skipped("consumer group", type(error).__name__)
 
 
 def _durability(config: dict[str, str], replicas: int) -> Findings:

@@ -1,7 +1,7 @@
-"""The deltas of one step, held in memory, and the records that an importer has after them.
+"""The deltas of one step, held in memory and applied as the contract asks of an importer.
 
-By the importers' contract recstatus 1 and 2 put a record in the place of one with the same key, and 3 removes it. A
-recstatus that contradicts the records before it is counted, and applied all the same.
+recstatus 1 and 2 store the record under its key, 3 removes the record with that key. A recstatus that contradicts the
+state before it is counted as a problem, and applied all the same.
 """
 
 from collections import Counter
@@ -10,21 +10,21 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from ims.feed.files import OpenFile, kind_of, records_of, tallied
-from ims.feed.references import NOT_THERE, Keyed
+from ims.feed.references import MISSING, Keyed
 from ims.records.model import Record, RecordKey
 from ims.records.vocabulary import RecordKind, RecStatus
 from ims.xml.reader import ReadRecord
 
 _Step = tuple[int, RecStatus]
-"""The index of a delta in the step, and what the delta asks for."""
+"""The number of a delta within the step, and a recstatus in it."""
 
 
 class _Touched(msgspec.Struct):
-    """Everything that the deltas ask for one key.
+    """What the deltas say about one key.
 
     Attributes:
-        steps: in order. A changed role is removed and added in the same delta.
-        record: the record of the last of them.
+        steps: in order; a changed role has two in one delta, removed and new.
+        record: the record of the last step.
     """
 
     steps: list[_Step]
@@ -32,21 +32,21 @@ class _Touched(msgspec.Struct):
 
 
 class Changes:
-    """The deltas after a snapshot, by the keys of their records.
+    """The deltas after a snapshot: they are applied to its records, and their contradictions are counted.
 
     Args:
         open_file: opens a delta.
         paths: the deltas, in order.
 
     Raises:
-        FeedError: a delta cannot be read; the text begins with its path.
-        FileNotFoundError: a delta is not there.
+        FeedError: a delta cannot be read; the message begins with its path.
+        FileNotFoundError: a delta does not exist.
     """
 
     def __init__(self, open_file: OpenFile, paths: Sequence[str]) -> None:
         self._paths = paths
         self._contradictions: list[Counter[str]] = [Counter() for _ in paths]
-        self._lacking: list[Counter[str]] = [Counter() for _ in paths]
+        self._missing: list[Counter[str]] = [Counter() for _ in paths]
         self._touched: dict[RecordKey, _Touched] = {}
         for number, path in enumerate(paths):
             self._read(number, records_of(open_file, path, "delta"))
@@ -56,14 +56,14 @@ class Changes:
                 for key, touched in self._touched.items()
                 if key.kind is kind and any(step is RecStatus.GONE for _, step in touched.steps)
             }
-            for kind in NOT_THERE
+            for kind in MISSING
         }
         members = [key for key in self._touched if key.kind is RecordKind.MEMBERSHIP]
         self._referred = {reference for key in members for reference in _references(key)}
-        self._there_before: set[RecordKey] = set()
+        self._existed_before: set[RecordKey] = set()
 
     def applied_to(self, before: Iterable[Keyed]) -> Iterator[Keyed]:
-        """Yield the records after the deltas, in the order of their keys.
+        """Yield the records as they are after the deltas, in the order of their keys.
 
         Args:
             before: the records before the deltas, in the order of their keys.
@@ -72,71 +72,71 @@ class Changes:
         due = next(touched, None)
         for key, record in before:
             while due is not None and due < key:
-                yield from self._after(due, None)
+                yield from self._applied(due, None)
                 due = next(touched, None)
             if key == due:
-                yield from self._after(key, record)
+                yield from self._applied(key, record)
                 due = next(touched, None)
             else:
-                self._pass(key)
+                self._note_untouched(key)
                 yield key, record
         while due is not None:
-            yield from self._after(due, None)
+            yield from self._applied(due, None)
             due = next(touched, None)
 
     def contradictions(self) -> list[str]:
-        """Return where a recstatus contradicts the records before it, once :meth:`applied_to` has yielded all."""
+        """Return where a recstatus contradicts the state before it; valid once all records have been yielded."""
         return self._tallied(self._contradictions)
 
-    def lacking(self) -> list[str]:
-        """Return where a delta leaves memberships without person or group, once :meth:`applied_to` has yielded all."""
-        return self._tallied(self._lacking)
+    def missing(self) -> list[str]:
+        """Return where a delta leaves memberships without person or group; valid once all records have been yielded."""
+        return self._tallied(self._missing)
 
     def _tallied(self, wrong: list[Counter[str]]) -> list[str]:
         return [text for path, counted in zip(self._paths, wrong, strict=True) for text in tallied(path, counted)]
 
     def _read(self, number: int, records: Iterable[ReadRecord]) -> None:
         for record, recstatus in records:
-            if recstatus is not None:  # the reader refuses a delta's record without one
+            if recstatus is not None:  # always true: the reader refuses a record without recstatus in a delta
                 touched = self._touched.setdefault(record.key, _Touched([], record))
                 touched.steps.append((number, recstatus))
                 touched.record = record
 
-    def _pass(self, key: RecordKey) -> None:
-        """Take note of a record that no delta changes."""
+    def _note_untouched(self, key: RecordKey) -> None:
+        """Remember a person or group that no delta touches; count a membership that lacks one after the deltas."""
         if key.kind is not RecordKind.MEMBERSHIP:
             if key in self._referred:
-                self._there_before.add(key)
+                self._existed_before.add(key)
         elif key.member in self._removed[RecordKind.PERSON] or key.id in self._removed[RecordKind.GROUP]:
-            self._count_lacking(key, there_before=True)
+            self._count_missing(key, existed_before=True)
 
-    def _after(self, key: RecordKey, before: Record | None) -> Iterator[Keyed]:
-        """Yield the record of one key after the deltas, unless it is removed."""
-        touched, there = self._touched[key], before is not None
-        if there and key.kind is not RecordKind.MEMBERSHIP:
-            self._there_before.add(key)
+    def _applied(self, key: RecordKey, before: Record | None) -> Iterator[Keyed]:
+        """Yield the record that the deltas leave under one key, if any, and count their contradictions."""
+        touched, exists = self._touched[key], before is not None
+        if exists and key.kind is not RecordKind.MEMBERSHIP:
+            self._existed_before.add(key)
         for number, step in touched.steps:
-            if step is RecStatus.GONE and not there:
-                self._contradictions[number][f"a {kind_of(key)} record is removed (3) but was not there"] += 1
-            elif step is RecStatus.NEW and there:
-                self._contradictions[number][f"a {kind_of(key)} record is new (1) but was there already"] += 1
-            elif step is RecStatus.CHANGED and not there:
-                self._contradictions[number][f"a {kind_of(key)} record is changed (2) but was not there"] += 1
-            there = step is not RecStatus.GONE
+            if step is RecStatus.GONE and not exists:
+                self._contradictions[number][f"a removed (3) {kind_of(key)} record that did not exist"] += 1
+            elif step is RecStatus.NEW and exists:
+                self._contradictions[number][f"a new (1) {kind_of(key)} record that already existed"] += 1
+            elif step is RecStatus.CHANGED and not exists:
+                self._contradictions[number][f"a changed (2) {kind_of(key)} record that did not exist"] += 1
+            exists = step is not RecStatus.GONE
         if key.kind is RecordKind.MEMBERSHIP:
-            self._count_lacking(key, there_before=before is not None)
-        if there:
+            self._count_missing(key, existed_before=before is not None)
+        if exists:
             yield key, touched.record
 
-    def _count_lacking(self, key: RecordKey, *, there_before: bool) -> None:
-        """Count a membership for each delta that changes it, its person or its group and leaves it without either."""
+    def _count_missing(self, key: RecordKey, *, existed_before: bool) -> None:
+        """Count a membership that lacks its person or group, after each delta that touches one of the two records."""
         steps = self._steps(key)
         for reference in _references(key):
             others = self._steps(reference)
             for number in sorted({number for number, _ in steps + others}):
-                lacks = not _is_there(others, number, there_before=reference in self._there_before)
-                if lacks and _is_there(steps, number, there_before=there_before):
-                    self._lacking[number][NOT_THERE[reference.kind]] += 1
+                lacks = not _exists(others, number, existed_before=reference in self._existed_before)
+                if lacks and _exists(steps, number, existed_before=existed_before):
+                    self._missing[number][MISSING[reference.kind]] += 1
 
     def _steps(self, key: RecordKey) -> list[_Step]:
         touched = self._touched.get(key)
@@ -147,7 +147,7 @@ def _references(membership: RecordKey) -> tuple[RecordKey, RecordKey]:
     return RecordKey(RecordKind.PERSON, membership.member), RecordKey(RecordKind.GROUP, membership.id)
 
 
-def _is_there(steps: list[_Step], number: int, *, there_before: bool) -> bool:
-    """Return whether a record is there after the delta with this number."""
+def _exists(steps: list[_Step], number: int, *, existed_before: bool) -> bool:
+    """Return whether a record exists after the delta with this number."""
     until = [step for at, step in steps if at <= number]
-    return until[-1] is not RecStatus.GONE if until else there_before
+    return until[-1] is not RecStatus.GONE if until else existed_before

@@ -1,7 +1,7 @@
-"""When a target is halted: the files of its feed contradict what was recorded of them.
+"""The reasons why a target is halted: the files of its feed contradict the state database's record of them.
 
-The state database may have been restored from an older backup, or the feed's volume may be lost or not mounted. If
-compact went on writing, it would use numbers twice, take back published changes, or name files that do not exist. So
+The state database may have been restored from an older backup, or the feed's volume may be lost or not mounted. To go
+on writing would use numbers twice, take back what has been published to importers, or name files that do not exist. So
 the target is halted until an operator has fixed the cause, or until the files are back.
 """
 
@@ -41,7 +41,7 @@ _TEXTS: Final = {
 
 
 def text_of(halt_reason: HaltReason, target: str) -> str:
-    """Return why a target is halted, and what the operator can do.
+    """Return what an operator should know about a halted target, and what to do about it.
 
     >>> text_of(HaltReason.UNREADABLE, "lms")
     'the manifest cannot be read: restore the file, or run `imsfeed republish lms`'
@@ -50,15 +50,16 @@ def text_of(halt_reason: HaltReason, target: str) -> str:
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
-    """What the state database has recorded of a feed, and of the files that a manifest names.
+    """The state database's record of a feed, and of the files that a manifest names.
 
     Attributes:
-        epoch: the target's present epoch.
+        epoch: the target's current epoch.
         former_epochs: the target's earlier epochs.
         head_seq: number of the last delta, or of the snapshot that began the epoch; ``None`` before any publication.
-        head_sha256: digest of that delta or snapshot.
-        delta_sha256: digest of the delta with the manifest's ``head_seq``; ``None`` if it is not recorded.
-        snapshot_sha256: digest of the manifest's snapshot; ``None`` if it is not recorded.
+        head_sha256: digest of that file.
+        delta_sha256: digest of the delta with the manifest's ``head_seq``; ``None`` if no such delta is recorded, or
+            its record has been deleted.
+        snapshot_sha256: digest of the manifest's snapshot, likewise.
     """
 
     epoch: str
@@ -70,11 +71,10 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def contradiction(manifest: Manifest, recorded: Recorded) -> HaltReason | None:
-    """Return why a manifest that is found in the feed must not be replaced.
+    """Return why the feed's present *manifest* contradicts the record, so that the target has to be halted.
 
     Returns:
-        ``None`` if a newer manifest may replace it: it belongs to a former epoch, or everything that it names was
-        recorded.
+        ``None`` if a newer manifest may replace it: it is of a former epoch, or all files that it names are recorded.
     """
     if manifest.epoch in recorded.former_epochs:
         return None
@@ -84,10 +84,10 @@ def contradiction(manifest: Manifest, recorded: Recorded) -> HaltReason | None:
         return HaltReason.AHEAD
     at_head = manifest.head_seq == recorded.head_seq
     if manifest.deltas:
-        named, known = manifest.deltas[-1].sha256, recorded.head_sha256 if at_head else recorded.delta_sha256
+        published, known = manifest.deltas[-1].sha256, recorded.head_sha256 if at_head else recorded.delta_sha256
     else:
-        named, known = manifest.snapshot.sha256, recorded.snapshot_sha256
-    # The record of a delta older than the head may have been deleted since.
+        published, known = manifest.snapshot.sha256, recorded.snapshot_sha256
+    # Records of files older than the head are deleted after the retention time.
     if known is None and not at_head:
         return None
-    return None if named == known else HaltReason.AHEAD
+    return None if published == known else HaltReason.AHEAD

@@ -1,7 +1,7 @@
-"""The difference between the published records and the current ones, as a delta file.
+"""The difference between what has been published to a target and the current state, as a delta file.
 
-A delta carries whole records, not patches. recstatus says what happened: 1 new, 2 changed, 3 removed. The published
-records and the delta give the current records, so snapshot + deltas == next snapshot (:mod:`ims.feed.verification`).
+A delta carries whole records, not patches. recstatus says what happened: 1 new, 2 changed, 3 removed. A delta applied
+to the published state gives the current state; hence snapshot + deltas == next snapshot (:mod:`ims.feed.verification`).
 
 >>> from ims.records.vocabulary import RoleType
 >>> before = MemberRecord("imsfeed@100000008", "group-8A", "1001", RoleType.LEARNER)
@@ -37,9 +37,9 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     """One record of a delta.
 
     Attributes:
-        recstatus: what the importer must do.
-        record: the whole record; the published one if it is removed.
-        text: the record's text without recstatus, to be stored as published; ``None`` if the record is removed.
+        recstatus: what the importer is asked to do.
+        record: the whole record; a removed one as it was last published, without reused logins.
+        text: the record's text without recstatus, to be stored as published; ``None`` for a removed record.
         key: the record's key.
     """
 
@@ -50,7 +50,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
 
 class Delta(msgspec.Struct, frozen=True):
-    """All changes of a delta, in the order of the file; false if there are none."""
+    """All changes of a delta, in the order of the file; true if there is at least one."""
 
     changes: tuple[Change, ...]
 
@@ -59,17 +59,17 @@ class Delta(msgspec.Struct, frozen=True):
 
     @property
     def upserts(self) -> dict[RecordKey, str]:
-        """Return the texts that are published from now on, by key; a changed role is here, not among the removals."""
+        """The texts to store as published, by key; a changed role is among these, and not among the removals."""
         return {change.key: change.text for change in self.changes if change.text is not None}
 
     @property
     def removals(self) -> list[RecordKey]:
-        """Return the keys of the records that are no longer published."""
+        """The keys under which nothing remains published."""
         upserts = self.upserts
         return [change.key for change in self.changes if change.key not in upserts]
 
     def counts(self) -> Counts:
-        """Return the number of records of each kind and recstatus."""
+        """Return how many records there are of each kind and recstatus."""
         counted = Counter((change.key.kind, change.recstatus) for change in self.changes)
         return Counts(*(KindCounts(*(counted[kind, recstatus] for recstatus in RecStatus)) for kind in RecordKind))
 
@@ -80,20 +80,20 @@ def between(
     dialect: Dialect = "ims",
     taken: Collection[str] = (),
 ) -> Delta:
-    """Return the delta between the published and the current records of some persons and groups.
+    """Return the delta that leads from the published records to the current ones.
 
-    A record is unchanged if its text is. A membership with another role is the old role removed and the new one added,
-    because importers keep the roles that they have (Moodle). A key that changes (a person's national id arrives) is one
-    record removed and another added, with all memberships, in the same delta.
+    A record is unchanged if its text is. A changed role of a membership is published as the old role removed and the
+    new role added, because importers add a role to the existing ones (Moodle). If a key changes (a person's national id
+    arrives), the old record is removed and the new one added, with all memberships, in the same delta.
 
     Args:
-        published: the published texts, as :func:`ims.xml.writer.fragment` without recstatus. The caller must include
-            every record that may be removed: with a person or group also all of its published memberships. Then the
-            members of a removed group lose their roles one by one; Moodle keeps the members of a group that is removed
-            without them.
+        published: what has been published, as :func:`ims.xml.writer.fragment` without recstatus. The caller includes
+            every record that may have to be removed: with a person or a group also all its published memberships. The
+            members of a removed group then lose their roles one by one. Moodle needs this: it keeps the members if only
+            the group is removed.
         current: the current records of the same persons and groups.
-        dialect: dialect of the delta. After a change of dialect every record whose text differs is published again.
-        taken: published logins, in upper or lower case, of persons who are not in scope.
+        dialect: of the target. If it has changed, every record whose text differs in it is published again.
+        taken: logins, in upper or lower case, that have been published for persons out of scope.
 
     Raises:
         FeedError: a published text cannot be read.
@@ -110,19 +110,19 @@ def between(
         text, before = fragment(record, dialect=dialect), published.get(key)
         if text != before:
             changes += _changes(key, before, record, text)
-    return Delta(tuple(sorted(changes, key=_place)))
+    return Delta(tuple(sorted(changes, key=_sort_key)))
 
 
 def delta_document(properties: Properties, delta: Delta) -> bytes:
     """Return the delta as a file: persons, groups, and one membership element for each group.
 
-    Persons and groups are new, then changed, then removed; within a group the leavers come before the joiners.
+    Persons and groups are in the order new, changed, removed. Within a group, leavers are before joiners.
 
     Args:
-        properties: what the file says about itself; its dialect must be the one that the delta was made in.
+        properties: of the file; their dialect is the one in which the delta was made.
 
     Raises:
-        FeedError: the delta is empty, and would use up a number for nothing.
+        FeedError: the delta has no changes; an empty file would use up a number.
     """
     if not delta:
         raise FeedError("a delta without changes is not written")
@@ -133,12 +133,12 @@ def delta_document(properties: Properties, delta: Delta) -> bytes:
 
 
 def published_login(text: str) -> str | None:
-    """Return the login in a published person's text, as logins are compared; ``None`` if there is none.
+    """Return the login in a published person's text, casefolded for comparison; ``None`` if there is none.
 
     >>> published_login("<userid>Ada@fjordvik.example</userid>")
     'ada@fjordvik.example'
     """
-    found = _LOGIN.search(text)  # imsfeed's own text; parsing thousands of them would delay the delta
+    found = _LOGIN.search(text)  # fragment() wrote it, and parsing thousands of texts would delay the publication
     return unescape(found[1]).casefold() if found else None
 
 
@@ -149,7 +149,7 @@ def _written(change: Change, dialect: Dialect) -> str:
 
 
 def _changes(key: RecordKey, published: str | None, record: Record, text: str) -> Iterator[Change]:
-    """Yield the changes for a record whose text is not the published one, if any is published."""
+    """Yield the changes from the published text under a key, if there is one, to a record whose text differs."""
     if published is None:
         yield Change(RecStatus.NEW, record, text, key)
         return
@@ -159,12 +159,12 @@ def _changes(key: RecordKey, published: str | None, record: Record, text: str) -
             yield Change(RecStatus.GONE, before, None, key)
             yield Change(RecStatus.NEW, record, text, key)
             return
-        # Same role, other text: a new sourcedid/source. No person must lose access for that, not even for a moment.
+        # The role is the same: sourcedid/source has changed. No member may lose access for that, however briefly.
     yield Change(RecStatus.CHANGED, record, text, key)
 
 
 def _names(record: Record) -> Iterator[str]:
-    """Yield the login and the further userids of a person, as they are compared."""
+    """Yield the login and the further userids of a person, casefolded for comparison."""
     if isinstance(record, PersonRecord):
         if record.login is not None:
             yield _comparable(record.login)
@@ -173,16 +173,16 @@ def _names(record: Record) -> Iterator[str]:
 
 
 def _comparable(name: str) -> str:
-    # Moodle can be configured to write user names in lower case (fixcaseusernames).
+    # Moodle has a setting that stores user names in lower case (fixcaseusernames).
     return clean_text(name).casefold()
 
 
 def _drop_reused_logins(in_use: set[str], change: Change) -> Change:
-    """Return the change; a removed person loses every userid (login, Feide name, national id) that is in use.
+    """Return the change; from a removed person, drop each userid (login, Feide name, national id) that is in use.
 
-    A person's new record adopts the account with the same user name, and Moodle deletes by user name alone: the removed
-    record would delete the account that the new one has just adopted. Without a login nothing is deleted.
-    Importers of PIFU-IMS may know a person by national id (``personNIN``) in the same way.
+    In Moodle, a person's new record takes over the account with the same user name, and a removal deletes by user name
+    alone: removing the old record would delete the account that the new record has just taken over. Without a login
+    Moodle deletes nothing. Importers of PIFU-IMS may look up persons by national id (``personNIN``) in the same way.
     """
     record = change.record
     if change.recstatus is not RecStatus.GONE or not isinstance(record, PersonRecord):
@@ -192,8 +192,8 @@ def _drop_reused_logins(in_use: set[str], change: Change) -> Change:
     return msgspec.structs.replace(change, record=msgspec.structs.replace(record, login=login, userids=userids))
 
 
-def _place(change: Change) -> tuple[int, int, str, bool, str]:
-    """Return a sort key: the place of the change in the file."""
+def _sort_key(change: Change) -> tuple[int, int, str, bool, str]:
+    """Return the key that sorts changes into the order of the file."""
     kind, id_, member = change.key
     if kind is RecordKind.MEMBERSHIP:
         return kind, 0, id_, change.recstatus is not RecStatus.GONE, member

@@ -1,9 +1,9 @@
-"""A target's next deltas as files: numbered, chained to the ones before, in parts if there are very many changes.
+"""A target's next deltas as files: numbered, chained to the previous ones, in parts if there are very many changes.
 
-A changed setting or a new term may change everything in one step, and importers have limits: Moodle needs minutes for a
-file of some ten thousand records, during which nothing else is imported. The parts are contiguous deltas. After each of
-them an importer's state holds together: new groups come before their members, all that concerns one person (the record,
-every membership, an old id beside the new one) is in one part, and groups are removed after their members.
+A changed setting or a new term may change every record in one step, and importers have limits: Moodle needs minutes for
+a file of some ten thousand records, and imports nothing else meanwhile. The parts are consecutive deltas. An importer's
+state is consistent after each of them: new groups come before their members; a person's records (the person, every
+membership, under the old id and the new one) are in one part; groups are removed after their members.
 """
 
 import hashlib
@@ -21,13 +21,13 @@ from ims.records.vocabulary import RecordKind, RecStatus
 from ims.xml.writer import Properties
 
 LIMIT: Final = 10_000
-"""Most records of a delta, unless one person alone has more: about 3 MB."""
+"""The maximum number of records in one delta (about 3 MB), exceeded only if one person alone has more."""
 
 _Numbered = tuple[int, Change]
 
 
 class Head(msgspec.Struct, frozen=True):
-    """The file to which the next delta is chained: its number and digest, ``None`` where there is none yet."""
+    """The number and digest of the file to which the next delta is chained; ``None`` before the first publication."""
 
     seq: int | None
     sha256: str | None
@@ -37,9 +37,9 @@ class Writing(msgspec.Struct, frozen=True):
     """How deltas are written.
 
     Attributes:
-        properties: what each file says about itself.
-        oldest_event_at: when the source committed the oldest change that is published.
-        tombstones: keep what is removed for the file at the fixed path.
+        properties: of each file.
+        oldest_event_at: when the source committed the oldest change in the deltas.
+        tombstones: store removed records as tombstones, for the file at the fixed path.
     """
 
     properties: Properties
@@ -53,13 +53,14 @@ def next_deltas(
     """Yield *delta* as the target's next one, or several if it is very large (:func:`split`).
 
     Args:
-        person_numbers: running numbers by ``sourcedid/id``, the published and the current ones.
+        head: the file to which the first of them is chained.
+        person_numbers: running numbers by ``sourcedid/id``, published ids and current ones.
 
     Yields:
-        Each one's entry in the manifest, chained to the one before, and its bytes.
+        The manifest's entry of each delta, chained to the previous one, and the file's bytes.
 
     Raises:
-        FeedError: the target was never published.
+        FeedError: nothing has been published to the target yet.
     """
     for part in split(delta, person_numbers):
         entry, xml = _next_delta(head, writing, part)
@@ -87,12 +88,12 @@ def _next_delta(head: Head, writing: Writing, delta: Delta) -> tuple[DeltaEntry,
 
 
 def split(delta: Delta, persons: Mapping[str, int], limit: int = LIMIT) -> list[Delta]:
-    """Return the parts of *delta*, in the order in which they are published; itself if it is small enough.
+    """Return the parts of *delta*, in the order of publication; only itself if it is small enough.
 
     Args:
-        persons: running number of each person by ``sourcedid/id``, the published ones too, so that an old id is
-            known to be the same person's as the new one. An id that is not here stands for another person.
-        limit: most records of a part.
+        persons: running number of each person by ``sourcedid/id``, for published ids and current ones, so that a
+            person's old and new id are in one part. An id without a number counts as a person of its own.
+        limit: the maximum number of records in one part.
     """
     if len(delta.changes) <= limit:
         return [delta] if delta else []
@@ -103,19 +104,19 @@ def split(delta: Delta, persons: Mapping[str, int], limit: int = LIMIT) -> list[
 
 
 def _units(delta: Delta, persons: Mapping[str, int]) -> Iterator[list[_Numbered]]:
-    """Yield what must not be parted, in order: new groups, persons, removed groups."""
-    coming: list[list[_Numbered]] = []
-    going: list[list[_Numbered]] = []
+    """Return the groups of changes that must not be split, in order: new groups, persons, removed groups."""
+    current_groups: list[list[_Numbered]] = []
+    removed_groups: list[list[_Numbered]] = []
     by_person: dict[int | str, list[_Numbered]] = {}
     for numbered in enumerate(delta.changes):
         change = numbered[1]
         key = change.key
         if key.kind is RecordKind.GROUP:
-            (going if change.recstatus is RecStatus.GONE else coming).append([numbered])
+            (removed_groups if change.recstatus is RecStatus.GONE else current_groups).append([numbered])
         else:
             id_ = key.member or key.id
             by_person.setdefault(persons.get(id_, id_), []).append(numbered)
-    return chain(coming, by_person.values(), going)
+    return chain(current_groups, by_person.values(), removed_groups)
 
 
 def _packed(units: Iterator[list[_Numbered]], limit: int) -> Iterator[list[_Numbered]]:

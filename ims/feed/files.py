@@ -1,6 +1,6 @@
-"""What each file of a feed must be by itself: its size, digest and schema, its records and their number.
+"""The checks of each file of a feed on its own: its size, its digest, its schema, and the number of its records.
 
-Files are read in blocks or record by record, never as a whole. A problem is a text that names the file and the rule.
+Files are read in blocks or record by record, never whole. A problem is a message that names the file and the rule.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ from ims.xml.reader import ReadRecord, read
 from ims.xml.schema import problems as schema_problems
 
 OpenFile = Callable[[str], BinaryIO]
-"""Opens a file by its path in the target's folder; raises ``FileNotFoundError``."""
+"""Opens a file by its path in the target's folder; raises ``FileNotFoundError`` if it does not exist."""
 
 _BLOCK_BYTES: Final = 1 << 18
 _SHOWN: Final = 5
-"""How many of a file's problems with the schema are named; the rest is counted."""
+"""How many of a file's schema problems are listed; the others are only counted."""
 
 
 def digest_and_size(file: BinaryIO) -> tuple[str, int]:
@@ -34,39 +34,39 @@ def digest_and_size(file: BinaryIO) -> tuple[str, int]:
 
 
 def stored_file_problems(open_file: OpenFile, entry: SnapshotEntry | DeltaEntry, recorded_in: str) -> list[str]:
-    """Return why a file is not the one that was recorded: it is missing, or has another size or digest.
+    """Return how a file differs from its recorded entry: it is missing, or has another size or digest.
 
     Args:
-        recorded_in: what *entry* is part of, such as the manifest; for the texts.
+        recorded_in: the record that has *entry*, named in the messages.
     """
     try:
         with open_file(entry.path) as file:
             sha256, size = digest_and_size(file)
     except FileNotFoundError:
-        return [f"{entry.path}: is not there, but named in {recorded_in}"]
+        return [f"{entry.path}: is missing, but listed in {recorded_in}"]
     if size != entry.size:
         return [f"{entry.path}: has {size} bytes, not {entry.size} as {recorded_in} says"]
-    return [] if sha256 == entry.sha256 else [f"{entry.path}: its digest is not that in {recorded_in}"]
+    return [] if sha256 == entry.sha256 else [f"{entry.path}: its digest differs from the one in {recorded_in}"]
 
 
 def schema_problems_of(open_file: OpenFile, path: str) -> list[str]:
-    """Return the first violations of the schema in a file, and how many more there are.
+    """Return a file's first schema problems, and how many more there are.
 
     Raises:
-        FileNotFoundError: it is not there.
+        FileNotFoundError: the file does not exist.
     """
     with open_file(path) as file:
         found = schema_problems(file)
-    more = [f"and {len(found) - _SHOWN} more places against the schema"] if len(found) > _SHOWN else []
+    more = [f"and {len(found) - _SHOWN} more schema problems"] if len(found) > _SHOWN else []
     return [f"{path}: {problem}" for problem in found[:_SHOWN] + more]
 
 
 def delta_counts(open_file: OpenFile, path: str) -> Counts:
-    """Return the number of records in a delta.
+    """Return how many records a delta holds.
 
     Raises:
         FeedError: as :func:`records_of`.
-        FileNotFoundError: it is not there.
+        FileNotFoundError: the file does not exist.
     """
     counted = Counter((record.key.kind, recstatus) for record, recstatus in records_of(open_file, path, "delta"))
     return Counts(*(KindCounts(*(counted[kind, recstatus] for recstatus in RecStatus)) for kind in RecordKind))
@@ -76,9 +76,9 @@ def records_of(open_file: OpenFile, path: str, type_: Literal["full", "delta"]) 
     """Yield the records of a file.
 
     Raises:
-        FeedError: the file cannot be read (:func:`ims.xml.reader.read`), or is not of this type; the text begins with
-            the path.
-        FileNotFoundError: it is not there.
+        FeedError: the file cannot be read (:func:`ims.xml.reader.read`), or is not of this type; the message begins
+            with the path.
+        FileNotFoundError: the file does not exist.
     """
     with open_file(path) as file:
         try:
@@ -95,7 +95,7 @@ class SnapshotReader:
     """A snapshot that can be read several times.
 
     Attributes:
-        repeated: number of records with the same key as the one before them, found by the last reading so far.
+        repeated: how many records have the same key as the record before them, as far as the last reading has come.
     """
 
     def __init__(self, open_file: OpenFile, path: str) -> None:
@@ -104,11 +104,11 @@ class SnapshotReader:
         self.repeated = 0
 
     def records(self) -> Iterator[tuple[RecordKey, Record]]:
-        """Yield the records in the order of their keys; of several with the same key the last, as importers do.
+        """Yield the records in the order of their keys; of several with the same key only the last, as importers do.
 
         Raises:
-            FeedError: as :func:`records_of`; also if the records are not in the order of their keys.
-            FileNotFoundError: it is not there.
+            FeedError: as :func:`records_of`, or the records are not in the order of their keys.
+            FileNotFoundError: the file does not exist.
         """
         self.repeated = 0
         last: tuple[RecordKey, Record] | None = None
@@ -118,7 +118,7 @@ class SnapshotReader:
                 self.repeated += 1
             elif last is not None:
                 if key < last[0]:
-                    raise FeedError(f"{self._path}: a {kind_of(key)} record is not in the order of the keys")
+                    raise FeedError(f"{self._path}: a {kind_of(key)} record is out of order")
                 yield last
             last = key, record
         if last is not None:
@@ -126,10 +126,10 @@ class SnapshotReader:
 
 
 def kind_of(key: RecordKey) -> str:
-    """Return the word for such a record in a problem's text."""
+    """Return the word for the kind of a record in messages."""
     return key.kind.name.lower()
 
 
 def tallied(path: str, wrong: Counter[str]) -> list[str]:
-    """Return the problems of a file, each with the number of records that have it."""
+    """Return one message for each problem of a file, with the number of times it was found."""
     return [f"{path}: {count} x {what}" for what, count in sorted(wrong.items()) if count]

@@ -1,12 +1,12 @@
-"""The files of one target's feed, and the manifest that says what an importer must fetch.
+"""The feed of one target: its files, and the manifest, which lists the files that an importer fetches.
 
     manifest.json                   the only file ever replaced, always written last
     snapshots/<date>-<seq>.xml      never changed
     deltas/<seq>.xml                never changed, numbered without a gap, chained by digest
 
-A snapshot's ``seq`` is that of the last delta it contains. An importer fetches the snapshot, then the deltas with a
-greater number, in order. After a gap, a wrong digest or a new epoch, or if its position is older than
-``oldest_delta_seq`` allows, it fetches the snapshot again.
+A snapshot's ``seq`` is that of the last delta it contains. An importer takes the snapshot, and then the deltas with
+greater numbers, in order. It takes the snapshot again after a gap, a wrong digest or a new epoch, and if the next delta
+that it needs is older than ``oldest_delta_seq``.
 
 >>> delta_path(12), snapshot_path(date(2026, 8, 17), 11)
 ('deltas/12.xml', 'snapshots/2026-08-17-11.xml')
@@ -21,7 +21,7 @@ import msgspec
 from ims.errors import FeedError
 
 FORMAT: Final = 1
-"""Version of the manifest; raised only if importers made for the old version would misread the new one."""
+"""Version of the manifest's format. It grows only if importers made for the old one would misread the new one."""
 
 MANIFEST: Final = "manifest.json"
 SNAPSHOTS: Final = "snapshots"
@@ -40,7 +40,7 @@ Size = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class KindCounts(msgspec.Struct, frozen=True, gc=False):
-    """Number of records of one kind in a delta, by recstatus."""
+    """The number of records of one kind in a delta, by recstatus."""
 
     new: int = 0
     changed: int = 0
@@ -48,7 +48,7 @@ class KindCounts(msgspec.Struct, frozen=True, gc=False):
 
 
 class Counts(msgspec.Struct, frozen=True, gc=False):
-    """Number of records in a delta. A changed role counts twice: the old one removed, the new one added."""
+    """The number of records in a delta. A changed role counts as one removed (``gone``) and one new record."""
 
     person: KindCounts = KindCounts()
     group: KindCounts = KindCounts()
@@ -56,7 +56,7 @@ class Counts(msgspec.Struct, frozen=True, gc=False):
 
 
 class Totals(msgspec.Struct, frozen=True):
-    """Number of records in a snapshot."""
+    """The number of records in a snapshot."""
 
     person: int = 0
     group: int = 0
@@ -68,7 +68,7 @@ class SnapshotEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         seq: number of the last delta it contains; 0 at a target's first publication.
-        local_date: the day that it was taken for, in the target's time zone.
+        local_date: the day for which it was taken, in the target's time zone.
     """
 
     seq: Seq
@@ -83,11 +83,11 @@ class DeltaEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One delta that can still be fetched.
 
     Attributes:
-        prev_sha256: digest of the delta before it; for an epoch's first delta, digest of the snapshot before it, which
-            has the number ``epoch_seq``.
+        prev_sha256: digest of the previous delta; for an epoch's first delta, that of the snapshot with the number
+            ``epoch_seq``.
         created: when it was published.
-        oldest_event_at: when the source committed the oldest change in it; ``None`` if its cause is not a change in the
-            source but a date that has come, or a setting.
+        oldest_event_at: when the source committed the oldest change in it; ``None`` if a date or a setting caused the
+            delta, and no change in the source.
     """
 
     seq: DeltaSeq
@@ -101,24 +101,25 @@ class DeltaEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a feed: its latest snapshot, and the deltas that can be fetched.
+    """The state of a feed: its latest snapshot, and every delta that can still be fetched.
 
     Attributes:
         format: :data:`FORMAT`.
         target: the target's name.
-        epoch: the name of an unbroken history of numbers; when it changes, importers fetch the snapshot again.
-        epoch_seq: number of the epoch's first snapshot, 0 in a target's first epoch. Files with a smaller number belong
-            to an older epoch and no longer count.
+        epoch: changes when the history of the feed is broken; an importer then takes the snapshot again.
+        epoch_seq: number of the epoch's first snapshot, 0 in a target's first epoch; files with a smaller number are
+            of an older epoch, and no longer count.
         head_seq: number of the last delta, or of the snapshot if there is none; 0 before the first delta.
-        oldest_delta_seq: number of the oldest delta that can still be fetched; ``None`` if there is none.
+        oldest_delta_seq: number of the oldest delta that can still be fetched, or ``None`` without any.
         generated: when this manifest was written.
-        checked: the last time at which nothing was left to publish.
-        expires: after this time the feed has stopped; an importer should alert its operator.
-        state: ``ok``; ``held`` while a change waits for an approval; ``stale`` when nothing arrives from the source.
+        checked: when the feed was last known to be up to date.
+        expires: once this has passed, no process is writing the feed, and the importer should alert an operator.
+        state: ``ok``; ``held`` while a removal waits for an approval; ``stale`` while the target is halted, and its
+            feed no longer follows the source.
         snapshot: the latest snapshot.
         deltas: all deltas that can still be fetched, in order.
         next_snapshot: when the next snapshot is due.
-        ready_by: the importer's deadline for the next snapshot, or ``None``.
+        ready_by: when the importer reads the next snapshot; ``None`` if that time is not known.
     """
 
     format: int = FORMAT
@@ -138,14 +139,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SnapshotName(NamedTuple):
-    """Number and day in a snapshot's name; sorts in the order in which snapshots were taken."""
+    """The number and day in a snapshot's name; sorts in the order in which the snapshots were taken."""
 
     seq: int
     local_date: date
 
     @property
     def path(self) -> str:
-        """Return the snapshot's path in the target's folder."""
+        """The snapshot's path in the target's folder."""
         return snapshot_path(self.local_date, self.seq)
 
 
@@ -160,7 +161,7 @@ def snapshot_path(local_date: date, seq: int) -> str:
 
 
 def parse_snapshot_name(name: str) -> SnapshotName | None:
-    """Return what the name of a file in ``snapshots/`` says; ``None`` if it is not the name of a snapshot.
+    """Return the number and day in the name of a file in ``snapshots/``; ``None`` if it is not a snapshot's name.
 
     >>> parse_snapshot_name("2026-08-17-11.xml").seq
     11
@@ -178,10 +179,10 @@ def encode(manifest: Manifest) -> bytes:
 
 
 def decode(data: bytes) -> Manifest:
-    """Read a manifest. Unknown fields are ignored, so that a later version may add some.
+    """Read a manifest; unknown fields are ignored, so that a later version may add some.
 
     Raises:
-        FeedError: it is not JSON, lacks a field, has a wrong value (the text names the field), or has another format.
+        FeedError: it is not JSON, a field is missing or wrong (the message names it), or it has another format.
     """
     try:
         manifest = msgspec.json.decode(data, type=Manifest)

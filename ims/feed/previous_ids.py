@@ -1,8 +1,8 @@
-"""A person's previous id, published together with the new one (PIFU-IMS: ``sourcedidtype`` New and Old).
+"""The previous id of a person, published beside the new one (PIFU-IMS: ``sourcedidtype`` New and Old).
 
-A person whose id changes is one record removed and another added (:mod:`ims.feed.delta`). The old id in the new record
-shows an importer that it is the same person, whose account it can keep. The old id is published in the delta and in
-every snapshot from then on, because an importer may read snapshots only, and imsfeed does not know when it reads one.
+If a person's id changes, the old record is removed and a new one added (:mod:`ims.feed.delta`). By the old id in the
+new record an importer recognises the person, and keeps the account. The old id is in the delta and in every snapshot
+from then on: an importer may read full files only, and the feed does not learn when an importer has read one.
 
 >>> from ims.records.model import PersonRecord
 >>> anna = PersonRecord("imsfeed@100000008", "01810012345", None, "Anna", "Li", None, ())
@@ -20,10 +20,10 @@ from ims.xml.reader import read_fragment
 
 
 def former_ids(published: Mapping[int, str], current: Mapping[int, str]) -> dict[str, str]:
-    """Return new id to old id, for the persons whose current id is not the published one.
+    """Return the old id by the new id, for the persons whose current id differs from the published one.
 
     Args:
-        published: the published ``sourcedid/id``, by the person's running number.
+        published: the published ``sourcedid/id`` by the person's running number.
         current: the current one, likewise.
 
     >>> former_ids({7: "1001", 8: "1002"}, {7: "01810012345", 8: "1002", 9: "1003"})
@@ -35,15 +35,15 @@ def former_ids(published: Mapping[int, str], current: Mapping[int, str]) -> dict
 def with_old_ids(
     published: Mapping[RecordKey, str], current: Mapping[RecordKey, Record], former: Mapping[str, str]
 ) -> dict[RecordKey, Record]:
-    """Return the current records; a person whose id has changed has the old id as well.
+    """Return the current records, with the previous id in the record of each person whose id has changed.
 
-    If the id has changed twice, only the last id before the current one is published. An old id that is now another
-    person's id is not published: an importer would take the two for one person, and give each the other's access.
+    If an id has changed twice, only the last previous id is published. An old id that is another person's current id
+    is no longer published: an importer would take the two for one person, and give each the other's access.
 
     Args:
         published: as for :func:`ims.feed.delta.between`.
         current: likewise.
-        former: new id to old id, for the ids that change now (:func:`former_ids`).
+        former: the old id by the new id, for the ids that change now (:func:`former_ids`).
 
     Raises:
         FeedError: a published text cannot be read.
@@ -63,7 +63,7 @@ def _with_old_id(
 
 
 def _published_old_id(key: RecordKey, published: str | None) -> str | None:
-    # Reading a text is slow, and few persons have an old id.
+    # Parsing is slow, and few persons have an old id.
     if published is None or 'sourcedidtype="Old"' not in published:
         return None
     record = read_fragment(key, published)

@@ -1,9 +1,8 @@
-"""Memberships whose person or group is not in the same snapshot, counted in bounded memory.
+"""A count, in bounded memory, of the memberships whose person or group is missing from their snapshot.
 
-A snapshot is in the order of its keys: persons, groups, memberships. The ids of the persons are kept until the
-memberships have been read. If there are more than :data:`LIMIT`, only the first are kept, with which the memberships of
-every person up to the last of them can be checked; the snapshot is then read again for the persons after that one.
-Groups likewise.
+The ids of the persons are remembered until the memberships have been read. If there are more than :data:`LIMIT`, only
+the first are remembered. A snapshot is in the order of its keys, so these decide about each membership of a person up
+to the last remembered id; for the later persons the snapshot is read again. Groups are counted in the same way.
 """
 
 from collections import Counter
@@ -14,59 +13,64 @@ from ims.records.model import Record, RecordKey
 from ims.records.vocabulary import RecordKind
 
 LIMIT: Final = 200_000
-"""How many ids of persons are kept at a time, and as many of groups: some 25 MB each."""
+"""How many ids of persons are remembered at a time, and as many of groups: about 25 MB each."""
 
-NOT_THERE: Final = {
-    RecordKind.PERSON: "a membership of a person who is not there",
-    RecordKind.GROUP: "a membership of a group that is not there",
+MISSING: Final = {
+    RecordKind.PERSON: "a membership whose person is missing",
+    RecordKind.GROUP: "a membership whose group is missing",
 }
-"""What is wrong with a membership, by the kind of the record that it lacks."""
+"""The problem of a membership, by the kind of the record that it lacks."""
 
 Keyed = tuple[RecordKey, Record]
 
 
 class References:
-    """The memberships of one snapshot that lack their person or group.
+    """The memberships of one snapshot whose person or group is missing.
 
     Args:
         limit: see :data:`LIMIT`.
     """
 
     def __init__(self, limit: int = LIMIT) -> None:
-        self._first = [_Ids(kind, None, limit) for kind in NOT_THERE]
+        self._first = [_Ids(kind, None, limit) for kind in MISSING]
 
     def watch(self, records: Iterable[Keyed]) -> Iterator[Keyed]:
-        """Yield the records of the snapshot, given in the order of their keys, and take note of them."""
+        """Yield the records of the snapshot, in the order of their keys, and remember their ids."""
         persons, groups = self._first
         for keyed in records:
             persons.add(keyed[0])
             groups.add(keyed[0])
             yield keyed
 
-    def problems(self, again: Callable[[], Iterable[Keyed]]) -> Counter[str]:
-        """Return how many memberships lack their person or group, once :meth:`watch` has yielded all records.
+    def problems(self, reread: Callable[[], Iterable[Keyed]]) -> Counter[str]:
+        """Return how many memberships lack their person, and how many their group; valid once all records were yielded.
 
         Args:
-            again: returns the same records; called only if there are more ids than the limit.
+            reread: yields the same records again; called only if there are more ids than the limit.
         """
         ids = self._first
         wrong: Counter[str] = Counter()
         while ids:
             for one in ids:
-                wrong[NOT_THERE[one.kind]] += one.missing
+                wrong[MISSING[one.kind]] += one.missing
             ids = [one.following() for one in ids if one.is_full]
-            for key, _ in again() if ids else ():
+            for key, _ in reread() if ids else ():
                 for one in ids:
                     one.add(key)
         return wrong
 
 
 class _Ids:
-    """The next ids of persons or of groups after *after*, in order, up to the limit.
+    """The remembered ids of one kind, in order, and a count of the memberships that refer to a missing one.
+
+    Args:
+        kind: persons or groups.
+        after: the last id that was remembered in an earlier reading; only greater ones are remembered in this one.
+        limit: how many ids are remembered at most.
 
     Attributes:
         is_full: there are more ids than the limit.
-        missing: number of memberships that refer to an id which should be among these, and is not.
+        missing: the memberships of an id that is not remembered, though it is in the range of those that are.
     """
 
     def __init__(self, kind: RecordKind, after: str | None, limit: int) -> None:
@@ -79,19 +83,19 @@ class _Ids:
         self._last = ""
 
     def add(self, key: RecordKey) -> None:
-        """Keep the id of a record of the kind; look up the id that a membership refers to."""
+        """Remember the id of a record of this kind; for a membership, look up the id to which it refers."""
         if key.kind is self.kind:
-            self._keep(key.id)
+            self._remember(key.id)
         elif key.kind is RecordKind.MEMBERSHIP:
             id_ = key.member if self.kind is RecordKind.PERSON else key.id
             if id_ not in self._ids and self._is_within(id_):
                 self.missing += 1
 
     def following(self) -> "_Ids":
-        """Return the ids after these, still to be added."""
+        """Return an empty instance for the ids after the last remembered one."""
         return _Ids(self.kind, self._last, self._limit)
 
-    def _keep(self, id_: str) -> None:
+    def _remember(self, id_: str) -> None:
         if self._after is not None and id_ <= self._after:
             return
         if len(self._ids) < self._limit:

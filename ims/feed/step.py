@@ -1,7 +1,7 @@
-"""The verification of one step of a feed: an earlier snapshot and the deltas after it give the later snapshot.
+"""The verification of one step: an earlier snapshot and the deltas after it give the later snapshot, record by record.
 
-Snapshots are in the order of their keys, so the two are read side by side, record by record. Only the deltas of the
-step are held in memory, and a limited number of ids (:mod:`ims.feed.references`), whatever the size of the snapshots.
+Snapshots are in the order of their keys, so the two are read side by side. For snapshots of any size, only the step's
+deltas and a bounded number of ids (:mod:`ims.feed.references`) are in memory.
 """
 
 from collections import Counter, deque
@@ -18,15 +18,16 @@ from ims.records.vocabulary import RecordKind
 
 
 class StepVerification(NamedTuple):
-    """The problems of a step. Their texts name files and count records, and never say whose records they are.
+    """The problems of a step; the messages name files and count records, and never identify a person.
 
     Attributes:
-        damaged: files that are not as recorded, cannot be read, or do not follow each other. If there are any, the step
-            itself could not be verified.
-        differences: where the records of the snapshots and the deltas do not agree.
-        inconsistencies: memberships without their person or group, and records that occur twice. The files agree on
-            them, so a new snapshot would have them too.
-        totals: number of records after the step: in the later snapshot, or after the last delta if there is none.
+        damaged: problems of files that differ from their record, cannot be read, or are not chained. If there are any,
+            the step itself could not be verified.
+        differences: contradictions between the records of the snapshots and of the deltas.
+        inconsistencies: memberships without their person or group, and duplicate records. The files agree on them, so
+            a new snapshot would contain them again.
+        totals: the number of records after the step: in the later snapshot, or after the last delta if there is no
+            later snapshot yet.
     """
 
     damaged: list[str]
@@ -36,47 +37,47 @@ class StepVerification(NamedTuple):
 
     @property
     def problems(self) -> list[str]:
-        """Return everything that is wrong with the step."""
+        """Return all problems of the step."""
         return self.damaged + self.differences + self.inconsistencies
 
 
 def check_step(
     open_file: OpenFile, earlier: str | None, deltas: Sequence[str], later: str | None, limit: int = LIMIT
 ) -> StepVerification:
-    """Verify that *earlier* and the deltas give *later*, and that no membership in it lacks its person or group.
+    """Verify that *earlier* and the deltas give *later*, and that each membership in it has its person and group.
 
     Args:
         open_file: opens a file of the feed.
-        earlier: path of the snapshot before, which the step before has verified; ``None`` if *later* is the first.
+        earlier: path of the previous snapshot, verified in the previous step; ``None`` if *later* is the first one.
         deltas: paths of the deltas after *earlier* up to *later*, in order; none without *earlier*.
         later: path of the snapshot to verify; ``None`` if no snapshot has been taken since the deltas.
-        limit: how many ids are kept at a time (:data:`ims.feed.references.LIMIT`).
+        limit: how many ids are remembered at a time (:data:`ims.feed.references.LIMIT`).
 
     Raises:
-        FileNotFoundError: one of the files is not there.
+        FileNotFoundError: one of the files does not exist.
     """
     try:
         changes = Changes(open_file, deltas)
         expected = changes.applied_to(SnapshotReader(open_file, earlier).records() if earlier is not None else ())
         if later is None:
             counted = Counter(key.kind for key, _ in expected)
-            return StepVerification([], changes.contradictions(), changes.lacking(), _totals(counted))
+            return StepVerification([], changes.contradictions(), changes.missing(), _totals(counted))
         snapshot, references, counted = SnapshotReader(open_file, later), References(limit), Counter()
         published = _counted(references.watch(snapshot.records()), counted)
         wrong: Counter[str] = Counter()
         if earlier is not None:
             wrong = _differences(expected, published)
         else:
-            deque(published, maxlen=0)  # only what watches the records is wanted
-        lacking = references.problems(snapshot.records) + Counter({"a record occurs twice": snapshot.repeated})
+            deque(published, maxlen=0)  # only the references and the counts are needed
+        inconsistent = references.problems(snapshot.records) + Counter({"a duplicate record": snapshot.repeated})
     except FeedError as error:
         return damage(str(error))
     differences = changes.contradictions() + tallied(later, wrong)
-    return StepVerification([], differences, changes.lacking() + tallied(later, lacking), _totals(counted))
+    return StepVerification([], differences, changes.missing() + tallied(later, inconsistent), _totals(counted))
 
 
 def damage(*problems: str) -> StepVerification:
-    """Return the outcome for a step that cannot be verified."""
+    """Return the result for a step that cannot be verified."""
     return StepVerification([*problems], [], [], Totals())
 
 
@@ -91,22 +92,22 @@ def _totals(counted: Counter[RecordKind]) -> Totals:
 
 
 def _differences(expected: Iterator[Keyed], published: Iterator[Keyed]) -> Counter[str]:
-    """Return how many records of a snapshot are not the expected ones."""
+    """Return how many records differ from the expected ones, by problem; both are in the order of their keys."""
     wrong: Counter[str] = Counter()
     for key, due, found in _side_by_side(expected, published):
         if found is None:
-            wrong[f"a {kind_of(key)} record is missing that the earlier snapshot and its deltas give"] += 1
+            wrong[f"a {kind_of(key)} record that the earlier snapshot and deltas give is missing"] += 1
         elif due is None:
-            wrong[f"a {kind_of(key)} record is there that the earlier snapshot and its deltas do not give"] += 1
+            wrong[f"a {kind_of(key)} record that the earlier snapshot and deltas do not give"] += 1
         elif due != found:
-            wrong[f"a {kind_of(key)} record is not as the earlier snapshot and its deltas give it"] += 1
+            wrong[f"a {kind_of(key)} record differs from what the earlier snapshot and deltas give"] += 1
     return wrong
 
 
 def _side_by_side(
     left: Iterator[Keyed], right: Iterator[Keyed]
 ) -> Iterator[tuple[RecordKey, Record | None, Record | None]]:
-    """Yield each key once, in order, with the record of either side, if any; both sides are in the same order."""
+    """Yield each key once, in order, with its record on the left and on the right; ``None`` where there is none."""
     one, other = next(left, None), next(right, None)
     while one is not None or other is not None:
         if one is not None and (other is None or one[0] < other[0]):

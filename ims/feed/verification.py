@@ -1,11 +1,11 @@
 """The verification of a feed from its files alone, as an importer sees them.
 
-The files that the manifest names are there, complete and unchanged; the deltas are numbered without a gap and chained;
-every file is valid; and **snapshot + deltas == next snapshot**, record by record, for every pair of snapshots kept. A
-problem names the file and the rule, and counts records; it never says whose records they are.
+The rules: the files that the manifest names exist, whole and unchanged; the deltas are numbered without a gap and
+chained; every file is valid; and **snapshot + deltas == next snapshot**, record by record, for every two consecutive
+snapshots that are kept. A problem names the file and the rule, and counts records; it never identifies a person.
 
-A feed is verified step by step (:mod:`ims.feed.step`), so that only the deltas of one step are held in memory. Files
-that the manifest does not name yet are ignored, since they are being published, and so are files of an older epoch.
+A feed is verified step by step (:mod:`ims.feed.step`), so that only the deltas of one step are in memory. Files that
+the manifest does not name yet are ignored, because they are being published; so are files of an older epoch.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -30,16 +30,17 @@ from ims.feed.manifest import (
 from ims.feed.step import StepVerification, check_step, damage
 
 Progress = Callable[[int, int], None]
-"""Called with the number of files that have been verified, and the number of all."""
+"""Called with the number of verified files, and the number of all files to verify."""
 
 
 class Verification(NamedTuple):
-    """The outcome of a verification; the feed is in order if there are no ``problems``.
+    """The result of a verification; the feed is correct if there are no ``problems``.
 
     Attributes:
-        snapshots: number of snapshots that are kept.
-        deltas: number of deltas that were applied.
-        records: number of records after the last of them.
+        snapshots: the number of kept snapshots.
+        deltas: the number of deltas that were applied.
+        records: the number of records after the last of them.
+        problems: messages; each names the file and the rule.
     """
 
     snapshots: int
@@ -56,13 +57,13 @@ def verify(
     Args:
         open_file: opens a file of the feed.
         names: returns the names of the files in a subfolder.
-        progress: called after each file.
+        progress: called after each file that has been verified.
     """
     try:
         with open_file(MANIFEST) as file:
             manifest = decode(file.read())
     except FileNotFoundError:
-        return Verification(0, 0, 0, [f"{MANIFEST}: is not there"])
+        return Verification(0, 0, 0, [f"{MANIFEST}: is missing"])
     except FeedError as error:
         return Verification(0, 0, 0, [str(error)])
     return _FeedVerification(open_file, manifest, _announced(names(SNAPSHOTS), manifest), progress).run()
@@ -75,14 +76,14 @@ def verify_step(
     deltas: Sequence[DeltaEntry],
     recorded_in: str,
 ) -> StepVerification:
-    """Verify that *earlier* and the deltas up to *later* give *later*, and that every file is as it was recorded.
+    """Verify that *earlier* and the deltas up to *later* give *later*, and that every file is as recorded.
 
     Args:
         open_file: opens a file of the feed.
-        earlier: the snapshot before, or ``None`` if *later* is the first one.
+        earlier: the previous snapshot, or ``None`` if *later* is the first one.
         later: the snapshot to verify.
-        deltas: those recorded after *earlier*, in order; of those after *later* the files and the chain are verified.
-        recorded_in: where these entries are recorded, for the texts.
+        deltas: the recorded deltas after *earlier*, in order; of those after *later* only file and chain are verified.
+        recorded_in: the record that has all these entries, named in the messages.
     """
     entries = [entry for entry in (earlier, later, *deltas) if entry is not None]
     damaged = [problem for entry in entries for problem in stored_file_problems(open_file, entry, recorded_in)]
@@ -95,11 +96,11 @@ def verify_step(
     try:
         return check_step(open_file, earlier.path if earlier is not None else None, between, later.path)
     except FileNotFoundError:
-        return damage("a file was removed while it was being verified")
+        return damage("a file was removed during the verification")
 
 
 class _FeedVerification:
-    """The verification of one feed under way, and the problems found so far."""
+    """The state of one feed's verification: its inputs, and the problems found so far."""
 
     def __init__(
         self, open_file: OpenFile, manifest: Manifest, snapshots: Sequence[SnapshotName], progress: Progress
@@ -115,7 +116,7 @@ class _FeedVerification:
         self._applied: set[str] = set()
 
     def run(self) -> Verification:
-        """Verify what the manifest says, each delta by itself, and then the steps."""
+        """Verify the manifest, each delta by itself, and then the steps."""
         manifest = self._manifest
         self._problems += manifest_problems(manifest)
         self._problems += chain_problems(manifest.deltas, MANIFEST)
@@ -126,12 +127,12 @@ class _FeedVerification:
             self._count_file()
         totals = self._verify_steps()
         records = totals.person + totals.group + totals.membership
-        # If a snapshot cannot be read, the deltas before it are applied again in the step to the next snapshot.
+        # If a snapshot cannot be read, the deltas before it are applied again in the step to the next one.
         problems = list(dict.fromkeys(self._problems))
         return Verification(len(self._snapshots), len(self._applied), records, problems)
 
     def _first_digests(self) -> set[str]:
-        """Return the digests of the snapshots that began the epoch, as far as they are kept."""
+        """Return the digests of the kept snapshots that began the epoch."""
         digests = set()
         for name in self._snapshots:
             if name.seq == self._manifest.epoch_seq:
@@ -142,7 +143,7 @@ class _FeedVerification:
     def _verify_delta(self, entry: DeltaEntry) -> None:
         """Verify the file of a delta by itself."""
         self._problems += stored_file_problems(self._open_file, entry, MANIFEST)
-        # A missing file has been reported already.
+        # stored_file_problems has reported a missing file.
         with suppress(FileNotFoundError):
             self._problems += schema_problems_of(self._open_file, entry.path)
             try:
@@ -151,19 +152,19 @@ class _FeedVerification:
                 self._problems.append(str(error))
                 return
             if counts != entry.counts:
-                self._problems.append(f"{entry.path}: its counts in {MANIFEST} are not those of the file")
+                self._problems.append(f"{entry.path}: its counts differ from those in {MANIFEST}")
             self._readable[entry.seq] = entry.path
 
     def _verify_steps(self) -> Totals:
         """Verify each snapshot with the deltas before it, and the deltas after the last snapshot.
 
         Returns:
-            The number of records in the end.
+            The number of records after the last step.
         """
         earlier: SnapshotName | None = None
         totals = Totals()
         for later in self._snapshots:
-            # An expired snapshot may be removed at any moment; one that the manifest names has been reported.
+            # A snapshot may be removed after its name was read; run() has reported a missing one of the manifest.
             with suppress(FileNotFoundError):
                 self._problems += schema_problems_of(self._open_file, later.path)
                 found = self._apply(earlier, later.seq, later) if earlier is not None else None
@@ -178,7 +179,7 @@ class _FeedVerification:
         return totals
 
     def _apply(self, earlier: SnapshotName, through: int, later: SnapshotName | None) -> StepVerification | None:
-        """Verify the step from a snapshot through a delta; return ``None`` if any of its files could not be read."""
+        """Verify the step from a snapshot through a delta; return ``None`` if one of its files cannot be read."""
         needed = range(earlier.seq + 1, through + 1)
         self._problems += first_missing(needed, self._listed, MANIFEST)
         deltas = [self._readable[seq] for seq in takewhile(self._readable.__contains__, needed)]
@@ -193,7 +194,7 @@ class _FeedVerification:
         try:
             found = check_step(self._open_file, earlier and earlier.path, deltas, later and later.path)
         except FileNotFoundError:
-            return None  # an expired file was removed meanwhile
+            return None  # expired files may be removed at any moment
         self._problems += found.problems
         if found.damaged:
             return None
@@ -203,7 +204,7 @@ class _FeedVerification:
     def _check_totals(self, name: SnapshotName, totals: Totals) -> None:
         entry = self._manifest.snapshot
         if entry.path == name.path and entry.counts != totals:
-            self._problems.append(f"{MANIFEST}: the snapshot's counts are not those of the file")
+            self._problems.append(f"{MANIFEST}: the snapshot's counts differ from those of the file")
 
     def _count_file(self) -> None:
         self._verified += 1
@@ -211,7 +212,7 @@ class _FeedVerification:
 
 
 def _announced(names: Iterable[str], manifest: Manifest) -> list[SnapshotName]:
-    """Return the epoch's snapshots that are kept, oldest first, up to the one that the manifest names."""
+    """Return the epoch's kept snapshots up to the one that the manifest names, oldest first."""
     last = SnapshotName(manifest.snapshot.seq, manifest.snapshot.local_date)
     found = filter(None, map(parse_snapshot_name, names))
     return sorted(name for name in found if name.seq >= manifest.epoch_seq and name <= last)

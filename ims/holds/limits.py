@@ -71,7 +71,7 @@ class Limits:
         self.now = now
 
     def held(self, leavers: Mapping[int, Loss]) -> dict[int, Cause]:
-        """Who of those that lose their last membership has to wait: all, the teachers, or nobody."""
+        """Return which persons of those that lose their last membership have to wait: all, the teachers, or none."""
         if self._broken(
             leavers.keys(),
             [departure for departure in self._departures if not departure.id_change],
@@ -170,7 +170,7 @@ def judge(
     held = stay | {number: inferred[number] for number in new.keys() & inferred.keys()}
     ordinary = {number: loss for number, loss in new.items() if number not in inferred}
     # The rest is judged again only when a person has come back. Otherwise it would be released as soon as the windows
-    # have moved on, without an operator having looked at it.
+    # have moved on, without an operator's decision.
     rest = {number: losses[number] for number, cause in stay.items() if cause in _BY_LIMIT} if came_back else {}
     if rest and not _over_limits(ordinary | rest, limits):
         held = {number: cause for number, cause in held.items() if number not in rest}

@@ -1,5 +1,5 @@
-"""What a target must be sent next, decided from what was gathered: roster, difference, holds, exclusions, ids.
+"""The decision about what a target must be sent next: roster, difference, holds, exclusions, ids.
 
-``gathered`` says what has to be known, ``decision`` decides. Nothing here reads anything. Imports :mod:`ims.holds` and
-what lies below it.
+``gathered`` defines what has to be known, ``decision`` decides. Nothing here reads files or databases. Imports
+:mod:`ims.holds` and what lies below it.
 """

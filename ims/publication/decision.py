@@ -1,7 +1,7 @@
-"""What a target's importer must be sent next, and what becomes of all that is kept about it: one pure function.
+"""What a target's importer must be sent next, and what is then stored about the target: one pure function.
 
-Nothing is read here, and nothing is asked of a clock: what has to be known was gathered before, and what is decided is
-stored afterwards. Deltas, plans, the nightly comparison and replays decide here and nowhere else.
+It reads no database and no clock: what has to be known is gathered before, and the decision is stored afterwards.
+Deltas, plans, the nightly reconciliation and replays decide here and nowhere else.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,10 +27,10 @@ from ims.xml.writer import fragment
 
 
 class HoldChange(msgspec.Struct, frozen=True):
-    """Who waited for an approval, as far as the publication looked at it, and who does from now on.
+    """The persons and groups that waited for an approval and those that wait from now on, as far as they are in scope.
 
     Attributes:
-        departures: who leaves, or is published under another id, and counts against the limits from now on.
+        departures: the persons who leave, or are published under another id, and count against the limits from now on.
     """
 
     before: Waiting
@@ -39,20 +39,20 @@ class HoldChange(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What is published, and what is kept about it.
+    """What is published, and what is stored about it.
 
     Attributes:
         scope: the persons and groups that the decision is about.
         delta: what the importer is sent.
-        subjects: the running numbers that the records current now are about.
-        moved: of records that stay published, those whose subjects are others now.
-        excluded: the one reason of each person and group in scope that is not exported.
-        warnings: what was not as it should be with those that are.
-        person_numbers: running number by ``sourcedid/id``, the published and the current ones.
-        changed_ids: running numbers of the persons whose ``sourcedid/id`` is another one now.
+        subjects: the subjects of the current records, by running number.
+        moved: the subjects of records that stay published and have other subjects now.
+        excluded: the one exclusion reason of each person and group in scope that is not exported.
+        warnings: the warnings about each person and group in scope that is exported.
+        person_numbers: running numbers by ``sourcedid/id``, published and current.
+        changed_ids: running numbers of the persons whose ``sourcedid/id`` has changed.
         holds: ``None`` if nothing waits, or holds do not apply.
         another_dialect: everything is published in another dialect than before.
-        left: persons whose order to leave ends, since the source agrees.
+        left: running numbers of the persons whose order to leave ends, since the source agrees.
     """
 
     scope: Scope
@@ -73,7 +73,7 @@ def decide(gathered: Gathered, terms: Terms, before: Format, cause: Cause | None
 
     Args:
         before: the format in which they were published.
-        cause: ``SETTING`` if only the settings have changed, ``RESYNC`` if a load made everything be compared.
+        cause: ``SETTING`` if only the settings have changed, ``RESYNC`` if everything is compared because of a load.
 
     Raises:
         FeedError: a published text cannot be read.
@@ -81,7 +81,7 @@ def decide(gathered: Gathered, terms: Terms, before: Format, cause: Cause | None
     settings, compared = terms.settings, gathered.compared
     held = _hold_back(gathered, terms, cause)
     if (before.source, before.dialect) != (terms.source, settings.dialect):
-        # Those who wait are published in the new format as well: a file has one dialect and one source.
+        # Waiting persons and groups are published in the new format as well: a file has one dialect and one source.
         held = held.with_held(compared.published, gathered.published.subjects, terms.source)
     roster, ids = held.roster, compared.published_ids
     current: Mapping[RecordKey, Record] = roster.records
@@ -105,10 +105,10 @@ def decide(gathered: Gathered, terms: Terms, before: Format, cause: Cause | None
 
 
 def decide_urgent(gathered: Gathered, before: Format) -> Decision:
-    """Decide that persons who must leave immediately are removed, whatever else is pending.
+    """Decide the removal of persons who must leave immediately, whatever else is pending.
 
     Args:
-        gathered: the persons, whose roster has their reasons and no record.
+        gathered: the persons; the roster has their exclusion reasons and no records.
         before: the format in which they were published, which is kept.
     """
     texts = {key: text for key, text in gathered.published.texts.items() if key.kind is not RecordKind.GROUP}
@@ -125,7 +125,7 @@ def decide_urgent(gathered: Gathered, before: Format) -> Decision:
 
 
 def numbers_of(ids: Mapping[int, str]) -> dict[str, int]:
-    """Return running numbers by ``sourcedid/id``, from the other way round."""
+    """Return running numbers by ``sourcedid/id``, from ``sourcedid/id`` by running number."""
     return {id_: number for number, id_ in ids.items()}
 
 
@@ -140,9 +140,9 @@ def tombstones(delta: Delta, dialect: Dialect) -> dict[RecordKey, str]:
 
 
 def persons_who_may_leave(published: Mapping[RecordKey, str], subjects: Subjects, roster: Roster) -> Iterator[str]:
-    """Yield the ``sourcedid/id`` of published persons that are current no more, or another running number's now.
+    """Yield the ``sourcedid/id`` of published persons that are no longer current or now have another running number.
 
-    With the latter the person may still leave, if the other running number has to wait.
+    In the second case the person may still leave, if the other running number has to wait.
     """
     for key in published:
         if key.kind is RecordKind.PERSON and roster.subjects.get(key) != subjects[key]:
@@ -150,7 +150,7 @@ def persons_who_may_leave(published: Mapping[RecordKey, str], subjects: Subjects
 
 
 def _hold_back(gathered: Gathered, terms: Terms, cause: Cause | None) -> hold_decision.Decision:
-    """Take out of what is compared what has to wait."""
+    """Return what is compared without the persons and groups that have to wait."""
     compared, state = gathered.compared, gathered.holds
     if state is None:
         return hold_decision.Decision(compared.published, compared.roster)
@@ -171,7 +171,7 @@ def _hold_change(state: HoldState | None, held: hold_decision.Decision) -> HoldC
 
 
 def _logins_of_others(gathered: Gathered, held: hold_decision.Decision) -> set[str]:
-    """Return the logins of those who leave that others are published with: out of scope, or waiting."""
+    """Return the leavers' logins that persons who are out of scope or waiting are published with."""
     gone = [key for key in held.published if key.kind is RecordKind.PERSON and key not in held.roster.records]
     if not gone:
         return set()
@@ -186,10 +186,10 @@ def _logins(texts: Iterable[str]) -> Iterator[str]:
 
 
 def _left(orders: LeaveOrders | None) -> Iterator[int]:
-    """Yield the persons of whom the source itself says that they have left.
+    """Yield the persons whose leaving the source itself confirms.
 
-    The source must agree in the eyes of every target of the owner, or one with days of grace would take back a person
-    whom another one lets go.
+    It must confirm it by the settings of every target of the owner; otherwise a target with days of grace would export
+    the person again.
     """
     if orders is None:
         return

@@ -1,4 +1,4 @@
-"""What a publication has to know before it can decide: the closed set of what belongs together, and all about it."""
+"""What a publication has to know before it can decide: a closed set of persons and groups, and what is about it."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -28,7 +28,7 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """On which terms records are worked out.
+    """The terms on which records are worked out.
 
     Attributes:
         orgnr: the organisation number of the target, as of its first publication.
@@ -41,23 +41,23 @@ class Terms(msgspec.Struct, frozen=True):
 
     @property
     def source(self) -> str:
-        """The ``sourcedid/source`` of every record."""
+        """Return the ``sourcedid/source`` of every record."""
         return source_of(self.settings, self.orgnr)
 
 
 class Format(msgspec.Struct, frozen=True):
-    """In which dialect, and under which ``sourcedid/source``, a target's records were published last."""
+    """The dialect and the ``sourcedid/source`` in which a target's records were published last."""
 
     source: str | None
     dialect: Dialect
 
 
 class Published(msgspec.Struct, frozen=True):
-    """What was published about some persons and groups, by key.
+    """The records that were published about some persons and groups, by key.
 
     Attributes:
         texts: the fragments.
-        subjects: the running numbers that each is about.
+        subjects: the subjects of each, by running number.
     """
 
     texts: dict[RecordKey, str]
@@ -65,7 +65,7 @@ class Published(msgspec.Struct, frozen=True):
 
     @property
     def person_ids(self) -> dict[int, str]:
-        """The ``sourcedid/id`` that the persons were published under, by running number."""
+        """Return the ``sourcedid/id`` under which the persons were published, by running number."""
         return {
             person: key.id
             for key, (person, _) in self.subjects.items()
@@ -73,7 +73,7 @@ class Published(msgspec.Struct, frozen=True):
         }
 
     def group_ids(self, groups: AbstractSet[int]) -> frozenset[str]:
-        """Return the ``sourcedid/id`` that these course groups were published under."""
+        """Return the ``sourcedid/id`` under which these course groups were published."""
         if not groups:
             return frozenset()
         return frozenset(
@@ -81,17 +81,17 @@ class Published(msgspec.Struct, frozen=True):
         )
 
     def org_group_ids(self) -> frozenset[str]:
-        """Return the ``sourcedid/id`` of the groups that stand for the owner and its schools."""
+        """Return the ``sourcedid/id`` of the groups that represent the owner and its schools."""
         return frozenset(
             key.id for key, (_, group) in self.subjects.items() if key.kind is RecordKind.GROUP and group is None
         )
 
 
 class SchoolNumbers(msgspec.Struct, frozen=True):
-    """What the facts say about schools without a school number.
+    """The schools without a school number, and their teachers.
 
     Attributes:
-        missing: a school of the owner has none.
+        missing: a school of the owner has no number.
         teachers: the persons in scope who are employed as active teachers at such a school.
     """
 
@@ -100,15 +100,15 @@ class SchoolNumbers(msgspec.Struct, frozen=True):
 
 
 class HoldState(msgspec.Struct, frozen=True):
-    """What the decision about holds has to know besides what is compared.
+    """What the decision about holds needs besides the compared records.
 
     Attributes:
         losses: what each person in scope would lose, by running number.
-        gone: ``sourcedid/id`` of the groups that were published and are no more.
+        gone: ``sourcedid/id`` of the published groups that are no longer current.
         waiting: all persons and groups that have waited until now, or none if the publication leaves them alone.
-        departures: those of the last day.
-        counts: how many persons were published, counted as far as the limits can need it.
-        explained: the persons, and the course groups, that change events or dates bear on.
+        departures: the departures of the last day.
+        counts: how many persons were published, counted only as far as the limits need it.
+        explained: the persons, and the course groups, that change events or dates affect.
         now: the time of the publication.
     """
 
@@ -122,13 +122,13 @@ class HoldState(msgspec.Struct, frozen=True):
 
 
 class LeaveOrders(msgspec.Struct, frozen=True):
-    """The orders to leave that the source may have come to agree with.
+    """The orders to leave that end if the source agrees by now.
 
     Attributes:
-        known: the persons with such an order about whom nothing newer is pending; true if the owner's facts had the
-            person when it was ordered.
-        facts: about these persons, and those with the same national id.
-        settings: of all targets of the owner.
+        known: the persons with an order about whom nothing newer is pending; true if the owner's facts had the person
+            at the time of the order.
+        facts: the facts about these persons, and about all with the same national id.
+        settings: the settings of all targets of the owner.
         now: the time of the publication.
     """
 
@@ -142,13 +142,13 @@ class Gathered(msgspec.Struct, frozen=True):
     """All that a publication has to know about one closed set of persons and groups.
 
     Attributes:
-        roster: their records by the facts as they are now.
-        published: what was published about them, and about the owner and its schools.
-        left_alone: groups whose removal goes on waiting, because the publication bears on nothing that waits.
-        numbers: what is needed of schools without a number.
-        logins: logins of persons in scope who may leave, as far as persons out of scope have them too.
+        roster: their current records.
+        published: their published records, and those of the owner and its schools.
+        left_alone: groups whose removal goes on waiting, because the publication affects nothing that waits.
+        numbers: the schools without a number.
+        logins: logins of possible leavers in scope that persons out of scope have too.
         holds: ``None`` if nothing is lost and nothing waits, or if holds do not apply.
-        orders: ``None`` if no person in scope is told to leave.
+        orders: ``None`` if no person in scope is ordered to leave.
     """
 
     scope: Scope
@@ -162,7 +162,7 @@ class Gathered(msgspec.Struct, frozen=True):
 
     @property
     def compared(self) -> Compared:
-        """What was published and what is current, without the groups left alone."""
+        """Return the published and the current records, without the groups left alone."""
         texts = self.published.texts
         if self.left_alone:
             # Every publication compares the groups of the owner and its schools: these may be among those left alone.

@@ -1,4 +1,4 @@
-"""An operator's orders to remove a person ahead of the source: whom an order covers, and when the source agrees.
+"""What overrides everything else about a person: an operator's orders, and the protection of an identity.
 
 ``leave-now`` removes a person until the source itself no longer has them as a learner or teacher. ``suppress`` is for a
 protected identity that the source does not know yet, and lasts until the operator takes it back.
@@ -6,19 +6,26 @@ protected identity that the source does not know yet, and lasts until the operat
 
 from collections.abc import Iterable
 from datetime import date
+from typing import Final
 
 from ims.identifiers import compact
 from ims.rules.eligibility import GroupCase, group_is_active, group_is_within_its_dates, is_effective, membership_day
 from ims.source.facts import Enrolment, Facts
 from ims.targets.target_settings import TargetSettings
 
+_LENGTHS: Final = (11, 12)
+"""Digits of a fødselsnummer or D-number, and of a DUF number."""
+
 
 def with_same_national_id(facts: Facts, persons: Iterable[int]) -> frozenset[int]:
     """Return these running numbers, and those that are registered with the national id of one of them.
 
     A person who is registered twice is exported under neither running number
-    (:data:`ims.rules.eligibility.Reason.DUPLICATE_ID`). If only one of the two were suppressed, the other would no
-    longer be a duplicate, and the order would bring the very person into the feed whom it is to keep out.
+    (:data:`ims.rules.eligibility.Reason.DUPLICATE_ID`). If only one of the two were suppressed or protected, the other
+    would no longer be a duplicate, and the very person would come into the feed who is to be kept out.
+
+    A text that cannot be a national id (``-``, ``ukjent``, ``00000000000``) counts for no person: schools type it for
+    everyone whose number they do not know, and one protected person must not exclude all of them.
     """
     ordered = frozenset(persons)
     numbers = {number for id_ in ordered if (number := _national_id(facts, id_))}
@@ -56,5 +63,8 @@ def _counts(enrolment: Enrolment, facts: Facts, settings: TargetSettings, today:
 
 
 def _national_id(facts: Facts, person_id: int) -> str:
+    """Return the person's national id in compact form; empty if there is none, or it cannot be one."""
     person = facts.persons.get(person_id)
-    return "" if person is None or person.national_id is None else compact(person.national_id.reveal())
+    number = "" if person is None or person.national_id is None else compact(person.national_id.reveal())
+    # A mistyped number counts: who is meant is clear enough to keep the person out.
+    return number if len(number) in _LENGTHS and number.isdecimal() and len(set(number)) > 1 else ""

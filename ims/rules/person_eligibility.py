@@ -23,6 +23,7 @@ class PersonCase(msgspec.Struct, frozen=True, gc=False):
             id.
         has_valid_id: the national id is a fødselsnummer, D-number or DUF number that the target accepts.
         settings: of the target.
+        protected: has a protected identity, under this running number or another one with the same national id.
         suppressed: an operator has ordered that the person is never exported.
         leave_now: an operator has ordered that the person is removed ahead of the source.
     """
@@ -32,13 +33,18 @@ class PersonCase(msgspec.Struct, frozen=True, gc=False):
     teaches: bool
     has_valid_id: bool
     settings: TargetSettings
+    protected: bool = False
     suppressed: bool = False
     leave_now: bool = False
 
 
 def person_is_not_protected(case: PersonCase) -> Reason | None:
-    """Return a reason if the person has a protected identity; such a person is never exported (Identum)."""
-    return Reason.PERSON_PROTECTED if case.person.protected else None
+    """Return a reason if the person has a protected identity; such a person is never exported (Identum).
+
+    Protection covers every running number with the same national id. A person who is registered twice is excluded as a
+    duplicate; if only one of the two were protected, the other would no longer be a duplicate and would be published.
+    """
+    return Reason.PERSON_PROTECTED if case.protected else None
 
 
 def person_is_not_suppressed(case: PersonCase) -> Reason | None:

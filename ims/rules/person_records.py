@@ -19,6 +19,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         enrolments: the effective ones in exported groups.
         teaches: is employed as a teacher.
+        protected: has a protected identity, under this running number or another one with the same national id.
         suppressed: an operator has ordered that the person is never exported.
         leave_now: an operator has ordered that the person is removed ahead of the source.
     """
@@ -26,6 +27,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     person: Person
     enrolments: list[Enrolment]
     teaches: bool
+    protected: bool = False
     suppressed: bool = False
     leave_now: bool = False
 
@@ -64,7 +66,14 @@ def exported_person(candidate: Candidate, settings: TargetSettings, source: str)
     learns = bool(learns_in)
     number = _valid_id(person.national_id, settings)
     case = PersonCase(
-        person, learns, candidate.teaches, number is not None, settings, candidate.suppressed, candidate.leave_now
+        person,
+        learns,
+        candidate.teaches,
+        number is not None,
+        settings,
+        protected=candidate.protected,
+        suppressed=candidate.suppressed,
+        leave_now=candidate.leave_now,
     )
     reason = first_reason(PERSON_RULES, case)
     if reason is not None:

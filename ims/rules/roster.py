@@ -236,13 +236,19 @@ def _persons(
         place = places.get(enrolment.group_id)
         if place is not None and enrolment.person_id in enrolments and is_effective(enrolment, place.day):
             enrolments[enrolment.person_id].append(enrolment)
-    suppressed, leave_now = (
-        with_same_national_id(facts, facts.suppressed),
-        with_same_national_id(facts, facts.leave_now),
-    )
+    protected = with_same_national_id(facts, (id_ for id_, person in facts.persons.items() if person.protected))
+    suppressed = with_same_national_id(facts, facts.suppressed)
+    leave_now = with_same_national_id(facts, facts.leave_now)
     outcomes = {
         id_: exported_person(
-            Candidate(facts.persons[id_], enrolments[id_], id_ in teachers, id_ in suppressed, id_ in leave_now),
+            Candidate(
+                facts.persons[id_],
+                enrolments[id_],
+                id_ in teachers,
+                protected=id_ in protected,
+                suppressed=id_ in suppressed,
+                leave_now=id_ in leave_now,
+            ),
             settings,
             exported.source,
         )

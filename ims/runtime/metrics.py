@@ -128,9 +128,8 @@ class MaterializeMetrics(ProcessMetrics):
             ("partition",),
             numbers,
         )
-        self.partitions_leased = self._gauge("partitions_leased", "Partitions that this process applies.")
-        self.partitions_share = self._gauge(
-            "partitions_share", "Partitions that this process should apply, so that all such processes share equally."
+        self.partitions_assigned = self._gauge(
+            "partitions_assigned", "Partitions that Kafka's consumer group has assigned to this process."
         )
         self.events_received = self._counter("events_received", "Messages read from Kafka, including repeated ones.")
         self.events_applied = self._counter(

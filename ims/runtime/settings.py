@@ -84,7 +84,25 @@ class Settings(BaseSettings):
     )
     kafka_topic: str = _setting("imsfeed.changes", "name", "Topic of the change events.")
     kafka_group: str = _setting(
-        "imsfeed-materialize", "name", "Consumer group under which offsets are reported to Kafka."
+        "imsfeed-materialize",
+        "name",
+        "Consumer group in which the materialize processes of one state database share the topic's partitions; another"
+        " state database needs another group.",
+    )
+    kafka_instance: str | None = _setting(
+        None,
+        "name",
+        "Name of this materialize process in the group, if it always starts again under a name of its own: when it"
+        " stops, its partitions wait for it for KAFKA_SESSION_SECONDS. Unset: other processes take them over"
+        " immediately.",
+        pattern="^[A-Za-z0-9._-]+$",
+    )
+    kafka_session_seconds: float = _setting(
+        6,
+        "seconds",
+        "Silence of a materialize process after which Kafka gives its partitions to others; brokers refuse less than"
+        " their group.min.session.timeout.ms, 6 seconds by default.",
+        gt=0,
     )
     kafka_partitions: int = _setting(
         8, "count", "Partitions of the topic. An owner's partition is owner_id modulo this number.", ge=1

@@ -14,6 +14,8 @@ import kafka
 from kafka.future import Future
 from kafka.structs import TopicPartition
 
+from ims.runtime import kafka_internals
+
 
 class KafkaProducer(kafka.KafkaProducer):  # type: ignore[misc]  # kafka-python is untyped
     """A ``kafka.KafkaProducer`` for messages that have a key, a value and a partition, and nothing else.
@@ -34,32 +36,16 @@ class KafkaProducer(kafka.KafkaProducer):  # type: ignore[misc]  # kafka-python 
         """
         place = self._places.get((topic, partition))
         if place is not None:
-            future = self._append(place, key, value)
+            future = kafka_internals.append_to_open_batch(self, place, (key, value), _shared_future)
             if future is not None:
                 return future
         future = super().send(topic, value=value, key=key, partition=partition)
         self._places[topic, partition] = TopicPartition(topic, partition)
         return future
 
-    def _append(self, place: TopicPartition, key: bytes, value: bytes) -> "BatchFuture | None":
-        """Append the message to the open batch of its partition; return ``None`` if no batch is open or it is full."""
-        accumulator = self._accumulator
-        with accumulator._tp_lock(place):  # noqa: SLF001 - the client has no other way in
-            batches = accumulator._batches[place]  # noqa: SLF001 - the same
-            if accumulator._closed or not batches:  # noqa: SLF001 - the same
-                return None
-            batch = batches[-1]
-            if batch.records.append(None, key, value) is None:
-                return None
-            # One entry for each message, though the future is shared: when a broker finds the batch too large, the
-            # client splits it, and finds each message's future by the message's number in the batch.
-            futures: list[Future] = batch._record_futures  # noqa: SLF001 - the same
-            shared = futures[-1]
-            if not (isinstance(shared, BatchFuture) and shared.produced is batch.produce_future):
-                shared = BatchFuture(batch.produce_future)
-            shared.messages += 1
-            futures.append(shared)
-            return shared
+    def give_up_unsent(self) -> None:
+        """Fail every message that Kafka has not acknowledged and take no more; may be called in any thread."""
+        kafka_internals.give_up_unsent(self)
 
 
 class BatchFuture(Future):  # type: ignore[misc]  # kafka-python is untyped
@@ -79,7 +65,8 @@ class BatchFuture(Future):  # type: ignore[misc]  # kafka-python is untyped
         super().__init__()
         self.messages = 0
         self.produced: Future | None = produced
-        produced._add_cb_eb(self._answered, self._failed)  # noqa: SLF001 - as kafka-python's own futures do
+        produced.add_callback(self._answered)
+        produced.add_errback(self._failed)
 
     def rebind(self, produced: Future, _index: int) -> None:
         """Wait for a smaller batch instead, into which one of the messages was moved.
@@ -88,7 +75,8 @@ class BatchFuture(Future):  # type: ignore[misc]  # kafka-python is untyped
         batch is split in its turn. The future of the batch that was split is never done.
         """
         self.produced = None
-        produced._add_cb_eb(self._answered, self._failed)  # noqa: SLF001 - the same
+        produced.add_callback(self._answered)
+        produced.add_errback(self._failed)
 
     def _answered(self, result: tuple[int, int, Callable[[int], BaseException] | None]) -> None:
         """Count the messages that Kafka's answer is about: all of them, or one if the batch was split."""
@@ -103,3 +91,11 @@ class BatchFuture(Future):  # type: ignore[misc]  # kafka-python is untyped
     def _failed(self, exception: BaseException) -> None:
         if not self.is_done:
             self.failure(exception)
+
+
+def _shared_future(newest: Future, produced: Future) -> BatchFuture:
+    """Return the future that a further message of a batch shares with the newest one in it, or begin to share one."""
+    sharing = isinstance(newest, BatchFuture) and newest.produced is produced
+    shared: BatchFuture = newest if sharing else BatchFuture(produced)
+    shared.messages += 1
+    return shared

@@ -19,6 +19,7 @@ from kafka.net.sasl.oauth import AbstractTokenProvider
 from kafka.record import util as record_util
 
 from ims.errors import InvalidSettingsError
+from ims.runtime import kafka_internals
 from ims.runtime.bearer_token import EndpointToken, FileToken
 from ims.runtime.failpoints import failpoint
 from ims.runtime.kafka_connection import kafka_options, unreachable_error
@@ -51,7 +52,7 @@ def refuse_slow_crc() -> None:
     Raises:
         InvalidSettingsError: the package ``crc32c`` is missing.
     """
-    if record_util._crc32c is record_util.crc32c_py:  # noqa: SLF001 - kafka-python shows it nowhere else
+    if not kafka_internals.checksum_is_compiled(record_util):
         raise InvalidSettingsError("the package crc32c is missing; install kafka-python[crc32c]")
 
 
@@ -276,6 +277,5 @@ class Publisher:
             self._producer.close(timeout=_CLOSE_SECONDS)
 
     def _give_up(self, _error: object = None) -> None:
-        # Not close(): it would first wait for the very messages that must no longer be sent. And it cannot be called in
-        # the client's own thread, where this errback runs, before the next message leaves.
-        self._producer._sender.force_close()  # noqa: SLF001 - for the reason above
+        # Not close(): this is called in the client's own thread, before the next message leaves.
+        self._producer.give_up_unsent()

@@ -1,4 +1,4 @@
-"""PostgreSQL reads our text of an array as it reads what psycopg makes of the list."""
+"""PostgreSQL reads our array literal as it reads the list that psycopg sends."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime

@@ -70,7 +70,7 @@ def a_school(
     of: int | None = None,
     **columns: Any,
 ) -> bytes:
-    """School 5 of owner 2; *of*: it is a row of the resync of that owner alone."""
+    """Return an event of school 5 of owner 2; with *of*, it belongs to the resync of that owner."""
     row = {"owner_id": 2, "id": 5, "school_no": "1", "orgnr": None, "name": "Fjordvik"} | columns
     return encode(
         Envelope(
@@ -85,8 +85,8 @@ def a_school(
     )
 
 
-def an_end_mark(lsn: int, *, of: int, ordinal: int = 1) -> bytes:
-    """The heartbeat that ends the resync of an owner."""
+def a_resync_end(lsn: int, *, of: int, ordinal: int = 1) -> bytes:
+    """Return the heartbeat that ends the resync of an owner."""
     source = Source(schema="imsfeed", table="heartbeat", epoch=1, resync_owner=of)
     transaction = Transaction(f"7:{lsn}", ordinal, 1, last=True)
     return encode(Envelope(source=source, op="r", after={"owner_id": of}, transaction=transaction))
@@ -101,7 +101,7 @@ def deliver(store: Store, *values: bytes, partition: int = 0) -> list[Refused]:
 def test_a_partition_that_was_never_applied_has_no_progress(store: Store) -> None:
     assert store.progress(0) is None
     assert store.begin(0, 7).next_offset == 7
-    assert store.begin(0, 9).next_offset == 7, "what is begun is not begun again"
+    assert store.begin(0, 9).next_offset == 7, "a partition begins only once"
 
 
 def test_rows_are_written_changed_and_removed(store: Store, rows: Rows) -> None:
@@ -127,7 +127,7 @@ def test_a_row_without_a_needed_column_is_quarantined(store: Store, rows: Rows) 
     assert rows(Table.SCHOOL) == {}
 
 
-def test_what_another_has_applied_is_not_applied_again(store: Store, rows: Rows) -> None:
+def test_a_batch_that_another_process_applied_is_refused(store: Store, rows: Rows) -> None:
     progress = store.begin(0, 0)
     deliver(store, a_school(10))
     late = read_batch(progress, [Message(0, None, a_school(10, name="late"))], REFERENCE_MAPPING, 0)
@@ -153,27 +153,27 @@ def test_a_whole_load_removes_only_rows_of_an_older_epoch(store: Store, rows: Ro
 def test_a_resync_removes_unseen_rows_of_its_owner_only(store: Store, rows: Rows) -> None:
     deliver(store, a_school(10), a_school(11, id=6), a_school(12, owner_id=4))
     deliver(store, a_school(20, op="r", id=6, of=2, last=False))
-    assert len(rows(Table.SCHOOL)) == 3, "nothing is gone before the last row is there"
+    assert len(rows(Table.SCHOOL)) == 3, "no row is removed before the last row has arrived"
     deliver(store, a_school(20, op="r", ordinal=2, id=7, of=2))
     assert rows(Table.SCHOOL).keys() == {FactKey(2, 6), FactKey(2, 7), FactKey(4, 5)}
 
 
 def test_the_end_of_a_resync_alone_empties_an_owner(store: Store, rows: Rows) -> None:
     deliver(store, a_school(10))
-    deliver(store, an_end_mark(20, of=2))
+    deliver(store, a_resync_end(20, of=2))
     assert rows(Table.SCHOOL) == {}
 
 
 def test_two_owners_may_be_loaded_in_one_batch(store: Store, rows: Rows) -> None:
     deliver(store, a_school(10), a_school(11, owner_id=4), a_school(12, owner_id=6))
-    deliver(store, an_end_mark(20, of=2), a_school(21, id=8), an_end_mark(22, of=4))
+    deliver(store, a_resync_end(20, of=2), a_school(21, id=8), a_resync_end(22, of=4))
     assert rows(Table.SCHOOL).keys() == {FactKey(2, 8), FactKey(6, 5)}
 
 
 def test_a_row_that_changed_after_the_resync_stays(store: Store, rows: Rows) -> None:
     deliver(store, a_school(10), a_school(11, id=6))
-    deliver(store, an_end_mark(20, of=2), a_school(21, id=6))
-    deliver(store, an_end_mark(20, of=2))
+    deliver(store, a_resync_end(20, of=2), a_school(21, id=6))
+    deliver(store, a_resync_end(20, of=2))
     assert rows(Table.SCHOOL).keys() == {FactKey(2, 6)}
 
 
@@ -181,7 +181,7 @@ def test_a_loaded_row_that_cannot_be_read_stays_as_stored(store: Store, rows: Ro
     deliver(store, a_school(10), a_school(11, id=6))
     (refused,) = deliver(store, a_school(20, op="r", of=2, last=False, name=["?"]))
     assert refused.reason == "impossible_value"
-    deliver(store, an_end_mark(20, ordinal=2, of=2))
+    deliver(store, a_resync_end(20, ordinal=2, of=2))
     assert rows(Table.SCHOOL).keys() == {FactKey(2, 5)}
     deliver(store, a_school(30, op="r", epoch=2, name=["?"]))
     assert rows(Table.SCHOOL).keys() == {FactKey(2, 5)}
@@ -199,7 +199,7 @@ def test_progress_is_read_as_it_was_written(store: Store) -> None:
 def test_facts_are_the_same_however_messages_are_batched_and_repeated(
     store: Store, rows: Rows, data: st.DataObject
 ) -> None:
-    """A source's history, sent with repetitions from any earlier point, in batches of any size."""
+    """Send a source's history with repetitions from any earlier point, in batches of any size."""
     before = store.progress(0)
     first = before.position.lsn + 1 if before is not None and before.position is not None else 1
     changes = data.draw(st.lists(st.tuples(st.sampled_from("cud"), st.integers(1, 4)), min_size=1, max_size=12))

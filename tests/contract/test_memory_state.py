@@ -19,18 +19,18 @@ from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
 from ims.source.mapping import REFERENCE_MAPPING
 from ims.targets.schedule import due_snapshot
-from tests.integration.consumers.replay.test_replay_equals_live import TIGHT, RecordedPipeline, live
-from tests.simulation.feed_folder import FeedFolder
+from tests.integration.consumers.replay.test_replay_equals_live import TIGHT, RecordedPipeline, run_history
+from tests.simulation.pipeline.feed_folder import FeedFolder
 from tests.support.builders import ORGNR
 from tests.support.memory import compact
 from tests.support.memory.compact import Session, Steps
 from tests.support.memory.state import MemoryState
 
-Mark = tuple[int, str, int, Any]
+ChangeRow = tuple[int, str, int, Any]
 
 
-class TwinPipeline(RecordedPipeline):
-    """Does everything in memory too, and compares."""
+class ComparedPipeline(RecordedPipeline):
+    """A pipeline that repeats everything in memory and compares the results."""
 
     def __init__(self, dsn: str, folder: Path, dialect: str) -> None:
         super().__init__(dsn, folder, dialect, **TIGHT)
@@ -49,7 +49,7 @@ class TwinPipeline(RecordedPipeline):
         self.in_memory = double[0].progress
         assert double == real
         made = self.memory.facts.changes[known:]
-        assert sorted((m.owner_id, m.kind, m.id, m.committed_at) for m in made) == self._marks(last)
+        assert sorted((m.owner_id, m.kind, m.id, m.committed_at) for m in made) == self._pending_changes(last)
         return real
 
     def set(self, changes: dict[str, Any]) -> None:
@@ -65,7 +65,7 @@ class TwinPipeline(RecordedPipeline):
         self._compare()
 
     def _step(self) -> None:
-        """As :meth:`consumers.compact.process.Compactor.step`."""
+        """Do one step of compact in memory; see :meth:`consumers.compact.process.Compactor.step`."""
         state, target, now = self.memory, self.target_in_memory, self.now
         row = state.read(target)
         settings = row.settings
@@ -104,7 +104,7 @@ class TwinPipeline(RecordedPipeline):
             )
         }
         assert {key: (xml, target.subjects[key]) for key, xml in target.published.items()} == published
-        excluded = {(RecordKind(kind), id_): reason for kind, id_, reason in self._all(_LEFT_OUT)}
+        excluded = {(RecordKind(kind), id_): reason for kind, id_, reason in self._all(_EXCLUDED)}
         assert {key: reason.value for key, reason in target.excluded.items()} == excluded
         deltas = [(delta.entry.sha256, delta.xml) for delta in target.deltas]
         assert deltas == self._all("select sha256, xml from imsfeed.delta order by seq")
@@ -113,13 +113,13 @@ class TwinPipeline(RecordedPipeline):
         self.compared += 1
 
     def _position(self, row: TargetRow) -> FeedPosition:
-        # Changes are numbered by each by itself; epochs are made up, and only a real feed is announced.
+        # Both number changes and choose epochs independently, and only a real feed is announced.
         return replace(row.position, epoch="", announced=False, changes_through=0)
 
     def _outstanding(self, row: TargetRow) -> Outstanding:
         return replace(row.outstanding, settling=None if row.outstanding.settling is None else 0.0)
 
-    def _marks(self, after: int) -> list[Mark]:
+    def _pending_changes(self, after: int) -> list[ChangeRow]:
         rows = self.connection.execute(
             "select owner_id, kind, id, committed_at from imsfeed.pending_change where change_id > %s", (after,)
         ).fetchall()
@@ -133,18 +133,18 @@ class TwinPipeline(RecordedPipeline):
         return int(row[0])
 
 
-_LEFT_OUT = "select kind, id, reason from imsfeed.exclusion"
+_EXCLUDED = "select kind, id, reason from imsfeed.exclusion"
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_history_in_memory_is_the_same_as_on_postgresql(state_dsn: str, tmp_path: Path, seed: int) -> None:
-    pipeline = TwinPipeline(state_dsn, tmp_path, "pifu" if seed % 2 else "ims")
+    pipeline = ComparedPipeline(state_dsn, tmp_path, "pifu" if seed % 2 else "ims")
     try:
-        live(pipeline, random.Random(seed))
+        run_history(pipeline, random.Random(seed))
     finally:
         pipeline.close()
     assert pipeline.compared > 20
-    assert pipeline.causes, "a history in which nothing waits shows nothing of holds"
+    assert pipeline.causes, "the history must have holds"
     assert len(pipeline.target_in_memory.deltas) > 1
 
 

@@ -1,4 +1,4 @@
-"""What a publication may ask: PostgreSQL and memory give the same answers, whatever the facts and histories are."""
+"""The questions of a publication: PostgreSQL and memory give the same answers for any facts and histories."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from consumers.database import targets_table
 from consumers.database.targets_table import TargetRow
-from consumers.facts.pending_changes import Days, Pending, looking_at
+from consumers.facts.pending_changes import Days, Pending, as_changed
 from consumers.holds import holds_store
 from consumers.publication.postgres_view import PostgresView
 from consumers.publication.view import Ids, View
@@ -43,7 +43,7 @@ TIGHT = {name: 0 for name in TargetSettings.__struct_fields__ if name.startswith
 
 
 class Asked(NamedTuple):
-    """What is asked about, by running number; and the days that have passed, with days of lead and grace."""
+    """The running numbers in the questions, and the days that have passed, with days of lead and grace."""
 
     persons: frozenset[int]
     groups: frozenset[int]
@@ -57,7 +57,7 @@ ASKED = st.builds(Asked, NUMBERS, NUMBERS, NUMBERS, st.integers(0, 4), st.intege
 
 
 class Both(NamedTuple):
-    """A state in PostgreSQL and the same in memory, with all ids that mean something in it."""
+    """A state in PostgreSQL and the same state in memory, with all ids that occur in it."""
 
     postgres: PostgresView
     memory: MemoryView
@@ -65,21 +65,21 @@ class Both(NamedTuple):
     today: date
 
     def agree(self, question: str, *arguments: Any) -> Any:
-        """Ask both the question, and return what they answer."""
+        """Return the answer to a question, and check that both views give it."""
         one, other = (plain(getattr(view, question)(*arguments)) for view in (self.postgres, self.memory))
         assert one == other, question
         return one
 
 
 def plain(answer: object) -> object:
-    """The answer without the order in which it comes, which means nothing."""
+    """Return the answer without its order, which has no meaning."""
     if isinstance(answer, Scope):
         return sorted(answer.persons), sorted(answer.groups)
     return sorted(answer) if isinstance(answer, list) else answer
 
 
 def in_memory(pipeline: Pipeline, row: TargetRow, facts: Facts) -> MemoryView:
-    """What the state database has, in memory."""
+    """Return a view in memory with the content of the state database."""
     target, connection = MemoryTarget(row.target_id, row.settings, ""), pipeline.connection
     target.position = row.position
     rows = connection.execute("select kind, id, member, xml, person_id, group_id from imsfeed.published").fetchall()
@@ -167,7 +167,7 @@ def test_postgresql_and_memory_give_the_same_answers(
         both = views(pipeline)
         scope = Scope(sorted(asked.persons), sorted(asked.groups))
         ask_about_facts(both, asked.persons, asked.groups)
-        changes = msgspec.structs.replace(looking_at(asked.persons, asked.groups), schools=asked.schools)
+        changes = msgspec.structs.replace(as_changed(asked.persons, asked.groups), schools=asked.schools)
         since = both.today - timedelta(days=asked.passed)
         ask_about_changes(both, changes, Days(since, both.today, asked.lead, asked.grace))
         ask_about_published(both, scope, asked.schools)
@@ -180,7 +180,7 @@ def views(pipeline: Pipeline) -> Both:
     row = targets_table.all_targets(pipeline.connection)[0]
     postgres = PostgresView(pipeline.connection, row)
     everything = postgres.everything()
-    facts = postgres.facts(range(10), range(10))  # also what is known of persons who have not arrived
+    facts = postgres.facts(range(10), range(10))  # including rows about persons who have not arrived
     memory = in_memory(pipeline, row, facts)
     texts = postgres.published(everything).texts
     numbers = (person.national_id for person in facts.persons.values())
@@ -188,7 +188,7 @@ def views(pipeline: Pipeline) -> Both:
     return Both(postgres, memory, sorted(ids), pipeline.now.date())
 
 
-def test_both_are_views() -> None:
+def test_both_implementations_are_views() -> None:
     def accepts(_: type[View]) -> None: ...
 
     accepts(PostgresView)

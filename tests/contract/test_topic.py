@@ -48,7 +48,7 @@ def append(topic_and_append: tuple[Topic, Append]) -> Append:
 
 
 def polled(source: Topic, count: int) -> dict[int, list[Message]]:
-    """What polls give until there are *count* messages."""
+    """Poll until there are *count* messages, and return them."""
     found: dict[int, list[Message]] = {}
 
     def enough() -> bool:

@@ -1,4 +1,4 @@
-"""``python -m tests.simulation``: schedules by seed; the first that fails is shown with the command that repeats it.
+"""``python -m tests.simulation`` runs schedules by seed and shows the first failure with the command to repeat it.
 
 Example: ``python -m tests.simulation --seed 7 -v`` prints schedule 7 step by step;
 ``python -m tests.simulation --seed 0 --schedules 1000 --bug "no epoch"`` shows how soon a planted bug is caught.
@@ -18,14 +18,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.simulation.bugs import BUGS
+from tests.simulation.bugs.planted import BUGS
 from tests.simulation.schedule import Schedule
 
 _HIGHEST_SEED = 1_000_000_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what the command line says; the exit code is 1 if a schedule failed."""
+    """Run the command line and return the exit code: 1 if a schedule failed."""
     given = _parser().parse_args(arguments)
     seed = random.randrange(_HIGHEST_SEED) if given.seed is None else given.seed
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -50,16 +50,16 @@ def _run(first: int, schedules: int, bug: str | None, *, verbose: bool) -> int:
     for seed in seeds:
         try:
             happened += Schedule(seed, print if verbose else None).run()
-        except Exception as error:  # noqa: BLE001 - whatever is wrong, the seed is what matters
+        except Exception as error:  # noqa: BLE001 - the seed is needed for every error
             console.print(f"seed {seed}, schedule {seed - first + 1}: {type(error).__name__}: {error}", style="red")
             console.print(f"again: {again(seed, bug)}", soft_wrap=True)
             return 1
     if not verbose:
-        _tell(console, happened, schedules, time.process_time() - started)
+        _show(console, happened, schedules, time.process_time() - started)
     return 0
 
 
-def _tell(console: Console, happened: Counter[str], schedules: int, seconds: float) -> None:
+def _show(console: Console, happened: Counter[str], schedules: int, seconds: float) -> None:
     table = Table("what happened", "times", box=None)
     for what, times in sorted(happened.items()):
         table.add_row(what, str(times))
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="the first schedule's seed; without it, any")
     parser.add_argument("--schedules", type=int, default=1, help="how many schedules, each with the next seed")
     parser.add_argument("--bug", choices=sorted(BUGS), metavar="NAME", help=f"plant one of: {', '.join(sorted(BUGS))}")
-    parser.add_argument("-v", "--verbose", action="store_true", help="tell every step")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show every step")
     return parser
 
 

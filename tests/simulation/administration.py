@@ -1,8 +1,8 @@
-"""What case workers do in the source of a schedule: transactions of one owner or of several, from the seed.
+"""The case workers of a schedule: transactions of one or several owners in the source, chosen by the seed.
 
-Watched persons (P1, P2 ...) carry a growing version in their family name and are in exactly one home group, or gone; a
-change of theirs is always one transaction, and most are of several rows. All others change at random, with shared
-national ids, dates, and references to what is not there.
+Watched persons (P1, P2 ...) have a growing version in their family name and are in exactly one home group, or removed;
+each of their changes is one transaction, mostly of several rows. All other rows change at random, with shared national
+ids, dates, and references to missing rows.
 """
 
 import random
@@ -14,7 +14,7 @@ import msgspec
 
 from ims.identifiers.national_id import NationalId
 from ims.source.facts import Enrolment, Fact, Person, Table
-from tests.simulation.source import HOME_GROUPS, Source, Written, key_of
+from tests.simulation.pipeline.source import HOME_GROUPS, Source, Written, key_of
 from tests.support.builders import (
     a_birth_number,
     a_duf_number,
@@ -34,7 +34,7 @@ EXTRA_GROUP = 3
 
 
 class Plan(NamedTuple):
-    """The rows that a transaction writes, and whom it locks until it ends."""
+    """The rows that a transaction writes, and the locks that it holds until it ends."""
 
     what: str
     locks: frozenset[str]
@@ -42,11 +42,11 @@ class Plan(NamedTuple):
 
 
 class Administration:
-    """Plans transactions against the committed rows of *source*.
+    """The planning of transactions against the committed rows of *source*.
 
     Attributes:
-        renumbers: whether running numbers change in this schedule, or national ids. A person who changes both
-            in one step is another person to an importer, and may come a moment after the other one has left.
+        renumbers: whether running numbers change in this schedule, or national ids. A person who changes both in one
+            step is another person to an importer, and may come a moment after the first one has left.
     """
 
     def __init__(self, source: Source, chance: random.Random) -> None:
@@ -57,7 +57,7 @@ class Administration:
         self.renumbers = chance.random() < 0.5
 
     def first_rows(self, today: date) -> list[Written]:
-        """Return what is there before imsfeed is; one enrolment ends today."""
+        """Return the rows that exist before imsfeed starts; one enrolment ends today."""
         rows: list[Fact] = []
         for owner in OWNERS:
             rows += [an_owner(owner_id=owner, orgnr=ORGNRS[owner]), a_school(1, owner_id=owner)]
@@ -71,7 +71,7 @@ class Administration:
         return written
 
     def plan(self, today: date, locked: set[str]) -> Plan | None:
-        """Return any transaction, unless it would have to wait for an open one."""
+        """Return a random transaction, or ``None`` if it would have to wait for an open one."""
         chance = self._chance
         makers: list[Callable[[], Plan]] = [
             lambda: self._watched(chance.choice(WATCHED)),
@@ -106,7 +106,7 @@ class Administration:
         return self._mixed(self._watched(one), self._watched(other))
 
     def _mixed(self, first: Plan, second: Plan) -> Plan:
-        """Return both in one transaction, row by row, unless they are about the same rows."""
+        """Return both in one transaction with their rows mixed, unless they are about the same rows."""
         if first.locks & second.locks:
             return first
         longer, shorter = sorted((list(first.rows), list(second.rows)), key=len, reverse=True)
@@ -131,7 +131,7 @@ class Administration:
         return Plan(f"{name}: arrives", frozenset({name}), [*rows, Written(None, enrolment)])
 
     def _known_or_new(self, name: str) -> Person:
-        """Bring a deleted person back under the same numbers: with others it would be another person."""
+        """Return a deleted person under the same numbers, since others would make another person, or a new one."""
         known = self._known.get(name)
         if known is not None:
             return known
@@ -196,7 +196,7 @@ class Administration:
         )
 
     def _other(self, today: date) -> Plan:
-        """Return a row of which anything may be true, written, or deleted."""
+        """Return a plan that writes or deletes a random row."""
         new = self._any_fact(self._chance.choice(OWNERS), today)
         old = self._source.tables.get(key_of(new))
         gone = old is not None and self._chance.random() < 0.3

@@ -1,4 +1,4 @@
-"""What must hold: the feeds against the source's own rows, and the log of deltas against the states of the source."""
+"""The checks of a schedule: feeds against the source's rows, and deltas against the states of the source."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,9 +14,9 @@ from ims.targets.schedule import local_day
 from ims.xml.dialect import Dialect
 from ims.xml.reader import ReadRecord, read
 from ims.xml.writer import fragment
-from tests.simulation.broker import Broker, seen_in
-from tests.simulation.feed_folder import FeedFolder
-from tests.simulation.source import HOME_GROUPS, Source
+from tests.simulation.pipeline.broker import Broker, seen_in
+from tests.simulation.pipeline.feed_folder import FeedFolder
+from tests.simulation.pipeline.source import HOME_GROUPS, Source
 from tests.simulation.violations import ViolationError
 from tests.support.memory.state import MemoryState, Target
 
@@ -25,10 +25,10 @@ States = Mapping[tuple[int, str], list[object]]
 
 
 class Importer:
-    """Follows one target's deltas as they are numbered, and sees that each step is a state of the source.
+    """An importer that follows one target's deltas in order, and checks that each step is a state of the source.
 
     Args:
-        states: of every watched person and group, each state in order (:attr:`Source.states`).
+        states: every state of each watched person and group, in order (:attr:`Source.states`).
     """
 
     def __init__(self, target: Target, folder: FeedFolder, states: States) -> None:
@@ -42,7 +42,7 @@ class Importer:
         self._published_again = False
 
     def follow(self) -> None:
-        """Apply what the manifest announces: the first snapshot, then each delta; later snapshots say the same."""
+        """Apply the files in the manifest: the first snapshot, then each delta; check that later snapshots agree."""
         manifest = self._folder.manifest
         if manifest is None:
             return
@@ -69,17 +69,17 @@ class Importer:
             key, known = item.record.key, self.state.get(item.record.key)
             if item.recstatus is RecStatus.GONE:
                 if known is None:
-                    raise ViolationError(f"{path}: a {key.kind.name.lower()} is gone that was not there")
+                    raise ViolationError(f"{path}: a {key.kind.name.lower()} is removed that did not exist")
                 del self.state[key]
             else:
                 if (item.recstatus is RecStatus.NEW) is not (known is None):
-                    raise ViolationError(f"{path}: a {key.kind.name.lower()} is new or changed, and is not")
+                    raise ViolationError(f"{path}: a {key.kind.name.lower()} has the wrong recstatus, new or changed")
                 if known == item.record and not self._published_again:
-                    raise ViolationError(f"{path}: a {key.kind.name.lower()} is changed, and nothing of it is")
+                    raise ViolationError(f"{path}: a {key.kind.name.lower()} is changed without a difference")
                 self.state[key] = item.record
             touched.add(key)
         if not touched:
-            raise ViolationError(f"{path}: says nothing")
+            raise ViolationError(f"{path}: is empty")
 
     def _records(self, path: str) -> list[ReadRecord]:
         items = list(read(self._folder.read(path)))
@@ -89,10 +89,10 @@ class Importer:
         return records
 
     def _was_a_state(self, path: str) -> None:
-        """Check that each watched person is as at some time, and not before what was published last."""
+        """Check that each watched person has a state of the source, and none older than the one published last."""
         groups = {key.id for key in self.state if key.kind is RecordKind.GROUP}
         if any(key.id not in groups for key in self.state if key.kind is RecordKind.MEMBERSHIP):
-            raise ViolationError(f"{path}: a membership of a group that is not there")
+            raise ViolationError(f"{path}: a membership of a missing group")
         published = watched_in(self.state, path)
         for key, states in self._states.items():
             if key[0] != self._owner:
@@ -102,16 +102,16 @@ class Importer:
                 at += 1
             if at == len(states):
                 raise ViolationError(
-                    f"{path}: {key[1]} is published as {state}, which was not so after what was published before"
+                    f"{path}: {key[1]} is published as {state}, which is no later state than the published one"
                 )
             self._at[key] = at
 
 
 class FactsChecker:
-    """Sees that facts never go back.
+    """A check that facts never go back.
 
     Args:
-        states: of every watched person's row, each version in order (:attr:`Source.versions`).
+        states: every version of each watched person's row, in order (:attr:`Source.versions`).
     """
 
     def __init__(self, state: MemoryState, states: Mapping[tuple[int, int], list[str]]) -> None:
@@ -132,7 +132,7 @@ class FactsChecker:
 
 
 def watched_in(state: Mapping[RecordKey, Record], path: str) -> dict[str, object]:
-    """Return the watched persons and groups as an importer has them, as :func:`tests.simulation.source.watched`."""
+    """Return the watched persons and groups of an importer; see :func:`tests.simulation.pipeline.source.watched`."""
     homes: dict[str, list[int]] = {}
     for record in state.values():
         if isinstance(record, MemberRecord) and record.group in _HOMES:
@@ -150,7 +150,7 @@ def watched_in(state: Mapping[RecordKey, Record], path: str) -> dict[str, object
 
 
 def at_rest(source: Source, state: MemoryState, broker: Broker, now: datetime) -> None:
-    """Check that everything has come to what the source's rows say now."""
+    """Check that facts and feeds agree with the source's current rows."""
     for target in state.targets:
         facts, settings, position = source.facts(target.settings.owner), target.settings, target.position
         if state.owner_facts(target) != facts:
@@ -170,23 +170,23 @@ def at_rest(source: Source, state: MemoryState, broker: Broker, now: datetime) -
 
 
 def _check_that_truncates_are_refused(partition: int, log: list[Message], state: MemoryState) -> None:
-    """Check that each new message that empties a table was quarantined for a person to look at."""
+    """Check that each new message that empties a table was quarantined for an operator."""
     newest = (0, 0, 0)
     for message in log:
         seen = seen_in(message.value)
         if seen.op == "t" and seen.position > newest and (partition, message.offset) not in state.facts.refused:
-            raise ViolationError("a table was emptied in one step and no one was told")
+            raise ViolationError("a table was emptied in one step and no message was quarantined")
         newest = max(newest, seen.position)
 
 
 def importer_is_up_to_date(importer: Importer, target: Target) -> None:
-    """Check that the files have led to what is recorded as published."""
+    """Check that the files give the records that are stored as published."""
     if importer.seq != target.position.head_seq or importer.state.keys() != target.published.keys():
-        raise ViolationError(f"{target.settings.name}: the files lead elsewhere than to what is recorded as published")
+        raise ViolationError(f"{target.settings.name}: the files give other records than those stored as published")
 
 
 def folder_holds_together(folder: FeedFolder) -> None:
-    """Check the whole feed by its files alone: snapshot + deltas = next snapshot."""
+    """Verify the whole feed from its files alone: snapshot + deltas = next snapshot."""
     verification = verify(lambda path: BytesIO(folder.read(path)), folder.names)
     if verification.problems:
         raise ViolationError(verification.problems[0])
@@ -197,5 +197,6 @@ def _difference(published: Mapping[RecordKey, str], expected: Mapping[RecordKey,
     for key in published.keys() | expected.keys():
         kinds[key.kind] += published.get(key) != expected.get(key)
     return (
-        ", ".join(f"{count} x a {kind.name.lower()}" for kind, count in kinds.items() if count) + " otherwise than so"
+        ", ".join(f"{count} x a {kind.name.lower()}" for kind, count in kinds.items() if count)
+        + " different from expected"
     )

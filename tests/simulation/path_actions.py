@@ -1,11 +1,11 @@
-"""What takes changes from the source to the feeds in a schedule, and what goes wrong there."""
+"""The actions that take changes from the source to the feeds in a schedule, and their failures."""
 
 from datetime import timedelta
 from typing import Any, Final
 
 from ims.targets.target_settings import changed
-from tests.simulation.compactor import Compactor, choose
-from tests.simulation.materializer import Materializer
+from tests.simulation.pipeline.compactor import Compactor, choose
+from tests.simulation.pipeline.materializer import Materializer
 from tests.simulation.world import MOMENT, Action, World
 
 _SETTINGS: Final[tuple[dict[str, Any], ...]] = (
@@ -22,13 +22,13 @@ _SETTINGS: Final[tuple[dict[str, Any], ...]] = (
 
 
 class PathActions:
-    """Capture, Kafka, materialize, compact and the clock; and each of them failing."""
+    """The actions of capture, Kafka, materialize, compact and the clock, and their failures."""
 
     def __init__(self, world: World) -> None:
         self._world, self._chance = world, world.chance
 
     def usual(self) -> list[Action]:
-        """Return what the processes do."""
+        """Return the actions of the processes."""
         world, capture = self._world, self._world.capture
         actions = [
             Action(20, lambda: capture.can_start, lambda: capture.start(world.now)),
@@ -44,7 +44,7 @@ class PathActions:
         return actions
 
     def unusual(self) -> list[Action]:
-        """Return what happens to them."""
+        """Return the failures of the processes."""
         world, capture = self._world, self._world.capture
         actions = [
             Action(2, lambda: capture.lives, lambda: capture.die("capture was killed")),

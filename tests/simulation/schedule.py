@@ -1,4 +1,4 @@
-"""One schedule: a scheduler that lets one thing happen after another, as the seed says, until nothing is left to do.
+"""One schedule: a scheduler takes one action after another, chosen by the seed, until no work is left.
 
 The same seed gives the same schedule, on every machine.
 """
@@ -9,63 +9,63 @@ from collections.abc import Callable
 from itertools import accumulate
 
 from tests.simulation import checker
-from tests.simulation.compactor import choose
 from tests.simulation.path_actions import PathActions
+from tests.simulation.pipeline.compactor import choose
 from tests.simulation.source_actions import SourceActions
 from tests.simulation.violations import ViolationError
 from tests.simulation.world import MOMENT, OSLO, World
 
 STEPS = 100
-_BEGINS_AT_REST = 0.7
-"""How many of the schedules begin when everything has been loaded and published; the others begin before."""
-_MOODS = (0.1, 0.3, 1.0)
-"""How likely it is, in some schedules and in others, that something goes wrong."""
-_PROVED_EVERY = 4
-"""One schedule of so many has its feeds verified from the files alone, which takes long."""
-_PATIENCE = 3_000
-"""Steps within which nothing must be left to do when nothing fails any more."""
+_BEGINS_SETTLED = 0.7
+"""The share of schedules that begin when everything is loaded and published; the others begin before that."""
+_FAILURE_RATES = (0.1, 0.3, 1.0)
+"""How likely failures are; each schedule has one of these values."""
+_VERIFIED_EVERY = 4
+"""In one of so many schedules the feeds are verified from the files alone, which takes long."""
+_MOST_STEPS = 3_000
+"""Steps within which all work must be done once nothing fails any more."""
 
 
 class Schedule:
-    """A world and what happens in it.
+    """A world, and the actions in it.
 
     Args:
-        seed: decides everything.
-        say: called with each step, for a person to read.
+        seed: determines everything.
+        say: called with a readable line for each step.
     """
 
     def __init__(self, seed: int, say: Callable[[str], None] | None = None) -> None:
         chance = random.Random(seed)
         self._world = World(chance, say)
         self._of_source, path = SourceActions(self._world), PathActions(self._world)
-        mood = chance.choice(_MOODS)
+        mood = chance.choice(_FAILURE_RATES)
         usual = [*self._of_source.usual(), *path.usual()]
         unusual = [*self._of_source.unusual(), *path.unusual()]
         self._actions = [*usual, *unusual]
         self._weights = list(accumulate([*(a.weight for a in usual), *(a.weight * mood for a in unusual)]))
         self._rests_at = chance.randrange(2 * STEPS)
-        self._proved = seed % _PROVED_EVERY == 0
+        self._proved = seed % _VERIFIED_EVERY == 0
 
     def run(self) -> Counter[str]:
-        """Run it until nothing is left to do, at the end and perhaps before, and check that all is as it must be.
+        """Run the schedule until no work is left, at the end and perhaps before, and check the result.
 
         Returns:
-            How often each thing happened.
+            How often each event happened.
 
         Raises:
-            ViolationError: something is not as it must be.
+            ViolationError: a check failed.
         """
         world = self._world
         first = world.administration.first_rows(world.now.astimezone(OSLO).date())
         world.source.commit(world.source.write(first, copied=True), world.now)
         world.source.take_backup()
-        if world.chance.random() < _BEGINS_AT_REST:
-            self._let_rest()
+        if world.chance.random() < _BEGINS_SETTLED:
+            self._settle()
         for number in range(STEPS):
             self._step()
             if self._rests_at == number:
-                self._come_to_rest()
-        self._come_to_rest()
+                self._settle_and_check()
+        self._settle_and_check()
         for folder in world.folders.values() if self._proved else ():
             checker.folder_holds_together(folder)
         return world.happened
@@ -76,26 +76,26 @@ class Schedule:
         action.do()
         self._world.now += MOMENT
 
-    def _come_to_rest(self) -> None:
-        """Let nothing fail any more, and everything that has begun end; then look."""
-        self._let_rest()
-        self._look()
+    def _settle_and_check(self) -> None:
+        """End all failures and finish all work; then check."""
+        self._settle()
+        self._check()
 
-    def _let_rest(self) -> None:
+    def _settle(self) -> None:
         world = self._world
         world.detail("nothing fails any more")
         for transaction in world.source.open_transactions:
             world.source.commit(transaction.changes, world.now)
         world.source.open_transactions.clear()
-        for _ in range(_PATIENCE):
+        for _ in range(_MOST_STEPS):
             if not self._move_on():
                 break
             world.now += MOMENT
         else:
-            raise ViolationError("it does not come to rest")
+            raise ViolationError("the schedule does not settle")
 
     def _move_on(self) -> bool:
-        """Take the next step of each process that has one, and return whether there was any."""
+        """Take the next step of each process that has work, and return whether any had."""
         world = self._world
         moved = self._move_capture()
         for materializer in world.materializers:
@@ -135,7 +135,7 @@ class Schedule:
                 world.broker.acknowledge(producer, partition)
         return behind or bool(producers)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         world = self._world
         checker.at_rest(world.source, world.state, world.broker, world.now)
         for importer, target in zip(world.importers, world.state.targets, strict=True):

@@ -1,20 +1,20 @@
-"""What happens in the source of a schedule, and to it."""
+"""The actions in the source of a schedule, and its failures."""
 
 from datetime import timedelta
 
 from ims.source.facts import Table
-from tests.simulation.source import Beat, OpenTransaction, Truncated
+from tests.simulation.pipeline.source import Beat, OpenTransaction, Truncated
 from tests.simulation.world import Action, World
 
 
 class SourceActions:
-    """Case workers, long transactions, the heartbeat; crashes, backups, a lost slot, and who asks for a load."""
+    """Case workers, long transactions, the heartbeat; crashes, backups, a lost slot, and the request of a load."""
 
     def __init__(self, world: World) -> None:
         self._world, self._source, self._chance = world, world.source, world.chance
 
     def usual(self) -> list[Action]:
-        """Return what a source does."""
+        """Return the source's usual actions."""
         source = self._source
         return [
             Action(14, lambda: True, self._commit),
@@ -26,7 +26,7 @@ class SourceActions:
         ]
 
     def unusual(self) -> list[Action]:
-        """Return what happens to a source."""
+        """Return the source's failures."""
         source = self._source
         return [
             Action(1, lambda: not source.open_transactions, self._truncate),
@@ -92,10 +92,12 @@ class SourceActions:
 
     def _restore(self) -> None:
         self._source.restore()
-        self._world.now += timedelta(seconds=2)  # so fast at least; a load's epoch is made of the time
+        self._world.now += timedelta(
+            seconds=2
+        )  # a restore takes two seconds at least; a load's epoch is made of the time
         self._world.note("the source was restored")
 
     def ask_for_load(self) -> None:
-        """As ``imsfeed setup source --reload``."""
+        """Request a load, as ``imsfeed setup source --reload`` does."""
         self._source.capture.loaded = False
         self._world.note("a load was asked for")

@@ -1,4 +1,4 @@
-"""Many schedules of the whole path, in memory, with whatever can go wrong; and that it did go wrong."""
+"""Many schedules of the whole path, in memory, with every kind of failure; each kind must have happened."""
 
 import os
 import random
@@ -55,7 +55,7 @@ SOMETIMES = (
     "the slot went back",
     "the source was restored",
 )
-"""What must have happened in so many schedules, or they show less than they seem to."""
+"""Events that must have happened in these schedules; without one, they show less than they seem to."""
 
 
 def run(seed: int) -> Counter[str]:
@@ -66,14 +66,14 @@ def run(seed: int) -> Counter[str]:
         raise
 
 
-def test_whatever_happens_the_feeds_are_what_the_source_says_and_nothing_is_told_that_was_not_so() -> None:
+def test_the_feeds_follow_the_source_and_its_history() -> None:
     happened: Counter[str] = Counter()
     for seed in range(SCHEDULES):
         happened += run(seed)
     assert [what for what in SOMETIMES if not happened[what]] == []
 
 
-def test_a_schedule_that_nobody_has_run_before() -> None:
+def test_schedules_of_random_seeds_pass() -> None:
     for _ in range(20):
         run(random.randrange(1_000_000_000))
 

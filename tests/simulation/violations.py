@@ -1,5 +1,5 @@
-"""What a schedule must never show."""
+"""The error of a schedule that breaks a guarantee."""
 
 
 class ViolationError(AssertionError):
-    """What must never happen has happened; says what."""
+    """A guarantee is broken; the text says which."""

@@ -1,4 +1,4 @@
-"""Everything there is in a schedule: source, Kafka, state database, processes, folders and the clock."""
+"""The parts of a schedule: source, Kafka, state database, processes, folders and the clock."""
 
 import random
 from collections import Counter
@@ -8,13 +8,13 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from tests.simulation.administration import OWNERS, Administration
-from tests.simulation.broker import Broker, Producer
-from tests.simulation.capture import Capture
 from tests.simulation.checker import FactsChecker, Importer
-from tests.simulation.compactor import Compactor
-from tests.simulation.feed_folder import FeedFolder
-from tests.simulation.materializer import Materializer
-from tests.simulation.source import Source
+from tests.simulation.pipeline.broker import Broker, Producer
+from tests.simulation.pipeline.capture import Capture
+from tests.simulation.pipeline.compactor import Compactor
+from tests.simulation.pipeline.feed_folder import FeedFolder
+from tests.simulation.pipeline.materializer import Materializer
+from tests.simulation.pipeline.source import Source
 from tests.support.builders import a_target
 from tests.support.memory.state import MemoryState
 
@@ -22,11 +22,11 @@ OSLO = ZoneInfo("Europe/Oslo")
 MOMENT = timedelta(milliseconds=100)
 """Time between two steps of a schedule, unless more passes."""
 _START = datetime(2026, 10, 24, 17, tzinfo=UTC)
-"""Before the night in which the clocks are set back in Oslo, so that some schedules go through it."""
+"""The evening before clocks are set back in Oslo, so that some schedules go through that night."""
 
 
 class Action(NamedTuple):
-    """What may happen next: how likely, and whether it can just now."""
+    """A possible action: how likely it is, whether it is possible now, and what it does."""
 
     weight: float
     can: Callable[[], bool]
@@ -37,11 +37,11 @@ class World:
     """All the parts, each connected only to those that it is connected to in production.
 
     Args:
-        chance: decides everything that is not decided otherwise.
-        say: called with each thing that happens, for a person to read.
+        chance: the schedule's random choices.
+        say: called with a readable line for each event.
 
     Attributes:
-        happened: how often each thing has happened.
+        happened: how often each event has happened.
     """
 
     def __init__(self, chance: random.Random, say: Callable[[str], None] | None) -> None:
@@ -62,17 +62,17 @@ class World:
         ]
 
     def note(self, what: str) -> None:
-        """Count what has happened, since it should happen in some schedules."""
+        """Count an event that must happen in some schedules."""
         self.happened[what] += 1
         if self._say is not None:
             self._say(f"{self.now:%d %H:%M:%S.%f}"[:-5] + f"  {what}")
 
     def detail(self, what: str) -> None:
-        """Say more about what has just happened."""
+        """Show details of the last event."""
         if self._say is not None:
             self._say(f"{'':15}{what}")
 
     def producers(self) -> list[Producer]:
-        """Return the producers, running or ended, of which something is on its way."""
+        """Return the producers, running or dead, with messages or acknowledgements on their way."""
         living = [self.capture.producer] if self.capture.producer is not None else []
         return [producer for producer in (*living, *self.capture.late) if producer.busy()]

@@ -24,7 +24,6 @@ from consumers.materialize import facts_store
 from consumers.materialize.apply import materialize_once
 from consumers.materialize.batch import Message
 from consumers.materialize.facts_store import FactsStore
-from consumers.materialize.leases import Leases
 from consumers.publication.delta import publish_delta
 from consumers.published import recorded_files
 from ims.runtime.lifecycle import stop_on_signals
@@ -50,9 +49,8 @@ def stopping(function: Callable[..., Any], *, first: bool = False) -> Callable[.
 
 def materialize(dsn: str, value: bytes) -> None:
     """Apply one message to partition 0 of the topic "test"."""
-    with sessions.connect(dsn, "zombie", leasing=True) as connection:
+    with sessions.connect(dsn, "zombie", applying=True) as connection:
         store = FactsStore(connection, "test", 1)
-        assert Leases(connection, "test").take(0)
         progress = store.progress(0)
         assert progress is not None
         materialize_once(store, 0, [Message(progress.next_offset, None, value)], progress, REFERENCE_MAPPING, 0)

@@ -110,7 +110,7 @@ def _fill(settings: Settings, events: int) -> dict[int, list[bytes]]:
 
 def _reading_seconds(settings: Settings, ends: dict[int, int]) -> float:
     """Return how long kafka-python, with materialize's settings, reads the topic, and msgspec decodes its JSON."""
-    consumer = kafka_source._connect(settings)
+    consumer = kafka_source.connect(settings)
     try:
         assigned = [TopicPartition(settings.kafka_topic, partition) for partition in range(settings.kafka_partitions)]
         consumer.assign(assigned)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, all_targets
-from consumers.facts.pending_changes import looking_at
+from consumers.facts.pending_changes import as_changed
 from consumers.feed.manifests import write_manifest
 from consumers.feed.snapshots import feed_directory
 from consumers.publication.delta import publish_delta
@@ -120,7 +120,7 @@ def _new_term(connection: Connection, published: int, changes: int) -> list[int]
 def _read(connection: Connection, persons: Sequence[int]) -> _Read:
     row = all_targets(connection)[0]
     target = replace(row, position=replace(row.position, announced=False))
-    changes = looking_at(persons, ())
+    changes = as_changed(persons, ())
     (only,) = rounds(target, changes, changes, NOW)
     view = _Recorded(PostgresView(connection, target))
     gathered = Gatherer(cast("View", view), only.terms).gather(only.request)

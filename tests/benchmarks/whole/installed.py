@@ -15,16 +15,19 @@ from tests.support.builders import a_target
 from tests.support.installation import PROCESSES, Installation, installed
 from tests.support.waiting import until
 
-_SHORTENED: Final = ("KAFKA_PARTITIONS", "HEARTBEAT_SECONDS")
+_SHORTENED: Final = ("KAFKA_PARTITIONS", "KAFKA_SESSION_SECONDS", "HEARTBEAT_SECONDS")
 """Settings that the tests make smaller than in production."""
 
 
 @contextlib.contextmanager
-def published(servers: Servers, schools: Sequence[School], targets: int = 1) -> Iterator[Installation]:
+def published(
+    servers: Servers, schools: Sequence[School], targets: int = 1, **environment: str
+) -> Iterator[Installation]:
     """Yield the three idle processes, with each school published and reconciled.
 
     Args:
         targets: how many targets each school has, with equal settings.
+        environment: settings that differ from the defaults.
     """
     topic = topic_name()
     with servers.source() as source, servers.state() as state:
@@ -33,6 +36,7 @@ def published(servers: Servers, schools: Sequence[School], targets: int = 1) -> 
             with installed(source, state, servers.kafka, topic, folder) as installation:
                 for name in _SHORTENED:
                     del installation.environment[name]
+                installation.environment |= environment
                 _publish(installation, schools, targets)
                 yield installation
                 installation.stop()

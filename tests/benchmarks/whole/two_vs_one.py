@@ -42,7 +42,8 @@ def figures(sizes: Sizes, servers: Servers, wanted: frozenset[str]) -> Iterator[
     each = max(1, sizes.shared_backlog // len(_OWNERS))
     schools = [School(owner, each) for owner in _OWNERS]
     backlogs: list[Backlog] = [{school: list(school.changes(number)) for school in schools} for number in range(ROUNDS)]
-    with published(servers, schools) as installation:
+    # The materializers remain members of their group while they are paused.
+    with published(servers, schools, KAFKA_SESSION_SECONDS="600") as installation:
         one, busy_one = _median([_rate(installation, servers, backlog) for backlog in backlogs[: ROUNDS // 2]])
         for name in _SECOND:
             installation.launch(name, "deploy", name.partition("-")[0])

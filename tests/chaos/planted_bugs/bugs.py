@@ -13,8 +13,6 @@ from consumers.feed import snapshots
 from consumers.feed.feed_directory import FeedDirectory
 from consumers.materialize import batch
 from consumers.materialize.facts_store import FactsStore
-from consumers.materialize.leases import Leases
-from consumers.materialize.partition_assignment import Standing
 from consumers.published import recorded_files
 from ims.source.events import Change, Position
 from producers.capture.heartbeat import Heartbeat
@@ -49,16 +47,10 @@ def kafka_takes_its_time() -> None:
     _replace(publisher, "KafkaProducer", lambda **settings: producer(**settings | {"linger_ms": 60_000}))
 
 
-def no_leases() -> None:
-    """Condition: a connection pooler is in between, so that the session's leases protect nothing."""
-    _replace(Leases, "take", lambda _self, _partition: True)
-    _replace(Leases, "look", lambda _self: Standing(living=1, rank=0, leased=frozenset()))
-
-
 def short_timeouts() -> None:
     """Condition: a process that is idle in a transaction for a second loses it."""
     _replace(sessions, "_OPTIONS", sessions._OPTIONS + _SILENT)
-    _replace(sessions, "_LEASING", sessions._LEASING + _SILENT)
+    _replace(sessions, "_APPLYING", sessions._APPLYING + _SILENT)
 
 
 def acknowledged_before_durable() -> None:
@@ -186,10 +178,10 @@ def snapshot_in_two_views() -> None:
 def no_timeouts() -> None:
     """Let a process that is idle in a transaction keep its locks."""
     _replace(sessions, "_OPTIONS", "-c timezone=UTC")
-    _replace(sessions, "_LEASING", "")
+    _replace(sessions, "_APPLYING", "")
 
 
-_CONDITIONS: Final[tuple[Callable[[], None], ...]] = (no_heartbeat, kafka_takes_its_time, no_leases, short_timeouts)
+_CONDITIONS: Final[tuple[Callable[[], None], ...]] = (no_heartbeat, kafka_takes_its_time, short_timeouts)
 _BUGS: Final[tuple[Callable[[], None], ...]] = (
     acknowledged_before_durable,
     confirmed_as_received,

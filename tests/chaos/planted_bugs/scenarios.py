@@ -53,9 +53,9 @@ def two_materializers(scene: Scene) -> list[str]:
     scene.installation.write(scene.owner.named(4, 2))
     scene.join_and_leave()
     pausing = {"PAUSE_AT": "materialize.committed", "FAILPOINT": "materialize.committed", "BATCH_LIMIT": "1"}
-    scene.start_planted("zombie", "no_leases", command=("materialize",), **pausing)
+    scene.start_planted("zombie", command=("materialize",), **pausing)
     scene.pauses("zombie")
-    scene.start("materialize", "no_leases")
+    scene.start("materialize")
     scene.await_all_published()
     scene.wake("zombie")
     scene.await_metric_or_end("zombie", "imsfeed_fencing_rejections_total", 1)

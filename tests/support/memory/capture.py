@@ -1,4 +1,4 @@
-"""Kafka's partitions in memory; tests/contract holds them to what the real ones do."""
+"""Kafka's partitions in memory; tests/contract compares them with the real ones."""
 
 from consumers.materialize.batch import Message
 from consumers.materialize.kafka_source import OffsetLostError
@@ -8,7 +8,7 @@ __all__ = ["MemoryFacts", "MemoryTopic"]
 
 
 class MemoryTopic:
-    """A topic to which :meth:`append` adds; the rest is :class:`~consumers.materialize.kafka_source.KafkaSource`.
+    """A topic with :meth:`append`, and the methods of :class:`~consumers.materialize.kafka_source.KafkaSource`.
 
     Args:
         partitions: how many it has.

@@ -1,8 +1,7 @@
-"""What compact does with a target, in memory and step by step.
+"""Compact's work on a target, in memory and step by step.
 
-Each function goes on to the next place where a process may be stopped, killed, or lose its session, and says where.
-
-tests/contract holds it to what the real functions do on PostgreSQL and in a real folder.
+Each function stops at each place where a process may be stopped, killed, or lose its session, and yields its name.
+tests/contract compares it with the real functions on PostgreSQL and in a real folder.
 """
 
 from collections import Counter
@@ -29,7 +28,7 @@ Steps = Iterator[str]
 
 
 class SessionLostError(Exception):
-    """The server has ended the session: nothing of its transaction has happened."""
+    """The server has ended the session and rolled its transaction back."""
 
 
 class Session:
@@ -40,7 +39,7 @@ class Session:
         self.locks: Target | None = None
 
     def lock(self, target: Target) -> bool:
-        """Lock the target's row until :meth:`end`, unless another session has, and return whether it is locked."""
+        """Lock the target's row until :meth:`end`; return False if another session has locked it."""
         self.check()
         if target.locked_by not in {None, self}:
             return False
@@ -54,7 +53,7 @@ class Session:
         self.locks = None
 
     def end_by_server(self) -> None:
-        """End the session as time-outs do when its process pauses or the network is interrupted."""
+        """End the session, as time-outs do when its process pauses or the network is interrupted."""
         self.lost = True
         self.end()
 
@@ -62,7 +61,7 @@ class Session:
         """Execute any statement.
 
         Raises:
-            SessionLostError: the session is no more.
+            SessionLostError: the session has ended.
         """
         if self.lost:
             raise SessionLostError
@@ -77,7 +76,7 @@ class Folder(Protocol):
 
 
 def publish_first(state: MemoryState, target: Target, session: Session, now: datetime) -> Steps:
-    """As :func:`consumers.publication.first_publication.publish_first`."""
+    """Publish everything; see :func:`consumers.publication.first_publication.publish_first`."""
     row = state.read(target)
     orgnr = valid_orgnr(row.owner.registered, row.settings)
     if not session.lock(target) or row.state != "waiting" or row.owner.open or orgnr is None:
@@ -95,7 +94,7 @@ def publish_first(state: MemoryState, target: Target, session: Session, now: dat
 
 
 def publication(state: MemoryState, target: Target, session: Session, now: datetime, settle_seconds: float) -> Steps:
-    """As :func:`consumers.publication.delta.publish_delta`."""
+    """Publish a delta; see :func:`consumers.publication.delta.publish_delta`."""
     row = state.read(target)
     if not session.lock(target) or row.state != "ok" or row.owner.open or not row.position.has_snapshot:
         session.end()
@@ -120,7 +119,7 @@ def publication(state: MemoryState, target: Target, session: Session, now: datet
 def snapshot(
     state: MemoryState, target: Target, folder: Folder, session: Session, now: datetime, scheduled: date | None
 ) -> Steps:
-    """As :func:`consumers.feed.snapshots.take_snapshot`."""
+    """Take a snapshot; see :func:`consumers.feed.snapshots.take_snapshot`."""
     session.check()
     row, published = state.read(target), dict(target.published)
     assert row.position.head_seq is not None
@@ -152,7 +151,7 @@ def snapshot(
 
 
 def manifest(state: MemoryState, target: Target, folder: Folder, session: Session, now: datetime) -> Steps:
-    """As :func:`consumers.feed.manifests.write_manifest`."""
+    """Write the manifest; see :func:`consumers.feed.manifests.write_manifest`."""
     row = state.read(target)
     if not session.lock(target) or not row.position.has_snapshot:
         session.end()
@@ -175,7 +174,7 @@ def manifest(state: MemoryState, target: Target, folder: Folder, session: Sessio
 
 
 def latest(target: Target) -> tuple[SnapshotEntry, datetime]:
-    """As :func:`consumers.published.published_store.latest_snapshot`."""
+    """Return the newest snapshot; see :func:`consumers.published.recorded_files.latest_snapshot`."""
     return max(target.snapshots, key=lambda taken: (taken[0].seq, taken[1]))
 
 

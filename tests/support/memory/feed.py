@@ -1,4 +1,4 @@
-"""A feed in memory: its files as compact writes them, and the records that its tests are about."""
+"""A feed in memory: its files as compact writes them, and records for its tests."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -61,11 +61,11 @@ class MemoryFeed:
 
     @property
     def seq(self) -> int:
-        """The number of the last delta."""
+        """Return the number of the last delta."""
         return len(self.entries)
 
     def publish_delta(self, current: Mapping[RecordKey, Record]) -> bytes | None:
-        """Publish what has changed; return the delta's bytes, or ``None`` if nothing has."""
+        """Publish what has changed; return the delta's bytes, or ``None`` if nothing has changed."""
         delta = between(self.published, current, self.dialect)
         if not delta:
             return None
@@ -120,11 +120,11 @@ class MemoryFeed:
         return verify_step(self.open, earlier, later, self.entries[after:], "the record")
 
     def change_manifest(self, **changes: Any) -> None:
-        """Put other values into the manifest."""
+        """Replace values of the manifest."""
         self.files[MANIFEST] = encode(msgspec.structs.replace(decode(self.files[MANIFEST]), **changes))
 
     def replace_delta(self, seq: int, xml: bytes) -> None:
-        """Put other bytes in a delta's place, and have the manifest and the chain agree with them."""
+        """Replace a delta's bytes, and make the manifest and the digest chain agree with them."""
         self.files[delta_path(seq)] = xml
         digest = sha256(xml).hexdigest()
         self.entries[seq - 1] = msgspec.structs.replace(self.entries[seq - 1], sha256=digest, size=len(xml))
@@ -133,7 +133,7 @@ class MemoryFeed:
         self.change_manifest(deltas=self.entries)
 
     def replace_snapshot(self, number: int, xml: bytes) -> None:
-        """Put other bytes in a snapshot's place, and have the manifest and the record agree with them."""
+        """Replace a snapshot's bytes, and make the manifest and the record agree with them."""
         before = self.snapshots[number]
         entry = msgspec.structs.replace(before, sha256=sha256(xml).hexdigest(), size=len(xml))
         self.files[entry.path] = xml
@@ -183,7 +183,7 @@ def snapshot_of(published: Mapping[RecordKey, str], at: datetime = AT, dialect: 
 
 
 def delta_of(changes: Iterable[tuple[RecStatus, Record]]) -> bytes:
-    """Return a delta that asks for just this."""
+    """Return a delta with exactly these changes."""
     rows = [(record.key, fragment(record, recstatus)) for recstatus, record in changes]
     return "".join(document_parts(Properties(SOURCE, "lms", "delta", AT), SOURCE, rows)).encode()
 

@@ -1,6 +1,6 @@
 """The state database in memory: facts with pending changes, and each target's row, records, deltas and snapshots.
 
-tests/contract holds it to what PostgreSQL does: :mod:`consumers.materialize.facts_store`,
+tests/contract compares it with PostgreSQL: :mod:`consumers.materialize.facts_store`,
 :mod:`consumers.publication.delta`, :mod:`consumers.feed.snapshots` and :mod:`consumers.feed.manifests`.
 """
 
@@ -35,7 +35,7 @@ class PendingChangeRow(msgspec.Struct, frozen=True):
 
 
 class ChangingFacts(MemoryFacts):
-    """Facts, and the pending changes that are made in the transaction that changes them.
+    """The facts, and the pending changes of the same transactions.
 
     Args:
         clock: the state database's.
@@ -103,7 +103,7 @@ class Target(MemoryTarget):
         self.locked_by: object | None = None
 
     def commit(self, draft: "Target") -> None:
-        """Make *draft*, a copy on which a transaction has worked, what others see."""
+        """Replace the rows by those of *draft*, a copy on which a transaction has worked."""
         self.position, self.recompute, self.held = draft.position, draft.recompute, draft.held
         self.published, self.subjects, self.removed = draft.published, draft.subjects, draft.removed
         self.excluded, self.waiting, self.departures = draft.excluded, draft.waiting, draft.departures
@@ -113,7 +113,7 @@ class MemoryState:
     """The state database.
 
     Args:
-        clock: its own, by which changes settle.
+        clock: its clock, by which changes settle.
         holds: whether anything waits for an approval.
     """
 
@@ -151,5 +151,5 @@ class MemoryState:
         ]
 
     def apply_settings(self, target: Target, settings: TargetSettings) -> None:
-        """As :func:`consumers.database.targets_table.apply_settings`, for one target."""
+        """Store one target's settings; see :func:`consumers.database.targets_table.apply_settings`."""
         target.set(settings)

@@ -1,4 +1,4 @@
-"""A verification of a feed that keeps all of its records in memory: the simplest one, as an oracle for ims.feed."""
+"""A simple verification of a feed with all records in memory, as an oracle for ims.feed."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ from tests.support.memory.feed import MemoryFeed, State
 
 
 def apply(state: State, delta: bytes) -> Counter[str]:
-    """Apply a delta to what an importer has, by the contract; return what should not have been in it."""
+    """Apply a delta to an importer's records by the contract; count its errors."""
     wrong: Counter[str] = Counter()
     touched: set[RecordKey] = set()
     for record, recstatus in records_of(delta):
@@ -18,11 +18,11 @@ def apply(state: State, delta: bytes) -> Counter[str]:
         kind = key.kind.name.lower()
         touched.add(key)
         if recstatus is RecStatus.GONE:
-            wrong[f"a {kind} record is removed (3) but was not there"] += key not in state
+            wrong[f"a removed (3) {kind} record that did not exist"] += key not in state
             state.pop(key, None)
             continue
-        wrong[f"a {kind} record is new (1) but was there already"] += recstatus is RecStatus.NEW and key in state
-        wrong[f"a {kind} record is changed (2) but was not there"] += recstatus is RecStatus.CHANGED and (
+        wrong[f"a new (1) {kind} record that already existed"] += recstatus is RecStatus.NEW and key in state
+        wrong[f"a changed (2) {kind} record that did not exist"] += recstatus is RecStatus.CHANGED and (
             key not in state
         )
         state[key] = record
@@ -30,22 +30,22 @@ def apply(state: State, delta: bytes) -> Counter[str]:
 
 
 def lacking(state: State, touched: set[RecordKey] | None = None) -> Counter[str]:
-    """Return how many memberships lack what, of those that are touched or whose person or group is."""
+    """Count the memberships without a person or a group; only touched ones, or ones with a touched person or group."""
     wrong: Counter[str] = Counter()
     for key, record in state.items():
         if isinstance(record, MemberRecord):
             person, group = RecordKey(RecordKind.PERSON, key.member), RecordKey(RecordKind.GROUP, key.id)
-            wrong["a membership of a person who is not there"] += person not in state and (
+            wrong["a membership whose person is missing"] += person not in state and (
                 touched is None or not touched.isdisjoint({key, person})
             )
-            wrong["a membership of a group that is not there"] += group not in state and (
+            wrong["a membership whose group is missing"] += group not in state and (
                 touched is None or not touched.isdisjoint({key, group})
             )
     return wrong
 
 
 def problems_of(feed: MemoryFeed) -> list[str]:
-    """Return where the records of a feed's snapshots and deltas do not go together; its files can be read."""
+    """Return the contradictions between a feed's snapshots and deltas, all of which can be read."""
     problems: list[str] = []
     state: State | None = None
     applied = 0
@@ -56,7 +56,7 @@ def problems_of(feed: MemoryFeed) -> list[str]:
             for entry in feed.entries[applied : snapshot.seq]:
                 problems += _tallied(entry.path, apply(state, feed.files[entry.path]))
         wrong = lacking(kept)
-        wrong["a record occurs twice"] = len(published) - len(kept)
+        wrong["a duplicate record"] = len(published) - len(kept)
         if state is not None:
             wrong += differences(state, kept)
         problems += _tallied(snapshot.path, wrong)
@@ -68,16 +68,16 @@ def problems_of(feed: MemoryFeed) -> list[str]:
 
 
 def differences(expected: State, published: State) -> Counter[str]:
-    """Return how many records are not the expected ones."""
+    """Count the records that are not the expected ones."""
     wrong: Counter[str] = Counter()
     for key in expected.keys() | published.keys():
         kind = key.kind.name.lower()
         if key not in published:
-            wrong[f"a {kind} record is missing that the earlier snapshot and its deltas give"] += 1
+            wrong[f"a {kind} record that the earlier snapshot and deltas give is missing"] += 1
         elif key not in expected:
-            wrong[f"a {kind} record is there that the earlier snapshot and its deltas do not give"] += 1
+            wrong[f"a {kind} record that the earlier snapshot and deltas do not give"] += 1
         elif expected[key] != published[key]:
-            wrong[f"a {kind} record is not as the earlier snapshot and its deltas give it"] += 1
+            wrong[f"a {kind} record differs from what the earlier snapshot and deltas give"] += 1
     return wrong
 
 

@@ -1,4 +1,4 @@
-"""What is decided on a hold, and what is shown and kept of it; the first publication."""
+"""Decisions on holds, and what is shown and stored of them; the hold of a first publication."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,7 +72,7 @@ def test_an_approval_of_a_changed_set_is_refused(published: Pipeline) -> None:
     assert len(held(published)) == 23
 
 
-def test_a_long_enough_part_of_a_digest_is_enough(published: Pipeline) -> None:
+def test_a_long_enough_digest_prefix_is_accepted(published: Pipeline) -> None:
     leave(published, *range(1, 12))
     published.compact(seconds=1)
     hold = the_hold(published)
@@ -144,7 +144,7 @@ def test_a_decision_without_a_reason_is_refused(published: Pipeline) -> None:
     assert the_hold(published).state == "waiting"
 
 
-def test_nothing_shown_or_stored_of_a_hold_has_a_national_id(published: Pipeline) -> None:
+def test_holds_never_show_or_store_a_national_id(published: Pipeline) -> None:
     leave(published, *range(1, 12))
     published.compact(seconds=1)
     shown = str(read_hold(published.connection, the_hold(published).hold_id, published.now))
@@ -157,7 +157,7 @@ def test_members_of_a_group_excluded_by_a_setting_leave_once_approved(published:
     assert approved(published) == {*gone(MANY), (group("group-2"), GONE)}
 
 
-def test_nothing_is_published_before_a_person_has_looked(pipeline: Pipeline) -> None:
+def test_nothing_is_published_before_an_approval(pipeline: Pipeline) -> None:
     school(pipeline, accept_initial=False)
     assert not pipeline.folder().exists()
     hold = the_hold(pipeline)
@@ -195,7 +195,7 @@ def test_holds_and_departures_of_a_target_are_its_own(published: Pipeline) -> No
     assert (published.manifest().state, published.manifest("other").state) == ("ok", "held")
 
 
-def test_departures_are_forgotten_after_a_day(published: Pipeline) -> None:
+def test_departures_are_deleted_after_a_day(published: Pipeline) -> None:
     leave(published, 1)
     published.compact(seconds=1)
     published.compact(days=1, minutes=1)

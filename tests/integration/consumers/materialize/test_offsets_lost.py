@@ -37,6 +37,7 @@ class Materializing:
             "state_dsn": state_dsn,
             "kafka_bootstrap_servers": kafka,
             "kafka_topic": topic,
+            "kafka_group": f"group-of-{topic}",
             "kafka_partitions": 1,
         })
         self.connection = sessions.connect(state_dsn, "test")

@@ -22,7 +22,7 @@ from tests.integration.consumers.publication.test_random_changes import (
     TABLES,
     changed,
     emptied,
-    everything_anew,
+    everything_again,
 )
 from tests.support.builders import ORGNR, an_owner
 from tests.support.pipeline import Pipeline
@@ -102,7 +102,7 @@ def test_emergency_orders_give_what_the_rules_say(
         pipeline.compact(days=days)
         pipeline.approve()
         head = pipeline.manifest().head_seq
-        everything_anew(pipeline)
+        everything_again(pipeline)
         assert pipeline.manifest().head_seq == head
         assert in_force(pipeline, "suppressed") == orders.suppressed_early | orders.suppressed_late
         assert in_force(pipeline, "leave_now") <= orders.leaving

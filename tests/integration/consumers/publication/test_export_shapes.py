@@ -13,7 +13,7 @@ GONE = 'recstatus="3">\n        <status>0</status>'
 
 @pytest.fixture
 def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
-    """Learners 1 and 2 in group 1, published with a file for Moodle."""
+    """Yield learners 1 and 2 in group 1, published with a file for Moodle."""
     pipeline = Pipeline(state_dsn, tmp_path / "feed")
     pipeline.target(export_path="Eksport.xml", export_shape="tombstones")
     pipeline.commit(an_owner(), a_school(1), a_group(1), a_group(2), a_person(1), a_person(2))
@@ -37,7 +37,7 @@ def test_a_leaver_is_in_the_file_as_removed(pipeline: Pipeline) -> None:
     pipeline.commit(an_enrolment(2, person=2, group=1), gone=True)
     pipeline.compact(minutes=2)
     text = export(pipeline)
-    assert text.count("<membership>") == 1, "one membership element for the group, as importers demand"
+    assert text.count("<membership>") == 1, "one membership element for the group, as importers require"
     assert text.count(GONE) == 1
     assert text.index(id_of(2), text.index("<membership>")) < text.index(GONE)
     assert (

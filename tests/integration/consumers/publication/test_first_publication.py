@@ -1,4 +1,4 @@
-"""The first publication, worked out part by part: what working out everything at once gives."""
+"""The first publication, worked out part by part: the same as everything worked out in one step."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,26 +61,26 @@ def rows(facts: Facts) -> list[Fact]:
     return [an_owner(), *(fact for table in TABLES for fact in getattr(facts, table).values())]
 
 
-def everything_at_once(facts: Facts, target: TargetSettings) -> Roster:
+def everything_in_one_step(facts: Facts, target: TargetSettings) -> Roster:
     facts = msgspec.structs.replace(facts, owner=an_owner())
     return roster_of(facts, target, orgnr=ORGNR, today=NOON.date(), persons=facts.persons, groups=facts.groups)
 
 
-def is_told(pipeline: Pipeline) -> list[tuple[object, ...]]:
+def published_rows(pipeline: Pipeline) -> list[tuple[object, ...]]:
     query = "select kind, id, member, person_id, group_id, xml from imsfeed.published order by 1, 2, 3"
     return pipeline.connection.execute(query).fetchall()
 
 
-def should_be_told(roster: Roster, target: TargetSettings) -> list[tuple[object, ...]]:
+def expected_rows(roster: Roster, target: TargetSettings) -> list[tuple[object, ...]]:
     return [
         (int(key.kind), key.id, key.member, *roster.subjects[key], fragment(record, dialect=target.dialect))
         for key, record in sorted(roster.records.items())
     ]
 
 
-def see_that_it_is_the_same(pipeline: Pipeline, facts: Facts, target: TargetSettings) -> None:
-    roster = everything_at_once(facts, target)
-    assert is_told(pipeline) == should_be_told(roster, target)
+def check_that_it_is_the_same(pipeline: Pipeline, facts: Facts, target: TargetSettings) -> None:
+    roster = everything_in_one_step(facts, target)
+    assert published_rows(pipeline) == expected_rows(roster, target)
     excluded = pipeline.connection.execute("select kind, id, reason, since from imsfeed.exclusion").fetchall()
     assert {(RecordKind(kind), id_): (reason, since) for kind, id_, reason, since in excluded} == {
         key: (reason.value, NOON) for key, reason in roster.excluded.items()
@@ -92,7 +92,7 @@ def see_that_it_is_the_same(pipeline: Pipeline, facts: Facts, target: TargetSett
 
 
 def a_school_owner() -> Facts:
-    """Two schools, six groups, and persons of many kinds; with two persons to a part, twins are in different ones."""
+    """Return two schools, six groups, and many kinds of persons; same-id persons are in different parts of two."""
     protected_twin = a_person(9, national_id=a_birth_number(4), protected=True)
     return facts_of(
         *(a_school(1), a_school(2)),
@@ -114,19 +114,19 @@ def a_school_owner() -> Facts:
 
 
 @pytest.mark.parametrize("wanted", WANTED)
-def test_it_is_the_same_in_parts_and_as_a_whole(pipeline: Pipeline, wanted: str) -> None:
+def test_a_publication_in_parts_equals_the_whole(pipeline: Pipeline, wanted: str) -> None:
     facts, target = a_school_owner(), pipeline.target(**msgspec.structs.asdict(WANTED[wanted]))
     pipeline.commit(*rows(facts))
     pipeline.compact()
-    see_that_it_is_the_same(pipeline, facts, target)
+    check_that_it_is_the_same(pipeline, facts, target)
     manifest = pipeline.manifest()
-    assert manifest.snapshot.counts.person == sum(kind == 1 for kind, *_ in is_told(pipeline)) > 3
+    assert manifest.snapshot.counts.person == sum(kind == 1 for kind, *_ in published_rows(pipeline)) > 3
     assert pipeline.verification().problems == []
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(facts=FACTS, target=SWITCHED_ON)
-def test_it_is_the_same_whatever_the_facts_are(
+def test_a_publication_in_parts_equals_the_whole_for_any_facts(
     state_dsn: str, tmp_path: Path, facts: Facts, target: TargetSettings
 ) -> None:
     emptied(state_dsn)
@@ -135,12 +135,12 @@ def test_it_is_the_same_whatever_the_facts_are(
         pipeline.target(**msgspec.structs.asdict(target))
         pipeline.commit(*rows(facts))
         assert publish_first(pipeline.connection, target_id(pipeline), NOON)
-        see_that_it_is_the_same(pipeline, facts, target)
+        check_that_it_is_the_same(pipeline, facts, target)
     finally:
         pipeline.close()
 
 
-def test_a_twin_in_another_part_is_suppressed_as_well(pipeline: Pipeline) -> None:
+def test_a_same_id_person_in_another_part_is_suppressed_too(pipeline: Pipeline) -> None:
     facts = facts_of(a_group(1), *(a_person(n, national_id=a_birth_number(n % 5)) for n in range(1, 8)))
     facts = msgspec.structs.replace(facts, enrolments={n: an_enrolment(n, person=n) for n in range(1, 8)})
     pipeline.target()
@@ -151,11 +151,11 @@ def test_a_twin_in_another_part_is_suppressed_as_well(pipeline: Pipeline) -> Non
     )
     assert suppressions.in_force(pipeline.connection, 1, [1, 6])["suppressed"] == {6}
     pipeline.compact()
-    published = {person for kind, _, _, person, _, _ in is_told(pipeline) if kind == 1}
+    published = {person for kind, _, _, person, _, _ in published_rows(pipeline) if kind == 1}
     assert published == {3, 4, 5}, "1 and 6 are suppressed, 2 and 7 have one national id"
 
 
-def test_compact_is_alive_all_the_while(pipeline: Pipeline) -> None:
+def test_compact_reports_progress_after_every_part(pipeline: Pipeline) -> None:
     """An owner of a million persons takes longer than the silence after which /healthz calls compact stalled."""
     ticks: list[float] = []
     pipeline.metrics.ticked = ticks.append
@@ -178,9 +178,7 @@ def test_the_snapshot_and_the_manifest_follow_immediately(pipeline: Pipeline, st
     assert pipeline.manifest().snapshot.seq == 0
 
 
-def test_what_cannot_be_stored_is_published_not_even_in_part(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_store_publishes_nothing(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = a_school_owner()
     pipeline.target()
     pipeline.commit(*rows(facts))
@@ -195,20 +193,20 @@ def test_what_cannot_be_stored_is_published_not_even_in_part(
         context.setattr(published_store, "store_fragments", failing)
         with pytest.raises(psycopg.OperationalError, match="closed"):
             publish_first(pipeline.connection, target_id(pipeline), NOON)
-    assert is_told(pipeline) == []
+    assert published_rows(pipeline) == []
     assert publish_first(pipeline.connection, target_id(pipeline), NOON)
-    see_that_it_is_the_same(pipeline, facts, a_target())
+    check_that_it_is_the_same(pipeline, facts, a_target())
 
 
-def test_of_two_with_one_id_by_chance_the_later_is_published(pipeline: Pipeline) -> None:
-    """A running number that is somebody else's national id; nobody looks at the two together."""
+def test_the_later_of_two_same_id_persons_is_published(pipeline: Pipeline) -> None:
+    """A running number equals another person's national id; no part has both persons."""
     number = a_d_number(7)
     pipeline.target(include_without_national_id=True)
     pipeline.commit(an_owner(), a_school(), a_group(), a_person(1), a_person(7, national_id=number))
     pipeline.commit(a_person(int(number), national_id=None), an_enrolment(1), an_enrolment(7, person=7))
     pipeline.commit(an_enrolment(9, person=int(number)))
     pipeline.compact()
-    published = {(kind, id_, member): person for kind, id_, member, person, _, _ in is_told(pipeline)}
+    published = {(kind, id_, member): person for kind, id_, member, person, _, _ in published_rows(pipeline)}
     assert (
         published[RecordKind.PERSON, number, ""] == published[RecordKind.MEMBERSHIP, "group-1", number] == int(number)
     )

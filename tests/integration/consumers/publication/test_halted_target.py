@@ -1,4 +1,4 @@
-"""Feeds whose files contradict the state database: they stand still, and the ways out lead out."""
+"""Feeds whose files contradict the state database: their targets are halted, and the commands fix them."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ from tests.support.pipeline import Pipeline
 
 @pytest.fixture
 def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
-    """A target whose feed has a snapshot and two deltas."""
+    """Yield a target whose feed has a snapshot and two deltas."""
     pipeline = Pipeline(state_dsn, tmp_path / "feed")
     pipeline.target()
     pipeline.commit(an_owner(), a_school(1), a_group(1), *(a_person(n) for n in range(1, 7)))
@@ -40,7 +40,7 @@ def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
 
 @pytest.fixture
 def set_back(pipeline: Pipeline, state_server: LocalPostgres, tmp_path: Path) -> Iterator[Callable[[], Pipeline]]:
-    """Makes a backup of the state database, tells two more deltas, and goes on with what was backed up."""
+    """Yield a function that backs up the state database, publishes two deltas, and goes on with the backup."""
     restored: list[Pipeline] = []
     name = f"restored_{os.getpid()}"
 
@@ -76,12 +76,12 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def written_anew(pipeline: Pipeline, how: Callable[..., Any] = republish) -> Manifest:
+def written_again(pipeline: Pipeline, how: Callable[..., Any] = republish) -> Manifest:
     how(pipeline.connection, pipeline.settings.feed_directory, target(pipeline).target_id, pipeline.now, "Ada")
     return pipeline.manifest()
 
 
-def stands_still(pipeline: Pipeline, why: HaltReason, minutes: int = 1) -> None:
+def check_halted(pipeline: Pipeline, why: HaltReason, minutes: int = 1) -> None:
     pipeline.compact(minutes=minutes)
     row = target(pipeline)
     assert (row.position.halt_reason, row.state) == (why, "stale")
@@ -98,35 +98,35 @@ class TestRestoredDatabase:
         for path in restored.folder().rglob("*.xml"):
             os.utime(path, (1_000, 1_000))
         restored.commit(an_enrolment(5, person=5, group=1))
-        stands_still(restored, HaltReason.AHEAD)
-        stands_still(restored, HaltReason.AHEAD, minutes=30)
+        check_halted(restored, HaltReason.AHEAD)
+        check_halted(restored, HaltReason.AHEAD, minutes=30)
         assert files(restored.folder()) == before
         assert target(restored).position.head_seq == 2, "no number was given a second time"
 
-    def test_no_snapshot_is_taken_of_it(self, set_back: Callable[[], Pipeline]) -> None:
+    def test_no_snapshot_is_taken(self, set_back: Callable[[], Pipeline]) -> None:
         restored = set_back()
-        stands_still(restored, HaltReason.AHEAD)
+        check_halted(restored, HaltReason.AHEAD)
         with pytest.raises(FeedError, match="--new-epoch"):
             take_snapshot(
                 restored.connection, restored.settings.feed_directory, target(restored).target_id, restored.now
             )
 
-    def test_in_the_same_epoch_it_is_not_written_again(self, set_back: Callable[[], Pipeline]) -> None:
+    def test_the_same_epoch_is_not_written_again(self, set_back: Callable[[], Pipeline]) -> None:
         restored = set_back()
         with pytest.raises(FeedError, match="--new-epoch"):
-            written_anew(restored)
+            written_again(restored)
         assert restored.manifest().head_seq == 4
 
     def test_a_new_epoch_continues_above_every_published_number(self, set_back: Callable[[], Pipeline]) -> None:
         restored = set_back()
         former = restored.manifest()
-        stands_still(restored, HaltReason.AHEAD)
-        for person in (3, 4, 5):  # what materialize reads from Kafka again, and what is new
+        check_halted(restored, HaltReason.AHEAD)
+        for person in (3, 4, 5):  # changes that materialize reads from Kafka again, and a new one
             restored.commit(an_enrolment(person, person=person, group=1))
-        manifest = written_anew(restored, begin_epoch)
+        manifest = written_again(restored, begin_epoch)
         assert manifest.epoch != former.epoch
         assert (manifest.epoch_seq, manifest.snapshot.seq, manifest.head_seq) == (5, 5, 6)
-        assert [delta.seq for delta in manifest.deltas] == [6], "what was caught up with is told at once"
+        assert [delta.seq for delta in manifest.deltas] == [6], "all changes since the backup are one delta"
         enrol(restored, 6)
         assert (restored.manifest().head_seq, target(restored).state) == (7, "ok")
         reconciliation = restored.verification()
@@ -135,9 +135,9 @@ class TestRestoredDatabase:
         )
         assert (restored.folder() / "deltas/4.xml").exists()
 
-    def test_the_former_epochs_files_are_swept(self, set_back: Callable[[], Pipeline]) -> None:
+    def test_the_former_epochs_files_are_deleted(self, set_back: Callable[[], Pipeline]) -> None:
         restored = set_back()
-        written_anew(restored, begin_epoch)
+        written_again(restored, begin_epoch)
         for path in restored.folder().rglob("*.xml"):
             os.utime(path, (1_000, 1_000))
         restored.compact(minutes=30)
@@ -148,23 +148,23 @@ class TestRestoredDatabase:
         self, pipeline: Pipeline, state_server: LocalPostgres, state_template: str, tmp_path: Path
     ) -> None:
         former = pipeline.manifest()
-        name = f"anew_{os.getpid()}"
-        anew = Pipeline(state_server.create_database(name, state_template), tmp_path / "feed")
+        name = f"fresh_{os.getpid()}"
+        fresh = Pipeline(state_server.create_database(name, state_template), tmp_path / "feed")
         try:
-            anew.target()
-            anew.commit(an_owner(), a_school(1), a_group(1), a_person(1), an_enrolment(1, person=1, group=1))
-            stands_still(anew, HaltReason.UNKNOWN_EPOCH)
-            assert anew.manifest() == former
-            assert written_anew(anew, begin_epoch).epoch_seq == 3
-            assert anew.verification().problems == []
+            fresh.target()
+            fresh.commit(an_owner(), a_school(1), a_group(1), a_person(1), an_enrolment(1, person=1, group=1))
+            check_halted(fresh, HaltReason.UNKNOWN_EPOCH)
+            assert fresh.manifest() == former
+            assert written_again(fresh, begin_epoch).epoch_seq == 3
+            assert fresh.verification().problems == []
         finally:
-            anew.close()
+            fresh.close()
             state_server.drop_database(name)
 
     def test_a_killed_compact_writes_the_new_epochs_manifest_later(self, pipeline: Pipeline) -> None:
-        """The former epoch's manifest is still there then."""
+        """The former epoch's manifest still exists at that time."""
         former = (pipeline.folder() / "manifest.json").read_bytes()
-        written_anew(pipeline, begin_epoch)
+        written_again(pipeline, begin_epoch)
         (pipeline.folder() / "manifest.json").write_bytes(former)
         pipeline.connection.execute("update imsfeed.target set announced_at = null")
         pipeline.compact(minutes=1)
@@ -172,12 +172,12 @@ class TestRestoredDatabase:
 
 
 class TestLostVolume:
-    def test_nothing_replaces_it_and_it_goes_on_once_mounted(self, pipeline: Pipeline) -> None:
+    def test_a_lost_volume_is_not_replaced_and_resumes_once_mounted(self, pipeline: Pipeline) -> None:
         away = pipeline.folder().with_name("away")
         pipeline.folder().rename(away)
         pipeline.commit(an_enrolment(3, person=3, group=1))
-        stands_still(pipeline, HaltReason.FILES_MISSING)
-        stands_still(pipeline, HaltReason.FILES_MISSING, minutes=30)
+        check_halted(pipeline, HaltReason.FILES_MISSING)
+        check_halted(pipeline, HaltReason.FILES_MISSING, minutes=30)
         assert not pipeline.folder().exists()
         away.rename(pipeline.folder())
         pipeline.compact(minutes=1)
@@ -185,24 +185,24 @@ class TestLostVolume:
         assert pipeline.verification().problems == []
 
     @pytest.mark.parametrize("lost", ["manifest.json", "deltas/2.xml", "snapshots"])
-    def test_a_part_of_it_that_is_missing_is_noticed(self, pipeline: Pipeline, lost: str) -> None:
+    def test_a_missing_part_is_noticed(self, pipeline: Pipeline, lost: str) -> None:
         path = pipeline.folder() / lost
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-        stands_still(pipeline, HaltReason.FILES_MISSING)
+        check_halted(pipeline, HaltReason.FILES_MISSING)
 
-    def test_an_older_copy_of_it_is_noticed(self, pipeline: Pipeline, tmp_path: Path) -> None:
+    def test_an_older_copy_is_noticed(self, pipeline: Pipeline, tmp_path: Path) -> None:
         copy = tmp_path / "copy"
         shutil.copytree(pipeline.folder(), copy)
         enrol(pipeline, 3)
         shutil.rmtree(pipeline.folder())
         copy.rename(pipeline.folder())
-        stands_still(pipeline, HaltReason.FILES_MISSING)
+        check_halted(pipeline, HaltReason.FILES_MISSING)
 
-    def test_it_is_written_again_with_the_same_bytes(self, pipeline: Pipeline) -> None:
+    def test_a_lost_feed_is_written_again_with_the_same_bytes(self, pipeline: Pipeline) -> None:
         before, former = files(pipeline.folder()), pipeline.manifest()
         shutil.rmtree(pipeline.settings.feed_directory)
-        stands_still(pipeline, HaltReason.FILES_MISSING)
-        manifest = written_anew(pipeline)
+        check_halted(pipeline, HaltReason.FILES_MISSING)
+        manifest = written_again(pipeline)
         after = files(pipeline.folder())
         assert {name: after[name] for name in ("deltas/1.xml", "deltas/2.xml")} == {
             name: before[name] for name in ("deltas/1.xml", "deltas/2.xml")
@@ -225,13 +225,13 @@ class TestLostVolume:
 
     def test_a_manifest_that_cannot_be_read_is_written_again(self, pipeline: Pipeline) -> None:
         (pipeline.folder() / "manifest.json").write_bytes(b"{")
-        stands_still(pipeline, HaltReason.UNREADABLE)
-        written_anew(pipeline)
+        check_halted(pipeline, HaltReason.UNREADABLE)
+        written_again(pipeline)
         assert pipeline.verification().problems == []
 
-    def test_what_is_in_order_stays_as_it_is(self, pipeline: Pipeline) -> None:
+    def test_a_feed_in_order_stays_as_it_is(self, pipeline: Pipeline) -> None:
         before = files(pipeline.folder())
-        written_anew(pipeline)
+        written_again(pipeline)
         after = files(pipeline.folder())
         assert {name: data for name, data in after.items() if name != "manifest.json"} == {
             name: data for name, data in before.items() if name != "manifest.json"
@@ -239,7 +239,7 @@ class TestLostVolume:
 
 
 def test_an_older_full_file_never_replaces_a_newer_one(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two processes write the file at the fixed path; the one that began first is slower."""
+    """Two processes write the file at the fixed path, and the one that began first is slower."""
     pipeline.target(export_path="Eksport.xml")
     root, number = pipeline.settings.feed_directory, target(pipeline).target_id
 

@@ -1,4 +1,4 @@
-"""The owner and its schools as groups, from facts in a real state database to files: how they come and go."""
+"""The owner and its schools as groups, from facts in a real state database to files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
 
 @pytest.fixture
 def with_schools(pipeline: Pipeline) -> Pipeline:
-    """Owner and two schools as groups; learner 1 in group 1 at school 1, teacher 2 employed at school 2; published."""
+    """Return a published owner with two schools as groups; learner 1 in group 1 at school 1, teacher 2 at school 2."""
     pipeline.target(org_groups=True)
     pipeline.commit(an_owner(), a_school(1), a_school(2), a_group(1), a_person(1), an_enrolment(1))
     pipeline.commit(a_person(2), an_employee(1, person=2, school=2))
@@ -37,12 +37,12 @@ def with_schools(pipeline: Pipeline) -> Pipeline:
     return pipeline
 
 
-def test_owner_and_schools_are_in_the_first_snapshot_with_everybody(with_schools: Pipeline) -> None:
+def test_owner_and_schools_are_in_the_first_snapshot_with_members(with_schools: Pipeline) -> None:
     assert with_schools.snapshot().keys() == {
         *(person(1), person(2), group("group-1"), group(f"org-{ORGNR}"), group("school-NO1"), group("school-NO2")),
         *(member("group-1", 1), member("school-NO1", 1), member("school-NO2", 2)),
     }
-    # What belongs to no course group is compared at every cut; nothing has changed.
+    # Groups of the owner and its schools are compared at every publication; nothing has changed.
     with_schools.commit(a_person(1, mobile="99900099"))
     assert next_delta(with_schools) == set()
 
@@ -94,7 +94,7 @@ def test_a_new_school_is_published_without_members(with_schools: Pipeline) -> No
     assert next_delta(with_schools) == {(group("school-NO3"), CHANGED)}
 
 
-def test_of_schools_with_one_number_the_next_gives_the_name(with_schools: Pipeline) -> None:
+def test_the_next_school_with_the_same_number_gives_the_name(with_schools: Pipeline) -> None:
     with_schools.commit(a_school(3, school_no="NO1", name="Nordvik"))
     assert next_delta(with_schools) == set()
     with_schools.commit(a_school(1, school_no=None))
@@ -123,7 +123,7 @@ def test_a_learner_who_becomes_a_teacher_changes_role(with_schools: Pipeline) ->
 def test_a_removed_school_brings_in_its_published_members(
     with_schools: Pipeline,
 ) -> None:
-    """The mark of a person about whom something newer still rests is left to the next cut; the school's is not."""
+    """The school's change is published even if a newer change of a member has not settled."""
     with_schools.commit(an_employee(1, person=2, school=2), gone=True)
     with_schools.commit(a_school(2, school_no=None))
     target = targets_table.find_target(with_schools.connection, "lms")

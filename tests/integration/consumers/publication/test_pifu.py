@@ -1,4 +1,4 @@
-"""A target that is told in PIFU-IMS, from facts in a real state database to files in a real folder."""
+"""A target that publishes PIFU-IMS, from facts in a real state database to files in a real folder."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
 
 @pytest.fixture
 def published(pipeline: Pipeline) -> Pipeline:
-    """Learners 1 (without a national id) and 2, teacher 3, in group 1 of school 1; published in PIFU-IMS."""
+    """Return learners 1 (without a national id) and 2, teacher 3, in group 1 of school 1; published in PIFU-IMS."""
     pipeline.target(dialect="pifu", include_without_national_id=True)
     pipeline.commit(an_owner(), a_school(1), a_group(1), a_person(1, national_id=None), a_person(2), a_person(3))
     pipeline.commit(an_enrolment(1, person=1), an_enrolment(2, person=2), an_employee(1, person=3))
@@ -96,7 +96,7 @@ def test_a_new_national_id_is_published_with_the_old_id(published: Pipeline) -> 
 
 
 def test_an_old_id_that_another_person_gets_is_dropped(published: Pipeline) -> None:
-    """The first person had the second one's number by mistake; the two are never in one cut."""
+    """The first person had the second one's number by mistake; the two are never in one publication."""
     theirs = id_of(2)
     published.commit(a_person(2, national_id=id_of(9)))
     published.compact(seconds=1)
@@ -159,7 +159,7 @@ def test_a_file_with_leavers_never_holds_those_of_another_dialect(published: Pip
     assert problems(export) == []
 
 
-def test_a_replay_tells_old_ids_too(tmp_path: Path) -> None:
+def test_a_replay_publishes_old_ids_too(tmp_path: Path) -> None:
     story, replayer = Scenario(), Replayer(tmp_path / "feed")
     story.commit(0, an_owner(), a_school(1), a_group(1), a_person(1, national_id=None), an_enrolment(1), op="r")
     story.commit(10, a_person(1))

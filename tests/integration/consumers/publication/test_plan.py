@@ -1,4 +1,4 @@
-"""`imsfeed plan`: what it says is what the next cut does, and nothing is changed by it."""
+"""`imsfeed plan`: it shows what the next publication does, and changes nothing."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ EVERYTHING = "select table_name from information_schema.tables where table_schem
 
 @pytest.fixture
 def pipeline(state_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
-    """Learner 1 in groups 1 (norsk) and 2 (grunnskole), learners 2 and 4 in group 1, teacher 3, 5 without a place."""
+    """Yield learner 1 in groups 1 (norsk) and 2 (grunnskole), 2 and 4 in group 1, teacher 3, and 5 without a group."""
     monkeypatch.setenv("STATE_DSN", state_dsn)
     monkeypatch.setenv("COLUMNS", "200")
     pipeline = Pipeline(state_dsn, tmp_path / "feed")
@@ -107,14 +107,14 @@ def test_a_first_publication_would_wait_unless_it_is_accepted(pipeline: Pipeline
     assert not planned(pipeline, "other", accept_initial=True).would_hold
 
 
-def test_whose_id_would_change_is_said(pipeline: Pipeline) -> None:
+def test_a_plan_names_persons_with_changed_ids(pipeline: Pipeline) -> None:
     found = planned(pipeline, person_id="running")
     assert found.changed_ids == [1, 2, 3, 4]
     assert said(found)["person", "new"] == said(found)["person", "gone"] == (4, [1, 2, 3, 4], [])
     assert found.losing_last_membership == []
 
 
-def test_without_settings_it_is_what_is_not_published_yet(pipeline: Pipeline) -> None:
+def test_a_plan_without_settings_shows_unpublished_changes(pipeline: Pipeline) -> None:
     assert planned(pipeline).changes == []
     pipeline.commit(a_person(2, given_name="Ny"), an_enrolment(4, person=4, group=1, status="ended"))
     assert said(planned(pipeline)) == {
@@ -151,7 +151,7 @@ def test_a_disabled_target_is_worked_out_as_enabled(pipeline: Pipeline) -> None:
     assert (found.state, found.losing_last_membership) == ("disabled", [2, 4])
 
 
-def test_a_target_that_would_stand_still_tells_nothing(pipeline: Pipeline) -> None:
+def test_a_target_that_would_be_halted_is_not_worked_out(pipeline: Pipeline) -> None:
     pipeline.commit(an_owner(orgnr=None))
     found = planned(pipeline, scope="grunnskole")
     assert (found.state, found.worked_out, found.changes) == ("stale", False, [])
@@ -166,17 +166,17 @@ def test_a_setting_that_invalidates_the_owners_number_stops_the_feed(pipeline: P
     assert planned(pipeline, allow_test_numbers=False).state == "stale"
 
 
-def test_that_a_transaction_has_arrived_in_part_is_said(pipeline: Pipeline) -> None:
+def test_a_plan_says_that_a_transaction_arrived_in_part(pipeline: Pipeline) -> None:
     assert not planned(pipeline).arriving
     pipeline.commit(a_person(2), whole=False)
     assert planned(pipeline).arriving
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_it_is_the_same_in_parts_of_whatever_size(
+def test_a_plan_is_the_same_in_parts_of_any_size(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    """Also where a person's old id is somebody else's now, who is in another part."""
+    """Another person, in another part, may have a person's old id."""
     pipeline.target(dialect="pifu")
     pipeline.compact(seconds=1)
     pipeline.commit(a_person(1, national_id=a_d_number(1)))
@@ -193,7 +193,7 @@ def test_it_is_the_same_in_parts_of_whatever_size(
     assert len(seen) > 2
 
 
-def test_it_reads_one_state_and_cannot_write(pipeline: Pipeline, state_dsn: str) -> None:
+def test_a_plan_reads_one_state_and_cannot_write(pipeline: Pipeline, state_dsn: str) -> None:
     names = "select name from imsfeed.owner"
     with sessions.connect(state_dsn, "test") as other, sessions.read_only(other):
         before = other.execute(names).fetchall()
@@ -203,7 +203,7 @@ def test_it_reads_one_state_and_cannot_write(pipeline: Pipeline, state_dsn: str)
             other.execute("update imsfeed.owner set name = 'x'")
 
 
-def test_it_changes_nothing_and_waits_for_no_publication(pipeline: Pipeline) -> None:
+def test_a_plan_changes_nothing_and_waits_for_no_publication(pipeline: Pipeline) -> None:
     before = everything(pipeline)
     with pipeline.connection.transaction():
         pipeline.connection.execute("select from imsfeed.target for update")
@@ -227,7 +227,7 @@ def test_the_command_shows_some_running_numbers_and_counts_the_others(pipeline: 
 
 
 @pytest.mark.usefixtures("pipeline")
-def test_everything_is_there_for_scripts() -> None:
+def test_a_plan_is_complete_as_json() -> None:
     found = msgspec.json.decode(run("lms", "scope=grunnskole", "--json").stdout, type=Plan)
     assert found.losing_last_membership == [2, 4]
 

@@ -1,4 +1,4 @@
-"""Plans against cuts: whatever the facts and settings are, the next cut does what the plan has said."""
+"""Plans against publications: for any facts and settings, the next publication does what the plan shows."""
 
 import re
 from collections import Counter
@@ -50,7 +50,7 @@ def published(pipeline: Pipeline) -> Published:
 
 
 def changed_between(before: Published, after: Published) -> dict[tuple[str, str], int]:
-    """How many records of each kind were told as what, in however many deltas; another role is one gone and one new."""
+    """Count the new, changed and removed records of each kind; another role is one removed and one new."""
     counts = Counter[tuple[str, str]]()
     for key in before.keys() | after.keys():
         kind, old, new = RecordKind(key[0]).name.lower(), before.get(key), after.get(key)

@@ -1,4 +1,4 @@
-"""Deltas against the rules: whatever has changed in whatever order, they lead to what working out everything gives."""
+"""Deltas against the rules: after any changes in any order, they lead to the same records as a full publication."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,13 +29,13 @@ def emptied(dsn: str) -> None:
 
 
 def differences(before: Facts, after: Facts, table: str) -> tuple[list[Fact], list[Fact]]:
-    """The table's rows that are new or other, and those that are gone."""
+    """Return the table's new and changed rows, and the removed ones."""
     old, new = getattr(before, table), getattr(after, table)
     return [fact for id_, fact in new.items() if old.get(id_) != fact], [old[id_] for id_ in old.keys() - new.keys()]
 
 
 def changed(pipeline: Pipeline, before: Facts, after: Facts, order: list[str]) -> None:
-    """Commit what is different, a table at a time, and bring the feed up to date after each."""
+    """Commit the differences, a table at a time, and bring the feed up to date after each."""
     for table in order:
         written, removed = differences(before, after, table)
         if written:
@@ -45,7 +45,7 @@ def changed(pipeline: Pipeline, before: Facts, after: Facts, order: list[str]) -
         pipeline.compact(seconds=1)
 
 
-def everything_anew(pipeline: Pipeline) -> None:
+def everything_again(pipeline: Pipeline) -> None:
     pipeline.connection.execute("update imsfeed.target set recompute = true")
     pipeline.compact(seconds=1)
 
@@ -83,7 +83,7 @@ def test_deltas_lead_to_what_working_out_everything_gives(
         changed(pipeline, before, after, order)
         pipeline.compact(days=days)
         head = pipeline.manifest().head_seq
-        everything_anew(pipeline)
+        everything_again(pipeline)
         assert pipeline.manifest().head_seq == head
         targets_table.apply_settings(pipeline.connection, [second], "test")
         pipeline.compact(days=1)

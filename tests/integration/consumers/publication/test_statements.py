@@ -1,4 +1,4 @@
-"""A small publication asks the state database no more often than it must: each statement is a round trip."""
+"""A small publication needs few statements on the state database: each one is a round trip."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +31,7 @@ def enrolled(person: int) -> Any:
 
 
 def statements(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Publish, and return how many statements that took, ``begin`` and ``commit`` included."""
+    """Publish, and return the number of statements, ``begin`` and ``commit`` included."""
     asked = []
     real = psycopg.Cursor.execute
 

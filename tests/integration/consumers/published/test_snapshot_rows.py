@@ -11,7 +11,7 @@ from ims.records.vocabulary import RecordKind
 from tests.support.builders import a_target
 
 IDS = ["", "1", "10", "2", "A", "a", "aB", "ab", "group-1", "z", "Å", "å", "\U0001f600"]
-"""In the order of code points, which is that of no language."""
+"""In the order of code points, which no language has."""
 
 KEYS = [
     *(RecordKey(kind, id_) for kind in (RecordKind.PERSON, RecordKind.GROUP) for id_ in IDS),
@@ -44,7 +44,7 @@ def test_every_record_comes_once_and_in_order(
     assert max(len(run.ids) for run in runs) <= records
 
 
-def test_nothing_was_published(connection: Connection) -> None:
+def test_an_unpublished_target_has_no_rows(connection: Connection) -> None:
     connection.execute("delete from imsfeed.published where target_id = 1")
     with repeatable_read(connection):
         assert list(snapshot_rows.runs(connection, 1)) == []

@@ -1,4 +1,4 @@
-"""A small school with a source, which a first night has reconciled."""
+"""A small school with a source, reconciled once."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The comparison of the facts with the source: it finds every difference and no change that is on its way."""
+"""The comparison of the facts with the source: it finds every difference, and ignores changes on their way."""
 
 from itertools import count
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_a_change_on_its_way_is_waited_for(pipeline: ReconciledPipeline) -> None
 
     def arrives(seconds: float) -> bool:
         pipeline.commit(a_person(2, given_name="Ny"))
-        return seconds == 0  # it would be compared before it is there, and once more
+        return seconds == 0  # a second comparison, needed only if the first one came too early, is stopped
 
     assert compare_facts(pipeline, arrives).outcome == "ok"
 
@@ -93,7 +93,7 @@ def test_an_incomplete_source_transaction_is_waited_for(pipeline: ReconciledPipe
 
     def arrives(seconds: float) -> bool:
         pipeline.commit(a_person(2, given_name="Ny"))
-        return seconds == 0  # it would be compared before it is there, and once more
+        return seconds == 0  # a second comparison, needed only if the first one came too early, is stopped
 
     assert compare_facts(pipeline, arrives).outcome == "ok"
 

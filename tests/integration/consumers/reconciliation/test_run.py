@@ -1,4 +1,4 @@
-"""The nightly reconciliation finds planted differences, repairs what it may, and reports the rest."""
+"""The nightly reconciliation finds planted differences, repairs what it can, and reports the others."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +68,7 @@ def test_a_snapshot_that_contradicts_its_deltas_begins_a_new_epoch(pipeline: Rec
     found = pipeline.night()
     wrong = pipeline.last()["files"]
     assert (found["files"].outcome, wrong.differences) == ("differs", 1)
-    assert "1 x a membership record is missing" in wrong.details[0]
+    assert "1 x a membership record that the earlier snapshot and deltas give is missing" in wrong.details[0]
     assert pipeline.differences("files") == 1
     pipeline.compact(minutes=1)
     published = pipeline.manifest()
@@ -119,7 +119,9 @@ def test_a_changed_or_removed_file_is_not_repaired(
 def test_an_altered_snapshot_is_found(pipeline: ReconciledPipeline) -> None:
     path = pipeline.folder() / pipeline.manifest().snapshot.path
     path.write_bytes(path.read_bytes().replace(b">Ada<", b">Eva<"))
-    assert pipeline.night()["files"].details == [f"snapshots/{path.name}: its digest is not that in the state database"]
+    assert pipeline.night()["files"].details == [
+        f"snapshots/{path.name}: its digest differs from the one in the state database"
+    ]
 
 
 def test_the_reconcile_command_exits_with_1_on_a_difference(

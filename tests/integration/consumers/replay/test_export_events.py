@@ -1,4 +1,4 @@
-"""`imsfeed export-events` from a real topic of several partitions, and the replay of what it writes."""
+"""`imsfeed export-events` from a real topic of several partitions, and the replay of its file."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ from tests.support.events import Scenario
 PARTITIONS = 3
 
 
-def a_topic(servers: str, name: str, story: Scenario) -> None:
+def a_topic(servers: str, name: str, scenario: Scenario) -> None:
     admin = KafkaAdminClient(bootstrap_servers=servers)
     admin.create_topics([NewTopic(name, num_partitions=PARTITIONS, replication_factor=1)])
     admin.close()
     producer = KafkaProducer(bootstrap_servers=servers, acks="all")
-    for line in story.lines():
+    for line in scenario.lines():
         assert isinstance(line, MessageLine)
         producer.send(name, line.value, partition=line.partition)
     producer.flush()
@@ -36,12 +36,12 @@ def test_a_topic_is_written_and_replays(
     monkeypatch: pytest.MonkeyPatch,
     capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:
-    story = Scenario()
+    scenario = Scenario()
     rows: list[Fact] = [an_owner(), a_school(1), a_group(1), *map(a_person, range(1, 40))]
-    story.commit(0, *rows, *(an_enrolment(n, person=n) for n in range(1, 40)), op="r", partition=1)
-    story.commit(0, an_owner(owner_id=2, orgnr="200000005"), op="r", partition=2)
-    story.commit(5, an_enrolment(3, person=3), op="d", partition=1)
-    a_topic(kafka, topic, story)
+    scenario.commit(0, *rows, *(an_enrolment(n, person=n) for n in range(1, 40)), op="r", partition=1)
+    scenario.commit(0, an_owner(owner_id=2, orgnr="200000005"), op="r", partition=2)
+    scenario.commit(5, an_enrolment(3, person=3), op="d", partition=1)
+    a_topic(kafka, topic, scenario)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka)
     monkeypatch.setenv("KAFKA_TOPIC", topic)
     monkeypatch.setenv("BATCH_LIMIT", "7")
@@ -52,6 +52,6 @@ def test_a_topic_is_written_and_replays(
     written = capsysbinary.readouterr().out
     assert b"Testesen" not in written
     result = Replay([a_target(), a_target(owner=2)], tmp_path).run(events_file.read(written.splitlines(), "export"))
-    assert result.messages == len(story.text)
+    assert result.messages == len(scenario.text)
     assert [target.deltas for target in result.targets] == [1, 0]
     assert list(result.targets[0].published.values()) == [38, 1, 38]

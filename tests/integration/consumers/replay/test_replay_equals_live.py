@@ -1,6 +1,6 @@
 """One history through the state database and through a replay: the same deltas, the same snapshots.
 
-The one works out whom a change may bear on, the other works out everybody every time.
+The state database works out only the persons that a change affects, the replay works out all persons every time.
 """
 
 import random
@@ -68,11 +68,11 @@ TIGHT: dict[str, Any] = {
     "hold_day_teachers": 1,
     "hold_day_id_changes": 2,
 }
-"""Limits under which some of so few persons wait, and some go."""
+"""Limits by which some of these few persons wait, and some leave."""
 
 
 class RecordedPipeline(Pipeline):
-    """Writes down what is delivered, and when, as lines of a file of events."""
+    """A pipeline that records what is delivered, and when, as lines of a file of events."""
 
     def __init__(self, dsn: str, folder: Path, dialect: str, **settings: Any) -> None:
         super().__init__(dsn, folder)
@@ -93,16 +93,16 @@ class RecordedPipeline(Pipeline):
         return super().commit(*facts, gone=gone, whole=whole, op=op)
 
     def load_without(self, chance: random.Random) -> None:
-        """A load that has lost some rows, as when capture was away while they were deleted."""
+        """Load without some rows, as if they were deleted while capture was down."""
         lost = [key for key, fact in self.rows.items() if not isinstance(fact, Owner) and chance.random() < 0.1]
         for key in lost:
             del self.rows[key]
         self.load(*self.rows.values())
 
     def pass_time(self, hours: int) -> None:
-        """Let hours pass, with a cut before and at midnight, when a replay makes one: whoever leaves counts from then.
+        """Let hours pass, and publish before and at midnight, as a replay does: departures count from that time.
 
-        Not whole hours, or somebody would have left an hour or a day before, give or take the time that settles.
+        The hours are not whole, or a departure could be exactly an hour or a day old, give or take the settling time.
         """
         self.compact(seconds=1)
         midnight = next_midnight(self.now, self.wanted.zone)
@@ -129,7 +129,7 @@ class RecordedPipeline(Pipeline):
 
 
 WEIGHTS = (1, 1, 4, 6, 4, 12)
-"""How often a row of the owner, a school, a group, a person, an employee or an enrolment."""
+"""The weights of rows of the owner, a school, a group, a person, an employee and an enrolment."""
 
 
 def a_day(chance: random.Random, now: date) -> date:
@@ -137,9 +137,9 @@ def a_day(chance: random.Random, now: date) -> date:
 
 
 def a_fact(chance: random.Random, today: date) -> Fact:
-    """A row of the owner, new or in the place of an old one, with whatever may matter in it.
+    """Return a random row of the owner, new or in the place of an old one.
 
-    Seldom one of the owner's own, or of a school: those lead the state database, too, to look at everybody.
+    Rows of the owner itself and of schools are rare: they make the state database, too, compare everything.
     """
     some_day = (None, a_day(chance, today))
     makers: tuple[Callable[[], Fact], ...] = (
@@ -182,8 +182,8 @@ def a_fact(chance: random.Random, today: date) -> Fact:
     return chance.choices(makers, WEIGHTS)[0]()
 
 
-def live(pipeline: RecordedPipeline, chance: random.Random) -> None:
-    """A history: a roster, then changes one by one and together, half and whole, settings, and days that pass."""
+def run_history(pipeline: RecordedPipeline, chance: random.Random) -> None:
+    """Run a history: a roster, then changes one by one and together, half and whole, settings, and passing days."""
     rows: list[Fact] = [a_school(1), a_school(2), *map(a_group, GROUPS), *map(a_person, PERSONS)]
     pipeline.commit(an_owner(), *rows, *(an_enrolment(n, person=n, group=1 + n % 3) for n in PERSONS))
     pipeline.compact(seconds=1)
@@ -208,7 +208,7 @@ def live(pipeline: RecordedPipeline, chance: random.Random) -> None:
 
 
 def files(folder: Path) -> dict[str, str]:
-    """The deltas, snapshots and the file at the fixed path, without the time that each says it was made."""
+    """Return the deltas, snapshots and the file at the fixed path, without the times at which they were made."""
     return {
         path.relative_to(folder).as_posix(): re.sub("<datetime>.*</datetime>", "", path.read_text(encoding="utf-8"))
         for path in folder.rglob("*.xml")
@@ -216,7 +216,7 @@ def files(folder: Path) -> dict[str, str]:
 
 
 def compared(pipeline: RecordedPipeline, folder: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """What life has made of the history, and what a replay makes of it."""
+    """Return the files that production made of the history, and those that a replay makes."""
     Replay([pipeline.first], folder).run(events_file.read(pipeline.lines, "events"), pipeline.now)
     return files(pipeline.folder()), files(folder / ORGNR / "lms")
 
@@ -225,14 +225,14 @@ def compared(pipeline: RecordedPipeline, folder: Path) -> tuple[dict[str, str], 
 def test_a_replay_gives_what_production_gave(state_dsn: str, tmp_path: Path, seed: int) -> None:
     pipeline = RecordedPipeline(state_dsn, tmp_path / "live", "pifu" if seed % 2 else "ims", **TIGHT)
     try:
-        live(pipeline, random.Random(seed))
-        lived, replayed = compared(pipeline, tmp_path / "replay")
+        run_history(pipeline, random.Random(seed))
+        produced, replayed = compared(pipeline, tmp_path / "replay")
     finally:
         pipeline.close()
-    assert len(lived) > 5, "a history in which nothing happens shows nothing"
-    assert pipeline.causes, "nor does one in which nobody waits"
-    assert replayed.keys() == lived.keys()
-    assert [name for name in sorted(lived) if replayed[name] != lived[name]] == []
+    assert len(produced) > 5, "the history must have deltas"
+    assert pipeline.causes, "the history must have holds"
+    assert replayed.keys() == produced.keys()
+    assert [name for name in sorted(produced) if replayed[name] != produced[name]] == []
 
 
 def test_a_moved_national_id_leaves_with_its_new_running_number(state_dsn: str, tmp_path: Path) -> None:
@@ -245,11 +245,11 @@ def test_a_moved_national_id_leaves_with_its_new_running_number(state_dsn: str, 
         pipeline.compact(seconds=1)
         pipeline.commit(an_enrolment(2, person=2), gone=True)
         pipeline.compact(seconds=1)
-        lived, replayed = compared(pipeline, tmp_path / "replay")
+        produced, replayed = compared(pipeline, tmp_path / "replay")
     finally:
         pipeline.close()
     assert 'recstatus="3"' in replayed["deltas/1.xml"]
-    assert replayed == lived
+    assert replayed == produced
 
 
 def test_a_leaver_is_published_without_a_login_that_another_has(state_dsn: str, tmp_path: Path) -> None:
@@ -260,8 +260,8 @@ def test_a_leaver_is_published_without_a_login_that_another_has(state_dsn: str, 
         pipeline.compact(seconds=1)
         pipeline.commit(an_enrolment(1), gone=True)
         pipeline.compact(seconds=1)
-        lived, replayed = compared(pipeline, tmp_path / "replay")
+        produced, replayed = compared(pipeline, tmp_path / "replay")
     finally:
         pipeline.close()
     assert "ada@" not in replayed["deltas/1.xml"]
-    assert replayed == lived
+    assert replayed == produced

@@ -14,7 +14,7 @@ from deploy.doctor.state_checks import check_state
 from deploy.doctor.target_checks import check_targets
 from deploy.local.process import free_port
 from ims.runtime.settings import Settings
-from tests.integration.deploy.doctor.findings import lines
+from tests.integration.deploy.doctor.findings import lines, settings_of
 from tests.support.installation import Installation
 
 
@@ -27,6 +27,14 @@ def test_a_healthy_installation_has_no_error(healthy: Installation, monkeypatch:
     assert {line.area for line in found} >= {"machine", "source", "kafka", "state", "targets", "feed", "metrics"}
     assert not [line for line in found if line.status in {"warning", "error"} and not line.fix]
     assert f"imsfeed answers at {healthy.ports['compact']}" in output
+
+
+def test_the_members_of_the_consumer_group_are_named(healthy: Installation) -> None:
+    settings = settings_of(healthy)
+    assert lines(check_kafka(settings))["consumer group"] == (
+        "ok",
+        f"{settings.kafka_group}: 1 members: 127.0.0.1 has 0, 1",
+    )
 
 
 def test_an_error_names_the_fix_and_exits_with_1(healthy: Installation) -> None:

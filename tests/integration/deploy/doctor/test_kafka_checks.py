@@ -3,9 +3,9 @@
 import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.record import util as record_util
 
-from deploy.doctor.kafka_checks import check_kafka, check_topic
+from deploy.doctor.kafka_checks import check_group, check_kafka, check_topic
+from ims.runtime import kafka_internals
 from ims.runtime.settings import Settings
 from producers.events import publisher
 from tests.integration.deploy.doctor.findings import lines
@@ -56,5 +56,15 @@ def test_too_few_replicas_on_several_brokers_are_found() -> None:
 
 
 def test_a_missing_checksum_library_is_found(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record_util, "_crc32c", record_util.crc32c_py)
+    monkeypatch.setattr(kafka_internals, "checksum_is_compiled", lambda _record_util: False)
     assert lines(check_kafka(settings))["crc32c"][0] == "error"
+
+
+def test_a_consumer_group_without_members_is_found(settings: Settings) -> None:
+    empty = settings.model_copy(update={"kafka_group": "without-members"})
+    assert lines(check_kafka(empty))["consumer group"][0] == "warning"
+
+
+def test_a_group_that_may_not_be_described_is_no_error(settings: Settings) -> None:
+    found = check_group({"error": "[Error 30] GroupAuthorizationFailedError", "members": []}, settings)
+    assert found.status == "skipped"

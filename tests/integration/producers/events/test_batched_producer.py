@@ -30,7 +30,7 @@ def settings(kafka: str, topic: str) -> Settings:
 def producer(settings: Settings) -> Iterator[KafkaProducer]:
     producer = a_producer(settings, batch_size=BATCH, linger_ms=60_000)
     yield producer
-    producer._sender.force_close()
+    producer.give_up_unsent()
     producer.close(timeout=5)
 
 
@@ -117,7 +117,7 @@ def test_an_unknown_partition_is_refused(settings: Settings, producer: KafkaProd
 
 def test_no_message_is_accepted_after_a_forced_close(settings: Settings, producer: KafkaProducer) -> None:
     future = producer.send(settings.kafka_topic, value=b"a", key=b"k", partition=0)
-    producer._sender.force_close()
+    producer.give_up_unsent()
     with pytest.raises(IllegalStateError):
         producer.send(settings.kafka_topic, value=b"b", key=b"k", partition=0)
     with pytest.raises(KafkaError):

@@ -1,6 +1,6 @@
 """What materialize does when things are not as they should be."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from unittest.mock import Mock
@@ -62,8 +62,9 @@ def test_a_value_that_only_postgresql_refuses_costs_its_own_message_alone(place:
     assert store.quarantine_size() == 1
 
 
-def a_session() -> _Session:
-    session = _Session(Settings.model_validate({}), MaterializeMetrics(CollectorRegistry()), REFERENCE_MAPPING)
+def a_session(ready: Callable[[bool], None] = lambda _ready: None) -> _Session:
+    metrics = MaterializeMetrics(CollectorRegistry())
+    session = _Session(Settings.model_validate({}), metrics, REFERENCE_MAPPING, ready)
     session._progress = {0: Progress(5)}
     return session
 
@@ -145,3 +146,59 @@ def test_what_ends_a_batch_in_its_thread_ends_the_session() -> None:
     with pytest.raises(psycopg.OperationalError):
         session._await_applied(topic, read(session, topic))
     assert session._progress[0].next_offset == 0
+
+
+class Group:
+    """What Kafka gives and takes, and what the session says of it in return."""
+
+    def __init__(self, *assigned: int) -> None:
+        self.now = frozenset(assigned)
+        self.said: list[tuple[str, dict[int, int] | set[int]]] = []
+
+    def assigned(self) -> frozenset[int]:
+        return self.now
+
+    def hold(self, partitions: Iterable[int]) -> None:
+        self.said.append(("hold", set(partitions)))
+
+    def show(self, offsets: Mapping[int, int]) -> None:
+        self.said.append(("show", dict(offsets)))
+
+
+def follow(session: Any, store: Any, topic: Any, group: Group) -> None:
+    topic.topic_id = lambda: None
+    session._follow(store, topic, group)
+
+
+def test_a_partition_is_begun_where_the_state_database_stands() -> None:
+    told: list[bool] = []
+    session, (_, store, topic) = a_session(told.append), a_race()
+    deliver(store, ["applied"])
+    session._progress, group = {}, Group(0)
+    follow(session, store, topic, group)
+    assert topic.position(0) == session._progress[0].next_offset == 1
+    assert told == [True]
+    assert session._metrics.partitions_assigned._value.get() == 1
+    assert group.said == [("hold", {0}), ("show", {}), ("hold", {0})], "held before it is begun"
+
+
+def test_a_partition_that_kafka_takes_is_held_until_it_is_shown_and_read_no_longer() -> None:
+    told: list[bool] = []
+    session, (_, store, topic) = a_session(told.append), a_race()
+    session._progress, group = {0: Progress(3)}, Group()
+    follow(session, store, topic, group)
+    assert topic.poll(0) == {}
+    assert group.said == [("hold", {0}), ("show", {0: 3}), ("hold", set())]
+    assert told == [False]
+
+
+def test_a_partition_that_is_taken_while_it_is_claimed_is_not_begun() -> None:
+    session, store, topic = a_race()
+    session._progress, group = {}, Group(0)
+
+    def hold(_partitions: Iterable[int]) -> None:
+        group.now = frozenset()
+
+    group.hold = hold  # type: ignore[method-assign, assignment]
+    follow(session, store, topic, group)
+    assert session._progress == {}

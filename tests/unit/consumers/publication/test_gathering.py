@@ -1,4 +1,4 @@
-"""What a publication gathers: a scope grows until nothing that belongs to it is left outside."""
+"""What a publication gathers: a scope grows until nothing new belongs to it."""
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from consumers.facts.pending_changes import Days, looking_at, settled
+from consumers.facts.pending_changes import Days, as_changed, settled
 from consumers.publication.everything import Everything
 from consumers.publication.first_publication import first_position
 from consumers.publication.gathering import Gatherer, Request, gather_urgent
@@ -36,7 +36,7 @@ SCHOOL = (an_owner(), a_school(1), a_group(1), a_group(2))
 
 
 def published(facts: Facts, **settings: Any) -> MemoryTarget:
-    """A target to which these facts were published."""
+    """Return a target to which these facts were published."""
     target = MemoryTarget(1, a_target(**settings), "epoch")
     terms = Terms(target.settings, ORGNR, NOW.date())
     parts = Everything(MemoryView(facts, target), terms).parts()
@@ -47,16 +47,16 @@ def published(facts: Facts, **settings: Any) -> MemoryTarget:
 def gathered(
     facts: Facts, target: MemoryTarget, persons: Iterable[int] = (), groups: Iterable[int] = (), **request: Any
 ) -> Gathered:
-    """What is gathered when these persons and groups have changed."""
+    """Return what is gathered when these persons and groups have changed."""
     gatherer = Gatherer(MemoryView(facts, target), Terms(target.settings, ORGNR, NOW.date()))
-    return gatherer.gather(Request(changes=looking_at(persons, groups), now=NOW, **request))
+    return gatherer.gather(Request(changes=as_changed(persons, groups), now=NOW, **request))
 
 
 def some_persons(*numbers: int) -> list[Any]:
     return [fact for n in numbers for fact in (a_person(n), an_enrolment(n, person=n, group=1 + n % 2))]
 
 
-def test_only_what_has_changed_is_gathered_where_nothing_belongs_to_it() -> None:
+def test_an_unrelated_change_is_gathered_alone() -> None:
     facts = facts_of(*SCHOOL, *some_persons(1, 2, 3))
     found = gathered(facts, published(facts), persons=[2])
     assert found.scope.persons == [2]
@@ -108,7 +108,7 @@ def waiting(*persons: int, groups: Iterable[str] = ()) -> Waiting:
     return Waiting(dict.fromkeys(persons, waits), {id_: HoldEntry(Cause.SETTING) for id_ in groups})
 
 
-def test_all_who_wait_are_gathered_when_one_of_them_has_changed() -> None:
+def test_all_waiting_persons_are_gathered_when_one_has_changed() -> None:
     target = published(facts_of(*SCHOOL, *some_persons(1, 2, 3, 4)))
     target.waiting = waiting(1, 2)
     now = facts_of(*SCHOOL, a_person(1), a_person(2), *some_persons(3, 4))
@@ -118,7 +118,7 @@ def test_all_who_wait_are_gathered_when_one_of_them_has_changed() -> None:
     assert found.holds.waiting.persons.keys() == {1, 2}
 
 
-def test_those_who_wait_are_left_alone_when_none_of_them_has_changed() -> None:
+def test_waiting_persons_are_left_alone_when_none_has_changed() -> None:
     facts = facts_of(*SCHOOL, *some_persons(1, 2, 3, 4))
     target = published(facts)
     target.waiting = waiting(1, 2, groups=["group-9"])
@@ -128,7 +128,7 @@ def test_those_who_wait_are_left_alone_when_none_of_them_has_changed() -> None:
     assert found.holds is None
 
 
-def test_all_who_wait_are_gathered_when_a_member_of_a_waiting_group_has_changed() -> None:
+def test_all_waiting_persons_are_gathered_when_a_waiting_groups_member_changes() -> None:
     facts = facts_of(*SCHOOL, *some_persons(1, 2, 3, 4))
     target = published(facts)
     target.waiting = waiting(1, groups=["group-2"])
@@ -137,7 +137,7 @@ def test_all_who_wait_are_gathered_when_a_member_of_a_waiting_group_has_changed(
     assert found.scope.groups == [2]
 
 
-def test_all_who_wait_are_gathered_when_a_person_takes_one_of_their_ids() -> None:
+def test_all_waiting_persons_are_gathered_when_another_takes_an_id() -> None:
     before = facts_of(*SCHOOL, *some_persons(1, 2, 3))
     target = published(before)
     target.waiting = waiting(1, 2)
@@ -147,7 +147,7 @@ def test_all_who_wait_are_gathered_when_a_person_takes_one_of_their_ids() -> Non
     assert gathered(now, target, persons=[3], held=True).scope.persons == [1, 2, 3]
 
 
-def test_all_who_wait_are_gathered_when_a_waiting_group_is_there_again() -> None:
+def test_all_waiting_persons_are_gathered_when_a_waiting_group_returns() -> None:
     facts = facts_of(*SCHOOL, *some_persons(1, 2, 3))
     target = published(facts)
     target.waiting = waiting(1, groups=["org-100000008"])
@@ -155,7 +155,7 @@ def test_all_who_wait_are_gathered_when_a_waiting_group_is_there_again() -> None
     assert gathered(facts, target, persons=[3], held=True).scope.persons == [1, 3]
 
 
-def test_all_who_wait_are_gathered_for_a_review() -> None:
+def test_all_waiting_persons_are_gathered_for_a_review() -> None:
     facts = facts_of(*SCHOOL, *some_persons(1, 2, 3))
     target = published(facts)
     target.waiting = waiting(1, 2)
@@ -163,7 +163,7 @@ def test_all_who_wait_are_gathered_for_a_review() -> None:
     assert found.scope.persons == [1, 2]
 
 
-def test_a_waiting_group_is_gathered_even_without_members_where_everything_is() -> None:
+def test_a_waiting_group_without_members_is_gathered_with_everything() -> None:
     facts = facts_of(*SCHOOL)
     target = published(facts, org_groups=True)
     target.waiting = waiting(groups=["school-NO1"])
@@ -174,7 +174,7 @@ def test_a_waiting_group_is_gathered_even_without_members_where_everything_is() 
     assert found.holds.waiting.groups.keys() == {"school-NO1"}
 
 
-def test_the_logins_of_leavers_that_others_have_are_gathered() -> None:
+def test_leavers_logins_that_others_have_are_gathered() -> None:
     people = [a_person(n, feide_name=f"{'ada' if n < 3 else 'ase'}@fjordvik.example") for n in (1, 2, 3)]
     before = facts_of(*SCHOOL, *people, *(an_enrolment(n, person=n) for n in (1, 2, 3)))
     now = facts_of(*SCHOOL, *people, an_enrolment(2, person=2))
@@ -189,7 +189,7 @@ def test_groups_with_one_code_are_gathered_together() -> None:
     assert found.roster.excluded.keys() == {(RecordKind.GROUP, 1), (RecordKind.GROUP, 2)}
 
 
-def test_days_that_pass_bring_in_those_whose_dates_they_cross() -> None:
+def test_passing_days_bring_in_persons_and_groups_by_date() -> None:
     facts = facts_of(
         *SCHOOL, *some_persons(1, 2), a_person(3), an_enrolment(3, person=3, group=1, starts_on=date(2026, 10, 15))
     )
@@ -197,7 +197,7 @@ def test_days_that_pass_bring_in_those_whose_dates_they_cross() -> None:
     assert gathered(facts, published(facts), days=days).scope.persons == [3]
 
 
-def test_nobody_is_counted_for_a_single_leaver() -> None:
+def test_no_person_is_counted_for_a_single_leaver() -> None:
     before = facts_of(*SCHOOL, *some_persons(*range(1, 6)))
     now = msgspec.structs.replace(before, enrolments={})
     found = gathered(now, published(before), persons=[1])
@@ -205,7 +205,7 @@ def test_nobody_is_counted_for_a_single_leaver() -> None:
     assert (found.holds.counts.persons, found.holds.counts.teachers) == (0, 0)
 
 
-def test_as_many_are_counted_as_the_limits_need() -> None:
+def test_persons_are_counted_as_far_as_the_limits_need() -> None:
     before = facts_of(*SCHOOL, *some_persons(*range(1, 6)))
     now = msgspec.structs.replace(before, enrolments={})
     limits = {f"hold_{window}_persons": 1 for window in ("hour", "day")}
@@ -215,7 +215,7 @@ def test_as_many_are_counted_as_the_limits_need() -> None:
     assert found.holds.counts.persons == 4
 
 
-def test_urgent_persons_are_gathered_with_those_who_share_their_national_id() -> None:
+def test_urgent_persons_are_gathered_with_their_same_id_persons() -> None:
     facts = facts_of(*SCHOOL, *some_persons(1, 2), a_person(9, national_id=a_birth_number(2)))
     target = published(facts_of(*SCHOOL, *some_persons(1, 2)))
     view = MemoryView(msgspec.structs.replace(facts, suppressed=frozenset({9})), target)

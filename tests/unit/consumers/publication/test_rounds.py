@@ -1,4 +1,4 @@
-"""The rounds of a publication: which there are, on which terms, and why."""
+"""The rounds of a publication: their number, terms and causes."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from consumers.database.targets_table import FeedPosition, Outstanding, OwnerState, TargetRow
-from consumers.facts.pending_changes import Days, Pending, looking_at, settled
+from consumers.facts.pending_changes import Days, Pending, as_changed, settled
 from consumers.publication.rounds import Round, rounds
 from ims.holds.losses import Cause
 from tests.support.builders import ORGNR, a_target
@@ -14,7 +14,7 @@ from tests.support.builders import ORGNR, a_target
 NOW = datetime(2026, 10, 15, 10, tzinfo=UTC)
 TODAY = date(2026, 10, 15)
 NOTHING = settled((), 0, after=7)
-PERSON = looking_at([1], [])
+PERSON = as_changed([1], [])
 
 
 def a_row(dated_through: date = TODAY, **outstanding: Any) -> TargetRow:
@@ -60,9 +60,9 @@ def test_a_clock_that_was_set_back_passes_no_days() -> None:
 
 
 def test_a_load_is_a_cause_and_events_explain_the_rest() -> None:
-    (only,) = of(a_row(), replace(PERSON, everything=True), looking_at([1, 2], []))
+    (only,) = of(a_row(), replace(PERSON, everything=True), as_changed([1, 2], []))
     assert (only.cause, only.request.everybody) == (Cause.RESYNC, True)
-    assert only.request.explained == looking_at([1, 2], [])
+    assert only.request.explained == as_changed([1, 2], [])
 
 
 def test_a_repair_compares_everything_as_a_load_does() -> None:

@@ -1,4 +1,4 @@
-"""The lines of a file of events: four kinds, and errors that say where and what."""
+"""The lines of a file of events: four kinds, and errors with line number and cause."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -68,7 +68,7 @@ def test_bytes_that_are_no_text_are_a_broken_line() -> None:
         list(read([f'{{{AT},"raw":"'.encode() + b'\xff"}'], "events.jsonl"))
 
 
-def test_what_is_written_is_read_again() -> None:
+def test_written_lines_are_read_back() -> None:
     lines = [
         events_file.message_line(NOON, b'{"op":"c"}', 2),
         events_file.raw_line(NOON, "no JSON"),
@@ -83,9 +83,9 @@ def test_what_is_written_is_read_again() -> None:
     ]
 
 
-def test_the_example_of_the_page_is_what_it_says(tmp_path: Path) -> None:
+def test_the_documented_example_replays_as_described(tmp_path: Path) -> None:
     example = re.findall(r"```json\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)[0]
     result = Replay([a_target()], tmp_path).run(read(example.encode().splitlines(), "example"))
     assert result.refused == {}
     (target,) = result.targets
-    assert (target.snapshots, target.deltas) == (2, 1), "the first, that of the next morning, and the leaver"
+    assert (target.snapshots, target.deltas) == (2, 1), "the first snapshot, the next morning's, and the leaver's delta"

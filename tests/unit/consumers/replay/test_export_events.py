@@ -1,4 +1,4 @@
-"""The topic as a file without personal data, that replays as the original does."""
+"""The export of the topic as a file without personal data that replays like the original."""
 
 import json
 from collections.abc import Mapping
@@ -44,25 +44,25 @@ NUMBERS = [a_birth_number(1), a_birth_number(2), a_d_number(3), a_duf_number(4),
 
 
 @pytest.fixture
-def story() -> Scenario:
-    """Persons with every kind of national id, one of them twice; changes, and messages that cannot be applied."""
-    story = Scenario()
-    story.commit(0, an_owner(), a_school(1), a_group(1, code="Kari K", name="Enetime Kari"), op="r", whole=False)
+def scenario() -> Scenario:
+    """Return persons with every kind of national id, one of them twice, changes, and messages that are refused."""
+    scenario = Scenario()
+    scenario.commit(0, an_owner(), a_school(1), a_group(1, code="Kari K", name="Enetime Kari"), op="r", whole=False)
     people = [
         a_person(n, national_id=number, given_name=f"Ola{n}", mobile=f"9912345{n}", email=None)
         for n, number in enumerate([*NUMBERS, NUMBERS[0]], 1)
     ]
-    story.commit(0, *people, an_employee(1, person=2), op="r", whole=False)
-    story.commit(0, *(an_enrolment(n, person=n) for n in range(1, 9)), op="r")
-    story.commit(1, a_person(1, given_name="Ola1", national_id=a_birth_number(9)))
-    story.commit(2, an_enrolment(3, person=3), op="d")
-    story.commit(3, a_person(4, given_name=" ", feide_name=f"{NUMBERS[3]}@fjordvik.example"))
-    return story
+    scenario.commit(0, *people, an_employee(1, person=2), op="r", whole=False)
+    scenario.commit(0, *(an_enrolment(n, person=n) for n in range(1, 9)), op="r")
+    scenario.commit(1, a_person(1, given_name="Ola1", national_id=a_birth_number(9)))
+    scenario.commit(2, an_enrolment(3, person=3), op="d")
+    scenario.commit(3, a_person(4, given_name=" ", feide_name=f"{NUMBERS[3]}@fjordvik.example"))
+    return scenario
 
 
-def topic_of(story: Scenario, *values: bytes) -> MemoryTopic:
+def topic_of(scenario: Scenario, *values: bytes) -> MemoryTopic:
     topic = MemoryTopic(2)
-    for text in story.text:
+    for text in scenario.text:
         (line,) = events_file.read([text], "events")
         assert isinstance(line, MessageLine)
         topic.append(line.partition, line.value)
@@ -91,15 +91,15 @@ def replay(lines: list[bytes], root: Path) -> Result:
     return Replay([a_target(group_id="{code}")], root).run(events_file.read(lines, "events"))
 
 
-def test_nothing_of_the_original_is_in_the_file(story: Scenario) -> None:
-    text = b"".join(exported(topic_of(story, b"Ola1 in no JSON", b'{"op":"c","after":{"name":"Ola1"}}'))).decode()
+def test_nothing_of_the_original_is_in_the_file(scenario: Scenario) -> None:
+    text = b"".join(exported(topic_of(scenario, b"Ola1 in no JSON", b'{"op":"c","after":{"name":"Ola1"}}'))).decode()
     for original in ("Ola", "Testesen", "99123", "fjordvik.example", "Kari", "Ada", *NUMBERS, a_birth_number(9)):
         assert original not in text, original
     assert "Given 1" in text
     assert "Family 1" in text
 
 
-def test_the_file_replays_to_the_same_counts(story: Scenario, tmp_path: Path) -> None:
+def test_the_file_replays_to_the_same_counts(scenario: Scenario, tmp_path: Path) -> None:
     end = START + timedelta(seconds=4)
 
     def late(lsn: int, **source: Any) -> dict[str, Any]:
@@ -117,10 +117,10 @@ def test_the_file_replays_to_the_same_counts(story: Scenario, tmp_path: Path) ->
         a_debezium_event("d", before={"owner_id": 1, "id": 9}, source=late(900, table="enrolment")),
         b'{"status":"BEGIN"}',
     ]
-    original = [*story.text, *(events_file.message_line(end, value) for value in values)]
+    original = [*scenario.text, *(events_file.message_line(end, value) for value in values)]
     original.append(events_file.raw_line(end, "{"))
     first = replay(original, tmp_path / "one")
-    second = replay(exported(topic_of(story, *values, b"{")), tmp_path / "two")
+    second = replay(exported(topic_of(scenario, *values, b"{")), tmp_path / "two")
     assert first.refused == {
         "impossible_value": 2,
         "not_an_envelope": 1,
@@ -135,13 +135,13 @@ def test_the_file_replays_to_the_same_counts(story: Scenario, tmp_path: Path) ->
     assert first.targets[0].deltas == 4
 
 
-def test_each_partition_keeps_its_order_and_times_decide_between_them() -> None:
-    story = Scenario()
-    story.commit(5, a_person(1))
-    story.commit(3, a_person(2))
-    story.commit(4, a_person(3), partition=1)
-    story.commit(6, a_person(4), partition=1)
-    found = [json.loads(line) for line in exported(topic_of(story))]
+def test_partitions_keep_their_order_and_are_merged_by_time() -> None:
+    scenario = Scenario()
+    scenario.commit(5, a_person(1))
+    scenario.commit(3, a_person(2))
+    scenario.commit(4, a_person(3), partition=1)
+    scenario.commit(6, a_person(4), partition=1)
+    found = [json.loads(line) for line in exported(topic_of(scenario))]
     assert [(one["at"][17:19], one.get("partition", 0), one["value"]["after"]["id"]) for one in found] == [
         ("04", 1, 3),
         ("05", 0, 1),
@@ -150,24 +150,24 @@ def test_each_partition_keeps_its_order_and_times_decide_between_them() -> None:
     ]
 
 
-def test_only_one_owner_is_written_and_its_transactions_end(story: Scenario) -> None:
-    story.commit(9, a_person(1), an_owner(owner_id=3))
-    story.commit(10, an_owner(owner_id=3), a_person(2))
-    topic = topic_of(story, b"no JSON")
+def test_only_one_owner_is_written_and_its_transactions_end(scenario: Scenario) -> None:
+    scenario.commit(9, a_person(1), an_owner(owner_id=3))
+    scenario.commit(10, an_owner(owner_id=3), a_person(2))
+    topic = topic_of(scenario, b"no JSON")
     found = [json.loads(line)["value"] for line in exported(topic, owner=1)][-2:]
     assert [one["after"]["id"] for one in found] == [1, 2]
     assert [one["transaction"]["last"] for one in found] == [True, True]
     assert exported(topic, owner=4) == []
 
 
-def test_heartbeats_are_not_written(story: Scenario) -> None:
+def test_heartbeats_are_not_written(scenario: Scenario) -> None:
     beat = a_debezium_event("u", after={"partition": 0}, source={"schema": "imsfeed", "table": "heartbeat"})
-    assert exported(topic_of(story, beat)) == exported(topic_of(story))
+    assert exported(topic_of(scenario, beat)) == exported(topic_of(scenario))
 
 
-def test_a_partition_may_begin_later(story: Scenario) -> None:
-    topic = topic_of(story)
-    assert len(exported(topic, from_offsets={0: len(story.text) - 1})) == 1
+def test_a_partition_may_begin_later(scenario: Scenario) -> None:
+    topic = topic_of(scenario)
+    assert len(exported(topic, from_offsets={0: len(scenario.text) - 1})) == 1
     with pytest.raises(OffsetLostError):
         exported(topic, from_offsets={0: 999})
     with pytest.raises(InvalidSettingsError, match="no partition 7"):
@@ -227,7 +227,7 @@ def test_a_number_in_a_kept_text_is_replaced() -> None:
     assert row["role"] == "1"
 
 
-def test_a_login_that_tells_a_national_id_still_tells_one() -> None:
+def test_a_login_with_a_national_id_gets_the_substitute() -> None:
     row = Pseudonyms(b"key").row(Table.PERSON, {"national_id": NUMBERS[0], "feide_name": f"{NUMBERS[0]}@fjordvik.no"})
     assert row["feide_name"] == f"{row['national_id']}@example.org"
 
@@ -264,14 +264,14 @@ def test_a_substitute_id_is_as_valid_as_the_original(number: str) -> None:
 
 
 class UnluckyIds(SubstituteIds):
-    """Chance has the same first choice for every number."""
+    """Substitute ids with the same first choice for every number."""
 
     def _chance(self, number: str, attempt: int) -> int:
         assert number
         return attempt
 
 
-def test_two_numbers_never_become_one() -> None:
+def test_two_numbers_never_have_one_substitute() -> None:
     ids = UnluckyIds(b"key")
     for numbers in ([a_birth_number(n) for n in range(50)], [a_duf_number(n) for n in range(50)]):
         assert len({ids.instead_of(number) for number in numbers}) == 50

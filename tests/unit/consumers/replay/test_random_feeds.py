@@ -1,6 +1,6 @@
-"""Random owners, settings and days, told to an importer: what it knows in the end is what the rules say, and only that.
+"""Random owners, settings and days: an importer ends up with exactly the records that the rules give.
 
-The files are the real ones. An importer reads them as the contract says; a naive oracle says who should be known.
+The files are real. The importer reads them by the contract; a naive oracle gives the expected records.
 """
 
 import tempfile
@@ -30,7 +30,7 @@ Published = tuple[set[str], set[str], set[tuple[str, str]]]
 
 
 def should_be_known(oracle: Oracle) -> Published:
-    """``sourcedid/id`` of persons, of groups, and of the two of each membership."""
+    """Return the expected ``sourcedid/id`` of persons, of groups, and of group and person of each membership."""
     facts = oracle.facts
     persons = {person.id: oracle.person_id(person) for person in facts.persons.values() if oracle.person_ok(person)}
     groups = {group.id: oracle.group_id(group) for group in facts.groups.values() if oracle.group_ok(group)}
@@ -41,7 +41,7 @@ def should_be_known(oracle: Oracle) -> Published:
 
 
 def known(folder: Path) -> Published:
-    """What an importer knows that has taken the first snapshot and every delta."""
+    """Return what an importer knows after the first snapshot and every delta."""
     manifest = decode((folder / MANIFEST).read_bytes())
     first = min((folder / "snapshots").iterdir())
     state: dict[RecordKey, Record] = {}
@@ -64,7 +64,7 @@ def known(folder: Path) -> Published:
     first=TARGETS,
     steps=st.lists(st.tuples(FACTS, DAYS, TARGETS | st.none()), min_size=1, max_size=4),
 )
-def test_an_importer_knows_exactly_those_whom_the_rules_let_through(
+def test_an_importer_knows_exactly_the_records_of_the_rules(
     first: TargetSettings, steps: list[tuple[Facts, date, TargetSettings | None]]
 ) -> None:
     with tempfile.TemporaryDirectory() as root:

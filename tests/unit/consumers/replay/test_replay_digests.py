@@ -1,6 +1,6 @@
-"""A replay of the conformance kit has the bytes that it has always had, with and without holds.
+"""A replay of the conformance kit keeps its bytes, with and without holds.
 
-The digests were taken when each of publication, replay and plan still had a decision of its own.
+The digests were taken when publication, replay and plan still had separate decisions.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ KEPT: dict[str, dict[str, str]] = json.loads((Path(__file__).parent / "digests" 
 
 
 def digests(folder: Path, *, holds: bool, **changes: Any) -> dict[str, str]:
-    """Replay the kit with changed settings, and return the digest of each file."""
+    """Return the digest of each file of a replay of the kit with changed settings."""
     targets = [
         msgspec.structs.replace(target, **changes) for target in parse_toml((KIT / "targets.toml").read_text("utf-8"))
     ]

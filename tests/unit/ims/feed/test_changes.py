@@ -1,4 +1,4 @@
-"""The deltas of a step applied to the records before them, and what should not be in a delta."""
+"""The deltas of a step applied to the records before them, and the contradictions that they may have."""
 
 import msgspec
 import pytest
@@ -23,16 +23,16 @@ DELTAS = st.lists(st.tuples(st.sampled_from(RecStatus), st.sampled_from(RECORDS)
 
 
 def applied(before: State, *deltas: list[Asked]) -> tuple[State, list[str]]:
-    """The records after the deltas, and the problems that were found."""
+    """Return the records after the deltas, and the problems that were found."""
     feed = MemoryFeed()
     feed.files = {str(number): delta_of(asked) for number, asked in enumerate(deltas, 1)}
     changes = Changes(feed.open, list(feed.files))
     after = list(changes.applied_to(sorted(before.items())))
     assert [key for key, _ in after] == sorted(key for key, _ in after)
-    return dict(after), sorted(changes.contradictions() + changes.lacking())
+    return dict(after), sorted(changes.contradictions() + changes.missing())
 
 
-def test_recstatus_1_and_2_put_in_and_3_removes() -> None:
+def test_new_and_changed_records_are_stored_and_removed_ones_deleted() -> None:
     renamed = msgspec.structs.replace(B1, short="B2")
     asked: list[Asked] = [(NEW, BO), (GONE, ANNA), (CHANGED, renamed), (GONE, ANNA_LEARNS)]
     assert applied(state_of(ANNA, B1, ANNA_LEARNS), asked) == (state_of(BO, renamed), [])
@@ -47,16 +47,16 @@ def test_a_changed_role_is_removed_and_added_in_one_delta() -> None:
 @pytest.mark.parametrize(
     ("asked", "problem"),
     [
-        ([(NEW, ANNA)], "1 x a person record is new (1) but was there already"),
-        ([(CHANGED, BO)], "1 x a person record is changed (2) but was not there"),
-        ([(GONE, BO)], "1 x a person record is removed (3) but was not there"),
-        ([(NEW, ANNA_LEARNS), (NEW, ANNA_LEARNS)], "2 x a membership record is new (1) but was there already"),
-        ([(NEW, BO_LEARNS)], "1 x a membership of a person who is not there"),
-        ([(GONE, ANNA)], "1 x a membership of a person who is not there"),
-        ([(GONE, B1)], "1 x a membership of a group that is not there"),
+        ([(NEW, ANNA)], "1 x a new (1) person record that already existed"),
+        ([(CHANGED, BO)], "1 x a changed (2) person record that did not exist"),
+        ([(GONE, BO)], "1 x a removed (3) person record that did not exist"),
+        ([(NEW, ANNA_LEARNS), (NEW, ANNA_LEARNS)], "2 x a new (1) membership record that already existed"),
+        ([(NEW, BO_LEARNS)], "1 x a membership whose person is missing"),
+        ([(GONE, ANNA)], "1 x a membership whose person is missing"),
+        ([(GONE, B1)], "1 x a membership whose group is missing"),
     ],
 )
-def test_what_should_not_be_in_a_delta_is_found(asked: list[Asked], problem: str) -> None:
+def test_a_contradiction_in_a_delta_is_found(asked: list[Asked], problem: str) -> None:
     assert applied(state_of(ANNA, B1, ANNA_LEARNS), asked)[1] == [f"1: {problem}"]
 
 
@@ -67,17 +67,17 @@ def test_a_delta_with_a_problem_is_still_applied() -> None:
     assert len(problems) == 2
 
 
-def test_a_problem_is_that_of_the_delta_which_causes_it() -> None:
+def test_a_problem_names_the_delta_that_causes_it() -> None:
     before = state_of(ANNA, B1, ANNA_LEARNS)
     assert applied(before, [(GONE, ANNA)], [(GONE, ANNA_LEARNS)], [(GONE, ANNA)])[1] == [
-        "1: 1 x a membership of a person who is not there",
-        "3: 1 x a person record is removed (3) but was not there",
+        "1: 1 x a membership whose person is missing",
+        "3: 1 x a removed (3) person record that did not exist",
     ]
 
 
 @settings(deadline=None)
 @given(before=STATES, deltas=st.lists(DELTAS, max_size=4))
-def test_deltas_side_by_side_give_what_one_after_another_gives(before: State, deltas: list[list[Asked]]) -> None:
+def test_deltas_merged_in_one_pass_give_the_sequential_result(before: State, deltas: list[list[Asked]]) -> None:
     state, problems = dict(before), []
     for number, asked in enumerate(deltas, 1):
         wrong = apply(state, delta_of(asked))

@@ -1,4 +1,4 @@
-"""Which manifests may be replaced by one that is made from the state database, and which must stay."""
+"""A manifest in the feed may be replaced by one from the state database, or halts the target."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -18,7 +18,7 @@ def digest(text: str) -> str:
 
 
 def a_manifest(*deltas: int, snapshot: int = 0, **changes: Any) -> Manifest:
-    """A manifest whose delta 1 has the digest 1111..., and whose snapshot has the digest eeee..."""
+    """Return a manifest in which delta 1 has the digest 1111..., and the snapshot the digest eeee..."""
     entries = [
         DeltaEntry(
             seq=n,
@@ -55,7 +55,7 @@ def a_manifest(*deltas: int, snapshot: int = 0, **changes: Any) -> Manifest:
 
 
 def recorded(**changes: Any) -> Recorded:
-    """What is recorded of a feed whose last delta is number 3."""
+    """Return a record of a feed whose last delta is delta 3."""
     known = Recorded(
         epoch="now",
         former_epochs=frozenset({"once"}),
@@ -67,7 +67,7 @@ def recorded(**changes: Any) -> Recorded:
     return msgspec.structs.replace(known, **changes)
 
 
-def test_a_manifest_that_says_what_is_recorded_may_be_replaced() -> None:
+def test_a_manifest_that_agrees_with_the_record_may_be_replaced() -> None:
     assert contradiction(a_manifest(1, 2, 3), recorded()) is None
 
 
@@ -93,16 +93,16 @@ def test_an_older_number_with_another_digest_is_ahead() -> None:
 
 
 @pytest.mark.parametrize("known", [None, digest("f")])
-def test_an_unrecorded_first_snapshot_is_ahead(known: str | None) -> None:
+def test_a_first_snapshot_with_another_digest_is_ahead(known: str | None) -> None:
     found = contradiction(a_manifest(snapshot=3), recorded(snapshot_sha256=known))
     assert found is HaltReason.AHEAD
 
 
-def test_another_epoch_is_unknown_unless_the_target_has_had_it() -> None:
+def test_another_epoch_is_unknown_unless_it_is_a_former_one() -> None:
     assert contradiction(a_manifest(1, epoch="other"), recorded()) is HaltReason.UNKNOWN_EPOCH
     assert contradiction(a_manifest(9, epoch="once"), recorded()) is None
 
 
 @pytest.mark.parametrize("halt_reason", HaltReason)
-def test_every_halt_reason_says_what_the_operator_can_do(halt_reason: HaltReason) -> None:
+def test_every_halt_reason_names_a_command_for_the_operator(halt_reason: HaltReason) -> None:
     assert "`imsfeed republish lms" in text_of(halt_reason, "lms")

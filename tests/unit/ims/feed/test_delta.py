@@ -34,11 +34,11 @@ def current(*records: Record) -> dict[RecordKey, Record]:
     return {record.key: record for record in records}
 
 
-def changes_of(delta: Delta) -> list[tuple[RecStatus, RecordKey]]:
+def statuses(delta: Delta) -> list[tuple[RecStatus, RecordKey]]:
     return [(change.recstatus, change.record.key) for change in delta.changes]
 
 
-def test_unchanged_records_are_not_in_the_delta() -> None:
+def test_an_unchanged_record_is_not_published_again() -> None:
     everything = (ANNA, B1, member(ANNA, B1))
     delta = between(published(*everything), current(*everything))
     assert not delta
@@ -51,22 +51,22 @@ def test_an_unpublished_record_is_new() -> None:
     assert delta
 
 
-def test_another_text_is_a_change() -> None:
+def test_a_record_with_another_text_is_changed() -> None:
     renamed = msgspec.structs.replace(ANNA, family_name="Li")
     assert between(published(ANNA), current(renamed)).changes == (
         Change(CHANGED, renamed, fragment(renamed), ANNA.key),
     )
 
 
-def test_a_difference_that_is_not_written_is_no_change() -> None:
+def test_a_difference_that_is_not_written_makes_no_change() -> None:
     assert not between(published(ANNA), current(msgspec.structs.replace(ANNA, given_name=" Anna\x00", email="")))
 
 
-def test_a_removed_record_is_the_published_one() -> None:
+def test_a_removed_record_is_written_as_it_was_published() -> None:
     assert between(published(BO), {}).changes == (Change(GONE, BO, None, BO.key),)
 
 
-def test_a_changed_role_removes_the_old_and_adds_the_new() -> None:
+def test_a_changed_role_is_a_removed_and_a_new_one() -> None:
     learns, teaches = member(ANNA, B1), member(ANNA, B1, RoleType.INSTRUCTOR)
     delta = between(published(learns), current(teaches))
     assert delta.changes == (
@@ -77,12 +77,12 @@ def test_a_changed_role_removes_the_old_and_adds_the_new() -> None:
     assert delta.removals == []
 
 
-def test_no_person_loses_a_role_when_sourcedid_source_changes() -> None:
+def test_no_member_loses_a_role_when_the_source_is_renamed() -> None:
     renamed = msgspec.structs.replace(member(ANNA, B1), source="flyvo@100000008")
-    assert changes_of(between(published(member(ANNA, B1)), current(renamed))) == [(CHANGED, renamed.key)]
+    assert statuses(between(published(member(ANNA, B1)), current(renamed))) == [(CHANGED, renamed.key)]
 
 
-def test_upserts_and_removals_are_known_by_key() -> None:
+def test_upserts_and_removals_of_a_delta_are_by_key() -> None:
     renamed = msgspec.structs.replace(B1, long="Norsk B1 kveld")
     delta = between(published(ANNA, B1, member(ANNA, B1)), current(BO, renamed, member(BO, B1)))
     assert delta.upserts == published(BO, renamed, member(BO, B1))
@@ -91,13 +91,13 @@ def test_upserts_and_removals_are_known_by_key() -> None:
 
 def test_a_removed_group_removes_its_memberships_one_by_one() -> None:
     delta = between(published(ANNA, BO, B1, member(ANNA, B1), member(BO, B1)), current(ANNA, BO))
-    assert changes_of(delta) == [(GONE, B1.key), (GONE, member(ANNA, B1).key), (GONE, member(BO, B1).key)]
+    assert statuses(delta) == [(GONE, B1.key), (GONE, member(ANNA, B1).key), (GONE, member(BO, B1).key)]
 
 
-def test_a_new_id_adds_a_person_and_removes_the_old() -> None:
+def test_a_new_id_adds_a_person_and_removes_the_old_one() -> None:
     identified = msgspec.structs.replace(ANNA, id="01810012345", login="anna.bo@fjord.no")
     delta = between(published(ANNA, B1, member(ANNA, B1)), current(identified, B1, member(identified, B1)))
-    assert changes_of(delta) == [
+    assert statuses(delta) == [
         (NEW, identified.key),
         (GONE, ANNA.key),
         (GONE, member(ANNA, B1).key),
@@ -106,7 +106,7 @@ def test_a_new_id_adds_a_person_and_removes_the_old() -> None:
 
 
 @pytest.mark.parametrize("login", ["anna@fjord.no", "Anna@Fjord.no"])
-def test_the_account_that_a_new_id_has_adopted_is_not_deleted(login: str) -> None:
+def test_an_account_taken_over_by_a_new_id_is_not_deleted(login: str) -> None:
     identified = msgspec.structs.replace(ANNA, id="01810012345", login=login)
     new, gone = between(published(ANNA), current(identified)).changes
     assert new.record == identified
@@ -121,18 +121,18 @@ def test_an_account_whose_login_another_person_has_is_not_deleted() -> None:
     assert gone.record == msgspec.structs.replace(ANNA, login=None)
 
 
-def test_the_account_of_a_removed_person_is_deleted_by_login() -> None:
+def test_the_account_of_a_leaver_is_deleted_by_login() -> None:
     gone, *_ = between(published(ANNA), current(BO)).changes[1:]
     assert gone.record == ANNA
 
 
-def test_two_persons_without_a_login_do_not_share_one() -> None:
+def test_persons_without_a_login_do_not_share_one() -> None:
     nameless = msgspec.structs.replace(ANNA, login=None)
     gone = between(published(ANNA), current(msgspec.structs.replace(nameless, id="1003"))).changes[1]
     assert gone.record == ANNA
 
 
-def test_the_order_of_changes_does_not_depend_on_the_input() -> None:
+def test_the_order_of_a_delta_is_independent_of_the_input_order() -> None:
     before = (ANNA, B1, member(ANNA, B1), member(BO, B1))
     after = (BO, B2, msgspec.structs.replace(B1, short="B1x"), member(BO, B2))
     forwards = between(published(*before), current(*after))
@@ -140,7 +140,7 @@ def test_the_order_of_changes_does_not_depend_on_the_input() -> None:
     assert forwards == backwards
 
 
-def test_changes_are_new_changed_removed_and_leavers_precede_joiners() -> None:
+def test_a_delta_is_ordered_by_recstatus_with_leavers_before_joiners() -> None:
     cleo = msgspec.structs.replace(ANNA, id="1000", login=None)
     before = (BO, cleo, B2, member(cleo, B2), member(BO, B1, RoleType.INSTRUCTOR))
     after = (
@@ -151,7 +151,7 @@ def test_changes_are_new_changed_removed_and_leavers_precede_joiners() -> None:
         member(BO, B1),
         member(ANNA, B2),
     )
-    assert changes_of(between(published(*before), current(*after))) == [
+    assert statuses(between(published(*before), current(*after))) == [
         (NEW, ANNA.key),
         (CHANGED, BO.key),
         (GONE, cleo.key),
@@ -170,12 +170,12 @@ def test_a_delta_is_counted_by_kind_and_recstatus() -> None:
     assert delta.counts() == Counts(KindCounts(new=1, gone=1), KindCounts(new=1), KindCounts(new=1, gone=1))
 
 
-def test_an_unreadable_published_text_is_an_error() -> None:
+def test_a_published_text_that_cannot_be_read_is_an_error() -> None:
     with pytest.raises(FeedError):
         between({ANNA.key: "<person/>"}, {})
 
 
-def test_a_key_that_is_cleaned_when_written_can_be_removed() -> None:
+def test_a_key_with_trailing_space_can_be_removed() -> None:
     loose = msgspec.structs.replace(B1, id="group-8A ")
     assert between(published(loose), {}).removals == [loose.key]
 
@@ -189,7 +189,7 @@ def test_a_delta_file_holds_its_changes_in_order_and_is_valid() -> None:
     properties, *records = read(xml)
     assert properties == PROPERTIES
     changes = [(record.record.key, record.recstatus) for record in records if isinstance(record, ReadRecord)]
-    assert changes == [(key, recstatus) for recstatus, key in changes_of(delta)]
+    assert changes == [(key, recstatus) for recstatus, key in statuses(delta)]
 
 
 def test_a_delta_file_has_one_membership_for_each_group() -> None:
@@ -197,13 +197,13 @@ def test_a_delta_file_has_one_membership_for_each_group() -> None:
     assert delta_document(PROPERTIES, delta).count(b"<membership>") == 2
 
 
-def test_a_delta_file_names_groups_by_the_current_source() -> None:
+def test_a_delta_file_names_its_groups_by_the_current_source() -> None:
     renamed = msgspec.structs.replace(member(BO, B1), source="flyvo@100000008")
     xml = delta_document(PROPERTIES, between(published(member(ANNA, B1), member(BO, B1)), current(renamed)))
     assert b"  <membership>\n    <sourcedid>\n      <source>flyvo@100000008</source>\n      <id>group-7</id>" in xml
 
 
-def test_the_bytes_of_a_leaver_are_these() -> None:
+def test_a_leaver_is_written_byte_for_byte_as_expected() -> None:
     xml = delta_document(PROPERTIES, between(published(ANNA, member(ANNA, B1)), {}))
     assert (
         xml.decode()

@@ -1,4 +1,4 @@
-"""A very large delta in parts: contiguous, complete, and the same in the end."""
+"""A very large delta in parts: consecutive, complete, and with the same result."""
 
 from datetime import UTC, datetime
 
@@ -29,7 +29,7 @@ def a_group(number: int, name: str = "Norsk") -> GroupRecord:
 
 @st.composite
 def states(draw: st.DrawFn) -> tuple[State, dict[str, int]]:
-    """Groups, and persons 0 to 7, each with one of two ids, in some of the groups; and the person of each id."""
+    """Draw a roster of groups and persons 0 to 7, each under one of two ids, and the persons' numbers by id."""
     groups = [a_group(n, draw(st.sampled_from(["Norsk", "Matte"]))) for n in draw(st.sets(st.integers(0, 3)))]
     state: State = {group.key: group for group in groups}
     persons: dict[str, int] = {}
@@ -50,7 +50,7 @@ def delta_between(before: State, now: State) -> Delta:
     return between({key: fragment(record) for key, record in before.items()}, now)
 
 
-def test_a_small_delta_is_one_part_an_empty_one_none() -> None:
+def test_a_small_delta_is_one_part_and_an_empty_one_none() -> None:
     delta = delta_between({}, {a_group(1).key: a_group(1)})
     assert split(delta, {}, 1) == [delta]
     assert split(Delta(()), {}) == []
@@ -58,7 +58,7 @@ def test_a_small_delta_is_one_part_an_empty_one_none() -> None:
 
 @settings(deadline=None)
 @given(before=states(), now=states(), limit=st.integers(1, 12))
-def test_the_parts_are_consistent_and_give_the_same_records(
+def test_the_parts_give_the_same_state_and_each_is_consistent(
     before: tuple[State, dict[str, int]], now: tuple[State, dict[str, int]], limit: int
 ) -> None:
     delta = delta_between(before[0], now[0])
@@ -72,7 +72,7 @@ def test_the_parts_are_consistent_and_give_the_same_records(
 
 @settings(deadline=None)
 @given(before=states(), now=states(), limit=st.integers(1, 12))
-def test_a_part_is_larger_than_the_limit_only_for_one_person(
+def test_only_one_persons_part_may_exceed_the_limit(
     before: tuple[State, dict[str, int]], now: tuple[State, dict[str, int]], limit: int
 ) -> None:
     persons = {**before[1], **now[1]}
@@ -82,7 +82,7 @@ def test_a_part_is_larger_than_the_limit_only_for_one_person(
         about = {persons[key.member or key.id] for key in keys if key.kind is not RecordKind.GROUP}
         published += about
         assert len(part.changes) <= limit or (len(about) == 1 and not _groups(part))
-    assert len(published) == len(set(published)), "each person is in one part"
+    assert len(published) == len(set(published)), "a person's records are in two parts"
 
 
 def _groups(part: Delta) -> int:

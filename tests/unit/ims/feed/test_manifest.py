@@ -121,7 +121,7 @@ def test_a_manifest_is_read_as_it_was_written() -> None:
     assert decode(encode(MANIFEST)) == MANIFEST
 
 
-def test_unknown_fields_are_ignored() -> None:
+def test_a_field_of_a_later_version_is_ignored() -> None:
     assert decode(with_({"signature": "x"})) == MANIFEST
 
 
@@ -142,23 +142,23 @@ def test_another_format_is_refused() -> None:
         ({"deltas": [msgspec.json.decode(TEXT)["deltas"][0] | {"prev_sha256": ""}]}, "prev_sha256"),
     ],
 )
-def test_a_wrong_field_is_refused_by_name(changes: dict[str, Any], field: str) -> None:
+def test_a_wrong_field_is_refused_and_named(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(FeedError, match=field):
         decode(with_(changes))
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff", b"[]", TEXT.encode()[:-20]])
-def test_bytes_that_are_no_manifest_are_refused(data: bytes) -> None:
+def test_bytes_that_are_not_a_manifest_are_refused(data: bytes) -> None:
     with pytest.raises(FeedError, match=r"manifest\.json"):
         decode(data)
 
 
-def test_paths_say_number_and_day() -> None:
+def test_a_path_contains_the_number_and_the_day() -> None:
     assert delta_path(7) == "deltas/7.xml"
     assert snapshot_path(date(2026, 8, 7), 0) == "snapshots/2026-08-07-0.xml"
 
 
-def test_a_snapshots_name_says_what_it_is() -> None:
+def test_a_snapshots_name_is_parsed_into_number_and_day() -> None:
     name = SnapshotName(12, date(2026, 8, 7))
     assert parse_snapshot_name(name.path.removeprefix("snapshots/")) == name
 
@@ -166,11 +166,11 @@ def test_a_snapshots_name_says_what_it_is() -> None:
 @pytest.mark.parametrize(
     "name", ["2026-08-07-0.xml.tmp", ".2026-08-07-0.xml", "2026-13-07-0.xml", "2026-08-07.xml", "2026-08-07-٢.xml", "x"]
 )
-def test_other_names_are_no_snapshots(name: str) -> None:
+def test_another_name_is_not_a_snapshots(name: str) -> None:
     assert parse_snapshot_name(name) is None
 
 
-def test_snapshots_are_in_order_of_number_then_day() -> None:
+def test_snapshots_are_sorted_by_number_then_day() -> None:
     days = [date(2026, 8, 7), date(2026, 8, 8)]
     names = [SnapshotName(10, days[1]), SnapshotName(2, days[1]), SnapshotName(0, days[1]), SnapshotName(0, days[0])]
     assert sorted(names) == names[::-1]

@@ -17,7 +17,7 @@ def published(*records: Record) -> dict[RecordKey, str]:
     return {record.key: fragment(record, dialect="pifu") for record in records}
 
 
-def current_records(*records: Record) -> dict[RecordKey, Record]:
+def current(*records: Record) -> dict[RecordKey, Record]:
     return {record.key: record for record in records}
 
 
@@ -33,31 +33,29 @@ def test_only_a_changed_id_has_a_former_one() -> None:
     }
 
 
-def test_a_changed_id_is_published_with_the_old_one() -> None:
-    records = with_old_ids(
-        published(RUNNING, TOR), current_records(NUMBERED, TOR, NORWEGIAN), {NUMBERED.id: RUNNING.id}
-    )
-    assert records == current_records(ANNA, TOR, NORWEGIAN)
+def test_a_person_whose_id_changes_is_published_with_the_old_one() -> None:
+    records = with_old_ids(published(RUNNING, TOR), current(NUMBERED, TOR, NORWEGIAN), {NUMBERED.id: RUNNING.id})
+    assert records == current(ANNA, TOR, NORWEGIAN)
 
 
-def test_an_old_id_stays_published_with_the_new_one() -> None:
+def test_an_old_id_is_published_while_the_new_one_lasts() -> None:
     renamed = msgspec.structs.replace(NUMBERED, family_name="Li")
-    assert old_id(with_old_ids(published(ANNA), current_records(renamed), {}), renamed) == "1001"
-    assert not between(published(ANNA), with_old_ids(published(ANNA), current_records(NUMBERED), {}), "pifu")
+    assert old_id(with_old_ids(published(ANNA), current(renamed), {}), renamed) == "1001"
+    assert not between(published(ANNA), with_old_ids(published(ANNA), current(NUMBERED), {}), "pifu")
 
 
-def test_an_id_that_changes_twice_has_the_last_one_before() -> None:
+def test_an_id_that_changes_again_has_the_last_previous_one() -> None:
     again = msgspec.structs.replace(NUMBERED, id="01810099999")
-    assert old_id(with_old_ids(published(ANNA), current_records(again), {again.id: ANNA.id}), again) == ANNA.id
+    assert old_id(with_old_ids(published(ANNA), current(again), {again.id: ANNA.id}), again) == ANNA.id
 
 
-def test_an_id_that_changes_back_has_the_one_between() -> None:
-    assert old_id(with_old_ids(published(ANNA), current_records(RUNNING), {RUNNING.id: ANNA.id}), RUNNING) == ANNA.id
+def test_an_id_that_changes_back_has_the_intermediate_one() -> None:
+    assert old_id(with_old_ids(published(ANNA), current(RUNNING), {RUNNING.id: ANNA.id}), RUNNING) == ANNA.id
 
 
 def test_an_old_id_that_another_person_has_is_not_published() -> None:
     other = msgspec.structs.replace(TOR, id="1001")
-    records = with_old_ids(published(ANNA), current_records(NUMBERED, other), {})
+    records = with_old_ids(published(ANNA), current(NUMBERED, other), {})
     assert old_id(records, NUMBERED) is None
     changes = between(published(ANNA), records, "pifu").changes
     assert [(change.recstatus, change.record.key.id) for change in changes] == [
@@ -66,22 +64,20 @@ def test_an_old_id_that_another_person_has_is_not_published() -> None:
     ]
 
 
-def test_two_persons_who_swap_ids_stay_two_persons() -> None:
+def test_two_persons_who_exchange_ids_have_no_old_ids() -> None:
     anna, tor = msgspec.structs.replace(NUMBERED, id=TOR.id), msgspec.structs.replace(TOR, id=NUMBERED.id)
-    records = with_old_ids(
-        published(NUMBERED, TOR), current_records(anna, tor), {TOR.id: NUMBERED.id, NUMBERED.id: TOR.id}
-    )
+    records = with_old_ids(published(NUMBERED, TOR), current(anna, tor), {TOR.id: NUMBERED.id, NUMBERED.id: TOR.id})
     assert (old_id(records, anna), old_id(records, tor)) == (None, None)
 
 
-def test_a_text_that_cannot_be_read_is_an_error() -> None:
+def test_a_published_text_that_cannot_be_read_is_an_error() -> None:
     with pytest.raises(FeedError):
-        with_old_ids({ANNA.key: '<person sourcedidtype="Old"/>'}, current_records(ANNA), {})
+        with_old_ids({ANNA.key: '<person sourcedidtype="Old"/>'}, current(ANNA), {})
 
 
-def test_the_delta_of_a_changed_id_has_new_and_old() -> None:
-    current = with_old_ids(published(RUNNING), current_records(NUMBERED), {NUMBERED.id: RUNNING.id})
-    delta = between(published(RUNNING), current, "pifu")
+def test_a_removed_old_id_keeps_no_userids_of_the_new_record() -> None:
+    records = with_old_ids(published(RUNNING), current(NUMBERED), {NUMBERED.id: RUNNING.id})
+    delta = between(published(RUNNING), records, "pifu")
     new, gone = delta.changes
     assert (new.recstatus, new.record) == (RecStatus.NEW, ANNA)
     assert gone.recstatus is RecStatus.GONE
@@ -89,12 +85,12 @@ def test_the_delta_of_a_changed_id_has_new_and_old() -> None:
     record = xml[xml.index('<person recstatus="3">') :]
     assert "<id>1001</id>" in record
     assert "sourcedidtype" not in record
-    assert "feideID" not in record, "an importer that goes by it would remove the person who has just been renamed"
+    assert "feideID" not in record, "an importer that matches by Feide name would remove the renamed person"
 
 
-def test_a_removed_record_lacks_a_national_id_in_use() -> None:
+def test_a_removed_old_id_keeps_no_national_id_in_use() -> None:
     running = msgspec.structs.replace(ANNA, id="1001", old_id=None)
-    gone = between(published(running), current_records(ANNA), "pifu").changes[1]
+    gone = between(published(running), current(ANNA), "pifu").changes[1]
     assert (gone.recstatus, gone.record) == (
         RecStatus.GONE,
         msgspec.structs.replace(running, login=None, userids=(), email="anna.bo@fjord.no", roles=()),

@@ -1,4 +1,4 @@
-"""Memberships that lack their person or group, found with few ids in memory at a time."""
+"""Memberships whose person or group is missing are found with few ids in memory at a time."""
 
 from collections import deque
 
@@ -23,7 +23,7 @@ STATES = st.lists(
 
 
 def problems(state: State, limit: int) -> tuple[dict[str, int], int]:
-    """What is missing, and how often the records were read again."""
+    """Return the count of each problem, and how often the records were read again."""
     references, readings = References(limit), 0
 
     def read_again() -> list[tuple[RecordKey, Record]]:
@@ -37,7 +37,7 @@ def problems(state: State, limit: int) -> tuple[dict[str, int], int]:
 
 @settings(deadline=None)
 @given(state=STATES, limit=st.integers(1, 7))
-def test_any_limit_finds_the_same(state: State, limit: int) -> None:
+def test_any_limit_finds_the_same_missing_references(state: State, limit: int) -> None:
     assert problems(state, limit)[0] == {what: count for what, count in lacking(state).items() if count}
 
 

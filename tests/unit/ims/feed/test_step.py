@@ -1,4 +1,4 @@
-"""One step of a feed: what must be found in it, and where. Steps in order: test_verification_model."""
+"""One step of a feed: each problem is found, in the right file. Correct steps: test_verification_model."""
 
 from typing import BinaryIO
 
@@ -33,7 +33,7 @@ def feed() -> MemoryFeed:
     return a_feed()
 
 
-def test_a_step_in_order_has_no_problems(feed: MemoryFeed) -> None:
+def test_a_correct_step_has_no_problems(feed: MemoryFeed) -> None:
     assert feed.verify_last_step() == StepVerification([], [], [], Totals(2, 1, 2))
 
 
@@ -48,28 +48,25 @@ def test_the_first_snapshot_has_no_earlier_one() -> None:
 @pytest.mark.parametrize(
     ("records", "problems"),
     [
-        (
-            (ANNA, B1, ANNA_LEARNS, BO),
-            ["1 x a membership record is missing that the earlier snapshot and its deltas give"],
-        ),
+        ((ANNA, B1, ANNA_LEARNS, BO), ["1 x a membership record that the earlier snapshot and deltas give is missing"]),
         (
             (B1, ANNA_LEARNS, BO, BO_LEARNS),
             [
-                "1 x a person record is missing that the earlier snapshot and its deltas give",
-                "1 x a membership of a person who is not there",
+                "1 x a person record that the earlier snapshot and deltas give is missing",
+                "1 x a membership whose person is missing",
             ],
         ),
         (
             (ANNA, B1, ANNA_LEARNS, BO, BO_LEARNS, msgspec.structs.replace(BO, id="1003")),
-            ["1 x a person record is there that the earlier snapshot and its deltas do not give"],
+            ["1 x a person record that the earlier snapshot and deltas do not give"],
         ),
         (
             (msgspec.structs.replace(ANNA, given_name="Anne"), B1, ANNA_LEARNS, BO, BO_LEARNS),
-            ["1 x a person record is not as the earlier snapshot and its deltas give it"],
+            ["1 x a person record differs from what the earlier snapshot and deltas give"],
         ),
     ],
 )
-def test_a_snapshot_that_is_not_the_sum_is_found(
+def test_a_snapshot_that_differs_from_its_deltas_is_found(
     feed: MemoryFeed, records: tuple[Record, ...], problems: list[str]
 ) -> None:
     feed.replace_snapshot(1, snapshot_of({record.key: fragment(record) for record in records}))
@@ -78,39 +75,37 @@ def test_a_snapshot_that_is_not_the_sum_is_found(
 
 
 @pytest.mark.parametrize("path", [FIRST, SECOND, "deltas/1.xml", "deltas/3.xml"])
-def test_an_altered_file_is_the_only_problem_found(feed: MemoryFeed, path: str) -> None:
+def test_an_altered_file_is_reported_once(feed: MemoryFeed, path: str) -> None:
     before = feed.files[path]
     feed.files[path] = before.replace(b"2026", b"2027", 1)
-    assert feed.verify_last_step() == damage(f"{path}: its digest is not that in the record")
+    problem = f"{path}: its digest differs from the one in the record"
+    assert feed.verify_last_step() == damage(problem)
     feed.files[path] = before + b"\n"
     size = len(before)
     assert feed.verify_last_step().damaged == [f"{path}: has {size + 1} bytes, not {size} as the record says"]
     del feed.files[path]
-    assert feed.verify_last_step().damaged == [f"{path}: is not there, but named in the record"]
+    assert feed.verify_last_step().damaged == [f"{path}: is missing, but listed in the record"]
 
 
 def test_a_break_in_the_chain_is_found(feed: MemoryFeed) -> None:
     feed.entries[1] = msgspec.structs.replace(feed.entries[1], prev_sha256="0" * 64)
-    assert feed.verify_last_step().damaged == ["deltas/2.xml: prev_sha256 is not the digest of the delta before"]
+    assert feed.verify_last_step().damaged == ["deltas/2.xml: prev_sha256 is not the digest of the previous delta"]
     del feed.entries[1]
     assert feed.verify_last_step().damaged == [
         "the record: delta 3 follows delta 1: a gap or a wrong order",
-        "deltas/2.xml: is needed after a snapshot that is kept, but not in the record",
+        "deltas/2.xml: is needed after a kept snapshot, but is not in the record",
     ]
     del feed.entries[0]
     assert feed.verify_last_step().damaged == [
-        "deltas/1.xml: is needed after a snapshot that is kept, but not in the record"
+        "deltas/1.xml: is needed after a kept snapshot, but is not in the record"
     ]
 
 
 @pytest.mark.parametrize(
     ("published", "problem"),
     [
-        (between({}, state_of(ANNA, ANNA_LEARNS)), "1 x a person record is new (1) but was there already"),
-        (
-            between({BO.key: fragment(BO)}, state_of(ANNA_LEARNS)),
-            "1 x a person record is removed (3) but was not there",
-        ),
+        (between({}, state_of(ANNA, ANNA_LEARNS)), "1 x a new (1) person record that already existed"),
+        (between({BO.key: fragment(BO)}, state_of(ANNA_LEARNS)), "1 x a removed (3) person record that did not exist"),
     ],
 )
 def test_a_recstatus_that_contradicts_the_state_is_found(feed: MemoryFeed, published: Delta, problem: str) -> None:
@@ -128,7 +123,7 @@ def test_records_out_of_order_are_damage(feed: MemoryFeed) -> None:
     first, second = fragment(ANNA), fragment(BO)
     xml = feed.files[SECOND].decode().replace(first, "\0").replace(second, first).replace("\0", second)
     feed.replace_snapshot(1, xml.encode())
-    assert feed.verify_last_step() == damage(f"{SECOND}: a person record is not in the order of the keys")
+    assert feed.verify_last_step() == damage(f"{SECOND}: a person record is out of order")
 
 
 def test_a_file_removed_during_verification_is_damage(feed: MemoryFeed) -> None:
@@ -142,12 +137,12 @@ def test_a_file_removed_during_verification_is_damage(feed: MemoryFeed) -> None:
         return feed.open(path)
 
     found = verify_step(open_once, earlier, later, feed.entries, "the record")
-    assert found.damaged == ["a file was removed while it was being verified"]
+    assert found.damaged == ["a file was removed during the verification"]
 
 
-def test_what_a_new_snapshot_would_repeat_is_an_inconsistency(feed: MemoryFeed) -> None:
+def test_a_problem_that_a_new_snapshot_repeats_is_an_inconsistency(feed: MemoryFeed) -> None:
     without_bo = (ANNA, B1, ANNA_LEARNS, BO_LEARNS)
     feed.replace_snapshot(0, snapshot_of({record.key: fragment(record) for record in without_bo}))
     found = feed.verify_step_to(0)
     assert (found.damaged, found.differences) == ([], [])
-    assert found.inconsistencies == [f"{FIRST}: 1 x a membership of a person who is not there"]
+    assert found.inconsistencies == [f"{FIRST}: 1 x a membership whose person is missing"]

@@ -1,4 +1,4 @@
-"""What a verification keeps in memory: the deltas of one step, never a snapshot."""
+"""A verification keeps the deltas of one step in memory, and never a snapshot."""
 
 import tracemalloc
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.support.memory.feed import SOURCE, MemoryFeed, a_feed, state_of
 PERSONS = 2_000
 CHANGED = 30
 LIMIT = 1_000_000
-"""Bytes: half of what is needed now. A verification that kept one snapshot would need five times as much."""
+"""Bytes, about twice the present peak. One snapshot kept in memory takes about twice this limit."""
 
 
 def a_person(number: int) -> PersonRecord:
@@ -26,7 +26,7 @@ def a_person(number: int) -> PersonRecord:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A large snapshot, a small delta, the next snapshot, and another delta."""
+    """Write a feed: a large snapshot, a small delta, the next snapshot, and another delta."""
     groups = [
         GroupRecord(SOURCE, f"group-{number:03d}", "class", f"8A {number}", "Norsk", "Fjord", "", None, None)
         for number in range(PERSONS // 100)

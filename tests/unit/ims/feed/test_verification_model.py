@@ -1,4 +1,4 @@
-"""After any changes to persons and groups, an importer that reads the files has exactly the current records."""
+"""Random changes of persons and groups: an importer that reads the files always has exactly the current state."""
 
 import msgspec
 from hypothesis import settings
@@ -21,7 +21,10 @@ LOGINS = st.sampled_from([None, "a@fjord.no", "A@fjord.no", "b@fjord.no"])
 
 
 class Roster(RuleBasedStateMachine):
-    """Persons come, go, change name and id, groups open and close; deltas and snapshots are published in between."""
+    """A roster in which persons join, leave, change name and id, and groups open and close.
+
+    At random times a delta is published or a snapshot taken.
+    """
 
     dialect: Dialect = "ims"
 
@@ -40,7 +43,7 @@ class Roster(RuleBasedStateMachine):
         self.take_a_snapshot()
 
     @rule(person=PEOPLE, name=AWKWARD, login=LOGINS)
-    def comes_or_is_renamed(self, person: int, name: str, login: str | None) -> None:
+    def joins_or_is_renamed(self, person: int, name: str, login: str | None) -> None:
         self.persons[person] = (name, login)
 
     @rule(person=PEOPLE)
@@ -75,7 +78,7 @@ class Roster(RuleBasedStateMachine):
         if xml is not None:
             assert problems(xml) == []
             assert apply(self.importer, xml).total() == 0
-            self.no_account_in_use_is_deleted(xml)
+            self.check_that_no_login_in_use_is_deleted(xml)
 
     @rule()
     def take_a_snapshot(self) -> None:
@@ -85,18 +88,18 @@ class Roster(RuleBasedStateMachine):
         self.importer = state_of(*(item.record for item in read(xml) if isinstance(item, ReadRecord)))
 
     @invariant()
-    def the_importer_has_exactly_the_current_records(self) -> None:
+    def the_importer_has_exactly_the_published_state(self) -> None:
         assert self.importer == self.published
 
     def teardown(self) -> None:
         if self.feed.snapshots:
             self.publish_a_delta()
-            self.the_importer_has_exactly_the_current_records()
+            self.the_importer_has_exactly_the_published_state()
             self.take_a_snapshot()
             assert self.feed.verify().problems == []
 
-    def no_account_in_use_is_deleted(self, xml: bytes) -> None:
-        """Moodle deletes by user name alone, perhaps in lower case."""
+    def check_that_no_login_in_use_is_deleted(self, xml: bytes) -> None:
+        """Check that no deleted login is in use: Moodle deletes by user name alone, perhaps in lower case."""
         deleted = {
             item.record.login.lower()
             for item in read(xml)
@@ -127,7 +130,7 @@ class Roster(RuleBasedStateMachine):
 
 
 class PifuRoster(Roster):
-    """The same in PIFU-IMS: a new id is published with the old one, and persons take over each other's ids."""
+    """The same roster in PIFU-IMS: a new id is published with the old one, and persons exchange ids."""
 
     dialect: Dialect = "pifu"
 
@@ -154,7 +157,7 @@ class PifuRoster(Roster):
         return records
 
     @invariant()
-    def no_old_id_is_that_of_another_person(self) -> None:
+    def no_old_id_is_another_persons_current_id(self) -> None:
         people = [record for record in self.importer.values() if isinstance(record, PersonRecord)]
         assert not {record.id for record in people} & {record.old_id for record in people}
 

@@ -1,4 +1,4 @@
-"""Random feeds with random damage: whole, step by step, and by an oracle that keeps everything in memory."""
+"""Random feeds with random damage, verified whole, step by step, and by an oracle that keeps all records in memory."""
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -25,11 +25,11 @@ GROUPS = st.builds(
 MEMBERS = st.builds(MemberRecord, st.just(SOURCE), IDS, IDS, st.sampled_from(RoleType))
 RECORDS = st.lists(st.one_of(PERSONS, GROUPS, MEMBERS), max_size=20)
 CHANGES = st.lists(st.tuples(st.sampled_from(RecStatus), st.one_of(PERSONS, GROUPS, MEMBERS)), min_size=1, max_size=6)
-"""What a damaged delta asks for."""
+"""The changes of a damaged delta."""
 
 
 def complete(records: list[Record]) -> State:
-    """The records by key, without memberships of persons and groups that are not there."""
+    """Return the records by key, without memberships whose person or group is missing."""
     state = state_of(*records)
     return {
         key: record
@@ -40,7 +40,7 @@ def complete(records: list[Record]) -> State:
 
 @st.composite
 def feeds(draw: st.DrawFn) -> MemoryFeed:
-    """Up to four snapshots, with deltas between them and after the last, all in order."""
+    """Draw a correct feed of up to four snapshots, with deltas between them and after the last."""
     feed = MemoryFeed()
     for deltas in draw(st.lists(st.integers(0, 3), min_size=1, max_size=4)):
         feed.take_snapshot()
@@ -50,7 +50,7 @@ def feeds(draw: st.DrawFn) -> MemoryFeed:
 
 
 def damage(data: st.DataObject, feed: MemoryFeed) -> None:
-    """Put another delta or snapshot in the place of one, with lists that agree with it."""
+    """Replace a delta or a snapshot by another one, and make the lists agree with it."""
     draw = data.draw
     if feed.seq and draw(st.booleans()):
         asked = sorted(draw(CHANGES), key=lambda change: change[1].key)
@@ -65,7 +65,7 @@ def damage(data: st.DataObject, feed: MemoryFeed) -> None:
 
 
 def steps_of(feed: MemoryFeed) -> list[str]:
-    """The problems of a feed's steps, each verified alone."""
+    """Return the problems of a feed's steps, each verified alone."""
     found = [feed.verify_step_to(number) for number in range(len(feed.snapshots))]
     last = feed.snapshots[-1]
     unfinished = [entry.path for entry in feed.entries[last.seq :]]
@@ -75,7 +75,7 @@ def steps_of(feed: MemoryFeed) -> list[str]:
 
 @settings(max_examples=200, deadline=None)
 @given(feeds())
-def test_a_random_feed_is_in_order(feed: MemoryFeed) -> None:
+def test_a_random_feed_is_correct(feed: MemoryFeed) -> None:
     verification = feed.verify()
     assert (verification.problems, steps_of(feed)) == ([], [])
     assert verification[:3] == (len(feed.snapshots), len(feed.entries), len(feed.published))
@@ -83,17 +83,17 @@ def test_a_random_feed_is_in_order(feed: MemoryFeed) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(feed=feeds(), data=st.data())
-def test_whole_and_step_by_step_give_the_same_problems(feed: MemoryFeed, data: st.DataObject) -> None:
+def test_whole_and_stepwise_verification_find_the_same_problems(feed: MemoryFeed, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 3))):
         damage(data, feed)
-    # The counts stand in the manifest alone, and those of a damaged file are another's.
+    # Only the manifest has counts; those of a replaced file no longer agree with it.
     whole = [problem for problem in feed.verify().problems if "counts" not in problem]
     assert sorted(whole) == sorted(steps_of(feed)) == sorted(problems_of(feed))
 
 
 @st.composite
 def damaged_bytes(draw: st.DrawFn, before: bytes) -> bytes:
-    """The bytes with one changed, lost or put in."""
+    """Draw the bytes with one byte changed, lost or inserted."""
     at, byte = draw(st.integers(0, len(before) - 1)), draw(st.binary(max_size=1))
     after = before[:at] + byte + before[at + draw(st.integers(0, 1)) :]
     assume(after != before)
@@ -115,7 +115,7 @@ def test_a_damaged_byte_is_found(data: st.DataObject) -> None:
     before = feed.files[path]
     feed.files[path] = data.draw(damaged_bytes(before))
     if path == feed.snapshots[1].path:
-        # No digest of it is kept in the feed: it is neither the newest nor the first of the epoch.
+        # The feed has no digest of this snapshot: it is neither the newest nor the first of the epoch.
         assume(records_or_none(feed.files[path]) != records_or_none(before))
     problems = feed.verify().problems
     assert problems

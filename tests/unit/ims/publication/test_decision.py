@@ -1,4 +1,4 @@
-"""What is decided from what was gathered; nothing is read here."""
+"""The decision of a publication from gathered facts and published records."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -53,7 +53,7 @@ def roster(facts: Facts, on: Terms) -> Roster:
 
 
 def gathered(before: Facts, now: Facts, on: Terms, waiting: Waiting | None = None, **more: Any) -> Gathered:
-    """What is gathered of all persons and groups when *before* was published."""
+    """Return what is gathered about all persons and groups after *before* was published."""
     was, current = roster(before, terms()), roster(now, on)
     published = Published({key: fragment(record) for key, record in was.records.items()}, was.subjects)
     scope = Scope(sorted({*before.persons, *now.persons}), sorted({*before.groups, *now.groups}))
@@ -181,7 +181,7 @@ def test_a_school_group_waits_when_a_school_has_no_number() -> None:
         assert decision.holds.after.groups.keys() == waits
 
 
-def test_what_events_explain_is_removed_and_what_a_load_finds_missing_waits() -> None:
+def test_losses_by_a_load_wait_and_losses_by_events_do_not() -> None:
     people = [a_person(1), a_person(2)]
     before = facts_of(
         an_owner(), a_school(1), a_group(1), a_group(2), *people, an_enrolment(1), an_enrolment(2, person=2)
@@ -205,7 +205,7 @@ def test_a_person_whose_id_another_running_number_has_now_may_leave() -> None:
     assert list(persons_who_may_leave(texts, subjects, roster(before, terms()))) == []
 
 
-def test_another_dialect_forgets_the_tombstones_of_the_former_one() -> None:
+def test_another_dialect_deletes_the_former_ones_tombstones() -> None:
     facts = school(a_person(1), enrolled=(1,))
     assert decide(gathered(facts, facts, terms()), terms(dialect="pifu"), BEFORE).another_dialect
     assert not decide(gathered(facts, facts, terms()), terms(), BEFORE).another_dialect
@@ -219,7 +219,7 @@ def test_urgent_persons_are_removed_and_their_groups_stay() -> None:
     assert decision.holds is None
 
 
-def test_the_login_of_a_text_is_read_as_it_is_compared() -> None:
+def test_a_published_login_is_read_as_compared() -> None:
     record = PersonRecord("imsfeed", "1", "Æda&Co", "Ada", "Li", None, ())
     assert published_login(fragment(record)) == "æda&co"
     assert published_login("<person></person>") is None

@@ -81,6 +81,21 @@ def test_an_order_covers_a_person_who_is_registered_twice(kind: str) -> None:
     assert not any(person for person, _ in roster(known).subjects.values())
 
 
+@pytest.mark.parametrize("enrolled", [(1, 2), (1,), (2,)])
+def test_protection_covers_a_person_who_is_registered_twice(enrolled: tuple[int, ...]) -> None:
+    number = a_birth_number(9)
+    facts = (a_person(1, national_id=number, protected=True), a_person(2, national_id=number), a_group())
+    known = facts_of(*facts, *(an_enrolment(n, person=n) for n in enrolled))
+    assert set(roster(known).excluded.values()) == {Reason.PERSON_PROTECTED}
+    assert not any(person for person, _ in roster(known).subjects.values())
+
+
+@pytest.mark.parametrize("text", ["-", "ukjent", "00000000000", "999999999999", "123"])
+def test_a_placeholder_for_a_national_id_protects_no_other_person(text: str) -> None:
+    facts = facts_of(a_person(1, national_id=text, protected=True), a_person(2, national_id=text))
+    assert with_same_national_id(facts, [1]) == {1}
+
+
 def test_persons_without_a_national_id_are_different_persons() -> None:
     facts = facts_of(a_person(1, national_id=None), a_person(2, national_id=None), a_person(3, national_id=" "))
     assert with_same_national_id(facts, [1, 3]) == {1, 3}

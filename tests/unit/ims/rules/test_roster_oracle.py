@@ -109,7 +109,11 @@ class Oracle:
 
     def person_alone_ok(self, person: Person) -> bool:
         named = person.given_name.strip() != "" and person.family_name.strip() != ""
-        return self.on() and not person.protected and named and (self.teaches(person) or self.learns(person))
+        return self.on() and not self.hidden(person) and named and (self.teaches(person) or self.learns(person))
+
+    def hidden(self, person: Person) -> bool:
+        same = [p for p in self.facts.persons.values() if person.national_id and p.national_id == person.national_id]
+        return any(p.protected for p in [person, *same])
 
     def person_id(self, person: Person) -> str:
         if person.national_id is not None and self.id_ok(person) and self.target.person_id == "national":

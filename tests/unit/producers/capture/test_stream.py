@@ -5,10 +5,10 @@ from typing import Any, cast
 
 import pytest
 from kafka.future import Future
-from kafka.record import util as record_util
 from prometheus_client import CollectorRegistry
 
 from ims.errors import InvalidSettingsError
+from ims.runtime import kafka_internals
 from ims.runtime.lifecycle import Stop
 from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.settings import Settings
@@ -234,7 +234,7 @@ def test_finishing_waits_for_kafka_and_confirms_what_it_has(rig: Rig) -> None:
 
 
 def test_capture_refuses_to_start_without_the_fast_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record_util, "_crc32c", record_util.crc32c_py)
+    monkeypatch.setattr(kafka_internals, "checksum_is_compiled", lambda _record_util: False)
     with pytest.raises(InvalidSettingsError, match="crc32c"):
         run(Settings(source_dsn=None), Stop(), CaptureMetrics(CollectorRegistry()), lambda _ready: None)
 

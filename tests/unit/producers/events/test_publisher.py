@@ -4,10 +4,10 @@ import msgspec
 import pytest
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.future import Future
-from kafka.record import util as record_util
 from prometheus_client import CollectorRegistry
 
 from ims.errors import InvalidSettingsError
+from ims.runtime import kafka_internals
 from ims.runtime.metrics import CaptureMetrics
 from producers.events import publisher
 from producers.events.ordered_events import KafkaMessage
@@ -23,14 +23,13 @@ class Producer:
         self.futures: list[Any] = []
         self.sent: list[dict[str, Any]] = []
         self.forced = False
-        self._sender = self
 
     def send(self, topic: str, **message: Any) -> Any:
         self.sent.append({"topic": topic, **message})
         self.futures.append(Future())
         return self.futures[-1]
 
-    def force_close(self) -> None:
+    def give_up_unsent(self) -> None:
         self.forced = True
 
     def close(self, timeout: float) -> None:
@@ -154,6 +153,6 @@ def test_closing_does_not_wait_for_messages_in_flight(sender: Publisher, produce
 
 def test_the_slow_checksum_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_slow_crc()
-    monkeypatch.setattr(record_util, "_crc32c", record_util.crc32c_py)
+    monkeypatch.setattr(kafka_internals, "checksum_is_compiled", lambda _record_util: False)
     with pytest.raises(InvalidSettingsError, match="crc32c"):
         refuse_slow_crc()

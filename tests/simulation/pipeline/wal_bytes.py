@@ -1,4 +1,4 @@
-"""A committed transaction as the messages that PostgreSQL's output plugin sends of it."""
+"""A committed transaction as the messages that PostgreSQL's output plugin sends."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -7,7 +7,7 @@ from typing import Any, Final
 from ims.source.facts import Fact, Table
 from ims.source.mapping import COLUMNS
 from producers.source.replication import Data
-from tests.simulation.source import Beat, Transaction, Truncated, Written, key_of, table_of
+from tests.simulation.pipeline.source import Beat, Transaction, Truncated, Written, key_of, table_of
 from tests.support.pipeline import row_of
 from tests.unit.producers.source import pgoutput_bytes as pg
 
@@ -19,7 +19,7 @@ _2000: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def messages(transaction: Transaction, published: set[str]) -> Iterator[Data]:
-    """Its messages in order.
+    """Yield the transaction's messages in order.
 
     Args:
         published: tables that this connection has described; grows.

@@ -1,4 +1,4 @@
-"""How a known bug is entered in a list, to be planted by name."""
+"""A list of bugs that are planted by name."""
 
 from collections.abc import Callable
 
@@ -11,6 +11,6 @@ class Bugs(dict[str, Plant]):
     """Bugs by name."""
 
     def enter(self, plant: Plant) -> Plant:
-        """Enter a bug under its function's name, in words."""
+        """Enter a bug under its function's name, in words; to be used as a decorator."""
         self[plant.__name__.replace("_", " ")] = plant
         return plant

@@ -1,6 +1,6 @@
 """Kafka in a schedule: partitions, and producers whose messages arrive late, twice, or never.
 
-A producer's messages of one partition arrive in order; what it had sent may still arrive after it has died.
+A producer's messages to one partition arrive in order; messages that it has sent may still arrive after it has died.
 """
 
 from collections import deque
@@ -23,7 +23,7 @@ class _Transaction(msgspec.Struct):
 
 
 class Seen(msgspec.Struct):
-    """A message's position, read by other means than those under test."""
+    """A message's position, read without the code under test."""
 
     op: str
     source: _Source
@@ -38,12 +38,12 @@ _SEEN = msgspec.json.Decoder(Seen)
 
 
 def seen_in(value: bytes | None) -> Seen:
-    """Return which event a message is."""
+    """Return the position of the event in a message."""
     return _SEEN.decode(value or b"")
 
 
 class Future:
-    """What a producer returns for a message: whether Kafka has acknowledged it."""
+    """A producer's promise for a message: acknowledged, failed, or neither yet."""
 
     def __init__(self) -> None:
         self.is_done = False
@@ -74,11 +74,11 @@ class Sent(NamedTuple):
 
 
 class Producer:
-    """Stands in for ``KafkaProducer``: what :class:`producers.events.publisher.Publisher` needs of it.
+    """A double of ``KafkaProducer``, with what :class:`producers.events.publisher.Publisher` needs of it.
 
     Attributes:
-        waiting: by partition, what has not arrived.
-        arrived: by partition, what has arrived and is not acknowledged.
+        waiting: messages that have not arrived, by partition.
+        arrived: messages that have arrived and are not acknowledged, by partition.
         alive: whether its process runs, so that acknowledgements reach it.
     """
 
@@ -88,7 +88,6 @@ class Producer:
         self.alive = True
         self.patient = True
         self.closed = False
-        self._sender = self
 
     def send(self, _topic: str, *, value: bytes, key: bytes, partition: int) -> Future:
         future = Future()
@@ -96,8 +95,8 @@ class Producer:
             self.waiting[partition].append(Sent(future, key, value))
         return future
 
-    def force_close(self) -> None:
-        """Send nothing more, and acknowledge nothing of what is on its way."""
+    def give_up_unsent(self) -> None:
+        """Stop sending; messages on their way are never acknowledged."""
         self.closed = True
         for queue in (*self.waiting, *self.arrived):
             given_up = list(queue)
@@ -114,13 +113,13 @@ class Producer:
         self.alive = False
 
     def busy(self) -> list[int]:
-        """Return the partitions to which a message is on its way, or from which an acknowledgement is."""
+        """Return the partitions with a message or an acknowledgement on its way."""
         both = zip(self.waiting, self.arrived, strict=True)
         return [number for number, (waiting, arrived) in enumerate(both) if waiting or arrived]
 
 
 class Broker:
-    """The topic, and which positions each partition has."""
+    """The topic, and the positions that each partition has."""
 
     def __init__(self, partitions: int) -> None:
         self.log: list[list[Message]] = [[] for _ in range(partitions)]
@@ -144,14 +143,14 @@ class Broker:
             self._append(partition, sent)
 
     def acknowledge(self, producer: Producer, partition: int) -> None:
-        """Acknowledge to the producer, if it runs, what has arrived."""
+        """Acknowledge the messages that have arrived, if the producer still runs."""
         while producer.arrived[partition]:
             sent = producer.arrived[partition].popleft()
             if producer.alive:
                 sent.future.succeed()
 
     def refuse(self, producer: Producer, partition: int) -> None:
-        """Let the producer give up its next batch, and with it all that it has not sent."""
+        """Make the producer give up its next batch, and all messages that it has not sent."""
         producer.waiting[partition].popleft().future.fail(KafkaError("given up"))
 
     def events(self, epoch: int, commit_lsn: int) -> int:

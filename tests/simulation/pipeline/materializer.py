@@ -1,6 +1,6 @@
-"""Materialize in a schedule: a process that has polled, and applies what it polled now, later, or too late.
+"""Materialize in a schedule: a process that polls messages, and applies them immediately, later, or too late.
 
-No lease keeps two of them apart: what a lease makes rare happens all the time here.
+There are no leases: two processes on one partition, which leases make rare, are frequent here.
 """
 
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from consumers.materialize.apply import materialize_once
 from consumers.materialize.batch import Message, Progress
 from consumers.materialize.facts_store import FencedError
 from ims.source.mapping import REFERENCE_MAPPING
-from tests.simulation.broker import Broker
 from tests.simulation.checker import FactsChecker
+from tests.simulation.pipeline.broker import Broker
 from tests.support.memory.state import MemoryState
 
 
 class Materializer:
-    """Attributes: ``polled``: the partition and messages it holds and has not applied."""
+    """A process; ``polled`` has the partition and the messages that it has polled and not applied."""
 
     def __init__(
         self, state: MemoryState, broker: Broker, facts: FactsChecker, happened: Callable[[str], None]
@@ -25,7 +25,7 @@ class Materializer:
         self.polled: tuple[int, list[Message]] | None = None
 
     def behind(self) -> list[int]:
-        """Return the partitions with messages that it has not seen applied."""
+        """Return the partitions with messages that it does not know to be applied."""
         return [number for number, log in enumerate(self._broker.log) if self._known(number).next_offset < len(log)]
 
     def poll(self, partition: int, count: int) -> None:
@@ -34,7 +34,7 @@ class Materializer:
         self.polled = partition, self._broker.log[partition][start : start + count]
 
     def apply(self) -> None:
-        """Apply what was polled, unless another process has moved the partition on meanwhile."""
+        """Apply the polled messages, unless another process has moved the partition on meanwhile."""
         assert self.polled is not None
         (partition, messages), self.polled = self.polled, None
         try:
@@ -55,7 +55,7 @@ class Materializer:
             self._happened("a batch ended inside a transaction")
 
     def die(self, *, committed: bool) -> None:
-        """End the process before or after its commit; another one begins where the state database stands."""
+        """End the process before or after its commit; another one resumes from the state database's offsets."""
         if self.polled is not None and committed:
             self.apply()
         self._happened(f"a materializer died {'after' if committed else 'before'} its commit")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.simulation.bugs import BUGS
+from tests.simulation.bugs.planted import BUGS
 from tests.simulation.schedule import Schedule
 
 SCHEDULES = 1_500

@@ -1,7 +1,7 @@
 """The source database of a schedule: tables, transactions that commit in order, the WAL, and one replication slot.
 
-What a transaction writes gets its LSNs when it is written, so that a long one's lie before the commits of others.
-A crash takes the slot back to what was last written to disk, a restore from a backup everything, LSNs too.
+A transaction's changes get their LSNs when they are written, so that a long one's lie before the commits of others. A
+crash takes the slot back to its last state on disk; a restore from a backup takes back everything, even the LSNs.
 """
 
 import copy
@@ -18,7 +18,7 @@ Tables = dict[Key, Fact]
 
 
 class Written(msgspec.Struct, frozen=True):
-    """A row inserted (no *old*), deleted (no *new*) or updated; ``sparing``: what is unchanged is not sent (TOAST)."""
+    """A row inserted (no *old*), deleted (no *new*) or updated; ``sparing``: unchanged values are not sent (TOAST)."""
 
     old: Fact | None
     new: Fact | None
@@ -27,7 +27,7 @@ class Written(msgspec.Struct, frozen=True):
 
     @property
     def events(self) -> int:
-        """Return how many events it must become: a changed key is a delete and a create."""
+        """Return how many events capture must make of it: a changed key is a delete and a create."""
         return 1 if self.old is None or self.new is None or key_of(self.old) == key_of(self.new) else 2
 
 
@@ -58,7 +58,7 @@ class Transaction(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
 
     def events(self, partitions: int) -> int:
-        """Return how many events it must become."""
+        """Return how many events capture must make of it."""
         return sum(
             change.events if isinstance(change, Written) else partitions if isinstance(change, Truncated) else 1
             for change in self.changes
@@ -66,7 +66,7 @@ class Transaction(msgspec.Struct, frozen=True):
 
 
 class Slot(msgspec.Struct):
-    """A replication slot: confirmed up to, and what of that a crash does not take back."""
+    """A replication slot: its confirmed position, and the one on disk, which a crash goes back to."""
 
     confirmed: int
     persisted: int
@@ -80,7 +80,7 @@ class CaptureRow(msgspec.Struct):
 
 
 class Backup(msgspec.Struct):
-    """All that a restore brings back."""
+    """The state that a restore brings back."""
 
     tables: Tables
     wal: list[Transaction]
@@ -89,7 +89,7 @@ class Backup(msgspec.Struct):
 
 
 class OpenTransaction(msgspec.Struct, frozen=True):
-    """A transaction that has written and not ended, and the rows it has locked."""
+    """A transaction that has written rows and not ended, and the rows that it has locked."""
 
     what: str
     locks: frozenset[str]
@@ -100,10 +100,10 @@ class Source:
     """The database.
 
     Attributes:
-        starts: counts what ends every connection.
-        damaged: a table was emptied in one step, which a consumer learns from a load alone.
-        states: of all that are watched, each state in order.
-        versions: of every watched person's row, each version in order.
+        starts: counts the events that end every connection.
+        damaged: a table was emptied in one step, which only a load can bring to the consumers.
+        states: every state of each watched person and group, in order.
+        versions: every version of each watched person's row, in order.
     """
 
     def __init__(self, partitions: int) -> None:
@@ -122,7 +122,7 @@ class Source:
         self._xid = 700
 
     def write(self, changes: Iterable[Change], *, copied: bool = False) -> list[Change]:
-        """Give the changes of an open transaction their LSNs; rows *copied* in one go have one."""
+        """Return the changes of an open transaction with their LSNs; rows *copied* in one statement share one."""
         self.lsn += 16
         written = []
         for change in changes:
@@ -132,7 +132,7 @@ class Source:
         return written
 
     def commit(self, changes: Iterable[Change], now: datetime) -> Transaction:
-        """End a transaction."""
+        """Commit a transaction."""
         self._xid += 1
         commit_lsn = self.lsn
         self.lsn += 48
@@ -144,13 +144,13 @@ class Source:
         return transaction
 
     def create_slot(self) -> tuple[int, Tables]:
-        """Create a slot in the place of any other: its consistent point, and the rows as of there."""
+        """Create or replace the slot; return its consistent point, and the rows as of that point."""
         self.slot = Slot(self.lsn, self.lsn)
         self.damaged = False
         return self.lsn, dict(self.tables)
 
     def crash(self) -> bool:
-        """End every connection, and return whether the slot has forgotten what was confirmed."""
+        """End every connection, and return whether the slot has gone back."""
         self.starts += 1
         self.open_transactions.clear()
         if self.slot is None:
@@ -160,11 +160,11 @@ class Source:
         return went_back
 
     def take_backup(self) -> None:
-        """Keep what there is."""
+        """Store the current state."""
         self.backup = Backup(dict(self.tables), list(self.wal), self.lsn, copy.copy(self.capture))
 
     def restore(self) -> None:
-        """Bring back what was kept: the same LSNs will mean other changes, and there is no slot."""
+        """Restore the stored state: LSNs are reused for other changes, and the slot is lost."""
         assert self.backup is not None
         backup, self.backup = self.backup, None
         self.tables, self.wal, self.lsn = dict(backup.tables), list(backup.wal), backup.lsn
@@ -175,11 +175,11 @@ class Source:
         self.note()
 
     def facts(self, owner: int) -> Facts:
-        """Return the owner's rows as they are, read independently of everything under test."""
+        """Return the owner's current rows, read without the code under test."""
         return facts_of(self.tables.values(), owner)
 
     def note(self) -> None:
-        """Write down the current state of all whose history is watched, where it differs from before."""
+        """Record the current states of all watched persons and groups that have changed."""
         now = watched(self.tables)
         for key in self.states.keys() | now.keys():
             past = self.states.setdefault(key, [None])
@@ -203,7 +203,7 @@ class Source:
 
 
 def table_of(fact: Fact) -> Table:
-    """Return the table that the row is of."""
+    """Return the row's table."""
     return next(table for table, kind in FACT_TYPES.items() if isinstance(fact, kind))
 
 
@@ -213,7 +213,7 @@ def key_of(fact: Fact) -> Key:
 
 
 def facts_of(rows: Iterable[Fact], owner: int) -> Facts:
-    """Return the rows of an owner in their tables."""
+    """Return an owner's rows as facts."""
     mine = [row for row in rows if row.owner_id == owner]
     return Facts(
         owner=next((row for row in mine if isinstance(row, Owner)), None),
@@ -226,13 +226,13 @@ def facts_of(rows: Iterable[Fact], owner: int) -> Facts:
 
 
 HOME_GROUPS = (1, 2)
-"""Groups that are always there: a watched person is in exactly one of them, or is not there at all."""
+"""Groups that always exist: a watched person is in exactly one of them, or does not exist."""
 
 
 def watched(tables: Tables) -> dict[tuple[int, str], object]:
-    """Return, of each owner's watched persons (P1, P2 ...): version and home group; of those groups: the name.
+    """Return version and home group of each owner's watched persons (P1, P2 ...), and the names of the home groups.
 
-    What an importer is sent must have been the case at some time, in this order.
+    An importer must be sent only these states, in the order in which the source had them.
     """
     now: dict[tuple[int, str], object] = {}
     homes = Counter[tuple[int, int]]()
@@ -245,7 +245,9 @@ def watched(tables: Tables) -> dict[tuple[int, str], object]:
         if isinstance(row, CourseGroup) and row.id in HOME_GROUPS:
             now[row.owner_id, f"group-{row.id}"] = row.name
         elif isinstance(row, Person) and row.given_name[0] == "P" and (row.owner_id, row.id) in home:
-            assert homes[row.owner_id, row.id] == 1, "the simulated administration never has anybody in two home groups"
+            assert homes[row.owner_id, row.id] == 1, (
+                "the simulated administration never has a person in two home groups"
+            )
             now[row.owner_id, row.given_name] = (row.family_name, home[row.owner_id, row.id])
     return now
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from consumers.database.targets_table import valid_orgnr
 from consumers.facts.pending_changes import settled
 from ims.targets.schedule import due_snapshot, local_day
-from tests.simulation.feed_folder import FeedFolder
+from tests.simulation.pipeline.feed_folder import FeedFolder
 from tests.support.memory import compact
 from tests.support.memory.compact import Session, SessionLostError, Steps
 from tests.support.memory.state import MemoryState, Target
@@ -24,7 +24,7 @@ class _Work(NamedTuple):
 
 
 class Compactor:
-    """Attributes: ``at``: where it stands in its work, or ``None`` while it has none."""
+    """A process that works on one target at a time; ``at`` is its current step, or ``None`` while it has no work."""
 
     def __init__(self, state: MemoryState, folders: dict[int, FeedFolder], happened: Callable[[str], None]) -> None:
         self._state, self._folders, self._happened = state, folders, happened
@@ -34,11 +34,11 @@ class Compactor:
         self.at: str | None = None
 
     def choices(self, now: datetime) -> list[tuple[str, Target]]:
-        """Return what there is to do for each target."""
+        """Return the kinds of work that each target has."""
         return [(what, target) for target in self._state.targets for what in self._due(target, now)]
 
     def begin(self, what: str, target: Target, now: datetime) -> None:
-        """Take up one of the choices."""
+        """Begin one of the choices."""
         folder, session = self._folders[target.number], self._session
         if what == "first publication":
             steps = compact.publish_first(self._state, target, session, now)
@@ -69,7 +69,7 @@ class Compactor:
             self._happened(self.at)
 
     def die(self) -> None:
-        """End the process immediately, and begin another one."""
+        """End the process immediately, and start another one."""
         if self.at is not None:
             self._happened(f"a compactor died: {self.at}")
         self._end()
@@ -123,7 +123,7 @@ class Compactor:
 
 
 def choose(compactor: Compactor, now: datetime, chance: random.Random) -> bool:
-    """Take up something, and return whether there was anything."""
+    """Begin a random choice, and return whether there was any."""
     choices = compactor.choices(now)
     if choices:
         compactor.begin(*chance.choice(choices), now)

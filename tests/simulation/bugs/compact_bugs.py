@@ -16,8 +16,8 @@ from consumers.replay import memory_view
 from consumers.replay.memory_target import Deltas
 from consumers.replay.memory_view import MemoryView
 from ims.publication.decision import Decision
-from tests.simulation.feed_folder import FeedFolder
-from tests.simulation.planting import Bugs
+from tests.simulation.bugs.planting import Bugs
+from tests.simulation.pipeline.feed_folder import FeedFolder
 from tests.support.memory import compact
 from tests.support.memory.compact import Session, Steps
 from tests.support.memory.state import MemoryState, Target
@@ -27,7 +27,7 @@ BUGS = Bugs()
 
 
 @BUGS.enter
-def cursor_passes_what_does_not_rest_yet(patch: pytest.MonkeyPatch) -> None:
+def cursor_passes_unsettled_changes(patch: pytest.MonkeyPatch) -> None:
     def all_passed(changes: Iterable[PendingChange], settle_seconds: float, *, after: int) -> Pending:
         known = list(changes)
         pending = settled(known, settle_seconds, after=after)
@@ -64,7 +64,7 @@ def published_without_a_delta(patch: pytest.MonkeyPatch) -> None:
 
 @BUGS.enter
 def number_is_used_again_after_a_crash(patch: pytest.MonkeyPatch) -> None:
-    """Count from the files that are there, and not in the transaction that takes the number."""
+    """Derive the number from the existing files, and not in the transaction that takes it."""
     real = Target.store
 
     def number_after_the_files(self: Target, decision: Decision, done: Round) -> Deltas:
@@ -101,7 +101,7 @@ def manifest_before_its_files(patch: pytest.MonkeyPatch) -> None:
 
 @BUGS.enter
 def zombie_is_not_fenced(patch: pytest.MonkeyPatch) -> None:
-    """Let what a process does after its session has ended take effect all the same."""
+    """Let a process's actions take effect even after its session has ended."""
     patch.setattr(Session, "check", lambda _: None)
 
 
@@ -111,11 +111,11 @@ def target_is_not_locked(patch: pytest.MonkeyPatch) -> None:
 
 
 @BUGS.enter
-def snapshot_is_not_of_one_view(patch: pytest.MonkeyPatch) -> None:
-    """Read the number first, and what was published later."""
+def snapshot_is_not_repeatable_read(patch: pytest.MonkeyPatch) -> None:
+    """Read the number first, and the published records in a later transaction."""
     real = compact.snapshot
 
-    def two_views(state: MemoryState, target: Target, *others: Any) -> Steps:
+    def in_two_transactions(state: MemoryState, target: Target, *others: Any) -> Steps:
         before = target.position
         yield "snapshot: the number is known"
         now, target.position = target.position, replace(target.position, head_seq=before.head_seq)
@@ -125,7 +125,7 @@ def snapshot_is_not_of_one_view(patch: pytest.MonkeyPatch) -> None:
         yield at
         yield from steps
 
-    patch.setattr(compact, "snapshot", two_views)
+    patch.setattr(compact, "snapshot", in_two_transactions)
 
 
 @BUGS.enter

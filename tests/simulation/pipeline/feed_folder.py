@@ -1,4 +1,4 @@
-"""A target's folder in memory, which sees to it that nothing in it ever changes but the manifest, and that forwards."""
+"""A target's folder in memory, which checks that only the manifest ever changes, and only forwards."""
 
 import hashlib
 from collections.abc import Iterable
@@ -9,12 +9,12 @@ from tests.simulation.violations import ViolationError
 
 
 class FeedFolder:
-    """Stands in for :class:`consumers.feed.feed_directory.FeedDirectory`.
+    """A double of :class:`consumers.feed.feed_directory.FeedDirectory`.
 
     Attributes:
-        files: by path.
-        written: how often each was put there.
-        manifest: as written last.
+        files: the files by path.
+        written: how often each was written.
+        manifest: the manifest that was written last.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class FeedFolder:
         self._digests: dict[str, str] = {}
 
     def link(self, name: str, content: bytes) -> None:
-        """As the real one.
+        """Add a file, or do nothing if it exists with the same content.
 
         Raises:
             FeedError: another file has the name.
@@ -35,13 +35,13 @@ class FeedFolder:
             raise FeedError(f"{name} exists with other content; it is not touched")
 
     def link_parts(self, name: str, parts: Iterable[str]) -> tuple[str, int]:
-        """Do the same with a file that comes in parts, and return its digest and size."""
+        """Add a file that comes in parts, and return its digest and size."""
         content = "".join(parts).encode()
         self.link(name, content)
         return hashlib.sha256(content).hexdigest(), len(content)
 
     def put(self, name: str, content: bytes) -> None:
-        """Write a file, whatever is there."""
+        """Write a file, even if one exists."""
         self.written[name] = self.written.get(name, 0) + 1
         self.files[name] = content
         self._digests[name] = hashlib.sha256(content).hexdigest()
@@ -49,11 +49,11 @@ class FeedFolder:
             raise ViolationError(f"{name} has been written again after an importer may have read it")
 
     def write_manifest(self, manifest: Manifest) -> None:
-        """Replace the manifest, and see that an importer who reads just now finds all that it names."""
+        """Replace the manifest, and check that an importer that reads it now finds all files that it names."""
         named = {manifest.snapshot.path: manifest.snapshot.sha256, **{d.path: d.sha256 for d in manifest.deltas}}
         for path, sha256 in named.items():
             if self._digests.get(path) != sha256:
-                raise ViolationError(f"the manifest names {path}, which is not there or has another digest")
+                raise ViolationError(f"the manifest names {path}, which is missing or has another digest")
         numbers = [entry.seq for entry in manifest.deltas]
         if numbers != list(range(1, len(numbers) + 1)) or manifest.head_seq != len(numbers):
             raise ViolationError(f"the manifest's deltas are {numbers}, its head is {manifest.head_seq}")

@@ -16,9 +16,9 @@ from producers.events import change_events
 from producers.events.change_events import ChangeStream
 from producers.events.publisher import Publisher
 from producers.source.pgoutput import UNCHANGED, Delete, Truncate
-from tests.simulation import capture
-from tests.simulation.materializer import Materializer
-from tests.simulation.planting import Bugs
+from tests.simulation.bugs.planting import Bugs
+from tests.simulation.pipeline import capture
+from tests.simulation.pipeline.materializer import Materializer
 from tests.support.memory.state import ChangingFacts
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -74,7 +74,7 @@ def epoch_repeats_after_a_restore(patch: pytest.MonkeyPatch) -> None:
 
 @BUGS.enter
 def pending_changes_are_lost_at_a_crash(patch: pytest.MonkeyPatch) -> None:
-    """Commit changes apart from the facts: a process that dies between has made none."""
+    """Commit pending changes after the facts: a process that dies in between loses them."""
     unmade: list[Any] = []
     make, apply, die = ChangingFacts.change, Materializer.apply, Materializer.die
 
@@ -147,7 +147,7 @@ def nothing_is_swept(patch: pytest.MonkeyPatch) -> None:
 
 
 @BUGS.enter
-def load_is_taken_for_complete_at_once(patch: pytest.MonkeyPatch) -> None:
+def load_is_taken_for_complete_immediately(patch: pytest.MonkeyPatch) -> None:
     real = events._change
 
     def change(envelope: Envelope, default_epoch: int) -> Change:
@@ -158,8 +158,8 @@ def load_is_taken_for_complete_at_once(patch: pytest.MonkeyPatch) -> None:
 
 
 @BUGS.enter
-def person_who_left_a_group_is_not_looked_at(patch: pytest.MonkeyPatch) -> None:
-    """Note only the persons that the row points to now, and not those it pointed to before."""
+def person_who_left_a_group_is_not_in_scope(patch: pytest.MonkeyPatch) -> None:
+    """Note only the persons to whom the row points now, and not those to whom it pointed before."""
     real = ChangingFacts._changed
 
     def only_now(self: ChangingFacts, _before: object, *others: Any) -> Any:

@@ -1,6 +1,6 @@
-"""Capture in a schedule: the real stream, events and publisher, over a model of the walsender and of Kafka.
+"""Capture in a schedule: the real stream, events and publisher, over models of the walsender and of Kafka.
 
-The load follows :mod:`producers.loads.initial_load` step by step, which is written on a real connection.
+The load repeats the steps of :mod:`producers.loads.initial_load`, which needs a real connection.
 """
 
 import random
@@ -20,10 +20,10 @@ from producers.events.ordered_events import OrderedEvents, Origin, TransactionCo
 from producers.events.publisher import Publisher
 from producers.source.captured_table import HEARTBEAT, OWNER_COLUMN, CapturedTable, TableName
 from producers.source.replication import Data, Keepalive
-from tests.simulation.broker import Broker, Producer
-from tests.simulation.source import Source, Transaction, key_of
+from tests.simulation.pipeline.broker import Broker, Producer
+from tests.simulation.pipeline.source import Source, Transaction, key_of
+from tests.simulation.pipeline.wal_bytes import messages
 from tests.simulation.violations import ViolationError
-from tests.simulation.wal_bytes import messages
 from tests.support.pipeline import row_of
 
 TABLES: Final = {
@@ -40,19 +40,19 @@ METRICS: Final = CaptureMetrics(CollectorRegistry())
 _INFLIGHT_LIMIT: Final = 12
 
 
-class NotedAtOnce:
-    """What capture would confirm is noted in the source without delay."""
+class NotedImmediately:
+    """A record in the source of what capture may confirm, stored without delay."""
 
     def confirmable(self, lsn: int) -> int:
         return lsn
 
 
 class ConnectionLostError(Exception):
-    """The source has gone, or come back as another."""
+    """The source is down, or was restarted."""
 
 
 class Walsender:
-    """Streams committed transactions from where the slot is confirmed; stands in for the real adapter."""
+    """A double of the real adapter that streams committed transactions from the slot's confirmed position."""
 
     def __init__(self, source: Source, broker: Broker, chance: random.Random) -> None:
         assert source.slot is not None
@@ -72,7 +72,7 @@ class Walsender:
                 break
             yield self._waiting.popleft()
             if self._waiting and self._chance.random() < 0.05:
-                # In the middle of a transaction it may already know of the whole.
+                # A keepalive in the middle of a transaction may already name a position after the whole of it.
                 yield Keepalive(self._next_lsn, reply_requested=True)
         if not self._waiting and not self._behind():
             yield Keepalive(self._source.lsn, self.asks)
@@ -82,7 +82,7 @@ class Walsender:
         slot = self._source.slot
         assert slot is not None
         if lsn > slot.confirmed:
-            self._see_that_kafka_has(slot.confirmed, lsn)
+            self._check_that_kafka_has(slot.confirmed, lsn)
             slot.confirmed = lsn
 
     def wait(self, _seconds: float, *, for_data: bool = True) -> None:
@@ -91,7 +91,7 @@ class Walsender:
     def end(self, _seconds: float) -> bool:
         return True
 
-    def _see_that_kafka_has(self, after: int, through: int) -> None:
+    def _check_that_kafka_has(self, after: int, through: int) -> None:
         source = self._source
         for transaction in source.wal:
             if transaction.commit_lsn >= after and transaction.end_lsn <= through:
@@ -99,7 +99,7 @@ class Walsender:
                 arrived = self._broker.events(source.capture.epoch, transaction.commit_lsn)
                 if arrived != expected:
                     raise ViolationError(
-                        f"the slot is confirmed beyond a commit of which Kafka has {arrived} of {expected}"
+                        f"the slot is confirmed beyond a commit of which Kafka has only {arrived} of {expected} events"
                     )
 
     def _connected(self) -> None:
@@ -122,8 +122,8 @@ class Capture:
     """The process: down, loading, or streaming.
 
     Attributes:
-        happened: called with each thing that a schedule should have seen at some time.
-        late: producers of processes that have died, and what of theirs may still arrive.
+        happened: called with each event that must happen in some schedules.
+        late: producers of dead processes, whose messages may still arrive.
     """
 
     def __init__(self, source: Source, broker: Broker, chance: random.Random, happened: Callable[[str], None]) -> None:
@@ -143,11 +143,11 @@ class Capture:
 
     @property
     def can_start(self) -> bool:
-        """Return whether the preflight lets it: a load is asked for, or the slot has kept everything."""
+        """Return whether the preflight passes: a load is requested, or the slot has kept everything."""
         return not self.lives and (not self._source.capture.loaded or self._source.slot is not None)
 
     def start(self, now: datetime) -> None:
-        """Open everything; load if asked to, else stream."""
+        """Open all connections; load if a load is requested, else stream."""
         self.producer = Producer(self._source.partitions)
         publisher = Publisher(self.producer, "changes", METRICS)
         if self._source.capture.loaded:
@@ -171,11 +171,11 @@ class Capture:
             self.die("kafka gave a message up")
 
     def forget_late(self) -> None:
-        """Lose what the oldest ended producer had sent and has not arrived."""
+        """Lose the messages of the oldest dead producer that have not arrived."""
         self.late.pop(0)
 
     def die(self, how: str) -> None:
-        """End the process immediately; what it had sent may still arrive."""
+        """End the process immediately; messages that it has sent may still arrive."""
         assert self.producer is not None
         self._happened(how)
         if self._load is not None:
@@ -208,11 +208,11 @@ class Capture:
         self._walsender = Walsender(self._source, self._broker, self._chance)
         origin = Origin("adm", self._source.capture.epoch)
         self._changes = ChangeStream(origin, {**TABLES, HEARTBEAT: BEATING}, self._source.partitions)
-        walsender, noted = cast("Any", self._walsender), cast("Any", NotedAtOnce())
+        walsender, noted = cast("Any", self._walsender), cast("Any", NotedImmediately())
         self._stream = Stream(walsender, publisher, self._changes, _INFLIGHT_LIMIT, METRICS, noted)
 
     def _loading(self, publisher: Publisher, now: datetime) -> Iterator[None]:
-        """As :meth:`producers.loads.initial_load.InitialLoad.run`."""
+        """Load step by step; see :meth:`producers.loads.initial_load.InitialLoad.run`."""
         source = self._source
         epoch = source.capture.epoch = next_epoch(source.capture.epoch, now)
         self._happened("a load was begun")
@@ -251,5 +251,5 @@ class Capture:
 
 
 def next_epoch(last: int, now: datetime) -> int:
-    """Return the epoch of a load: never one that was before, even if a restored source has forgotten the last ones."""
+    """Return the epoch of a load, which is never reused, even if a restored source has lost the last ones."""
     return max(last + 1, int(now.timestamp()))

@@ -1,0 +1,167 @@
+"""kafka-python's private parts are what is expected of them: each test fails when one of them is another."""
+
+import ast
+import inspect
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import kafka
+import pytest
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.future import Future
+from kafka.producer.future import FutureRecordMetadata
+from kafka.record import util as record_util
+
+from ims.runtime import kafka_internals
+from ims.runtime.kafka_internals import append_to_open_batch
+from tests.support.paths import ROOT
+from tests.support.waiting import until
+
+PLACE = TopicPartition("changes", 0)
+NOWHERE: dict[str, Any] = {"bootstrap_servers": "127.0.0.1:1", "api_version": (4, 1)}
+"""Where nobody listens; with a version given, a client can be made there all the same."""
+
+
+@pytest.fixture
+def producer() -> Iterator[Any]:
+    producer = KafkaProducer(**NOWHERE)
+    yield producer
+    kafka_internals.give_up_unsent(producer)
+    producer.close(timeout=5)
+
+
+@pytest.fixture
+def consumer() -> Iterator[Any]:
+    consumer = KafkaConsumer(**NOWHERE, group_id="group")
+    yield consumer
+    consumer.close()
+
+
+def open_batch(producer: Any) -> Any:
+    """Open a batch, as the producer does when it gets the first message of one."""
+    arguments = inspect.signature(producer._accumulator.append).parameters
+    assert list(arguments)[:5] == ["tp", "timestamp_ms", "key", "value", "headers"]
+    future, *_ = producer._accumulator.append(PLACE, 0, b"first", b"value", [])
+    assert isinstance(future, FutureRecordMetadata)
+    return future
+
+
+def shared(_newest: Future, _produced: Future) -> Future:
+    return Future()
+
+
+def test_its_minor_version_is_the_one_that_was_looked_into() -> None:
+    looked_into = "3.0."
+    assert kafka.__version__.startswith(looked_into), (
+        f"kafka-python is {kafka.__version__}: see that ims/runtime/kafka_internals.py holds for it, and what"
+        " consumers/materialize/consumer_group.py says of its consumer"
+    )
+
+
+def test_no_other_module_reaches_into_it() -> None:
+    modules = [path for name in ("ims", "producers", "consumers", "deploy") for path in (ROOT / name).rglob("*.py")]
+    assert len(modules) > 100
+    reaching = {
+        path.relative_to(ROOT).as_posix(): line
+        for path in modules
+        for line in private_parts(path)
+        if path.name != "kafka_internals.py"
+    }
+    assert reaching == {}
+
+
+def private_parts(path: Path) -> list[str]:
+    """Attributes with a leading underscore of anything but self, in a module that imports kafka-python."""
+    tree = ast.parse(path.read_text())
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    if not any(name.partition(".")[0] == "kafka" for name in imported):
+        return []
+    return [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and ast.unparse(node.value) not in {"self", "self._member"}
+    ]
+
+
+def test_a_message_joins_the_batch_that_is_open(producer: Any) -> None:
+    first = open_batch(producer)
+    seen: list[Future] = []
+
+    def shares(newest: Future, produced: Future) -> Future:
+        seen.extend([newest, produced])
+        return Future()
+
+    future = append_to_open_batch(producer, PLACE, (b"key", b"value"), shares)
+    (batch,) = producer._accumulator._batches[PLACE]
+    assert seen == [first, batch.produce_future]
+    assert batch._record_futures == [first, future]
+    assert batch.record_count == 2
+
+
+def test_a_message_does_not_join_where_no_batch_is_open(producer: Any) -> None:
+    assert append_to_open_batch(producer, PLACE, (b"key", b"value"), shared) is None
+
+
+def test_a_message_does_not_join_a_full_batch(producer: Any) -> None:
+    open_batch(producer)
+    assert append_to_open_batch(producer, PLACE, (b"key", b"x" * 20_000), shared) is None
+
+
+def test_no_message_joins_after_giving_up(producer: Any) -> None:
+    first = open_batch(producer)
+    kafka_internals.give_up_unsent(producer)
+    until(first.failed, what="the unsent message has failed")
+    assert append_to_open_batch(producer, PLACE, (b"key", b"value"), shared) is None
+
+
+def test_a_batch_tells_its_futures_when_it_is_divided() -> None:
+    assert list(inspect.signature(FutureRecordMetadata.rebind).parameters) == [
+        "self",
+        "new_produce_future",
+        "new_batch_index",
+    ]
+
+
+def test_the_compiled_checksum_is_told_from_the_slow_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kafka_internals.checksum_is_compiled(record_util)
+    monkeypatch.setattr(record_util, "_crc32c", record_util.crc32c_py)
+    assert not kafka_internals.checksum_is_compiled(record_util)
+
+
+def test_the_id_of_a_topic_is_found(consumer: Any) -> None:
+    assert kafka_internals.topic_id(consumer, "changes") is None
+    consumer._cluster._topic_ids["changes"] = UUID(int=7)
+    assert kafka_internals.topic_id(consumer, "changes") == UUID(int=7)
+
+
+def test_a_consumer_needs_to_join_once_it_has_subscribed(consumer: Any) -> None:
+    assert not kafka_internals.needs_to_join(consumer)
+    consumer.subscribe(["changes"])
+    assert kafka_internals.needs_to_join(consumer)
+
+
+def test_a_consumer_joins_again_when_it_is_requested_to(consumer: Any) -> None:
+    consumer.subscribe(["changes"])
+    coordinator = consumer._coordinator
+    coordinator.rejoin_needed, coordinator._joined_subscription = False, {"changes"}  # as after a join
+    assert not kafka_internals.needs_to_join(consumer)
+    kafka_internals.request_rejoin(consumer)
+    assert kafka_internals.needs_to_join(consumer)
+
+
+def test_a_listener_that_sleeps_lets_the_client_go_on(consumer: Any) -> None:
+    went_on = threading.Event()
+
+    async def listener() -> bool:
+        consumer._net.call_soon(went_on.set)
+        while not went_on.is_set():
+            await kafka_internals.sleep(consumer, 0.01)
+        return True
+
+    assert consumer._net.run(listener)
