@@ -85,6 +85,19 @@ def test_a_snapshot_that_contradicts_its_deltas_begins_a_new_epoch(pipeline: Rec
     assert pipeline.manifest().epoch == published.epoch
 
 
+def test_a_membership_without_its_person_begins_one_epoch_only(pipeline: ReconciledPipeline) -> None:
+    epoch = pipeline.manifest().epoch
+    pipeline.execute("delete from imsfeed.published where kind = 1 and person_id = 2")
+    assert outcomes(pipeline.night())["files"] == ("differs", 1)
+    pipeline.compact(minutes=1)
+    published = pipeline.manifest()
+    assert published.epoch != epoch
+    # The epoch's first snapshot still has the membership without its person; a delta adds the person.
+    pipeline.compact(hours=1)
+    assert outcomes(pipeline.last()) == ALL_OK
+    assert pipeline.manifest().epoch == published.epoch
+
+
 def test_a_new_epoch_with_correct_records_needs_no_delta(pipeline: ReconciledPipeline) -> None:
     epoch = pipeline.manifest().epoch
     pipeline.execute("update imsfeed.published set xml = replace(xml, 'Ada', 'Eva') where kind = 1 and person_id = 1")
