@@ -1,4 +1,4 @@
-"""The one doorway to Kafka's messages: partitions read from given offsets, as they are in the state database."""
+"""The adapter that reads Kafka's messages, each partition from the offset that the state database stores."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -16,9 +16,11 @@ from ims.runtime.kafka_connection import KafkaUnreachableError, kafka_options, u
 from ims.runtime.settings import Settings
 
 _FETCH_WAIT_MS: Final = 500
-"""How long a broker holds an empty fetch. One byte ends it at once: it costs no change any time, and rest little."""
+"""How long a broker delays the answer to a fetch without messages.
+
+A message is answered immediately, so this delays no change and keeps an idle topic cheap."""
 _BOOTSTRAP_MS: Final = 10_000
-"""How long brokers are looked for in one piece; whoever asks to stop meanwhile waits as long."""
+"""How long one search for a broker may take; a stop of the process waits that long."""
 
 for provider in (FileToken, EndpointToken):
     AbstractTokenProvider.register(provider)
@@ -26,26 +28,26 @@ for provider in (FileToken, EndpointToken):
 _METADATA_MS: Final = 5_000
 """Age at which the client asks for the topic's partitions and id again; by default it would be five minutes."""
 _NO_ID: Final = UUID(int=0)
-"""What a broker says of a topic that is not there."""
+"""The id that a broker returns for a topic that does not exist."""
 
 REMEDY: Final = "run `imsfeed setup state --reset-offsets`, start materialize again, then run `imsfeed resync all`"
 
 CLOSE_MS: Final = 3_000
-"""How long Kafka is waited for in the end; it answers nothing on a connection on which it lets a join wait."""
+"""How long to wait for Kafka's answer when closing; it never comes on a connection that still waits for a join."""
 _RECONNECT_MS: Final = 1_000
-"""Longest pause before the next try to connect; the client's own 30 s would add to every outage of Kafka."""
+"""Longest pause between attempts to connect; the client's default of 30 s would lengthen every outage of Kafka."""
 
 
 class OffsetLostError(ImsfeedError):
-    """The stored offset says nothing about what Kafka has: messages are gone or the topic is another one."""
+    """The stored offset does not match Kafka's messages: some were removed, or the topic is another one."""
 
 
 class KafkaSource:
-    """A consumer of some partitions of the topic, each read from a given offset on.
+    """A consumer of some partitions of the topic, each read from a given offset.
 
     Raises:
-        InvalidSettingsError: the settings of the connection do not go together.
-        KafkaUnreachableError: no broker has let us in.
+        InvalidSettingsError: the settings of the connection contradict each other.
+        KafkaUnreachableError: no broker accepts a connection.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -56,28 +58,28 @@ class KafkaSource:
             raise unreachable_error(settings) from None
 
     def partitions(self) -> set[int]:
-        """The topic's partitions; empty while it does not exist."""
+        """Return the topic's partitions; none while it does not exist."""
         return set(self._consumer.partitions_for_topic(self._topic) or ())
 
     def topic_id(self) -> UUID | None:
-        """Kafka's own id of the topic, another one once it was deleted and created anew.
+        """Return Kafka's id of the topic; a topic that was deleted and created again has another id.
 
-        As of the last look at the topic, some seconds ago at most. ``None`` while there is no topic, and from brokers
-        that give no ids (before Kafka 2.8).
+        The id comes from the client's metadata, which are a few seconds old at most. It is ``None`` while the topic
+        does not exist, and from brokers that assign no ids (before Kafka 2.8).
         """
-        self.partitions()  # asks anew: while none of them is assigned, the client forgets the topic with each refresh
+        self.partitions()  # asks again: without assigned partitions, each refresh makes the client forget the topic
         found = kafka_internals.topic_id(self._consumer, self._topic)
         return None if found == _NO_ID else found
 
     def first_offset(self, partition: int) -> int:
-        """The oldest offset that Kafka still has."""
+        """Return the oldest offset of *partition* that Kafka still has."""
         return int(self._consumer.beginning_offsets([self._at(partition)])[self._at(partition)])
 
     def assign(self, offsets: dict[int, int]) -> None:
-        """Read these partitions, each from its offset on, and no others.
+        """Read these partitions, each from its offset, and no others.
 
         Raises:
-            OffsetLostError: Kafka no longer has one of the offsets, or never had.
+            OffsetLostError: Kafka does not have one of the offsets.
         """
         self._consumer.assign([self._at(partition) for partition in offsets])
         ends = self._ends(offsets)
@@ -92,7 +94,7 @@ class KafkaSource:
             self._consumer.seek(self._at(partition), offset)
 
     def poll(self, seconds: float) -> dict[int, list[Message]]:
-        """The next messages of each partition, waiting at most *seconds* for the first."""
+        """Return the next messages of each partition; wait at most *seconds* for the first."""
         polled = self._consumer.poll(timeout_ms=int(seconds * 1000))
         return {
             at.partition: [Message(record.offset, record.key, record.value) for record in records]
@@ -100,20 +102,20 @@ class KafkaSource:
         }
 
     def seek(self, partition: int, offset: int) -> None:
-        """Read *partition* from *offset* on, whatever was polled before."""
+        """Read *partition* from *offset*, regardless of what was polled before."""
         self._consumer.seek(self._at(partition), offset)
 
     def position(self, partition: int) -> int:
-        """The offset of *partition* that is polled next."""
+        """Return the offset of *partition* that is polled next."""
         return int(self._consumer.position(self._at(partition)))
 
     def lag(self, offsets: dict[int, int]) -> dict[int, int]:
-        """Messages in each partition at and after its offset."""
+        """Return the number of messages in each partition at and after its offset."""
         ends = self._ends(offsets)
         return {partition: max(0, ends[partition] - offset) for partition, offset in offsets.items()}
 
     def close(self) -> None:
-        """Leave Kafka."""
+        """Close the connections to Kafka."""
         self._consumer.close(timeout_ms=CLOSE_MS)
 
     def _ends(self, partitions: Iterable[int]) -> dict[int, int]:
@@ -128,11 +130,11 @@ def connect(settings: Settings, **group: Any) -> Any:  # noqa: ANN401 - kafka-py
     """Return a ``kafka.KafkaConsumer`` without partitions.
 
     Args:
-        settings: where Kafka is.
-        group: the client's options if it is to be a member of a consumer group.
+        settings: Kafka's address and security, and the batch size.
+        group: further options of a client that joins a consumer group.
 
     Raises:
-        kafka.errors.KafkaTimeoutError: no broker has let us in.
+        kafka.errors.KafkaTimeoutError: no broker accepts a connection.
     """
     return KafkaConsumer(
         **kafka_options(settings),
@@ -151,5 +153,5 @@ def connect(settings: Settings, **group: Any) -> Any:  # noqa: ANN401 - kafka-py
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether Kafka may answer differently later: any answer of its may be another one after it was mended."""
+    """Return True if *error* comes from Kafka: any Kafka error may clear once the broker is fixed."""
     return isinstance(error, KafkaError | KafkaUnreachableError)

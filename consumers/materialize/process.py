@@ -1,8 +1,8 @@
-"""Materialize: read change events from Kafka, make the state database's facts what they say.
+"""Materialize: read change events from Kafka and apply them to the state database's facts.
 
-A batch's facts, the partition's progress, the marks for compact and the messages that cannot be applied are one
-transaction. Whatever is interrupted is read again from the stored offset, and what was applied is not applied twice.
-While one batch is being written, by a thread that has the session for so long, the next one is read.
+One transaction holds a batch's facts, the partition's progress, the pending changes for compact and the quarantined
+messages. After an interruption, messages are read again from the stored offset, and none is applied twice. While a
+second thread applies one batch in the database session, the first thread reads the next.
 """
 
 import time
@@ -31,36 +31,36 @@ from ims.source.mapping import SourceMapping
 log = get_logger(__name__)
 
 _POLL_SECONDS = 0.5
-_LOOK_ROUND_SECONDS = 5.0
-"""Time between two looks at what is not in the messages: the topic's id, lag, the quarantine's size."""
+_REPORT_SECONDS = 5.0
+"""Time between two checks of the topic's id and the lag, with which the metrics are updated."""
 _STALL_SECONDS = 30.0
-"""How long a partition may lie still while Kafka has messages for it; kafka-python has had bugs in which it did."""
+"""How long a partition may make no progress while Kafka has messages for it; bugs of kafka-python have caused that."""
 
 
 def run(settings: Settings, stop: Stop, metrics: MaterializeMetrics, ready: Callable[[bool], None]) -> None:
-    """Materialize until *stop*, through every outage of Kafka or the state database.
+    """Materialize until *stop*, and start again after every outage of Kafka or the state database.
 
     Raises:
         InvalidSettingsError: the mapping file is wrong.
-        OffsetLostError: messages were lost between Kafka and the state database, or the topic is another one.
+        OffsetLostError: Kafka removed messages before they were applied, or the topic is another one.
     """
     mapping = read_mapping(settings)
 
-    def again(error: BaseException, wait: float) -> None:
+    def on_retry(error: BaseException, wait: float) -> None:
         ready(False)
         log.warning("starting again", error=error, wait_seconds=round(wait, 1))
 
-    for attempt in retrying(_is_transient, stop=stop, on_retry=again):
+    for attempt in retrying(_is_transient, stop=stop, on_retry=on_retry):
         with attempt:
             _Session(settings, metrics, mapping, ready).run(stop)
 
 
 class ConsumerStalledError(ImsfeedError):
-    """Kafka has messages for a partition and the client does not deliver them; another client will."""
+    """Kafka has messages for a partition and the client does not deliver them; a new client does."""
 
 
 class _Session:
-    """One life of the consumer: a session on the state database and a connection to Kafka, until either fails."""
+    """A session on the state database with its clients of Kafka, used until one of them fails."""
 
     def __init__(
         self, settings: Settings, metrics: MaterializeMetrics, mapping: SourceMapping, ready: Callable[[bool], None]
@@ -70,12 +70,12 @@ class _Session:
         self._mapping = mapping
         self._ready = ready
         self._progress: dict[int, Progress] = {}
-        # Where partitions stand once what was read of them is applied; of those not here, that is their progress.
-        self._ahead: dict[int, Progress] = {}
+        # The progress of partitions once the batch that is being applied is committed; others are in _progress only.
+        self._read_ahead: dict[int, Progress] = {}
         self._applying: Future[list[int]] | None = None
-        self._moved: dict[int, tuple[int, float]] = {}
+        self._last_moved: dict[int, tuple[int, float]] = {}
         self._unresolved = UnresolvedCount(settings, metrics)
-        self._looked_round = float("-inf")
+        self._reported_at = float("-inf")
 
     def run(self, stop: Stop) -> None:
         settings = self._settings
@@ -93,24 +93,24 @@ class _Session:
                     stop.wait(_POLL_SECONDS)
                 while not stop:
                     group.join()
-                    self._turn(store, source, group, thread)
+                    self._step(store, source, group, thread)
                     self._metrics.alive(time.time())
                 self._await_applied(source, [])
-                group.show(self._offsets())
+                group.commit_offsets(self._offsets())
             finally:
                 if self._applying is not None:
-                    wait([self._applying])  # before another member gets its partitions
+                    wait([self._applying])  # Kafka must not assign its partitions to another member before
 
-    def _turn(self, store: FactsStore, source: KafkaSource, group: ConsumerGroup, thread: ThreadPoolExecutor) -> None:
-        """Read the next batches while those before them are being applied, and look round now and then."""
+    def _step(self, store: FactsStore, source: KafkaSource, group: ConsumerGroup, thread: ThreadPoolExecutor) -> None:
+        """Read the next batches while the previous ones are applied; follow the assignment and report when due."""
         now = time.monotonic()
         if group.assigned() != self._progress.keys():
             self._await_applied(source, [])
-            self._follow(store, source, group)
-        if now - self._looked_round >= _LOOK_ROUND_SECONDS:
+            self._follow_assignment(store, source, group)
+        if now - self._reported_at >= _REPORT_SECONDS:
             self._await_applied(source, [])
-            self._look_round(store, source, group, now)
-            self._looked_round = now
+            self._report(store, source, group, now)
+            self._reported_at = now
         if not self._progress:
             group.wait(_POLL_SECONDS)
         polled = source.poll(_POLL_SECONDS) if self._progress else {}
@@ -119,28 +119,33 @@ class _Session:
             self._applying = thread.submit(self._apply_all, store, batches)
 
     def _read(self, partition: int, messages: list[Message]) -> Batch:
-        """Read what comes after the batch that is being applied, or was."""
-        progress = self._ahead.get(partition, self._progress[partition])
+        """Read *messages* as the continuation of the partition's previous batch, which may still be running."""
+        progress = self._read_ahead.get(partition, self._progress[partition])
         return read(partition, messages, progress, self._mapping, self._settings.source_epoch)
 
     def _await_applied(self, source: KafkaSource, behind: list[Batch]) -> list[Batch]:
-        """Wait for the batches that are being applied, and return which of those *behind* them may be applied next.
+        """Wait for the batches that are being applied, and return those of *behind* that may be applied next.
 
-        Partitions that were fenced are read again from where they stand.
+        A fenced partition is read again from its stored progress.
+
+        Args:
+            source: the reader of the partitions.
+            behind: the batches that were read meanwhile.
         """
         applying, self._applying = self._applying, None
         fenced = applying.result() if applying is not None else []
         for partition in fenced:
             source.seek(partition, self._progress[partition].next_offset)
         batches = [batch for batch in behind if batch.partition not in fenced]
-        self._ahead = {batch.partition: batch.outcome.progress for batch in batches}
+        self._read_ahead = {batch.partition: batch.outcome.progress for batch in batches}
         return batches
 
     def _apply_all(self, store: FactsStore, batches: list[Batch]) -> list[int]:
-        """Apply a batch of each partition, and return those that were fenced."""
+        """Apply a batch of each partition, and return the partitions that were fenced."""
         return [batch.partition for batch in batches if not self._apply(store, batch)]
 
     def _apply(self, store: FactsStore, batch: Batch) -> bool:
+        """Apply a batch; return False if another process has applied messages of the partition meanwhile."""
         metrics, partition = self._metrics, batch.partition
         metrics.events_received.inc(len(batch.messages))
         metrics.batches_attempted.inc()
@@ -151,7 +156,7 @@ class _Session:
             log.warning("fenced", partition=partition, offset=self._progress[partition].next_offset)
             progress = store.progress(partition)
             if progress is None:
-                raise  # its offset was forgotten on purpose: a new session begins where Kafka does
+                raise  # the operator reset the offsets: a new session begins at Kafka's first offset
             self._progress[partition] = progress
             return False
         self._note_applied(partition, outcome, refused)
@@ -170,50 +175,54 @@ class _Session:
         if outcome.progress.heartbeat_at is not None:
             metrics.heartbeat_timestamp_seconds.labels(str(partition)).set(outcome.progress.heartbeat_at.timestamp())
 
-    def _look_round(self, store: FactsStore, source: KafkaSource, group: ConsumerGroup, now: float) -> None:
-        self._see_that_the_topic_is_the_same(store, source)
-        group.show(self._offsets())
+    def _report(self, store: FactsStore, source: KafkaSource, group: ConsumerGroup, now: float) -> None:
+        """Check the topic and each partition's progress, commit the offsets to Kafka and update the metrics."""
+        self._check_topic(store, source)
+        group.commit_offsets(self._offsets())
         for partition, lag in source.lag(self._offsets()).items():
             self._metrics.consumer_lag_records.labels(self._settings.kafka_topic, str(partition)).set(lag)
-            self._see_that_it_moves(partition, lag, now)
+            self._check_progress(partition, lag, now)
         self._metrics.quarantine_size.set(store.quarantine_size())
         self._unresolved.look(now)
 
-    def _follow(self, store: FactsStore, source: KafkaSource, group: ConsumerGroup) -> None:
-        """Let go of the partitions that Kafka has taken, and begin those it has given; nothing is being applied."""
-        group.hold(group.assigned() | self._progress.keys())  # first, or one could be taken before we hold it
+    def _follow_assignment(self, store: FactsStore, source: KafkaSource, group: ConsumerGroup) -> None:
+        """Release the revoked partitions and begin the newly assigned ones; no batch may be running."""
+        # Before the assignment is read: Kafka could otherwise reassign a partition that this session is about to begin.
+        group.set_in_use(group.assigned() | self._progress.keys())
         assigned = group.assigned()
-        gone, given = sorted(self._progress.keys() - assigned), sorted(assigned - self._progress.keys())
-        group.show(self._offsets())
-        for partition in gone:
+        revoked, new = sorted(self._progress.keys() - assigned), sorted(assigned - self._progress.keys())
+        group.commit_offsets(self._offsets())
+        for partition in revoked:
             del self._progress[partition]
-            self._moved.pop(partition, None)
+            self._last_moved.pop(partition, None)
             self._metrics.consumer_lag_records.labels(self._settings.kafka_topic, str(partition)).set(0)
-        for partition in given:
+        for partition in new:
             self._progress[partition] = store.progress(partition) or store.begin(
                 partition, source.first_offset(partition)
             )
-        self._see_that_the_topic_is_the_same(store, source)
+        self._check_topic(store, source)
         source.assign(self._offsets())
-        group.hold(self._progress)
+        group.set_in_use(self._progress)
         self._metrics.partitions_assigned.set(len(self._progress))
         self._ready(bool(self._progress))
-        log.info("partitions assigned", given=given, taken=gone, offsets=self._offsets())
+        log.info("partitions assigned", given=new, taken=revoked, offsets=self._offsets())
 
-    def _see_that_the_topic_is_the_same(self, store: FactsStore, source: KafkaSource) -> None:
+    def _check_topic(self, store: FactsStore, source: KafkaSource) -> None:
+        """Raise OffsetLostError if the stored offsets belong to a former topic of the same name."""
         topic_id = source.topic_id()
         others = store.belong_to(topic_id, self._progress) if topic_id is not None else []
         if others:
             raise OffsetLostError(
-                f"{self._settings.kafka_topic} was deleted and created anew: the offsets of partitions"
+                f"{self._settings.kafka_topic} was deleted and created again: the offsets of partitions"
                 f" {', '.join(map(str, sorted(others)))} are those of the former topic; {REMEDY}"
             )
 
-    def _see_that_it_moves(self, partition: int, lag: int, now: float) -> None:
+    def _check_progress(self, partition: int, lag: int, now: float) -> None:
+        """Raise ConsumerStalledError if a partition with messages has made no progress for too long."""
         offset = self._progress[partition].next_offset
-        stood_at, since = self._moved.get(partition, (None, now))
-        if lag == 0 or offset != stood_at:
-            self._moved[partition] = (offset, now)
+        last_offset, since = self._last_moved.get(partition, (None, now))
+        if lag == 0 or offset != last_offset:
+            self._last_moved[partition] = (offset, now)
         elif now - since >= _STALL_SECONDS:
             self._metrics.consumer_stalls.inc()
             raise ConsumerStalledError(f"partition {partition} stands at {offset} with {lag} messages after it")
@@ -223,5 +232,5 @@ class _Session:
 
 
 def _is_transient(error: BaseException) -> bool:
-    passing = isinstance(error, ConsumerStalledError | FencedError)
-    return passing or sessions.is_transient(error) or kafka_source.is_transient(error)
+    ends_session = isinstance(error, ConsumerStalledError | FencedError)
+    return ends_session or sessions.is_transient(error) or kafka_source.is_transient(error)

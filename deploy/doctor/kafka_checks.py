@@ -78,11 +78,11 @@ def check_topic(topic: dict[str, Any], config: dict[str, str], settings: Setting
 
 
 def check_group(group: dict[str, Any], settings: Settings) -> Finding:
-    """Return which members the consumer group has, and which partitions each of them.
+    """Return a finding with the members of the consumer group and the partitions of each; warn if there is none.
 
     Args:
-        group: as the admin client describes it.
-        settings: the group's name.
+        group: the admin client's description of the group.
+        settings: the settings with the group's name.
     """
     if group["error"] and GroupIdNotFoundError.__name__ not in group["error"]:
         return _AREA.skipped("consumer group", group["error"])
@@ -94,21 +94,22 @@ def check_group(group: dict[str, Any], settings: Settings) -> Finding:
         "consumer group",
         bool(members),
         f"{settings.kafka_group}: {len(members)} members{': ' if members else ''}{'; '.join(sorted(members))}",
-        "start materialize: no process applies what comes",
+        "start materialize: no process applies change events",
         otherwise="warning",
     )
 
 
 def _partitions(member: dict[str, Any]) -> str:
+    """Return the numbers of a member's partitions, in order and separated by commas."""
     assignment = member["member_assignment"] or {"assigned_partitions": []}
-    numbers = [number for of in assignment["assigned_partitions"] for number in of["partitions"]]
+    numbers = [number for topic in assignment["assigned_partitions"] for number in topic["partitions"]]
     return ", ".join(map(str, sorted(numbers)))
 
 
 def _group(admin: Any, settings: Settings) -> Finding:  # noqa: ANN401 - kafka-python is untyped
     try:
         return check_group(admin.describe_groups([settings.kafka_group])[settings.kafka_group], settings)
-    except (KafkaError, ValueError) as error:  # ValueError: the answer of the demo's broker is not Kafka's
+    except (KafkaError, ValueError) as error:  # ValueError: the demo's broker answers in another format
         return _AREA.skipped("consumer group", type(error).__name__)
 
 

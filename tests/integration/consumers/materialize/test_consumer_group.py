@@ -1,6 +1,6 @@
 """Several materializers in one consumer group: they share its partitions, hand them over, and replace one another.
 
-The session lasts a minute where nobody is killed or paused: what is handed over has not waited for its end.
+Where no process is killed or paused, the group's session lasts a minute: a hand-over does not wait for its end.
 """
 
 import os
@@ -37,11 +37,11 @@ from tests.support.waiting import until
 
 PARTITIONS = 4
 LONG_SESSION, SHORT_SESSION = 60, 2
-"""Seconds; the short one is for what happens only when it is over."""
+"""Seconds; the short one is for tests that wait for the end of the session."""
 
 
 class Materializing:
-    """A materialize in a thread."""
+    """A materializer in a thread."""
 
     def __init__(self, settings: Settings) -> None:
         self.metrics = MaterializeMetrics(CollectorRegistry(), PARTITIONS, settings.kafka_topic)
@@ -54,11 +54,11 @@ class Materializing:
 
     def _run(self) -> None:
         try:
-            materialize.run(self._settings, self.stop, self.metrics, self._tell)
-        except Exception as error:  # noqa: BLE001 - shown by the test, and not in a thread nobody looks at
+            materialize.run(self._settings, self.stop, self.metrics, self._set_ready)
+        except Exception as error:  # noqa: BLE001 - has() and the tests check it
             self.error = error
 
-    def _tell(self, ready: bool) -> None:
+    def _set_ready(self, ready: bool) -> None:
         self.ready = ready
 
     def has(self, count: int) -> bool:
@@ -110,7 +110,7 @@ Start = Callable[..., Materializing]
 
 @pytest.fixture
 def start(settings: Settings) -> Iterator[Start]:
-    """Start a materialize with changed settings; it ends with the test."""
+    """Return a function that starts a materializer with changed settings; it is ended after the test."""
     running: list[Materializing] = []
 
     def start(**changes: Any) -> Materializing:
@@ -123,7 +123,7 @@ def start(settings: Settings) -> Iterator[Start]:
 
 
 def send(settings: Settings, lsn: int, *partitions: int) -> None:
-    """One more person in every partition, or in these."""
+    """Send one more person to every partition, or to *partitions* only."""
     producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers, acks="all")
     for partition in partitions or range(PARTITIONS):
         envelope = Envelope(
@@ -143,8 +143,8 @@ def persons(state: Connection) -> int:
 
 @contextmanager
 def a_process(settings: Settings, folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A materialize as a process, which is killed in the end."""
-    of_settings = {
+    """Run materialize as a process, and kill it at the end."""
+    variables = {
         "STATE_DSN": settings.state(),
         "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
         "KAFKA_TOPIC": settings.kafka_topic,
@@ -157,7 +157,7 @@ def a_process(settings: Settings, folder: Path, **environment: str) -> Iterator[
     with (folder / "materialize.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.chaos.stack.launch", "materialize"],
-            env={**os.environ, **of_settings, **environment},
+            env={**os.environ, **variables, **environment},
             stderr=log,
         )
     try:
@@ -173,60 +173,63 @@ def log_of(folder: Path) -> str:
 
 def pauses(process: subprocess.Popen[bytes]) -> bool:
     number, status = os.waitpid(process.pid, os.WUNTRACED | os.WNOHANG)
-    assert not number or os.WIFSTOPPED(status), "it has ended instead of pausing"
+    assert not number or os.WIFSTOPPED(status), "the process has ended instead of pausing"
     return bool(number)
 
 
-def test_two_share_the_partitions_and_one_takes_over_at_a_stop(
+def test_two_materializers_share_and_one_takes_over_at_a_stop(
     settings: Settings, state: Connection, start: Start
 ) -> None:
     first = start()
     until(lambda: first.has(4), what="the first has all partitions")
     send(settings, 1)
-    until(lambda: persons(state) == 4, what="all is applied")
+    until(lambda: persons(state) == 4, what="all messages are applied")
     second = start()
     until(lambda: first.has(2) and second.has(2), what="each has half of them")
     until(lambda: first.ready and second.ready, what="both are ready")
     send(settings, 2)
-    until(lambda: persons(state) == 8, what="all is applied by the two")
+    until(lambda: persons(state) == 8, what="the two apply all messages")
     until(lambda: (first.received, second.received) == (6, 2), what="each message is read by one")
     first.end()
-    until(lambda: second.has(4), what="the one that is left has all of them")
+    until(lambda: second.has(4), what="the remaining one has all partitions")
     send(settings, 3)
-    until(lambda: persons(state) == 12, what="all is applied by the one that is left")
+    until(lambda: persons(state) == 12, what="the remaining one applies all messages")
     assert second.received == 6
     assert first.fenced == second.fenced == 0
 
 
-def test_more_materializers_than_partitions_stand_by(start: Start) -> None:
+def test_a_materializer_without_partitions_is_not_ready(start: Start) -> None:
     running = [start() for _ in range(PARTITIONS + 1)]
-    until(lambda: sorted(one.has(1) for one in running) == [False, True, True, True, True], what="four have one each")
-    (standing_by,) = (one for one in running if one.has(0))
-    assert not standing_by.ready
+    until(
+        lambda: sorted(one.has(1) for one in running) == [False, True, True, True, True],
+        what="four have one partition each",
+    )
+    (idle,) = (one for one in running if one.has(0))
+    assert not idle.ready
 
 
 def test_a_batch_is_applied_before_its_partition_is_handed_over(
     settings: Settings, state: Connection, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    apply, goes_on, is_applying = FactsStore.apply, threading.Event(), threading.Event()
+    apply, may_continue, is_applying = FactsStore.apply, threading.Event(), threading.Event()
 
     def slowly(store: FactsStore, partition: int, start: int, outcome: Outcome) -> list[Refused]:
         is_applying.set()
-        assert goes_on.wait(30)
+        assert may_continue.wait(30)
         return apply(store, partition, start, outcome)
 
     monkeypatch.setattr(FactsStore, "apply", slowly)
     first = start()
     until(lambda: first.has(4), what="the first has all partitions")
     send(settings, 1)
-    until(is_applying.is_set, what="it applies")
+    until(is_applying.is_set, what="the first applies a batch")
     second = start()
     until(lambda: second.metrics.batches_attempted._value.get() == 0 and joined(settings, 2), what="the second joins")
     assert second.has(0)
-    goes_on.set()
+    may_continue.set()
     until(lambda: first.has(2) and second.has(2), what="each has half of them")
     send(settings, 2)
-    until(lambda: persons(state) == 8, what="all is applied")
+    until(lambda: persons(state) == 8, what="all messages are applied")
     assert first.fenced == second.fenced == 0
 
 
@@ -235,7 +238,7 @@ def joined(settings: Settings, members: int) -> bool:
 
 
 def described(settings: Settings) -> dict[str, Any]:
-    """What Kafka's own tools say of the group (kafka-consumer-groups --describe --members --verbose)."""
+    """Return Kafka's description of the group, as kafka-consumer-groups --describe --members --verbose shows it."""
     admin = KafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
     try:
         return dict(admin.describe_groups([settings.kafka_group])[settings.kafka_group])
@@ -256,9 +259,9 @@ def test_a_third_process_takes_over_from_a_killed_one(
         second.send_signal(signal.SIGKILL)
         second.wait()
         third = start(kafka_session_seconds=SHORT_SESSION)
-        until(lambda: first.has(2) and third.has(2), what="the third has what the killed one had")
+        until(lambda: first.has(2) and third.has(2), what="the third has the killed one's partitions")
     send(settings, 1)
-    until(lambda: persons(state) == 4, what="all is applied")
+    until(lambda: persons(state) == 4, what="all messages are applied")
     until(lambda: first.received + third.received == 4, what="each message is read by one")
 
 
@@ -272,38 +275,38 @@ def test_a_killed_static_member_gets_its_partitions_again(
         second.kill()
         second.wait()
     send(settings, 1)
-    until(lambda: persons(state) == 2, what="the other one goes on meanwhile")
+    until(lambda: persons(state) == 2, what="the other member continues meanwhile")
     with a_process(settings, tmp_path, KAFKA_INSTANCE="one"):
-        until(lambda: persons(state) == 4, what="it is back, long before the session is over")
+        until(lambda: persons(state) == 4, what="it continues, long before the session is over")
         assert assignments(settings) == before
     assert first.fenced == 0
 
 
 def assignments(settings: Settings, key: str = "group_instance_id") -> dict[str | None, list[int]]:
-    """The partitions of each member, by its name as a static one or by another field of it."""
+    """Return the partitions of each member, by KAFKA_INSTANCE or by another field of the member."""
     return {
         member[key]: [
             number
-            for of in (member["member_assignment"] or {"assigned_partitions": []})["assigned_partitions"]
-            for number in of["partitions"]
+            for topic in (member["member_assignment"] or {"assigned_partitions": []})["assigned_partitions"]
+            for number in topic["partitions"]
         ]
         for member in described(settings)["members"]
     }
 
 
-def test_a_static_member_that_stops_is_awaited(settings: Settings, start: Start) -> None:
+def test_a_stopped_static_member_keeps_its_partitions(settings: Settings, start: Start) -> None:
     first, second = start(), start(kafka_instance="one")
     until(lambda: first.has(2) and second.has(2), what="the two share the partitions")
     second.end()
     assert sorted(map(len, assignments(settings).values())) == [2, 2]
     third = start(kafka_instance="one")
-    until(lambda: third.has(2), what="it is back")
+    until(lambda: third.has(2), what="the third has the second's partitions")
     assert first.has(2)
 
 
-def test_a_second_process_of_one_instance_name_ends_the_first(start: Start) -> None:
+def test_a_second_process_of_an_instance_ends_the_first(start: Start) -> None:
     first = start(kafka_instance="one")
-    until(lambda: first.has(4), what="it has all partitions")
+    until(lambda: first.has(4), what="the first has all partitions")
     second = start(kafka_instance="one")
     until(lambda: first.error is not None, what="the first ends")
     assert isinstance(first.error, InvalidSettingsError)
@@ -312,9 +315,9 @@ def test_a_second_process_of_one_instance_name_ends_the_first(start: Start) -> N
     until(lambda: second.has(4), what="the second has all partitions")
 
 
-def test_a_session_that_is_shorter_than_kafka_allows_is_refused(start: Start) -> None:
+def test_a_session_shorter_than_kafka_allows_is_refused(start: Start) -> None:
     refused = start(kafka_session_seconds=0.5)
-    until(lambda: refused.error is not None, what="it is refused")
+    until(lambda: refused.error is not None, what="the setting is refused")
     assert isinstance(refused.error, InvalidSettingsError)
     assert "Kafka refuses KAFKA_SESSION_SECONDS 0.5" in str(refused.error)
 
@@ -326,18 +329,18 @@ def test_a_paused_process_is_fenced_when_it_wakes(
     send(settings, 1, 0)
     send(settings, 2, 0)
     send(settings, 3, 0)
-    pausing = {"PAUSE_AT": "materialize.committed", "BATCH_LIMIT": "1"}  # when it has read the next one
+    pausing = {"PAUSE_AT": "materialize.committed", "BATCH_LIMIT": "1"}  # after it has read the next message
     with a_process(settings, tmp_path, **pausing) as paused:
-        until(lambda: pauses(paused), what="it pauses after the first message")
+        until(lambda: pauses(paused), what="the process pauses after the first message")
         assert persons(state) == 1
         other = start(kafka_session_seconds=SHORT_SESSION)
-        until(lambda: persons(state) == 3, what="another one has taken over")
+        until(lambda: persons(state) == 3, what="another process has taken over")
         assert other.fenced == 0
         paused.send_signal(signal.SIGCONT)
-        until(lambda: '"fenced"' in log_of(tmp_path), what="it is fenced")
-        until(lambda: other.has(2), what="it is a member again, and has its half")
+        until(lambda: '"fenced"' in log_of(tmp_path), what="the paused process is fenced")
+        until(lambda: other.has(2), what="it is a member again with half of the partitions")
         send(settings, 4)
-        until(lambda: persons(state) == 7, what="all is applied")
+        until(lambda: persons(state) == 7, what="all messages are applied")
     assert sorted(id_ for (id_,) in state.execute("select id from imsfeed.person where owner_id = 0")) == [1, 2, 3, 4]
 
 
@@ -347,38 +350,38 @@ def test_offsets_come_from_the_state_database_and_not_from_kafka(
     send(settings, 1)
     send(settings, 2)
     store = FactsStore(state, settings.kafka_topic, PARTITIONS)
-    store.begin(0, 1)  # Kafka says 2, and has seen nothing of the others
+    store.begin(0, 1)  # Kafka has offset 2 of partitions 0 and 1, and none of 2 and 3
     admin.alter_group_offsets(
         settings.kafka_group,
         {TopicPartition(settings.kafka_topic, number): OffsetAndMetadata(2, "", -1) for number in (0, 1)},
     )
     materializing = start()
-    until(lambda: persons(state) == 7, what="everything is applied but what the state database has")
+    until(lambda: persons(state) == 7, what="all messages after the stored offset are applied")
     assert materializing.received == 7
 
 
 def test_kafkas_tools_see_members_their_partitions_and_the_lag(
     settings: Settings, state: Connection, start: Start, admin: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(materialize, "_LOOK_ROUND_SECONDS", 0.1)
+    monkeypatch.setattr(materialize, "_REPORT_SECONDS", 0.1)
     first, second = start(), start(kafka_instance="one")
     until(lambda: first.has(2) and second.has(2), what="the two share the partitions")
-    until(lambda: described(settings)["group_state"] == "Stable", what="the group is at rest")
+    until(lambda: described(settings)["group_state"] == "Stable", what="the rebalance is over")
     group = described(settings)
     assert group["protocol_data"] == "cooperative-sticky"
     assert {member["client_id"] for member in group["members"]} == {"imsfeed-materialize"}
     assert sorted(chain.from_iterable(assignments(settings).values())) == list(range(PARTITIONS))
     assert len(assignments(settings)["one"]) == 2
     send(settings, 1)
-    until(lambda: persons(state) == 4, what="all is applied")
-    until(lambda: shown(admin, settings) == [1] * PARTITIONS, what="Kafka is shown what was applied")
+    until(lambda: persons(state) == 4, what="all messages are applied")
+    until(lambda: committed(admin, settings) == [1] * PARTITIONS, what="the applied offsets are committed to Kafka")
     first.end()
     second.end()
     send(settings, 2)
-    assert shown(admin, settings) == [1] * PARTITIONS, "one message of each partition is not applied"
+    assert committed(admin, settings) == [1] * PARTITIONS, "one message of each partition is not applied"
 
 
-def shown(admin: Any, settings: Settings) -> list[int]:
+def committed(admin: Any, settings: Settings) -> list[int]:
     offsets = admin.list_group_offsets({settings.kafka_group: None})[settings.kafka_group]
     return [offset.offset for _, offset in sorted(offsets.items())]
 
@@ -393,17 +396,17 @@ def test_kept_partitions_are_read_during_a_rebalance(settings: Settings, state: 
         start()
         until(
             lambda: described(settings)["group_state"] == "PreparingRebalance",
-            what="the group waits for the silent one",
+            what="the group waits for the silent member",
         )
         send(settings, 1, *kept)
-        until(lambda: persons(state) == 2, what="what the first has is applied")
+        until(lambda: persons(state) == 2, what="the first applies the messages of its partitions")
         assert described(settings)["group_state"] == "PreparingRebalance"
     finally:
         silent.close()
 
 
 def a_member_that_does_not_poll(settings: Settings) -> Any:
-    """Another consumer in the group, which has its share and then sends heartbeats only."""
+    """Return another member of the group, which gets half of the partitions and then sends heartbeats only."""
     silent = KafkaConsumer(
         bootstrap_servers=settings.bootstrap_servers,
         group_id=settings.kafka_group,
@@ -419,5 +422,5 @@ def a_member_that_does_not_poll(settings: Settings) -> Any:
         silent.poll(timeout_ms=100)
         return len(silent.assignment()) == PARTITIONS // 2
 
-    until(has_its_share, what="the silent one has its share")
+    until(has_its_share, what="the silent member has its share")
     return silent

@@ -1,4 +1,4 @@
-"""Processes that wake up after another process has taken over: they write neither state nor older files."""
+"""Paused processes that continue after another process has taken over: they write neither state nor older files."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from tests.support.pipeline import Pipeline, row_of
 from tests.support.waiting import until
 
 ENDED = {"IdleInTransactionSessionTimeout", "OperationalError", "AdminShutdown"}
-"""The errors of a session that the server has ended."""
+"""Names of the errors that a process gets after the server has ended its session."""
 
 
 @pytest.fixture
@@ -45,10 +45,10 @@ def a_person_event(name: str) -> bytes:
 
 @contextmanager
 def zombie(pipeline: Pipeline, place: str, value: bytes = b"") -> Iterator[subprocess.Popen[str]]:
-    """Run a process that has paused itself at *place*; the server ends its session after a second of silence."""
+    """Run a process that pauses itself at *place*; the server ends its session after a second without a statement."""
     options = "-c idle_in_transaction_session_timeout=1s"
     dsn = make_conninfo(pipeline.settings.state(), options=options)
-    pipeline.settings.feed_directory.chmod(0o750)  # compact refuses one that others may read
+    pipeline.settings.feed_directory.chmod(0o750)  # compact refuses a directory that other users can read
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.support.zombie", place, dsn, str(pipeline.settings.feed_directory)],
         stdin=subprocess.PIPE,
@@ -74,7 +74,7 @@ def stopped(process: subprocess.Popen[str]) -> bool:
 
 
 def woken(process: subprocess.Popen[str]) -> str:
-    """Wake the process, and return the name of the error with which it ends."""
+    """Let the process continue, and return the name of the error that ends it."""
     process.send_signal(signal.SIGCONT)
     output, _ = process.communicate(timeout=60)
     return output
@@ -86,7 +86,7 @@ def given_name(pipeline: Pipeline) -> str:
 
 
 def take_over(pipeline: Pipeline, name: str) -> None:
-    """Another materialize gets the partition and applies the same message, as Kafka gives it."""
+    """Apply the same message in the session of another materialize, to which Kafka has assigned the partition."""
     with sessions.connect(pipeline.settings.state(), "other", applying=True) as connection:
         store = FactsStore(connection, "test", 1)
         pipeline.progress = store.progress(0) or pipeline.progress
@@ -95,12 +95,12 @@ def take_over(pipeline: Pipeline, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "became"), [("inside apply", ENDED), ("before apply", {"FencedError"})], ids=["inside", "between"]
+    ("place", "errors"), [("inside apply", ENDED), ("before apply", {"FencedError"})], ids=["inside", "between"]
 )
-def test_a_paused_materialize_writes_nothing_when_it_wakes(pipeline: Pipeline, place: str, became: set[str]) -> None:
+def test_a_paused_materialize_writes_nothing_when_it_wakes(pipeline: Pipeline, place: str, errors: set[str]) -> None:
     with zombie(pipeline, place, a_person_event("Zombie")) as process:
         take_over(pipeline, "Other")
-        assert woken(process) in became
+        assert woken(process) in errors
     assert given_name(pipeline) == "Other"
 
 
@@ -115,6 +115,7 @@ def test_a_paused_publication_gives_no_number_twice(pipeline: Pipeline) -> None:
 
 
 def published(pipeline: Pipeline) -> int:
+    """Run compact, and return the number of the newest delta in the manifest."""
     pipeline.compact(seconds=1)
     return pipeline.manifest().head_seq
 
@@ -128,9 +129,7 @@ def test_a_paused_process_replaces_no_newer_manifest(pipeline: Pipeline) -> None
     assert (pipeline.folder() / "manifest.json").read_bytes() == newer
 
 
-def test_a_process_paused_before_the_rename_corrects_its_older_manifest(
-    pipeline: Pipeline,
-) -> None:
+def test_a_process_paused_before_the_rename_corrects_its_older_manifest(pipeline: Pipeline) -> None:
     with zombie(pipeline, "before rename") as process:
         pipeline.commit(an_enrolment(1, person=1, group=1))
         until(lambda: published(pipeline) == 1, what="another process has published the change")

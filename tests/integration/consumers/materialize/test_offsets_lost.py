@@ -1,4 +1,4 @@
-"""Materialize when Kafka has lost messages or the topic is another one, and the way out of it."""
+"""Materialize after Kafka has lost messages or the topic has been created again, and the remedy."""
 
 import contextlib
 import threading
@@ -30,7 +30,7 @@ from tests.support.waiting import until
 
 
 class Materializing:
-    """One topic of one partition, and a materialize that is started and ended by the test."""
+    """A topic with one partition, and a materializer that the test starts and ends."""
 
     def __init__(self, state_dsn: str, kafka: str, topic: str) -> None:
         self.settings = Settings.model_validate({
@@ -47,7 +47,7 @@ class Materializing:
         self.error: BaseException | None = None
 
     def create_topic(self) -> None:
-        # A client of the test may have been faster: to ask for a topic that is not there creates it.
+        # A client of the test may have created it already, by asking for it.
         with contextlib.suppress(TopicAlreadyExistsError):
             self.admin.create_topics([NewTopic(self.settings.kafka_topic, num_partitions=1, replication_factor=1)])
 
@@ -67,7 +67,7 @@ class Materializing:
         def run() -> None:
             try:
                 materialize.run(self.settings, stop, metrics, lambda _ready: None)
-            except BaseException as error:  # noqa: BLE001 - shown by the test, and not in a thread nobody looks at
+            except BaseException as error:  # noqa: BLE001 - the tests check it
                 self.error = error
 
         self.error, self.metrics = None, metrics
@@ -81,6 +81,7 @@ class Materializing:
             assert not self._running[1].is_alive()
 
     def refusal(self) -> str:
+        """Wait until materialize refuses to continue, and return its error."""
         until(lambda: self.error is not None, what="materialize refuses")
         assert isinstance(self.error, OffsetLostError)
         return str(self.error)
@@ -114,7 +115,8 @@ def an_event(lsn: int, person: int, *, op: str = "c", epoch: int = 1, **columns:
     )
 
 
-def forget(materializing: Materializing, monkeypatch: pytest.MonkeyPatch) -> str:
+def reset_offsets(materializing: Materializing, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run `imsfeed setup state --reset-offsets`, and return its output."""
     settings = materializing.settings
     monkeypatch.setenv("STATE_DSN", settings.state())
     monkeypatch.setenv("KAFKA_TOPIC", settings.kafka_topic)
@@ -123,7 +125,7 @@ def forget(materializing: Materializing, monkeypatch: pytest.MonkeyPatch) -> str
     return done.output
 
 
-def test_a_topic_that_was_created_anew_is_noticed_though_it_has_more_messages_and_the_way_out_leads_out(
+def test_a_recreated_topic_is_refused_until_the_offsets_are_reset(
     materializing: Materializing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     materializing.send(an_event(1, 1), an_event(2, 2))
@@ -135,24 +137,25 @@ def test_a_topic_that_was_created_anew_is_noticed_though_it_has_more_messages_an
     materializing.create_topic()
     materializing.send(an_event(2, 2, given_name="Repeated"), an_event(4, 4), an_event(5, 5), an_event(6, 6))
     materializing.start()
-    assert "was deleted and created anew" in materializing.refusal()
+    assert "was deleted and created again" in materializing.refusal()
     assert materializing.next_offset() == 2, "nothing of the new topic was applied"
 
-    assert "imsfeed resync all" in forget(materializing, monkeypatch)
+    assert "imsfeed resync all" in reset_offsets(materializing, monkeypatch)
     materializing.start()
     until(lambda: materializing.persons() == {1, 2, 4, 5, 6}, what="the new topic is read from its beginning")
     duplicates = materializing.metrics.events_duplicate._value
-    until(lambda: duplicates.get() == 1, what="what was applied before is recognised")  # counted after the commit
+    # Duplicates are counted after the commit.
+    until(lambda: duplicates.get() == 1, what="the message that was applied before is recognised")
 
-    # What a resync sends: everything that there is, in a new epoch.
+    # A resync sends all current rows, in a new epoch.
     materializing.send(an_event(10, 3, op="r", epoch=2))
-    until(lambda: materializing.persons() == {3}, what="the state is what the source has")
+    until(lambda: materializing.persons() == {3}, what="the state database equals the source")
 
 
-def test_a_topic_that_is_created_anew_while_materialize_runs_is_noticed(
+def test_a_topic_recreated_while_materialize_runs_is_refused(
     materializing: Materializing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(materialize, "_LOOK_ROUND_SECONDS", 0.1)
+    monkeypatch.setattr(materialize, "_REPORT_SECONDS", 0.1)
     monkeypatch.setattr(kafka_source, "_METADATA_MS", 500)
     materializing.start()
     materializing.send(an_event(1, 1))
@@ -160,10 +163,10 @@ def test_a_topic_that_is_created_anew_while_materialize_runs_is_noticed(
     materializing.delete_topic()
     materializing.create_topic()
     materializing.send(an_event(1, 1), an_event(2, 2), an_event(3, 3))
-    assert "anew" in materializing.refusal()
+    assert "created again" in materializing.refusal()
 
 
-def test_the_topics_id_is_known_before_the_first_message_is_applied_however_long_the_first_look_takes(
+def test_the_topic_id_is_stored_before_the_first_message(
     materializing: Materializing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin = FactsStore.begin
@@ -181,7 +184,7 @@ def test_the_topics_id_is_known_before_the_first_message_is_applied_however_long
     assert row[0] is not None
 
 
-def test_messages_that_were_removed_before_they_were_applied_are_noticed_and_the_way_out_leads_out(
+def test_lost_messages_are_refused_until_the_offsets_are_reset(
     materializing: Materializing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     materializing.send(an_event(1, 1))
@@ -191,20 +194,20 @@ def test_messages_that_were_removed_before_they_were_applied_are_noticed_and_the
     materializing.connection.execute("update imsfeed.topic_partition set next_offset = 40")
     materializing.start()
     assert "offset 40 is outside 0..1" in materializing.refusal()
-    forget(materializing, monkeypatch)
+    reset_offsets(materializing, monkeypatch)
     materializing.start()
     materializing.send(an_event(2, 2))
-    until(lambda: materializing.persons() == {1, 2}, what="it goes on")
+    until(lambda: materializing.persons() == {1, 2}, what="materialize continues")
 
 
-def test_a_materialize_that_runs_while_its_offsets_are_forgotten_begins_anew(
+def test_a_running_materialize_begins_again_after_an_offset_reset(
     materializing: Materializing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     materializing.send(an_event(1, 1))
     materializing.start()
     until(lambda: materializing.persons() == {1}, what="the first person is applied")
-    forget(materializing, monkeypatch)
+    reset_offsets(materializing, monkeypatch)
     assert materializing.next_offset() is None
     materializing.send(an_event(2, 2))
-    until(lambda: materializing.persons() == {1, 2}, what="it goes on")
+    until(lambda: materializing.persons() == {1, 2}, what="materialize continues")
     assert materializing.next_offset() == 2

@@ -1,4 +1,4 @@
-"""What a batch of messages means: order, duplicates, transactions, and messages that are refused."""
+"""Reading a batch of messages: order, duplicates, transactions and refused messages."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ KEY = (Table.ENROLMENT, FactKey(1, 5))
 
 
 def an_event(lsn: int = 10, ordinal: int = 1, *, op: str = "u", last: bool = True, **changes: Any) -> Envelope:
-    """An update of enrolment 5 of owner 1, alone in its transaction."""
+    """Return an update of enrolment 5 of owner 1, the only change of its transaction."""
     after = {"owner_id": 1, "id": 5, "group_id": 8} if op != "d" else None
     envelope = Envelope(
         source=Source(schema="public", table="enrolment", epoch=1, ts_ms=lsn * 1000),

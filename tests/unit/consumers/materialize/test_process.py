@@ -1,4 +1,4 @@
-"""What materialize does when things are not as they should be."""
+"""Materialize with refused values, stalls, fenced batches and changes of the partition assignment."""
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,8 +20,8 @@ from ims.source.mapping import REFERENCE_MAPPING
 from tests.support.memory.capture import MemoryFacts, MemoryTopic
 
 
-class Choosy(MemoryFacts):
-    """A state database that finds the name "bad" impossible, as PostgreSQL may find what our own checks let through."""
+class RefusingFacts(MemoryFacts):
+    """A state database that refuses the name "bad", as PostgreSQL may refuse a value that passes our own checks."""
 
     def apply(self, partition: int, start: int, outcome: Outcome) -> list[Refused]:
         if any((row.values or {}).get("name") == "bad" for row in outcome.rows.values()):
@@ -40,24 +40,24 @@ def a_school(lsn: int, name: str) -> bytes:
     )
 
 
-def of_schools(names: Iterable[str]) -> list[Message]:
+def school_messages(names: Iterable[str]) -> list[Message]:
     return [Message(n, None, a_school(n + 1, name)) for n, name in enumerate(names)]
 
 
 def deliver(store: MemoryFacts, names: Iterable[str]) -> tuple[Outcome, list[Refused]]:
-    return materialize_once(store, 0, of_schools(names), store.begin(0, 0), REFERENCE_MAPPING, 0)
+    return materialize_once(store, 0, school_messages(names), store.begin(0, 0), REFERENCE_MAPPING, 0)
 
 
 @pytest.mark.parametrize("place", range(7))
-def test_a_value_that_only_postgresql_refuses_costs_its_own_message_alone(place: int) -> None:
+def test_a_value_refused_by_postgresql_quarantines_only_its_message(place: int) -> None:
     names = ["good"] * 7
     names[place] = "bad"
-    store = Choosy()
+    store = RefusingFacts()
     outcome, refused = deliver(store, names)
     assert [(one.message.offset, one.reason) for one in refused] == [(place, "impossible_value")]
     assert outcome.progress.next_offset == 7
-    whole = read_batch(Progress(0), of_schools(names), REFERENCE_MAPPING, 0)
-    assert outcome.progress == whole.progress, "what was read behind it meanwhile holds"
+    whole = read_batch(Progress(0), school_messages(names), REFERENCE_MAPPING, 0)
+    assert outcome.progress == whole.progress, "it equals the progress from which the next batch was read"
     assert len(store.rows(Table.SCHOOL)) == 6
     assert store.quarantine_size() == 1
 
@@ -69,27 +69,27 @@ def a_session(ready: Callable[[bool], None] = lambda _ready: None) -> _Session:
     return session
 
 
-def test_a_partition_that_lies_still_while_messages_wait_is_a_stall() -> None:
+def test_a_partition_without_progress_but_with_messages_is_stalled() -> None:
     session = a_session()
-    session._see_that_it_moves(0, lag=3, now=100)
-    session._see_that_it_moves(0, lag=3, now=129)
+    session._check_progress(0, lag=3, now=100)
+    session._check_progress(0, lag=3, now=129)
     with pytest.raises(ConsumerStalledError, match="stands at 5 with 3 messages after it"):
-        session._see_that_it_moves(0, lag=3, now=130)
+        session._check_progress(0, lag=3, now=130)
     assert session._metrics.consumer_stalls._value.get() == 1
 
 
-def test_a_partition_that_moves_or_has_nothing_to_do_is_none() -> None:
+def test_a_moving_or_idle_partition_is_not_stalled() -> None:
     session = a_session()
-    session._see_that_it_moves(0, lag=3, now=100)
+    session._check_progress(0, lag=3, now=100)
     session._progress = {0: Progress(6)}
-    session._see_that_it_moves(0, lag=3, now=129)
-    session._see_that_it_moves(0, lag=3, now=150)
-    session._see_that_it_moves(0, lag=0, now=200)
-    session._see_that_it_moves(0, lag=3, now=210)
+    session._check_progress(0, lag=3, now=129)
+    session._check_progress(0, lag=3, now=150)
+    session._check_progress(0, lag=0, now=200)
+    session._check_progress(0, lag=3, now=210)
 
 
 def a_race() -> tuple[Any, Any, MemoryTopic]:
-    """A session and a state database at offset 0 of a topic of three messages, which are polled one by one."""
+    """Return a session, its state database and a topic of three messages, which are polled one at a time."""
     session, store, topic = a_session(), MemoryFacts(), MemoryTopic(1, limit=1)
     session._progress = {0: store.begin(0, 0)}
     for lsn in (1, 2, 3):
@@ -107,7 +107,7 @@ def read(session: Any, topic: MemoryTopic) -> list[Any]:
     return [session._read(*polled) for polled in topic.poll(0).items()]
 
 
-def test_batches_that_are_applied_while_the_next_is_read_leave_nothing_out() -> None:
+def test_reading_ahead_applies_every_message() -> None:
     session, store, topic = a_race()
     while batches := session._await_applied(topic, read(session, topic)):
         session._applying = applying(session, store, batches)
@@ -115,17 +115,17 @@ def test_batches_that_are_applied_while_the_next_is_read_leave_nothing_out() -> 
     assert len(store.rows(Table.SCHOOL)) == 3
 
 
-def test_a_batch_is_read_on_from_the_one_before_it_that_is_not_applied_yet() -> None:
+def test_a_batch_continues_the_one_still_being_applied() -> None:
     session, store, topic = a_race()
     session._applying = applying(session, store, session._await_applied(topic, read(session, topic)))
-    session._progress = {0: Progress(0)}  # as if that batch were on its way
+    session._progress = {0: Progress(0)}  # as while that batch is still being applied
     (behind,) = read(session, topic)
     assert behind.progress.next_offset == 1
     assert behind.progress.position is not None
     assert behind.progress.position.lsn == 1
 
 
-def test_what_was_read_behind_a_fenced_batch_is_read_again_from_where_its_partition_stands() -> None:
+def test_messages_behind_a_fenced_batch_are_read_again() -> None:
     session, store, topic = a_race()
     deliver(store, ["of another process"])
     session._applying = applying(session, store, session._await_applied(topic, read(session, topic)))
@@ -139,7 +139,7 @@ def test_what_was_read_behind_a_fenced_batch_is_read_again_from_where_its_partit
     assert [message.offset for message in again.messages] == [1]
 
 
-def test_what_ends_a_batch_in_its_thread_ends_the_session() -> None:
+def test_an_error_in_the_applying_thread_ends_the_session() -> None:
     session, store, topic = a_race()
     store.apply = Mock(side_effect=psycopg.OperationalError)
     session._applying = applying(session, store, session._await_applied(topic, read(session, topic)))
@@ -149,56 +149,56 @@ def test_what_ends_a_batch_in_its_thread_ends_the_session() -> None:
 
 
 class Group:
-    """What Kafka gives and takes, and what the session says of it in return."""
+    """A consumer group with a given assignment, which records the session's calls."""
 
     def __init__(self, *assigned: int) -> None:
         self.now = frozenset(assigned)
-        self.said: list[tuple[str, dict[int, int] | set[int]]] = []
+        self.calls: list[tuple[str, dict[int, int] | set[int]]] = []
 
     def assigned(self) -> frozenset[int]:
         return self.now
 
-    def hold(self, partitions: Iterable[int]) -> None:
-        self.said.append(("hold", set(partitions)))
+    def set_in_use(self, partitions: Iterable[int]) -> None:
+        self.calls.append(("in use", set(partitions)))
 
-    def show(self, offsets: Mapping[int, int]) -> None:
-        self.said.append(("show", dict(offsets)))
+    def commit_offsets(self, offsets: Mapping[int, int]) -> None:
+        self.calls.append(("commit", dict(offsets)))
 
 
 def follow(session: Any, store: Any, topic: Any, group: Group) -> None:
     topic.topic_id = lambda: None
-    session._follow(store, topic, group)
+    session._follow_assignment(store, topic, group)
 
 
-def test_a_partition_is_begun_where_the_state_database_stands() -> None:
-    told: list[bool] = []
-    session, (_, store, topic) = a_session(told.append), a_race()
+def test_a_partition_begins_at_its_stored_offset() -> None:
+    ready: list[bool] = []
+    session, (_, store, topic) = a_session(ready.append), a_race()
     deliver(store, ["applied"])
     session._progress, group = {}, Group(0)
     follow(session, store, topic, group)
     assert topic.position(0) == session._progress[0].next_offset == 1
-    assert told == [True]
+    assert ready == [True]
     assert session._metrics.partitions_assigned._value.get() == 1
-    assert group.said == [("hold", {0}), ("show", {}), ("hold", {0})], "held before it is begun"
+    assert group.calls == [("in use", {0}), ("commit", {}), ("in use", {0})], "in use before it is begun"
 
 
-def test_a_partition_that_kafka_takes_is_held_until_it_is_shown_and_read_no_longer() -> None:
-    told: list[bool] = []
-    session, (_, store, topic) = a_session(told.append), a_race()
+def test_a_revoked_partition_is_released_after_its_offset_commit() -> None:
+    ready: list[bool] = []
+    session, (_, store, topic) = a_session(ready.append), a_race()
     session._progress, group = {0: Progress(3)}, Group()
     follow(session, store, topic, group)
     assert topic.poll(0) == {}
-    assert group.said == [("hold", {0}), ("show", {0: 3}), ("hold", set())]
-    assert told == [False]
+    assert group.calls == [("in use", {0}), ("commit", {0: 3}), ("in use", set())]
+    assert ready == [False]
 
 
-def test_a_partition_that_is_taken_while_it_is_claimed_is_not_begun() -> None:
+def test_a_partition_revoked_before_its_begin_is_not_begun() -> None:
     session, store, topic = a_race()
     session._progress, group = {}, Group(0)
 
-    def hold(_partitions: Iterable[int]) -> None:
+    def revoke(_partitions: Iterable[int]) -> None:
         group.now = frozenset()
 
-    group.hold = hold  # type: ignore[method-assign, assignment]
+    group.set_in_use = revoke  # type: ignore[method-assign, assignment]
     follow(session, store, topic, group)
     assert session._progress == {}

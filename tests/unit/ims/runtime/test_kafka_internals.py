@@ -1,4 +1,4 @@
-"""kafka-python's private parts are what is expected of them: each test fails when one of them is another."""
+"""The private parts of kafka-python that imsfeed uses: a test fails if one of them changes."""
 
 import ast
 import inspect
@@ -22,7 +22,7 @@ from tests.support.waiting import until
 
 PLACE = TopicPartition("changes", 0)
 NOWHERE: dict[str, Any] = {"bootstrap_servers": "127.0.0.1:1", "api_version": (4, 1)}
-"""Where nobody listens; with a version given, a client can be made there all the same."""
+"""An address without a broker; with the API version given, a client can be made without a connection."""
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def consumer() -> Iterator[Any]:
 
 
 def open_batch(producer: Any) -> Any:
-    """Open a batch, as the producer does when it gets the first message of one."""
+    """Open a batch with a first message, as the producer does, and return the message's future."""
     arguments = inspect.signature(producer._accumulator.append).parameters
     assert list(arguments)[:5] == ["tp", "timestamp_ms", "key", "value", "headers"]
     future, *_ = producer._accumulator.append(PLACE, 0, b"first", b"value", [])
@@ -53,15 +53,15 @@ def shared(_newest: Future, _produced: Future) -> Future:
     return Future()
 
 
-def test_its_minor_version_is_the_one_that_was_looked_into() -> None:
-    looked_into = "3.0."
-    assert kafka.__version__.startswith(looked_into), (
-        f"kafka-python is {kafka.__version__}: see that ims/runtime/kafka_internals.py holds for it, and what"
-        " consumers/materialize/consumer_group.py says of its consumer"
+def test_the_minor_version_of_kafka_python_is_the_checked_one() -> None:
+    checked_version = "3.0."
+    assert kafka.__version__.startswith(checked_version), (
+        f"kafka-python is {kafka.__version__}: check that ims/runtime/kafka_internals.py is right for it, and what"
+        " consumers/materialize/consumer_group.py says about its consumer"
     )
 
 
-def test_no_other_module_reaches_into_it() -> None:
+def test_no_other_module_uses_private_parts_of_kafka_python() -> None:
     modules = [path for name in ("ims", "producers", "consumers", "deploy") for path in (ROOT / name).rglob("*.py")]
     assert len(modules) > 100
     reaching = {
@@ -74,7 +74,7 @@ def test_no_other_module_reaches_into_it() -> None:
 
 
 def private_parts(path: Path) -> list[str]:
-    """Attributes with a leading underscore of anything but self, in a module that imports kafka-python."""
+    """Return the private attributes of other objects than self that a module uses, if it imports kafka-python."""
     tree = ast.parse(path.read_text())
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
     if not any(name.partition(".")[0] == "kafka" for name in imported):
@@ -89,7 +89,7 @@ def private_parts(path: Path) -> list[str]:
     ]
 
 
-def test_a_message_joins_the_batch_that_is_open(producer: Any) -> None:
+def test_a_message_joins_the_open_batch(producer: Any) -> None:
     first = open_batch(producer)
     seen: list[Future] = []
 
@@ -104,7 +104,7 @@ def test_a_message_joins_the_batch_that_is_open(producer: Any) -> None:
     assert batch.record_count == 2
 
 
-def test_a_message_does_not_join_where_no_batch_is_open(producer: Any) -> None:
+def test_a_message_joins_no_batch_if_none_is_open(producer: Any) -> None:
     assert append_to_open_batch(producer, PLACE, (b"key", b"value"), shared) is None
 
 
@@ -120,7 +120,7 @@ def test_no_message_joins_after_giving_up(producer: Any) -> None:
     assert append_to_open_batch(producer, PLACE, (b"key", b"value"), shared) is None
 
 
-def test_a_batch_tells_its_futures_when_it_is_divided() -> None:
+def test_futures_can_be_rebound_when_a_batch_is_split() -> None:
     assert list(inspect.signature(FutureRecordMetadata.rebind).parameters) == [
         "self",
         "new_produce_future",
@@ -128,7 +128,7 @@ def test_a_batch_tells_its_futures_when_it_is_divided() -> None:
     ]
 
 
-def test_the_compiled_checksum_is_told_from_the_slow_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_compiled_checksum_is_distinguished_from_the_slow_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kafka_internals.checksum_is_compiled(record_util)
     monkeypatch.setattr(record_util, "_crc32c", record_util.crc32c_py)
     assert not kafka_internals.checksum_is_compiled(record_util)
@@ -146,7 +146,7 @@ def test_a_consumer_needs_to_join_once_it_has_subscribed(consumer: Any) -> None:
     assert kafka_internals.needs_to_join(consumer)
 
 
-def test_a_consumer_joins_again_when_it_is_requested_to(consumer: Any) -> None:
+def test_a_consumer_joins_again_on_request(consumer: Any) -> None:
     consumer.subscribe(["changes"])
     coordinator = consumer._coordinator
     coordinator.rejoin_needed, coordinator._joined_subscription = False, {"changes"}  # as after a join
@@ -155,12 +155,12 @@ def test_a_consumer_joins_again_when_it_is_requested_to(consumer: Any) -> None:
     assert kafka_internals.needs_to_join(consumer)
 
 
-def test_a_listener_that_sleeps_lets_the_client_go_on(consumer: Any) -> None:
-    went_on = threading.Event()
+def test_a_sleeping_listener_does_not_block_the_client(consumer: Any) -> None:
+    continued = threading.Event()
 
     async def listener() -> bool:
-        consumer._net.call_soon(went_on.set)
-        while not went_on.is_set():
+        consumer._net.call_soon(continued.set)
+        while not continued.is_set():
             await kafka_internals.sleep(consumer, 0.01)
         return True
 
