@@ -31,6 +31,7 @@ def check_files(connection: Connection, root: Path, target: TargetRow) -> Checke
             break
     if verification.damaged:
         return done("files", verification.damaged)
+    # A new epoch would repeat inconsistencies; the check of the rules finds them and repairs them.
     return msgspec.structs.replace(
         done("files", verification.differences), broken_at=later.path if verification.differences else None
     )

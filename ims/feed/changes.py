@@ -45,7 +45,8 @@ class Changes:
 
     def __init__(self, open_file: OpenFile, paths: Sequence[str]) -> None:
         self._paths = paths
-        self._wrong: list[Counter[str]] = [Counter() for _ in paths]
+        self._contradictions: list[Counter[str]] = [Counter() for _ in paths]
+        self._missing: list[Counter[str]] = [Counter() for _ in paths]
         self._touched: dict[RecordKey, _Touched] = {}
         for number, path in enumerate(paths):
             self._read(number, records_of(open_file, path, "delta"))
@@ -83,9 +84,16 @@ class Changes:
             yield from self._applied(due, None)
             due = next(touched, None)
 
-    def problems(self) -> list[str]:
-        """Return the problems of the deltas; valid once all records have been yielded."""
-        return [text for path, wrong in zip(self._paths, self._wrong, strict=True) for text in tallied(path, wrong)]
+    def contradictions(self) -> list[str]:
+        """Return where a recstatus contradicts the state before it; valid once all records have been yielded."""
+        return self._tallied(self._contradictions)
+
+    def missing(self) -> list[str]:
+        """Return where a delta leaves memberships without person or group; valid once all records have been yielded."""
+        return self._tallied(self._missing)
+
+    def _tallied(self, wrong: list[Counter[str]]) -> list[str]:
+        return [text for path, counted in zip(self._paths, wrong, strict=True) for text in tallied(path, counted)]
 
     def _read(self, number: int, records: Iterable[ReadRecord]) -> None:
         for record, recstatus in records:
@@ -109,11 +117,11 @@ class Changes:
             self._existed_before.add(key)
         for number, step in touched.steps:
             if step is RecStatus.GONE and not exists:
-                self._wrong[number][f"a removed (3) {kind_of(key)} record that did not exist"] += 1
+                self._contradictions[number][f"a removed (3) {kind_of(key)} record that did not exist"] += 1
             elif step is RecStatus.NEW and exists:
-                self._wrong[number][f"a new (1) {kind_of(key)} record that already existed"] += 1
+                self._contradictions[number][f"a new (1) {kind_of(key)} record that already existed"] += 1
             elif step is RecStatus.CHANGED and not exists:
-                self._wrong[number][f"a changed (2) {kind_of(key)} record that did not exist"] += 1
+                self._contradictions[number][f"a changed (2) {kind_of(key)} record that did not exist"] += 1
             exists = step is not RecStatus.GONE
         if key.kind is RecordKind.MEMBERSHIP:
             self._count_missing(key, existed_before=before is not None)
@@ -128,7 +136,7 @@ class Changes:
             for number in sorted({number for number, _ in steps + others}):
                 lacks = not _exists(others, number, existed_before=reference in self._existed_before)
                 if lacks and _exists(steps, number, existed_before=existed_before):
-                    self._wrong[number][MISSING[reference.kind]] += 1
+                    self._missing[number][MISSING[reference.kind]] += 1
 
     def _steps(self, key: RecordKey) -> list[_Step]:
         touched = self._touched.get(key)

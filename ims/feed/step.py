@@ -24,13 +24,21 @@ class StepVerification(NamedTuple):
         damaged: problems of files that differ from their record, cannot be read, or are not chained. If there are any,
             the step itself could not be verified.
         differences: contradictions between the records of the snapshots and of the deltas.
+        inconsistencies: memberships without their person or group, and duplicate records. The files agree on them, so
+            a new snapshot would contain them again.
         totals: the number of records after the step: in the later snapshot, or after the last delta if there is no
             later snapshot yet.
     """
 
     damaged: list[str]
     differences: list[str]
+    inconsistencies: list[str]
     totals: Totals
+
+    @property
+    def problems(self) -> list[str]:
+        """Return all problems of the step."""
+        return self.damaged + self.differences + self.inconsistencies
 
 
 def check_step(
@@ -53,19 +61,24 @@ def check_step(
         expected = changes.applied_to(SnapshotReader(open_file, earlier).records() if earlier is not None else ())
         if later is None:
             counted = Counter(key.kind for key, _ in expected)
-            return StepVerification([], changes.problems(), _totals(counted))
+            return StepVerification([], changes.contradictions(), changes.missing(), _totals(counted))
         snapshot, references, counted = SnapshotReader(open_file, later), References(limit), Counter()
         published = _counted(references.watch(snapshot.records()), counted)
         wrong: Counter[str] = Counter()
         if earlier is not None:
-            wrong += _differences(expected, published)
+            wrong = _differences(expected, published)
         else:
-            deque(published, maxlen=0)
-        wrong["a duplicate record"] += snapshot.repeated
-        wrong += references.problems(snapshot.records)
+            deque(published, maxlen=0)  # only the references and the counts are needed
+        inconsistent = references.problems(snapshot.records) + Counter({"a duplicate record": snapshot.repeated})
     except FeedError as error:
-        return StepVerification([str(error)], [], Totals())
-    return StepVerification([], changes.problems() + tallied(later, wrong), _totals(counted))
+        return damage(str(error))
+    differences = changes.contradictions() + tallied(later, wrong)
+    return StepVerification([], differences, changes.missing() + tallied(later, inconsistent), _totals(counted))
+
+
+def damage(*problems: str) -> StepVerification:
+    """Return the result for a step that cannot be verified."""
+    return StepVerification([*problems], [], [], Totals())
 
 
 def _counted(records: Iterable[Keyed], counted: Counter[RecordKind]) -> Iterator[Keyed]:

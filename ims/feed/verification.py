@@ -27,7 +27,7 @@ from ims.feed.manifest import (
     decode,
     parse_snapshot_name,
 )
-from ims.feed.step import StepVerification, check_step
+from ims.feed.step import StepVerification, check_step, damage
 
 Progress = Callable[[int, int], None]
 """Called with the number of verified files, and the number of all files to verify."""
@@ -91,12 +91,12 @@ def verify_step(
     needed = range((earlier or later).seq + 1, max(entry.seq for entry in entries) + 1)
     damaged += first_missing(needed, {entry.seq for entry in deltas}, recorded_in)
     if damaged:
-        return StepVerification(damaged, [], Totals())
+        return damage(*damaged)
     between = [entry.path for entry in deltas if entry.seq <= later.seq]
     try:
         return check_step(open_file, earlier.path if earlier is not None else None, between, later.path)
     except FileNotFoundError:
-        return StepVerification(["a file was removed during the verification"], [], Totals())
+        return damage("a file was removed during the verification")
 
 
 class _FeedVerification:
@@ -195,7 +195,7 @@ class _FeedVerification:
             found = check_step(self._open_file, earlier and earlier.path, deltas, later and later.path)
         except FileNotFoundError:
             return None  # expired files may be removed at any moment
-        self._problems += found.damaged + found.differences
+        self._problems += found.problems
         if found.damaged:
             return None
         self._applied.update(deltas)

@@ -23,6 +23,7 @@ from lxml import etree
 from ims.errors import ImsfeedError
 from ims.records.text import clean_text
 from ims.records.vocabulary import IDTYPE_PERSON, GroupLevel, RecStatus, RoleType
+from ims.xml.shapes import local_name, tag_of
 
 
 class OldFileError(ImsfeedError):
@@ -134,7 +135,7 @@ def read_old_file(stream: BinaryIO) -> Iterator[OldHead | OldRecord]:
             parent = element.getparent()
             if parent is None and event == "start" and not headed:
                 headed = True
-                yield OldHead("pifu" if (etree.QName(element).namespace or "").startswith(_PIFU) else "ims")
+                yield OldHead("pifu" if tag_of(element).startswith(f"{{{_PIFU}") else "ims")
             elif parent is not None and parent.getparent() is None and event == "end" and headed:
                 yield from _records(element)
                 _free(element, parent)
@@ -161,10 +162,10 @@ def _free(element: etree._Element, parent: etree._Element) -> None:
 def _records(element: etree._Element) -> Iterator[OldRecord]:
     if next(element.iter(etree.Entity), None) is not None:
         raise OldFileError(
-            f"line {element.sourceline}: an entity in <{etree.QName(element).localname}> that is defined in a document"
+            f"line {element.sourceline}: an entity in <{local_name(element)}> that is defined in a document"
             " type, which is not read; nothing was compared"
         )
-    kind = etree.QName(element).localname
+    kind = local_name(element)
     if kind == "membership":
         yield from _members(element)
     elif element.get("recstatus") != _GONE:

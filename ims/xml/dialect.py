@@ -11,8 +11,6 @@ True
 
 from typing import Final, Literal
 
-from lxml import etree
-
 Dialect = Literal["ims", "pifu"]
 
 PIFU_NAMESPACE: Final = "http://pifu.no/xsd/pifu-ims_sas/pifu-ims_sas-v1"
@@ -23,5 +21,5 @@ NAMESPACES: Final[dict[Dialect, str | None]] = {"ims": None, "pifu": PIFU_NAMESP
 
 def dialect_of(root_tag: str) -> Dialect | None:
     """Return the dialect of a file whose root element has this tag (``{namespace}name``); ``None`` if it is neither."""
-    namespace = etree.QName(root_tag).namespace
+    namespace = root_tag[1:].partition("}")[0] if root_tag.startswith("{") else None
     return next((dialect for dialect, own in NAMESPACES.items() if own == namespace), None)

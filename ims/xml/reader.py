@@ -24,7 +24,7 @@ from ims.records.vocabulary import RecordKind
 from ims.xml.decoding import ReadRecord, record_of, sourcedid_of, text_at
 from ims.xml.dialect import PIFU_NAMESPACE, Dialect, dialect_of
 from ims.xml.fragments import read_as_written, record_as_written
-from ims.xml.shapes import SHAPES, check, error_at, tag_of
+from ims.xml.shapes import SHAPES, check, error_at, local_name, tag_of
 from ims.xml.writer import SCHEME, Properties
 
 __all__ = ["ReadRecord", "read", "read_fragment"]
@@ -143,7 +143,7 @@ def _elements(stream: BinaryIO) -> Iterator[tuple[Dialect, etree._Element, Recor
         for event, element in parsing:
             if dialect is None:
                 dialect = _dialect(element.getroottree().getroot())
-            name = etree.QName(element).localname
+            name = local_name(element)
             if event == "start" or name not in _PARENTS:
                 continue
             _free(done)
@@ -169,7 +169,7 @@ def _check(element: etree._Element, dialect: Dialect) -> None:
     """Remove the file's namespace from an element, and check its shape against what imsfeed writes."""
     if dialect == "pifu":
         _leave_namespace(element, PIFU_NAMESPACE)
-    elif element.tag != etree.QName(element).localname:
+    elif element.tag != local_name(element):
         raise error_at(element, "is in another namespace than the file")
     check(element, SHAPES[dialect])
 
@@ -190,10 +190,10 @@ def _record_of(element: etree._Element) -> ReadRecord:
 def _leave_namespace(element: etree._Element, namespace: str) -> None:
     """Remove the file's namespace from an element and its content, so that both dialects have the same tags."""
     for part in element.iter(etree.Element):
-        name = etree.QName(part)
-        if name.namespace != namespace or part.prefix is not None:
+        name = local_name(part)
+        if part.tag != f"{{{namespace}}}{name}" or part.prefix is not None:
             raise error_at(part, "has a prefix, or is in another namespace than the file")
-        part.tag = name.localname
+        part.tag = name
 
 
 def _free(element: etree._Element | None) -> None:
@@ -215,7 +215,7 @@ def _dialect(root: etree._Element) -> Dialect:
 
 def _check_place(element: etree._Element, name: str) -> None:
     parent = element.getparent()
-    if parent is None or etree.QName(parent).localname != _PARENTS[name]:
+    if parent is None or local_name(parent) != _PARENTS[name]:
         raise error_at(element, f"is outside <{_PARENTS[name]}>")
 
 

@@ -16,6 +16,7 @@ from lxml import etree
 
 from ims.errors import FeedError
 from ims.xml.dialect import Dialect, dialect_of
+from ims.xml.shapes import tag_of
 
 _WHAT: Final = {
     "RELAXNG_ERR_NOELEM": "lacks an element",
@@ -68,7 +69,7 @@ def _parts(stream: BinaryIO) -> Iterator[etree._Element]:
     order across parts.
 
     Raises:
-        FeedError: the file has a document type.
+        FeedError: the file has a document type, or a root with a prefix that is bound to no namespace.
     """
     parsing = etree.iterparse(
         stream,
@@ -86,6 +87,8 @@ def _parts(stream: BinaryIO) -> Iterator[etree._Element]:
         if parent is None and event == "start":
             if element.getroottree().docinfo.doctype:
                 raise FeedError("line 1: a document type (<!DOCTYPE>) is not allowed")
+            if ":" in tag_of(element).rpartition("}")[2]:
+                raise FeedError(f"line {element.sourceline}: a prefix that is bound to no namespace is not allowed")
             part = etree.Element(element.tag, element.attrib)
             part.sourceline = element.sourceline  # type: ignore[misc]  # lxml lets it be set
         elif parent is None:

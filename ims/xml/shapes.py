@@ -109,6 +109,14 @@ def tag_of(element: etree._Element) -> str:
     return tag if isinstance(tag, str) else "!"
 
 
+def local_name(element: etree._Element) -> str:
+    """Return an element's tag without its namespace, and without a prefix that is bound to no namespace.
+
+    lxml's own ``QName`` refuses such a prefix with a ``ValueError``.
+    """
+    return tag_of(element).rpartition("}")[2].rpartition(":")[2]
+
+
 def error_at(element: etree._Element, what: str) -> FeedError:
     """Return an error that names the element and its line."""
     return FeedError(f"line {element.sourceline}: <{tag_of(element).rpartition('}')[2]}>: {what}")

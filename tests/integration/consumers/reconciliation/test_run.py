@@ -68,7 +68,7 @@ def test_a_snapshot_that_contradicts_its_deltas_begins_a_new_epoch(pipeline: Rec
     found = pipeline.night()
     wrong = pipeline.last()["files"]
     assert (found["files"].outcome, wrong.differences) == ("differs", 1)
-    assert "1 x a membership record is missing" in wrong.details[0]
+    assert "1 x a membership record that the earlier snapshot and deltas give is missing" in wrong.details[0]
     assert pipeline.differences("files") == 1
     pipeline.compact(minutes=1)
     published = pipeline.manifest()
@@ -82,6 +82,19 @@ def test_a_snapshot_that_contradicts_its_deltas_begins_a_new_epoch(pipeline: Rec
     pipeline.compact(hours=1)
     assert outcomes(pipeline.last()) == ALL_OK
     assert outcomes(pipeline.night()) == ALL_OK
+    assert pipeline.manifest().epoch == published.epoch
+
+
+def test_a_membership_without_its_person_begins_one_epoch_only(pipeline: ReconciledPipeline) -> None:
+    epoch = pipeline.manifest().epoch
+    pipeline.execute("delete from imsfeed.published where kind = 1 and person_id = 2")
+    assert outcomes(pipeline.night())["files"] == ("differs", 1)
+    pipeline.compact(minutes=1)
+    published = pipeline.manifest()
+    assert published.epoch != epoch
+    # The epoch's first snapshot still has the membership without its person; a delta adds the person.
+    pipeline.compact(hours=1)
+    assert outcomes(pipeline.last()) == ALL_OK
     assert pipeline.manifest().epoch == published.epoch
 
 
@@ -119,7 +132,9 @@ def test_a_changed_or_removed_file_is_not_repaired(
 def test_an_altered_snapshot_is_found(pipeline: ReconciledPipeline) -> None:
     path = pipeline.folder() / pipeline.manifest().snapshot.path
     path.write_bytes(path.read_bytes().replace(b">Ada<", b">Eva<"))
-    assert pipeline.night()["files"].details == [f"snapshots/{path.name}: its digest is not that in the state database"]
+    assert pipeline.night()["files"].details == [
+        f"snapshots/{path.name}: its digest differs from the one in the state database"
+    ]
 
 
 def test_the_reconcile_command_exits_with_1_on_a_difference(

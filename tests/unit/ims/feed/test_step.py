@@ -7,7 +7,7 @@ import pytest
 
 from ims.feed.delta import Delta, between, delta_document
 from ims.feed.manifest import Totals, delta_path
-from ims.feed.step import StepVerification
+from ims.feed.step import StepVerification, damage
 from ims.feed.verification import verify_step
 from ims.records.model import Record
 from ims.xml.writer import Properties, fragment
@@ -34,7 +34,7 @@ def feed() -> MemoryFeed:
 
 
 def test_a_correct_step_has_no_problems(feed: MemoryFeed) -> None:
-    assert feed.verify_last_step() == StepVerification([], [], Totals(2, 1, 2))
+    assert feed.verify_last_step() == StepVerification([], [], [], Totals(2, 1, 2))
 
 
 def test_the_first_snapshot_has_no_earlier_one() -> None:
@@ -42,7 +42,7 @@ def test_the_first_snapshot_has_no_earlier_one() -> None:
     feed.published = {B1.key: fragment(B1)}
     feed.take_snapshot()
     feed.publish_delta(state_of(B1, ANNA))
-    assert feed.verify_last_step() == StepVerification([], [], Totals(group=1))
+    assert feed.verify_last_step() == StepVerification([], [], [], Totals(group=1))
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_the_first_snapshot_has_no_earlier_one() -> None:
         (
             (B1, ANNA_LEARNS, BO, BO_LEARNS),
             [
-                "1 x a membership whose person is missing",
                 "1 x a person record that the earlier snapshot and deltas give is missing",
+                "1 x a membership whose person is missing",
             ],
         ),
         (
@@ -71,7 +71,7 @@ def test_a_snapshot_that_differs_from_its_deltas_is_found(
 ) -> None:
     feed.replace_snapshot(1, snapshot_of({record.key: fragment(record) for record in records}))
     found = feed.verify_last_step()
-    assert (found.damaged, found.differences) == ([], [f"{SECOND}: {problem}" for problem in problems])
+    assert (found.damaged, found.problems) == ([], [f"{SECOND}: {problem}" for problem in problems])
 
 
 @pytest.mark.parametrize("path", [FIRST, SECOND, "deltas/1.xml", "deltas/3.xml"])
@@ -79,7 +79,7 @@ def test_an_altered_file_is_reported_once(feed: MemoryFeed, path: str) -> None:
     before = feed.files[path]
     feed.files[path] = before.replace(b"2026", b"2027", 1)
     problem = f"{path}: its digest differs from the one in the record"
-    assert feed.verify_last_step() == StepVerification([problem], [], Totals())
+    assert feed.verify_last_step() == damage(problem)
     feed.files[path] = before + b"\n"
     size = len(before)
     assert feed.verify_last_step().damaged == [f"{path}: has {size + 1} bytes, not {size} as the record says"]
@@ -123,7 +123,7 @@ def test_records_out_of_order_are_damage(feed: MemoryFeed) -> None:
     first, second = fragment(ANNA), fragment(BO)
     xml = feed.files[SECOND].decode().replace(first, "\0").replace(second, first).replace("\0", second)
     feed.replace_snapshot(1, xml.encode())
-    assert feed.verify_last_step() == StepVerification([f"{SECOND}: a person record is out of order"], [], Totals())
+    assert feed.verify_last_step() == damage(f"{SECOND}: a person record is out of order")
 
 
 def test_a_file_removed_during_verification_is_damage(feed: MemoryFeed) -> None:
@@ -138,3 +138,11 @@ def test_a_file_removed_during_verification_is_damage(feed: MemoryFeed) -> None:
 
     found = verify_step(open_once, earlier, later, feed.entries, "the record")
     assert found.damaged == ["a file was removed during the verification"]
+
+
+def test_a_problem_that_a_new_snapshot_repeats_is_an_inconsistency(feed: MemoryFeed) -> None:
+    without_bo = (ANNA, B1, ANNA_LEARNS, BO_LEARNS)
+    feed.replace_snapshot(0, snapshot_of({record.key: fragment(record) for record in without_bo}))
+    found = feed.verify_step_to(0)
+    assert (found.damaged, found.differences) == ([], [])
+    assert found.inconsistencies == [f"{FIRST}: 1 x a membership whose person is missing"]

@@ -70,7 +70,7 @@ def steps_of(feed: MemoryFeed) -> list[str]:
     last = feed.snapshots[-1]
     unfinished = [entry.path for entry in feed.entries[last.seq :]]
     found.append(check_step(feed.open, last.path, unfinished, None))
-    return [problem for step in found for problem in step.damaged + step.differences]
+    return [problem for step in found for problem in step.problems]
 
 
 @settings(max_examples=200, deadline=None)

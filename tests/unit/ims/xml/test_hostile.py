@@ -130,6 +130,9 @@ def test_a_very_long_text_is_read_or_refused(reader: Callable[[bytes], Any]) -> 
         b"<enterprise>\0</enterprise>",
         b"\x1f\x8b\x08",
         "<æ/>".encode("utf-16"),
+        b"<x:enterprise/>",
+        b"<enterprise><x:person/></enterprise>",
+        b"<enterprise xmlns='http://pifu.no/xsd/pifu-ims_sas/pifu-ims_sas-v1'><x:person/><y:member/></enterprise>",
     ],
 )
 def test_a_file_that_is_no_xml_is_refused(reader: Callable[[bytes], Any], data: bytes) -> None:
