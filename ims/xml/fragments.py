@@ -17,6 +17,7 @@ from typing import Final
 
 from ims.records.model import MemberRecord, PersonRecord, Record, RecordKey
 from ims.records.vocabulary import InstitutionRole, RecordKind, RoleType
+from ims.xml.dialect import Dialect
 from ims.xml.writer import fragment
 
 _PERSON: Final = re.compile(
@@ -48,21 +49,24 @@ def read_as_written(key: RecordKey, xml: str) -> Record | None:
     return _person(xml, key.id) if key.kind is RecordKind.PERSON else None
 
 
-def record_as_written(xml: str, group: str) -> Record | None:
-    """The same of a person or member with the id that stands in the text.
+def record_as_written(xml: str, group: str, dialect: Dialect) -> Record | None:
+    """Return the person or member that :func:`ims.xml.writer.fragment` writes as *xml* in this dialect, else ``None``.
 
     Args:
-        group: of a member, the ``sourcedid/id`` of its group.
+        group: for a member, the ``sourcedid/id`` of its group.
     """
-    return _member(xml, group) if xml.startswith("    ") else _person(xml)
+    if xml.startswith("    "):
+        return _member(xml, group, dialect=dialect)
+    return _person(xml) if dialect == "ims" else None
 
 
-def _member(xml: str, group: str, person: str | None = None) -> MemberRecord | None:
+def _member(xml: str, group: str, person: str | None = None, dialect: Dialect | None = None) -> MemberRecord | None:
     found = _MEMBER.match(xml)
     if found is None or found[3] not in _ROLE_TYPES:
         return None
     record = MemberRecord(found[1], group, found[2] if person is None else person, _ROLE_TYPES[found[3]])
-    return record if fragment(record, dialect="pifu" if found[4] else "ims") == xml else None
+    dialect = dialect or ("pifu" if found[4] else "ims")
+    return record if fragment(record, dialect=dialect) == xml else None
 
 
 def _person(xml: str, person: str | None = None) -> PersonRecord | None:

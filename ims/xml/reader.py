@@ -147,7 +147,7 @@ def _elements(stream: BinaryIO) -> Iterator[tuple[Dialect, etree._Element, Recor
             if event == "start" or name not in _PARENTS:
                 continue
             _free(done)
-            record = _as_written(element, name)
+            record = _as_written(element, name, dialect)
             if record is None:
                 _check(element, dialect)
             _check_place(element, name)
@@ -174,13 +174,13 @@ def _check(element: etree._Element, dialect: Dialect) -> None:
     check(element, SHAPES[dialect])
 
 
-def _as_written(element: etree._Element, name: str) -> Record | None:
+def _as_written(element: etree._Element, name: str, dialect: Dialect) -> Record | None:
     """Return the record of a person or member that is exactly as imsfeed writes it, else ``None``."""
     if name not in _INDENTS:
         return None
     group = element.findtext(_GROUP, "") if name == "member" else ""
     text = etree.tostring(element, encoding="unicode", with_tail=False).replace(_XMLNS, "", 1)
-    return record_as_written(f"{_INDENTS[name]}{text}\n", group)
+    return record_as_written(f"{_INDENTS[name]}{text}\n", group, dialect)
 
 
 def _record_of(element: etree._Element) -> ReadRecord:

@@ -10,7 +10,7 @@ from ims.errors import FeedError
 from ims.records.model import Record
 from ims.records.vocabulary import RecStatus
 from ims.xml import reader
-from ims.xml.dialect import Dialect
+from ims.xml.dialect import PIFU_NAMESPACE, Dialect
 from ims.xml.reader import read
 from ims.xml.writer import Properties, document_parts, fragment
 from tests.unit.ims.xml.plain_records import ANNA, ANNA_LEARNS, FULL, NORWEGIAN, SOURCE, TOR, TOR_TEACHES
@@ -54,6 +54,17 @@ def test_an_altered_file_is_read_as_the_parser_reads_it(dialect: Dialect, data: 
     at, byte = data.draw(st.integers(0, len(xml) - 1)), data.draw(st.sampled_from([b"", b" ", b"<", b"&", b"1", b"/"]))
     xml = xml[:at] + byte + xml[at + data.draw(st.integers(0, 1)) :]
     assert said(xml) == said_by_the_parser(xml)
+
+
+NAMESPACE = f' xmlns="{PIFU_NAMESPACE}"'.encode()
+
+
+@pytest.mark.parametrize("record", [ANNA, TOR, ANNA_LEARNS, TOR_TEACHES])
+def test_a_record_of_the_other_dialect_is_left_to_the_parser(record: Record) -> None:
+    plain = document("pifu", record).replace(NAMESPACE, b"")
+    pifu = document("ims", record).replace(b"<enterprise>", b"<enterprise" + NAMESPACE + b">")
+    for xml in (plain, pifu):
+        assert said(xml) == said_by_the_parser(xml)
 
 
 @pytest.mark.parametrize(
