@@ -110,11 +110,11 @@ def tag_of(element: etree._Element) -> str:
 
 
 def local_name(element: etree._Element) -> str:
-    """Return an element's tag without its namespace, and without a prefix that is bound to no namespace.
+    """Return an element's tag without its namespace.
 
-    lxml's own ``QName`` refuses such a prefix with a ``ValueError``.
+    Unlike lxml's ``QName`` it does not raise ``ValueError`` for a prefix that is bound to no namespace.
     """
-    return tag_of(element).rpartition("}")[2].rpartition(":")[2]
+    return tag_of(element).rpartition("}")[2]
 
 
 def error_at(element: etree._Element, what: str) -> FeedError:
