@@ -1,4 +1,6 @@
-"""The only module that reads for a publication: it gathers the closed set of what belongs together.
+"""The module that reads for a publication: it gathers the closed set of what belongs together.
+
+Only a first publication reads elsewhere (:mod:`consumers.publication.everything`): everything is a closed set already.
 
 A settled change and one that has not settled may be about one record: an id that moves from one running number to
 another, or a new group that has members already. One without the other would take everything from a person who still

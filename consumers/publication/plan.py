@@ -17,8 +17,8 @@ from consumers.publication.gathering import Gatherer
 from consumers.publication.postgres_view import PostgresView
 from ims.identifiers.national_id import without_national_ids
 from ims.publication.decision import decide, numbers_of
-from ims.publication.gathered import Format, Gathered, Subjects, Terms
-from ims.records.model import RecordKey
+from ims.publication.gathered import Format, Gathered, Terms
+from ims.records.model import RecordKey, Subjects
 from ims.records.vocabulary import RecordKind, RecStatus
 from ims.rules.eligibility import Reason
 from ims.targets.schedule import local_day

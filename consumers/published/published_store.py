@@ -7,8 +7,8 @@ from xml.sax.saxutils import unescape
 from consumers.database.array_literals import array_literal
 from consumers.database.sessions import Connection
 from ims.feed.delta import Delta
-from ims.publication.gathered import Published, Scope, Subjects
-from ims.records.model import RecordKey
+from ims.publication.gathered import Published, Scope
+from ims.records.model import RecordKey, Subjects
 from ims.records.vocabulary import RecordKind
 
 _STREAM_ROWS: Final = 2_000

@@ -14,7 +14,7 @@ import msgspec
 
 from ims.holds.limits import Departure, Limits, Verdict, judge, still_loses
 from ims.holds.losses import NEVER_HELD, Cause, HoldEntry, Loss
-from ims.records.model import RecordKey
+from ims.records.model import RecordKey, Subjects
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import Reason, has_school_number
 from ims.rules.roster import Roster
@@ -99,7 +99,7 @@ class Decision(msgspec.Struct, frozen=True):
     def with_held(
         self,
         published: Mapping[RecordKey, str],
-        subjects: Mapping[RecordKey, tuple[int | None, int | None]],
+        subjects: Subjects,
         source: str,
     ) -> "Decision":
         """Return this decision with the frozen records in it again, to be rewritten with the others.

@@ -14,8 +14,8 @@ from ims.holds import decision as hold_decision
 from ims.holds.decision import Origin, Waiting, groups_without_school_number
 from ims.holds.limits import Departure, Limits
 from ims.holds.losses import Cause
-from ims.publication.gathered import Format, Gathered, HoldState, LeaveOrders, Scope, Subjects, Terms
-from ims.records.model import Record, RecordKey
+from ims.publication.gathered import Format, Gathered, HoldState, LeaveOrders, Scope, Terms
+from ims.records.model import Record, RecordKey, Subjects
 from ims.records.vocabulary import RecordKind, RecStatus
 from ims.rules.eligibility import Reason
 from ims.rules.normalisation import RecordWarning

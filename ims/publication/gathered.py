@@ -9,15 +9,12 @@ import msgspec
 from ims.holds.decision import Compared, Waiting
 from ims.holds.limits import Departure, PublishedCounts
 from ims.holds.losses import Loss
-from ims.records.model import RecordKey
+from ims.records.model import RecordKey, person_ids
 from ims.records.vocabulary import RecordKind
 from ims.rules.roster import Roster
 from ims.source.facts import Facts
 from ims.targets.target_settings import TargetSettings, source_of
 from ims.xml.dialect import Dialect
-
-Subjects = Mapping[RecordKey, tuple[int | None, int | None]]
-"""The running numbers of the person and the course group that a record is about."""
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -66,11 +63,7 @@ class Published(msgspec.Struct, frozen=True):
     @property
     def person_ids(self) -> dict[int, str]:
         """Return the ``sourcedid/id`` under which the persons were published, by running number."""
-        return {
-            person: key.id
-            for key, (person, _) in self.subjects.items()
-            if key.kind is RecordKind.PERSON and person is not None
-        }
+        return person_ids(self.subjects)
 
     def group_ids(self, groups: AbstractSet[int]) -> frozenset[str]:
         """Return the ``sourcedid/id`` under which these course groups were published."""

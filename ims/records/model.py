@@ -4,6 +4,7 @@ A record is what is published to an importer. Its key is the id by which the imp
 our own running number: when a person's national id arrives, the old record is removed and a new one added.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -23,6 +24,17 @@ class RecordKey(NamedTuple):
     kind: RecordKind
     id: str
     member: str = ""
+
+
+Subjects = Mapping[RecordKey, tuple[int | None, int | None]]
+"""The subjects of records: the running numbers of the person and the group that each record is about."""
+
+
+def person_ids(subjects: Subjects) -> dict[int, str]:
+    """Return the ``sourcedid/id`` of each person who has a person record, by running number."""
+    return {
+        person: key.id for key, (person, _) in subjects.items() if key.kind is RecordKind.PERSON and person is not None
+    }
 
 
 class UserId(msgspec.Struct, frozen=True, gc=False):

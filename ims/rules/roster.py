@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from ims.records.model import MemberRecord, Record, RecordKey
+from ims.records.model import MemberRecord, Record, RecordKey, person_ids
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import (
     TARGET_RULES,
@@ -54,11 +54,7 @@ class Roster(msgspec.Struct, frozen=True):
     @property
     def person_ids(self) -> dict[int, str]:
         """``sourcedid/id`` of each exported person, by running number."""
-        return {
-            person: key.id
-            for key, (person, _) in self.subjects.items()
-            if key.kind is RecordKind.PERSON and person is not None
-        }
+        return person_ids(self.subjects)
 
     def add(self, record: Record, person: int | None, group: int | None) -> None:
         """Add a record, and the running numbers of its subjects."""

@@ -1,6 +1,6 @@
 """Materialize in a schedule: a process that polls messages, and applies them immediately, later, or too late.
 
-There are no leases: two processes on one partition, which leases make rare, are frequent here.
+There is no consumer group: two processes on one partition, which a group makes rare, are frequent here.
 """
 
 from collections.abc import Callable

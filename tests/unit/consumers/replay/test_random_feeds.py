@@ -40,6 +40,10 @@ def should_be_known(oracle: Oracle) -> Published:
     return set(persons.values()), {*groups.values(), *orgs}, members
 
 
+Step = tuple[Facts, date, TargetSettings | None]
+"""The owner's facts on a day, and changed settings, if any."""
+
+
 def known(folder: Path) -> Published:
     """Return what an importer knows after the first snapshot and every delta."""
     manifest = decode((folder / MANIFEST).read_bytes())
@@ -59,34 +63,44 @@ def known(folder: Path) -> Published:
     )
 
 
+def run(feed: ReplayedFeed, steps: list[Step], **fixed: Any) -> Oracle | None:
+    """Publish the steps in the order of their days, and return the oracle of the last one that could be published.
+
+    Args:
+        fixed: settings that no step changes; nor does any change the target's name and owner.
+    """
+    first = feed.target.settings
+    oracle: Oracle | None = None
+    now = datetime.min.replace(tzinfo=UTC)
+    for facts, day, changed in sorted(steps, key=lambda step: step[1]):
+        if changed is not None:
+            feed.target.set(msgspec.structs.replace(changed, name=first.name, owner=first.owner, **fixed))
+        feed.owner = OwnerState(facts.owner.orgnr if facts.owner is not None else None)
+        now = datetime.combine(day, time(10), UTC)
+        if feed.row.state == "waiting" and valid_orgnr(feed.owner.registered, feed.target.settings) is not None:
+            feed.publish_first(facts, now)
+        elif feed.row.state == "ok":
+            feed.publish(facts, now)
+            feed.snapshot_if_due(now)
+        else:
+            continue
+        oracle = Oracle(facts, feed.row.settings, day)
+    if oracle is not None:
+        feed.finish(now)
+    return oracle
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     first=TARGETS,
     steps=st.lists(st.tuples(FACTS, DAYS, TARGETS | st.none()), min_size=1, max_size=4),
 )
-def test_an_importer_knows_exactly_the_records_of_the_rules(
-    first: TargetSettings, steps: list[tuple[Facts, date, TargetSettings | None]]
-) -> None:
+def test_an_importer_knows_exactly_the_records_of_the_rules(first: TargetSettings, steps: list[Step]) -> None:
     with tempfile.TemporaryDirectory() as root:
         feed = ReplayedFeed(1, first, Path(root), holds=False)
-        oracle: Oracle | None = None
-        now = datetime.min.replace(tzinfo=UTC)
-        for facts, day, changed in sorted(steps, key=lambda step: step[1]):
-            if changed is not None:
-                feed.target.set(msgspec.structs.replace(changed, name=first.name, owner=first.owner))
-            feed.owner = OwnerState(facts.owner.orgnr if facts.owner is not None else None)
-            now = datetime.combine(day, time(10), UTC)
-            if feed.row.state == "waiting" and valid_orgnr(feed.owner.registered, feed.target.settings) is not None:
-                feed.publish_first(facts, now)
-            elif feed.row.state == "ok":
-                feed.publish(facts, now)
-                feed.snapshot_if_due(now)
-            else:
-                continue
-            oracle = Oracle(facts, feed.row.settings, day)
+        oracle = run(feed, steps)
         if oracle is None:
             return
-        feed.finish(now)
         folder = Path(root) / "100000008" / first.name
         reconciliation = verify_folder(folder)
         assert reconciliation.problems == [], "digests, chain, schema, and snapshot + deltas = next snapshot"
@@ -98,30 +112,13 @@ def test_an_importer_knows_exactly_the_records_of_the_rules(
     first=TARGETS,
     steps=st.lists(st.tuples(FACTS, DAYS, TARGETS | st.none()), min_size=2, max_size=4),
 )
-def test_with_holds_an_importer_differs_only_for_waiting_persons(
-    first: TargetSettings, steps: list[tuple[Facts, date, TargetSettings | None]]
-) -> None:
+def test_with_holds_an_importer_differs_only_for_waiting_persons(first: TargetSettings, steps: list[Step]) -> None:
     tight: dict[str, Any] = {"accept_initial": True, "hold_day_persons": 1, "hold_day_id_changes": 0}
     with tempfile.TemporaryDirectory() as root:
         feed = ReplayedFeed(1, msgspec.structs.replace(first, **tight), Path(root))
-        oracle: Oracle | None = None
-        now = datetime.min.replace(tzinfo=UTC)
-        for facts, day, changed in sorted(steps, key=lambda step: step[1]):
-            if changed is not None:
-                feed.target.set(msgspec.structs.replace(changed, name=first.name, owner=first.owner, **tight))
-            feed.owner = OwnerState(facts.owner.orgnr if facts.owner is not None else None)
-            now = datetime.combine(day, time(10), UTC)
-            if feed.row.state == "waiting" and valid_orgnr(feed.owner.registered, feed.target.settings) is not None:
-                feed.publish_first(facts, now)
-            elif feed.row.state == "ok":
-                feed.publish(facts, now)
-                feed.snapshot_if_due(now)
-            else:
-                continue
-            oracle = Oracle(facts, feed.row.settings, day)
+        oracle = run(feed, steps, **tight)
         if oracle is None:
             return
-        feed.finish(now)
         folder = Path(root) / "100000008" / first.name
         assert verify_folder(folder).problems == [], "snapshot + deltas = next snapshot"
         waiting = feed.target.waiting
