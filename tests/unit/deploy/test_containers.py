@@ -28,7 +28,8 @@ COMPOSE_TEXT = (CONTAINERS / "compose.yaml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(re.sub(r"\$\{IMSFEED_VERSION[^}]*\}", PROJECT["version"], COMPOSE_TEXT))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"] == OUR_IMAGE}
-ENDING = {name for name, service in OURS.items() if service["command"][0] == "setup"}
+ROLES = {"roles-source", "roles-state"}
+ENDING = {name for name, service in OURS.items() if service["command"][0] == "setup"} | ROLES
 
 DOCKERFILE = (CONTAINERS / "Dockerfile").read_text()
 
@@ -47,8 +48,8 @@ def _paths_of(command: Any, prefix: tuple[str, ...] = ()) -> set[tuple[str, ...]
 
 def test_the_services_are_those_of_the_whole_path() -> None:
     assert set(OURS) == {"setup-source", "setup-state", "capture", "materialize", "compact"}
-    assert set(SERVICES) - set(OURS) == {"source", "state", "kafka", "prometheus", "grafana"}
-    assert sorted(ENDING) == ["setup-source", "setup-state"]
+    assert set(SERVICES) - set(OURS) == {"source", "state", "kafka", "prometheus", "alertmanager", "grafana"} | ROLES
+    assert sorted(ENDING - ROLES) == ["setup-source", "setup-state"]
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=list(SERVICES))
@@ -78,13 +79,41 @@ def test_a_service_waits_until_its_dependencies_work(name: str) -> None:
         assert how == {"condition": expected}
 
 
-@pytest.mark.parametrize("name", list(OURS))
-def test_our_services_are_unprivileged_and_write_only_the_feed(name: str) -> None:
-    service = OURS[name]
-    assert service["read_only"] is True
+@pytest.mark.parametrize("name", list(SERVICES))
+def test_every_service_is_unprivileged_and_limited(name: str) -> None:
+    service = SERVICES[name]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "privileged" not in service
+    assert service.get("read_only", False) is (name != "kafka")
+    assert service["pids_limit"]
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+
+
+@pytest.mark.parametrize("name", list(SERVICES))
+def test_a_service_is_in_the_networks_that_it_needs_only(name: str) -> None:
+    monitored = {"capture", "materialize", "compact", "prometheus", "alertmanager", "grafana"}
+    needed = {
+        "source": {"source", "setup-source", "roles-source", "capture", "compact"},
+        "state": {"state", "setup-state", "roles-state", "materialize", "compact"},
+        "kafka": {"kafka", "capture", "materialize"},
+        "monitoring": monitored,
+    }
+    assert set(SERVICES[name]["networks"]) == {network for network, members in needed.items() if name in members}
+    assert set(COMPOSE["networks"]) == set(needed)
+
+
+def test_databases_and_broker_reach_nothing_outside() -> None:
+    assert {name for name, network in COMPOSE["networks"].items() if network == {"internal": True}} == {
+        "source",
+        "state",
+        "kafka",
+    }
+
+
+@pytest.mark.parametrize("name", list(OURS))
+def test_our_services_write_only_the_feed(name: str) -> None:
+    service = OURS[name]
     assert service.get("volumes", []) == (["feed:/feed"] if name == "compact" else [])
 
 
@@ -103,15 +132,40 @@ def test_the_command_of_each_of_our_services_exists(name: str) -> None:
     assert tuple(OURS[name]["command"]) in _paths_of(typer.main.get_command(app))
 
 
-@pytest.mark.parametrize("name", list(OURS))
-def test_our_services_get_no_more_secrets_than_they_need(name: str) -> None:
-    needed = "SOURCE_DSN" if name in {"capture", "setup-source"} else "STATE_DSN"
-    assert OURS[name]["secrets"] == [needed]
-    assert needed in SETTINGS
+def _secrets(service: dict[str, Any]) -> dict[str, str]:
+    """Return the secrets of a service by the name of the file that it sees."""
+    given = service.get("secrets", [])
+    return {secret: secret for secret in given if isinstance(secret, str)} | {
+        secret["target"]: secret["source"] for secret in given if not isinstance(secret, str)
+    }
+
+
+def test_each_of_our_services_has_the_dsn_of_its_own_role_only() -> None:
+    assert {name: _secrets(service) for name, service in OURS.items()} == {
+        "setup-source": {"SOURCE_DSN": "SETUP_SOURCE_DSN"},
+        "setup-state": {"STATE_DSN": "SETUP_STATE_DSN"},
+        "capture": {"SOURCE_DSN": "CAPTURE_SOURCE_DSN"},
+        "materialize": {"STATE_DSN": "MATERIALIZE_STATE_DSN"},
+        "compact": {"STATE_DSN": "COMPACT_STATE_DSN", "RECONCILE_SOURCE_DSN": "RECONCILE_SOURCE_DSN"},
+    }
+    assert all(set(_secrets(service)) <= SETTINGS for service in OURS.values())
+
+
+@pytest.mark.parametrize("database", ["source", "state"])
+def test_each_role_gets_the_password_of_its_dsn(database: str) -> None:
+    service = SERVICES[f"roles-{database}"]
+    passwords = (CONTAINERS / f"passwords-{database}.sql").read_text()
+    read = set(re.findall(r"cat /run/secrets/(\w+)`", passwords))
+    assert set(_secrets(service)) == read | {f"{database}_password"}
+    altered = dict(re.findall(r"alter role (\w+) password :'(\w+)';", passwords))
+    head = re.findall(r"^#   dsn (\w+) (\w+) (\w+) >", COMPOSE_TEXT, re.MULTILINE)
+    expected = {role: f"{password}_password" for role, password, server in head if server == database}
+    assert altered == {role: password for role, password in expected.items() if role != "imsfeed"}
+    assert set(altered) <= set(re.findall(r"\bimsfeed_\w+", (ROOT / "deploy" / database / "roles.sql").read_text()))
 
 
 def test_secrets_are_files_outside_the_repository_and_the_image() -> None:
-    used = {name for service in SERVICES.values() for name in service.get("secrets", [])}
+    used = {name for service in SERVICES.values() for name in _secrets(service).values()}
     assert used == set(COMPOSE["secrets"])
     assert {secret["file"] for secret in COMPOSE["secrets"].values()} == {f"secrets/{name}" for name in used}
     assert (CONTAINERS / "secrets" / ".gitignore").read_text().splitlines()[1:] == ["*", "!.gitignore"]
@@ -141,7 +195,7 @@ def test_every_mounted_file_exists_and_is_read_only(name: str) -> None:
 
 def test_nothing_listens_beyond_this_machine() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(ports) == 2
+    assert len(ports) == 3
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
