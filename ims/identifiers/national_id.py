@@ -28,17 +28,13 @@ True
 <NationalIdKind.DUF_NUMBER: 'duf_number'>
 """
 
-import re
 from enum import StrEnum
 from typing import Final
 
 from ims.identifiers import birth_number, compact, d_number, duf_number
+from ims.identifiers.in_text import national_ids_in
 
 _MASK: Final = "*" * 11
-# Not part of a longer run of digits; grouped as people group them: 010180 12345, 01.01.80-12345, 2010 172382 03.
-_IN_TEXT: Final = re.compile(
-    r"(?<!\d)(?:\d{2}[\s.]?\d{2}[\s.]?\d{2}[\s.-]?\d{3}[\s.]?\d{2}|\d{4}[\s.-]?\d{6}[\s.-]?\d{2})(?!\d)", re.ASCII
-)
 
 
 class NationalId:
@@ -93,11 +89,16 @@ def kind_of(national_id: NationalId, *, allow_test_numbers: bool, duf_check: boo
 
 
 def without_national_ids(text: str) -> str:
-    """Return a free text with everything masked that has the form of a fødselsnummer, D-number or DUF number.
+    """Return a free text with everything masked that reads as a fødselsnummer, D-number or DUF number.
 
-    Sooner or later a user types one into a name or a comment. Dates and telephone numbers stay readable.
+    Sooner or later a user types one into a name or a comment. Dates and telephone numbers stay readable. This is the
+    only mask: logs, errors, mails, reports, audits and everything that a command prints are masked by it.
 
     >>> without_national_ids("Kari 018100 12345, tlf. 22 33 44 55, fra 15.10.2026")
     'Kari ***********, tlf. 22 33 44 55, fra 15.10.2026'
     """
-    return _IN_TEXT.sub(_MASK, text)
+    pieces, through = [], 0
+    for start, end in national_ids_in(text):
+        pieces += [text[through:start], _MASK]
+        through = end
+    return "".join(pieces) + text[through:]

@@ -8,7 +8,7 @@ ours logs a row's contents, but errors quote them: PostgreSQL writes ``Key (nati
   a connection that cannot be made or is lost, which is about the server and us, and says what to fix;
 * tracebacks have file, line and function, never local variables or source lines;
 * a text is dropped from ``DETAIL:`` or ``CONTEXT:`` on;
-* any run of 11 or 12 digits in a text is masked: the length of national ids and DUF numbers.
+* whatever reads as a national id in a text is masked (:func:`ims.identifiers.national_id.without_national_ids`).
 """
 
 import contextlib
@@ -25,11 +25,11 @@ import structlog
 from structlog.stdlib import LoggerFactory, ProcessorFormatter
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
+from ims.identifiers.national_id import without_national_ids
+
 _QUOTE_VALUES: Final = frozenset({"psycopg", "kafka", "lxml", "pydantic_core"})
 """Libraries whose errors quote the values that they were given."""
 _QUOTED_ROW = re.compile(r"\s*\b(DETAIL|CONTEXT):.*", re.DOTALL)
-_NUMBER = re.compile(r"(?<!\d)\d{11,12}(?!\d)")
-_MASK: Final = "*" * 11
 
 
 def configure(process: str, level: str) -> None:
@@ -174,7 +174,7 @@ def _safe(value: object) -> object:
 
 
 def _masked(text: str) -> str:
-    return _NUMBER.sub(_MASK, _QUOTED_ROW.sub("", text))
+    return without_national_ids(_QUOTED_ROW.sub("", text))
 
 
 def _uncaught(error: BaseException | None) -> None:
