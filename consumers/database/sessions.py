@@ -16,6 +16,8 @@ from typing import Any, Final
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from consumers.database.error_causes import Cause, cause_of
+
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 _OPTIONS: Final = (
@@ -95,10 +97,5 @@ def repeatable_read(connection: Connection) -> Iterator[None]:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether the same work may succeed later: the server was away, or another transaction was in the way.
-
-    A process that was paused too long finds its transaction ended. psycopg reports that as an internal error, not as an
-    operational one, so it is named here.
-    """
-    lost = psycopg.errors.IdleInTransactionSessionTimeout
-    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | lost)
+    """Return whether the same work may succeed later: the server was away, or another transaction was in the way."""
+    return cause_of(error) is Cause.OUTAGE

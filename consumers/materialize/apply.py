@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
-import psycopg
 
+from consumers.database.error_causes import Cause, cause_of, refusal
 from consumers.materialize.batch import Message, Outcome, Progress, Refused, read_batch
 from ims.source.mapping import SourceMapping
 
@@ -45,26 +45,29 @@ def read(
 def write(store: Store, batch: Batch, mapping: SourceMapping, default_epoch: int) -> tuple[Outcome, list[Refused]]:
     """Apply *batch* in one transaction.
 
-    If PostgreSQL refuses a value that the mapping let through, the batch is halved, each half in a transaction of its
-    own, until the one message is found. That message goes to quarantine and the others are applied.
+    If one of its rows cannot be written (:class:`consumers.database.error_causes.Cause`), the batch is halved, each
+    half in a transaction of its own, until the one message is found. That message goes to quarantine and the others are
+    applied.
 
     Returns:
         The outcome with the progress reached, and all messages of the batch that are now in quarantine.
 
     Raises:
         FencedError: another process has moved this partition on.
-        psycopg.Error: nothing of the batch, or of its last part, has been applied.
+        psycopg.Error: an outage or a defect; nothing of the batch, or of its last part, has been applied.
     """
     partition, messages, progress, outcome = msgspec.structs.astuple(batch)
     try:
         return outcome, store.apply(partition, progress.next_offset, outcome)
-    except psycopg.DataError as error:
+    except Exception as error:
+        if cause_of(error) is not Cause.ROW:
+            raise
         if len(messages) > 1:
             half = len(messages) // 2
             first, refused = materialize_once(store, partition, messages[:half], progress, mapping, default_epoch)
             second, more = materialize_once(store, partition, messages[half:], first.progress, mapping, default_epoch)
             return second, refused + more
-        refused = [Refused(messages[0], "impossible_value", f"PostgreSQL refused it: {error.sqlstate}")]
+        refused = [Refused(messages[0], "impossible_value", refusal(error))]
         store.refuse(partition, progress.next_offset, outcome, refused)
         return outcome, refused
 

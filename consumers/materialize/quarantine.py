@@ -8,9 +8,9 @@ its pending changes get their numbers in the order in which they are committed, 
 from typing import Any, Final
 
 import msgspec
-import psycopg
 from psycopg.rows import class_row
 
+from consumers.database.error_causes import Cause, cause_of, refusal
 from consumers.database.sessions import Connection
 from consumers.materialize import fact_tables, quarantine_store
 from consumers.materialize.batch import Message, Outcome, Progress, Refused, old_row, read_batch
@@ -112,8 +112,10 @@ def replay(
                     refused = FactsStore(connection, quarantined.topic, partitions).apply_again(
                         quarantined.partition, outcome, number
                     )
-            except psycopg.DataError as error:
-                refused = [Refused(message, "impossible_value", f"PostgreSQL refused it: {error.sqlstate}")]
+            except Exception as error:
+                if cause_of(error) is not Cause.ROW:
+                    raise
+                refused = [Refused(message, "impossible_value", refusal(error))]
         if refused:
             connection.execute(
                 "update imsfeed.quarantine set reason = %s, detail = %s where quarantine_id = %s",
