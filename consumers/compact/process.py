@@ -10,13 +10,13 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import psycopg
 
-from consumers.compact.deadline_margin import lowest_margin
 from consumers.compact.full_files import FullFiles
+from consumers.compact.gauges import show_counts, show_targets
 from consumers.compact.timing import (
     IDLE_SECONDS,
     IMMEDIATELY,
@@ -27,6 +27,7 @@ from consumers.compact.timing import (
     has_passed,
     wait_for_notification,
 )
+from consumers.compact.witnessed_clock import WitnessedClock
 from consumers.database import sessions
 from consumers.database.notifications import CHANNEL
 from consumers.database.sessions import Connection
@@ -39,23 +40,23 @@ from consumers.holds import holds_store
 from consumers.notices import notice_store
 from consumers.notices.mail import mail_server
 from consumers.notices.notices import Notices
+from consumers.publication import dates
 from consumers.publication.delta import Publication, publish_delta
 from consumers.publication.first_publication import publish_first
 from consumers.publication.urgent_delta import publish_urgent_delta
-from consumers.published import exclusions_store, published_store, recorded_files, tombstones
+from consumers.published import published_store, recorded_files, tombstones
 from consumers.reconciliation.nightly import NightlyReconciliation
 from ims.errors import FeedError
-from ims.holds.losses import Cause
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import Reason
 from ims.runtime.failpoints import failpoint
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
 from ims.runtime.mapping_file import read_mapping
-from ims.runtime.metrics import TARGET_STATES, CompactMetrics
+from ims.runtime.metrics import CompactMetrics
 from ims.runtime.retries import retrying
 from ims.runtime.settings import Settings
-from ims.targets.schedule import due_snapshot, local_day
+from ims.targets.schedule import due_snapshot
 
 log = get_logger(__name__)
 
@@ -93,9 +94,11 @@ def run(settings: Settings, stop: Stop, metrics: CompactMetrics, ready: Callable
                 with ThreadPoolExecutor(1, "snapshot") as writer, ThreadPoolExecutor(1, "notices") as mailer:
                     notices = None if server is None else Notices(settings, server, mailer, metrics, stop)
                     compactor = Compactor(settings, metrics, connection, writer, notices, reconciliation)
+                    clock = WitnessedClock(metrics)
                     ready(True)
                     while not stop:
-                        wait = compactor.step(datetime.now(UTC))
+                        time_now = clock.now(connection)
+                        wait = compactor.step(time_now.now, certain=time_now.certain)
                         metrics.alive(time.time())
                         wait_for_notification(connection, stop, wait)
 
@@ -128,17 +131,22 @@ class Compactor:
         self._pace = Pace(settings.settle_seconds)
         self._cleaned_up_at: datetime | None = None
         self._counted_at: datetime | None = None
+        self._certain = True
         self._broken: set[int] = set()
         """Targets whose feed was found wrong since case workers were last mailed."""
         every = timedelta(seconds=settings.manifest_seconds)
         self._check = FeedCheck(connection, settings.feed_directory, every)
 
-    def step(self, now: datetime) -> float:
+    def step(self, now: datetime, *, certain: bool = True) -> float:
         """Do what is due for every target.
+
+        Args:
+            certain: *now* is certain enough to take back what was published for later days.
 
         Returns:
             Seconds until something may be due again, unless a notification comes first.
         """
+        self._certain = certain
         targets = all_targets(self._connection)
         for target in targets:
             try:
@@ -151,12 +159,11 @@ class Compactor:
                 # A broken folder of one target must not delay the others.
                 self._broken.add(target.target_id)
                 log.error("target failed", target=target.settings.name, owner=target.owner_id, error=str(error))  # noqa: TRY400 - the text says it all
-        self._set_target_metrics(targets)
+        show_targets(self._metrics, targets)
         if self._reconciliation is not None:
             self._reconciliation.look(self._connection, targets, now)
         if has_passed(_COUNT_EVERY, self._counted_at, now):
-            self._count()
-            self._measure_deadline_margin(now)
+            show_counts(self._metrics, self._connection, EXCLUDED_SERIES, now)
             self._send_notices(now)
             self._counted_at = now
         if has_passed(_CLEAN_UP_EVERY, self._cleaned_up_at, now):
@@ -202,11 +209,11 @@ class Compactor:
         if outstanding.urgent:
             publication = publish_urgent_delta(self._connection, target.target_id, now)
             self._finish_publication(publication, target, progress, now)
-        midnight = local_day(now, target.settings.zone) > (target.position.dated_through or date.min)
+        another_day = dates.need_publication(target, now, certain=self._certain)
         has_settled = outstanding.settling is not None and outstanding.settling >= settle
         asked_for = outstanding.urgent or outstanding.recompute or outstanding.review or outstanding.repair
-        if asked_for or midnight or has_settled:
-            publication = publish_delta(self._connection, target.target_id, now, settle)
+        if asked_for or another_day or has_settled:
+            publication = publish_delta(self._connection, target.target_id, now, settle, certain=self._certain)
             self._finish_publication(publication, target, progress, now)
 
     def _finish_publication(
@@ -244,23 +251,6 @@ class Compactor:
         progress.manifest_state = target.shown_state
         self._metrics.manifest_written.inc(int(written))
 
-    def _set_target_metrics(self, targets: list[TargetRow]) -> None:
-        for state in TARGET_STATES:
-            self._metrics.targets.labels(state).set(sum(target.shown_state == state for target in targets))
-        self._metrics.delta_seq.set(max((target.position.head_seq or 0 for target in targets), default=0))
-
-    def _count(self) -> None:
-        self._metrics.pending_changes.set(published_store.pending_changes_count(self._connection))
-        counts = exclusions_store.excluded_counts(self._connection)
-        for kind, reason in EXCLUDED_SERIES:
-            self._metrics.excluded.labels(kind, reason).set(counts.get((kind, reason), 0))
-        held = holds_store.counts(self._connection)
-        for cause in Cause:
-            self._metrics.held_persons.labels(cause.value).set(held.get(cause, 0))
-
-    def _measure_deadline_margin(self, now: datetime) -> None:
-        self._metrics.deadline_margin_seconds.set(lowest_margin(self._connection, all_targets(self._connection), now))
-
     def _send_notices(self, now: datetime) -> None:
         if self._notices is not None and self._notices.send_due(self._broken, now):
             self._broken.clear()
@@ -278,9 +268,12 @@ class Compactor:
     def _expire(self, target: TargetRow, before: datetime, now: datetime) -> None:
         """Delete a target's expired rows, then the manifest's entries, then the files.
 
-        In this order no manifest ever names a file that has been removed.
+        In this order no manifest ever names a file that has been removed. It begins with a manifest, since after a long
+        stop the one that is there names a snapshot that expires now.
         """
         root = self._settings.feed_directory
+        if not write_manifest(self._connection, root, target.target_id, now):
+            return
         with self._connection.transaction():
             expired = recorded_files.expire(self._connection, target.target_id, before)
             tombstones.expire(self._connection, target.target_id, now)

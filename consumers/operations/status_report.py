@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from consumers.database.clocks import ClockStatus, clock_troubles
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, all_targets
 from consumers.facts.suppressions import Suppression, all_in_force
@@ -89,12 +90,18 @@ class TargetStatus(msgspec.Struct, frozen=True):
 
 
 class StatusReport(msgspec.Struct, frozen=True):
-    """The status of everything. ``suppressions`` are the emergency orders in force, by running number."""
+    """The status of everything.
+
+    Attributes:
+        suppressions: the emergency orders in force, by running number.
+        clocks: the machines that run compact and do not believe one of the clocks.
+    """
 
     partitions: list[PartitionStatus]
     targets: list[TargetStatus]
     quarantine: list[QuarantinedMessage]
     suppressions: list[Suppression] = []
+    clocks: list[ClockStatus] = []
 
 
 def report(connection: Connection) -> StatusReport:
@@ -109,6 +116,7 @@ def report(connection: Connection) -> StatusReport:
         targets=[_target(connection, row) for row in all_targets(connection)],
         quarantine=sorted(quarantined, key=lambda one: one.quarantined_at, reverse=True),
         suppressions=all_in_force(connection),
+        clocks=clock_troubles(connection),
     )
 
 

@@ -15,6 +15,7 @@ from consumers.facts import suppressions
 from consumers.facts.facts_reader import pending_changes
 from consumers.facts.pending_changes import mentioned, settled
 from consumers.holds import holds_store
+from consumers.publication import dates
 from consumers.publication.postgres_view import PostgresView
 from consumers.publication.rounds import Round, rounds
 from consumers.published import exclusions_store, published_store, recorded_files, tombstones
@@ -34,8 +35,13 @@ class Publication(msgspec.Struct, frozen=True):
     changed_ids: int
 
 
-def publish_delta(connection: Connection, target_id: int, now: datetime, settle_seconds: float) -> Publication | None:
+def publish_delta(
+    connection: Connection, target_id: int, now: datetime, settle_seconds: float, *, certain: bool = False
+) -> Publication | None:
     """Publish the next delta of a target, if anything has changed for its importer.
+
+    Args:
+        certain: *now* is certain enough to take back what was published for later days.
 
     Returns:
         ``None`` if another process works on the target, its owner is not ready, or no change has settled.
@@ -47,6 +53,8 @@ def publish_delta(connection: Connection, target_id: int, now: datetime, settle_
         target = lock_target(connection, target_id)
         if target is None or target.state != "ok" or target.owner.open or not target.position.has_snapshot:
             return None
+        if certain and dates.are_ahead(target, now):
+            target = dates.take_back(connection, target, now)
         view, position = PostgresView(connection, target), target.position
         changes = pending_changes(connection, target.owner_id, position.changes_through)
         pending, urgent = settled(changes, settle_seconds, after=position.changes_through), view.urgent()

@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from rich.table import Table
 
 from consumers.compact.process import UMASK
 from consumers.database import sessions
+from consumers.database.clocks import checked_now
 from consumers.database.targets_table import find_target
 from consumers.feed.feed_directory import verify_folder
 from consumers.feed.feed_permissions import check_permissions
@@ -66,8 +67,8 @@ def snapshot(
     settings = read_settings()
     os.umask(UMASK)
     check_permissions(settings.feed_directory)
-    moment = datetime.now(UTC)
     with sessions.connect(settings.state(), "snapshot") as connection:
+        moment = checked_now(connection)
         row = find_target(connection, target)
         entry = take_snapshot(connection, settings.feed_directory, row.target_id, moment)
         write_manifest(connection, settings.feed_directory, row.target_id, moment)
@@ -106,6 +107,8 @@ def _verified(folder: Path) -> Verification:
 
 def _print(found: StatusReport) -> None:
     console = Console()
+    for clock in found.clocks:
+        console.print(f"CLOCK: {clock.text}", markup=False)
     _print_targets(console, found.targets)
     _print_exceptions(console, found.targets)
     partitions = Table("Topic", "Partition", "Next offset", "Heartbeat")

@@ -1,12 +1,12 @@
 """`imsfeed reconcile`: runs the nightly reconciliation of a target now."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from consumers.database import sessions
+from consumers.database.clocks import checked_now
 from consumers.database.targets_table import find_target
 from consumers.reconciliation.results_store import Checked
 from consumers.reconciliation.run import Run
@@ -50,7 +50,7 @@ def reconcile(target: Annotated[str, typer.Argument(help="The target's name, or 
             settings,
             mapping,
             row.target_id,
-            datetime.now(UTC),
+            checked_now(connection),
             Run(stop.wait, lambda check: progress.update(f"{row.settings.name}: {_STEPS[check]}")),
         )
     for one in found:

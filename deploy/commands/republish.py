@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from rich.progress import track
 
 from consumers.compact.process import UMASK
 from consumers.database import sessions
+from consumers.database.clocks import checked_now
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, all_targets, find_target
 from consumers.feed.republish import begin_epoch, republish
@@ -62,7 +62,7 @@ def _chosen(connection: Connection, target: str) -> Iterable[TargetRow]:
 
 
 def _republished(connection: Connection, settings: Settings, row: TargetRow, new_epoch: bool) -> str:
-    root, now = settings.feed_directory, datetime.now(UTC)
+    root, now = settings.feed_directory, checked_now(connection)
     if new_epoch:
         done = begin_epoch(connection, root, row.target_id, now, caller())
     else:

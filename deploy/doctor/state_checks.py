@@ -5,6 +5,7 @@ from typing import Final
 
 import psycopg
 
+from consumers.database.clocks import clock_troubles
 from deploy.doctor.databases import check_server, first_line, opened, permitted, value
 from deploy.doctor.finding import NOT_CONFIGURED, SAME_AS_TEXT, Area, Findings
 from deploy.state import migrate
@@ -34,6 +35,7 @@ def check_state(settings: Settings) -> Findings:
                 return
             yield from permitted(_AREA, "partitions", _partitions(connection, settings))
             yield from permitted(_AREA, "quarantine", _backlog(connection))
+            yield from permitted(_AREA, "clocks", _clocks(connection))
     except InvalidSettingsError as error:
         yield _AREA.error("migrations", str(error), SAME_AS_TEXT)
     except psycopg.OperationalError as error:
@@ -59,6 +61,13 @@ def _partitions(connection: Connection, settings: Settings) -> Findings:
     text = f"owners with one that has waited long: {', '.join(map(str, stuck))}" if stuck else "none is stuck"
     fix = "the rest of a source transaction has not arrived: read capture's log, and check Kafka"
     yield _AREA.judge("open transactions", not stuck, text, fix)
+
+
+def _clocks(connection: Connection) -> Findings:
+    """Check that compact believes its clock, the state database's and the source's."""
+    troubles = "; ".join(status.text for status in clock_troubles(connection))
+    fix = "set the clocks right: docs/runbook/clocks.md"
+    yield _AREA.judge("clocks", not troubles, troubles or "compact believes them", fix)
 
 
 def _backlog(connection: Connection) -> Findings:

@@ -6,6 +6,7 @@ import msgspec
 import psycopg
 
 from consumers.database.targets_table import TargetRow, all_targets
+from consumers.publication import dates
 from consumers.reconciliation.results_store import latest
 from deploy.doctor.databases import first_line, opened
 from deploy.doctor.finding import NOT_CONFIGURED, SAME_AS_TEXT, Area, Findings
@@ -47,6 +48,9 @@ def _target(area: Area, connection: Connection, target: TargetRow) -> Findings:
         missing = snapshot_is_missing(target.settings, target.position.snapshot_through, datetime.now(UTC))
         text = "is overdue" if missing else f"written for {target.position.snapshot_through}"
         yield area.judge(f"{name} snapshot", not missing, text, "start compact; if it is running, read its log")
+    if dates.are_ahead(target, datetime.now(UTC)):
+        text = f"dates are published up to {target.position.dated_through}"
+        yield area.error(f"{name} dates", text, "see docs/runbook/clocks.md: compact takes them back by itself")
     for reconciliation in latest(connection, target.target_id):
         if reconciliation.outcome in {"differs", "unfinished"}:
             text = f"{reconciliation.outcome}: {'; '.join(reconciliation.details[:3])}"

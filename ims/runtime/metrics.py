@@ -24,6 +24,7 @@ QUARANTINE_REASONS = (
 )
 RECONCILIATION_CHECKS = ("files", "rules", "source")
 TARGET_STATES = ("ok", "held", "stale", "waiting", "disabled")
+CLOCKS = ("local", "database", "source_ahead", "source_behind", "disagree", "leap")
 HOLD_CAUSES = ("persons", "teachers", "id_changes", "setting", "resync", "school_number", "initial")
 END_TO_END_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
@@ -199,6 +200,7 @@ class CompactMetrics(ProcessMetrics):
             " the snapshot is late, NaN if no target has an importer_sync_time.",
         )
         self._define_reconciliation()
+        self._define_alarms()
         self.notice_attempts = self._counter("notice_attempts", "Attempts to send a mail to case workers.")
         self.notices_sent = self._counter("notices_sent", "Mails to case workers that the mail server has accepted.")
         self.pending_changes = self._gauge(
@@ -213,6 +215,14 @@ class CompactMetrics(ProcessMetrics):
         )
         self.excluded = self._gauge(
             "excluded", "Persons and groups that are excluded, by their first reason.", ("kind", "reason"), reasons
+        )
+
+    def _define_alarms(self) -> None:
+        self.clock_trouble = self._gauge(
+            "clock_trouble",
+            "1 for the clock that is not believed, so that no day is published by it; else 0.",
+            ("clock",),
+            zip(CLOCKS, strict=True),
         )
 
     def _define_reconciliation(self) -> None:

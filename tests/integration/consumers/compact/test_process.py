@@ -84,8 +84,8 @@ def test_a_clock_set_back_readds_no_person(published: Pipeline) -> None:
     published.compact(days=1)
     head = published.manifest().head_seq
     published.commit(a_person(2, family_name="Nesten"))
-    published.compact(days=-1)
-    assert published.manifest().head_seq == head
+    published.compactor.step(published.now - timedelta(days=1), certain=False)
+    assert published.manifest().head_seq == head, "no other clock confirms it"
 
 
 def test_a_clock_set_back_does_not_stop_the_manifest(published: Pipeline) -> None:

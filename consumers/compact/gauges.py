@@ -1,0 +1,37 @@
+"""Compact's metrics of what the state database holds: targets, pending changes, exclusions, holds, deadlines."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from consumers.compact.deadline_margin import lowest_margin
+from consumers.database.sessions import Connection
+from consumers.database.targets_table import TargetRow, all_targets
+from consumers.holds import holds_store
+from consumers.published import exclusions_store, published_store
+from ims.holds.losses import Cause
+from ims.runtime.metrics import TARGET_STATES, CompactMetrics
+
+
+def show_targets(metrics: CompactMetrics, targets: Sequence[TargetRow]) -> None:
+    """Show the states of *targets*, which costs nothing."""
+    for state in TARGET_STATES:
+        metrics.targets.labels(state).set(sum(target.shown_state == state for target in targets))
+    metrics.delta_seq.set(max((target.position.head_seq or 0 for target in targets), default=0))
+
+
+def show_counts(
+    metrics: CompactMetrics, connection: Connection, excluded: Sequence[tuple[str, str]], now: datetime
+) -> None:
+    """Show what has to be counted.
+
+    Args:
+        excluded: each kind and exclusion reason that is shown.
+    """
+    metrics.pending_changes.set(published_store.pending_changes_count(connection))
+    counts = exclusions_store.excluded_counts(connection)
+    for kind, reason in excluded:
+        metrics.excluded.labels(kind, reason).set(counts.get((kind, reason), 0))
+    held = holds_store.counts(connection)
+    for cause in Cause:
+        metrics.held_persons.labels(cause.value).set(held.get(cause, 0))
+    metrics.deadline_margin_seconds.set(lowest_margin(connection, all_targets(connection), now))
