@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 with warnings.catch_warnings():
     # On import, the wheel looks for a runtime directory that many containers lack, warns, and uses another one.
@@ -54,18 +55,33 @@ class LocalPostgres:
         return self.dsn(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop a database and its replication slots, even while sessions are connected to it."""
+        """Drop a database and its replication slots, even while sessions are connected to it.
+
+        Raises:
+            psycopg.errors.ObjectInUse: a slot's reader has not ended within half a minute.
+        """
         with psycopg.connect(self.any_dsn, autocommit=True) as connection:
-            # Not even "with (force)" drops a database whose slot is in use. The slot's reader gets 10,000 ms to end.
-            connection.execute(
-                "select pg_terminate_backend(active_pid, 10000) from pg_replication_slots"
-                " where database = %s and active_pid is not null",
-                [name],
-            )
-            connection.execute(
-                "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = %s", [name]
-            )
+            for attempt in Retrying(
+                retry=retry_if_exception_type(psycopg.errors.ObjectInUse),
+                stop=stop_after_delay(30),
+                wait=wait_fixed(0.1),
+                reraise=True,
+            ):
+                with attempt:
+                    _drop_slots(connection, name)
             connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+def _drop_slots(connection: psycopg.Connection, database: str) -> None:
+    """Drop the slots of a database: not even "with (force)" drops a database whose slot is in use."""
+    connection.execute(
+        "select pg_terminate_backend(active_pid, 10000) from pg_replication_slots"
+        " where database = %s and active_pid is not null",
+        [database],
+    )
+    connection.execute(
+        "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = %s", [database]
+    )
 
 
 @contextmanager
