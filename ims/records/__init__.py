@@ -1,4 +1,4 @@
 """Persons, groups and memberships in the terms of IMS Enterprise: ``model``, ``vocabulary``, and clean ``text``.
 
-Imports nothing else of imsfeed.
+``invisible`` removes the characters that no reader sees. Imports nothing else of imsfeed.
 """

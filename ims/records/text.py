@@ -2,13 +2,19 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import Final
 
-_WHITE_SPACE: Final = re.compile(r"[\t\n\r]")
+from ims.records.invisible import JOINERS, without_invisible, without_stray_joiners
+
+BOUND: Final = 2_048
+"""The greatest number of characters that are normalised. Python's normalisation takes time with the square of a run of
+combining marks, and a source may have a million of them in a name. No identifier and no name may be a quarter as long
+as this: Unicode's normal form C makes at most four characters into one."""
+
+_WHITE_SPACE: Final = re.compile("[\t\n\r\u2028\u2029]")
 _UNWRITABLE: Final = re.compile("[^\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_AMPERSANDS: Final = re.compile(r"[\s&]*&[\s&]*")
 _BRACKETS: Final = str.maketrans("<>", "\u2039\u203a")
-_JOINER: Final = "\u200d"
 _SKIN_TONES: Final = ("\U0001f3fb", "\U0001f3ff")
 
 
@@ -16,24 +22,60 @@ def clean_text(text: str) -> str:
     r"""Return a text of the source as it is written to a file.
 
     Tabs and line breaks become spaces, because some importers read a record line by line. Control characters and what
-    else XML 1.0 forbids (section 2.2, ``Char``) are removed. Letters that can be written in two ways are written in one
-    (Unicode NFC), so that the same name is the same bytes. White space at both ends is removed.
+    else XML 1.0 forbids (section 2.2, ``Char``) are removed, as are characters that no reader sees
+    (:mod:`ims.records.invisible`). Letters that can be written in two ways are written in one (Unicode NFC), so that
+    the same name is the same bytes. White space at both ends is removed, no-break spaces too.
 
-    >>> clean_text(" Ka\x00ri\tA\u030asen ")
+    Of a text longer than :data:`BOUND` only the beginning is returned, which is still longer than any field may be.
+
+    >>> clean_text(" Ka\x00ri\tA\u030a\u200bsen\u00a0")
     'Kari Åsen'
     """
-    if text.isprintable():  # no character has to be removed; only the normal form may differ
-        return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
-    return unicodedata.normalize("NFC", _UNWRITABLE.sub("", _WHITE_SPACE.sub(" ", text))).strip()
+    return text.strip() if _is_plain(text) else _cleaned(text, without_stray_joiners)
+
+
+def clean_identifier(text: str) -> str:
+    r"""Return a text that identifies or reaches a person or group, as :func:`clean_text`, but without any joiner.
+
+    >>> clean_identifier("ada\u200d@fjordvik.example"), clean_identifier("B\u200c1")
+    ('ada@fjordvik.example', 'B1')
+    """
+    return text.strip() if _is_plain(text) else _cleaned(text, without_invisible)
 
 
 def has_control_characters(text: str) -> bool:
-    r"""Return True if :func:`clean_text` removes characters from the text, other than white space at its ends.
+    r"""Return True if :func:`clean_text` removes control characters from the text, or others that XML forbids.
 
     >>> has_control_characters("Ka\x00ri"), has_control_characters("Kari\tÅsen")
     (True, False)
     """
-    return _UNWRITABLE.search(_WHITE_SPACE.sub(" ", text)) is not None
+    return not text.isprintable() and _UNWRITABLE.search(_WHITE_SPACE.sub(" ", text)) is not None
+
+
+def has_invisible_characters(text: str, *, identifier: bool = False) -> bool:
+    r"""Return True if the text loses characters that no reader sees, or begins or ends with a space of another kind.
+
+    Args:
+        identifier: ask it of :func:`clean_identifier` instead of :func:`clean_text`.
+
+    >>> has_invisible_characters("Kari\u200b"), has_invisible_characters(" Åse ")
+    (True, False)
+    """
+    if text.isascii():
+        return False
+    visible = without_invisible(text) if identifier else without_stray_joiners(text)
+    return visible != text or visible.strip(" \t\r\n") != visible.strip()
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def _cleaned(text: str, without: Callable[[str], str]) -> str:
+    text = without(_UNWRITABLE.sub("", _WHITE_SPACE.sub(" ", text))).strip()
+    if len(text) > BOUND:
+        text = text[:BOUND]  # not stripped again: it must stay too long for its field
+    return unicodedata.normalize("NFC", text)
 
 
 def spell_out_markup(text: str) -> str:
@@ -45,7 +87,10 @@ def spell_out_markup(text: str) -> str:
     >>> spell_out_markup("Norsk & mat"), ascii(spell_out_markup("R&D <1>"))
     ('Norsk og mat', "'R og D \\u20391\\u203a'")
     """
-    return _AMPERSANDS.sub(" og ", text).strip().translate(_BRACKETS)
+    first, *others = (part.strip() for part in text.split("&"))
+    if others:
+        text = " og ".join([first, *filter(None, others[:-1]), others[-1]]).strip()
+    return text.translate(_BRACKETS)
 
 
 def truncate_text(text: str, limit: int) -> str:
@@ -64,9 +109,13 @@ def truncate_text(text: str, limit: int) -> str:
     end = limit
     while end > 0 and _belong_together(text[end - 1], text[end]):
         end -= 1
-    return text[: end or limit].rstrip()
+    return text[: end or limit].rstrip().rstrip("".join(JOINERS))
 
 
 def _belong_together(before: str, after: str) -> bool:
     lowest, highest = _SKIN_TONES
-    return _JOINER in {before, after} or unicodedata.category(after).startswith("M") or lowest <= after <= highest
+    return (
+        not JOINERS.isdisjoint((before, after))
+        or unicodedata.category(after).startswith("M")
+        or lowest <= after <= highest
+    )

@@ -86,6 +86,10 @@ _BOKMAL: Final[Mapping[Reason, ReasonText]] = {
         "Gruppen mangler kode.",
         "Registrer en kode på gruppen.",
     ),
+    Reason.ID_DISCLOSES_NATIONAL_ID: ReasonText(
+        "Koden på gruppen inneholder et fødselsnummer, D-nummer eller DUF-nummer, som alle ville kunne lese.",
+        "Gi gruppen en kode uten slike numre.",
+    ),
     Reason.ID_TOO_LONG: ReasonText(
         "Koden på gruppen er for lang.",
         "Gi gruppen en kortere kode.",
@@ -176,6 +180,10 @@ _ENGLISH: Final[Mapping[Reason, ReasonText]] = {
     Reason.GROUP_WITHOUT_ID: ReasonText(
         "The group has no code.",
         "Register a code for the group.",
+    ),
+    Reason.ID_DISCLOSES_NATIONAL_ID: ReasonText(
+        "The group's code contains a national identity number, D-number or DUF number, which all users could read.",
+        "Give the group a code without such a number.",
     ),
     Reason.ID_TOO_LONG: ReasonText(
         "The group's code is too long.",

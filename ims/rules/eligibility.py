@@ -16,7 +16,8 @@ from typing import Final, TypeVar
 import msgspec
 
 from ims.identifiers import compact, organisation_number
-from ims.records.text import clean_text
+from ims.identifiers.disclosure import discloses
+from ims.records.text import clean_identifier, clean_text
 from ims.rules.normalisation import LIMITS
 from ims.source.facts import CourseGroup, Employee, Enrolment, Owner, School
 from ims.targets.target_settings import TargetSettings
@@ -51,6 +52,8 @@ class Reason(StrEnum):
     """The group's last day is over."""
     GROUP_WITHOUT_ID = "group_without_id"
     """The target's template gives an empty id, because the group has no code."""
+    ID_DISCLOSES_NATIONAL_ID = "id_discloses_national_id"
+    """The target's template gives an id that contains a national id, which all users of an importer could read."""
     ID_TOO_LONG = "id_too_long"
     """The target's template gives an id that importers do not accept; truncated, two groups could have the same."""
     PERSON_PROTECTED = "person_protected"
@@ -127,9 +130,12 @@ TARGET_RULES: Final = (target_is_enabled, owner_has_number)
 
 
 def school_number(school: School) -> str:
-    """Return the school number as it is written to a file; empty if there is none. It has no check digit."""
-    number = clean_text(school.school_no or "")
-    return number if len(number) <= SCHOOL_NUMBER_LIMIT else ""
+    """Return the school number as it is written to a file; empty if there is none. It has no check digit.
+
+    A text that is too long for a number, or that contains a national id, is none.
+    """
+    number = clean_identifier(school.school_no or "")
+    return number if len(number) <= SCHOOL_NUMBER_LIMIT and not discloses(number) else ""
 
 
 def has_school_number(school: School) -> bool:
@@ -199,6 +205,15 @@ def group_id_is_short_enough(case: GroupCase) -> Reason | None:
     return Reason.ID_TOO_LONG if len(case.id) > LIMITS["id"].characters else None
 
 
+def group_id_discloses_nothing(case: GroupCase) -> Reason | None:
+    """Return a reason if the group's id has a code that contains a national id.
+
+    The number is not removed, because two groups could then have the same id.
+    """
+    disclosed = "{code}" in case.settings.group_id and discloses(clean_identifier(case.group.code))
+    return Reason.ID_DISCLOSES_NATIONAL_ID if disclosed else None
+
+
 GROUP_RULES: Final = (
     group_is_not_excluded,
     kind_is_not_excluded,
@@ -208,6 +223,7 @@ GROUP_RULES: Final = (
     group_is_within_its_dates,
     group_has_id,
     group_id_is_short_enough,
+    group_id_discloses_nothing,
 )
 """The rules of a group; first those by the target's settings, since nothing need be corrected in such a group."""
 

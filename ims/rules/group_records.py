@@ -5,7 +5,7 @@ from datetime import date
 import msgspec
 
 from ims.records.model import GroupRecord
-from ims.records.text import clean_text
+from ims.records.text import clean_identifier
 from ims.rules.eligibility import GROUP_RULES, GroupCase, Reason, first_reason, school_number
 from ims.rules.normalisation import Normaliser, RecordWarning
 from ims.rules.org_groups import OrgGroups
@@ -27,7 +27,8 @@ def group_id(group: CourseGroup, school: School | None, settings: TargetSettings
     form.
     """
     school_no = school_number(school) if school is not None else ""
-    return clean_text(settings.group_id.format(id=group.id, code=clean_text(group.code), school_no=school_no))
+    code = clean_identifier(group.code)
+    return clean_identifier(settings.group_id.format(id=group.id, code=code, school_no=school_no))
 
 
 def group_outcome(group: CourseGroup, facts: Facts, settings: TargetSettings, today: date) -> str | Reason:

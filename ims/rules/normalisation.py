@@ -8,7 +8,16 @@ omitted as a whole.
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from ims.records.text import clean_text, has_control_characters, spell_out_markup, truncate_text
+from ims.identifiers.disclosure import discloses, without_disclosed
+from ims.identifiers.national_id import NationalId
+from ims.records.text import (
+    clean_identifier,
+    clean_text,
+    has_control_characters,
+    has_invisible_characters,
+    spell_out_markup,
+    truncate_text,
+)
 
 
 class RecordWarning(StrEnum):
@@ -20,6 +29,10 @@ class RecordWarning(StrEnum):
     """A name is longer than importers accept, and was truncated."""
     CONTROL_CHARACTERS_REMOVED = "control_characters_removed"
     """A text had characters that cannot be written to a file."""
+    INVISIBLE_CHARACTERS_REMOVED = "invisible_characters_removed"
+    """A text had characters that no reader sees; two that look alike would be different to an importer."""
+    NATIONAL_ID_REMOVED = "national_id_removed"
+    """A national id stood in a text that many may read; it was removed from a name, and any other text omitted."""
     MARKUP_SPELLED_OUT = "markup_spelled_out"
     """A name had ``&``, ``<`` or ``>``, which the target wants written in another way."""
     LOGIN_TOO_LONG = "login_too_long"
@@ -59,9 +72,16 @@ _ORDER: Final = {warning: place for place, warning in enumerate(RecordWarning)}
 class Normaliser:
     """Normalises the texts of one record, and collects the warnings that they lead to."""
 
-    __slots__ = ("_spell_out_markup", "_warnings")
+    __slots__ = ("_own", "_spell_out_markup", "_warnings")
 
-    def __init__(self, *, spell_out_markup: bool) -> None:
+    def __init__(self, *, spell_out_markup: bool, own: NationalId | None = None) -> None:
+        """Begin a record.
+
+        Args:
+            spell_out_markup: as the target's setting of that name.
+            own: the national id of the person whom the record is about, which no text may disclose.
+        """
+        self._own = own
         self._spell_out_markup = spell_out_markup
         self._warnings: set[RecordWarning] = set()
 
@@ -74,18 +94,16 @@ class Normaliser:
         """Add a warning to the record."""
         self._warnings.add(warning)
 
-    def clean(self, text: str) -> str:
-        """Return the text as it is written to a file, of any length; for what must not be spelled in another way."""
-        if not (text.isascii() and text.isprintable()) and has_control_characters(text):
-            self._warnings.add(RecordWarning.CONTROL_CHARACTERS_REMOVED)
-        return clean_text(text)
-
     def name(self, field: str, text: str, number: str = "") -> str:
         """Return a name, not longer than the field's limit; *number* follows it in brackets and is never truncated.
 
         The number makes the name unique, so that it is the name that gives way.
         """
-        written = self.clean(text)
+        self._warn_of_removed(text, identifier=False)
+        written = clean_text(text)
+        if (without := without_disclosed(written, self._own)) != written:
+            self._warnings.add(RecordWarning.NATIONAL_ID_REMOVED)
+            written = without
         if self._spell_out_markup and (spelled := spell_out_markup(written)) != written:
             self._warnings.add(RecordWarning.MARKUP_SPELLED_OUT)
             written = spelled
@@ -97,9 +115,29 @@ class Normaliser:
         return (written + tail).lstrip()
 
     def address(self, field: str, text: str | None, too_long: RecordWarning) -> str | None:
-        """Return a login or an e-mail address; ``None`` if it is blank, or longer than the field's limit."""
-        written = self.clean(text) if text else ""
+        """Return a login or an e-mail address; ``None`` if it is blank, too long for the field, or has a national id.
+
+        All users of an importer could read the number.
+        """
+        if not text:
+            return None
+        self._warn_of_removed(text, identifier=True)
+        written = clean_identifier(text)
         if len(written) > LIMITS[field].characters:
             self._warnings.add(too_long)
             return None
+        if discloses(written, self._own):
+            self._warnings.add(RecordWarning.NATIONAL_ID_REMOVED)
+            return None
         return written or None
+
+    def _warn_of_removed(self, text: str, *, identifier: bool) -> None:
+        if has_control_characters(text):
+            self._warnings.add(RecordWarning.CONTROL_CHARACTERS_REMOVED)
+        if has_invisible_characters(text, identifier=identifier):
+            self._warnings.add(RecordWarning.INVISIBLE_CHARACTERS_REMOVED)
+
+
+def written_name(text: str, own: NationalId | None = None) -> str:
+    """Return a name as it is published, of any length: clean, and without a national id."""
+    return without_disclosed(clean_text(text), own)

@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 
 from ims.identifiers import compact
-from ims.records.text import clean_text
 from ims.rules.eligibility import Reason
+from ims.rules.normalisation import written_name
 from ims.source.facts import Person
 from ims.targets.target_settings import TargetSettings
 
@@ -58,7 +58,8 @@ def person_has_whole_name(case: PersonCase) -> Reason | None:
     itslearning's file import requires both; Moodle's creates a user with an empty name. With a reason the case worker
     sees the person in the report and can correct the name, instead of the person being lost in an import.
     """
-    whole = clean_text(case.person.given_name) and clean_text(case.person.family_name)
+    own = case.person.national_id
+    whole = written_name(case.person.given_name, own) and written_name(case.person.family_name, own)
     return None if whole else Reason.NAME_INCOMPLETE
 
 

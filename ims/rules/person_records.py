@@ -79,7 +79,7 @@ def exported_person(candidate: Candidate, settings: TargetSettings, source: str)
     if reason is not None:
         return reason
     counts_as_teacher = candidate.teaches and number is not None
-    normaliser = Normaliser(spell_out_markup=settings.spell_out_markup)
+    normaliser = Normaliser(spell_out_markup=settings.spell_out_markup, own=person.national_id)
     if number is not None and duf_number.has_form(number) and not duf_number.has_control_digits(number):
         normaliser.warn(RecordWarning.DUF_CHECK_FAILED)
     record = PersonRecord(
@@ -123,28 +123,19 @@ def _login(person: Person, settings: TargetSettings, normaliser: Normaliser) -> 
     """Return the first ``userid``: Feide name, else e-mail, by the target's settings."""
     candidates = {"feide": (person.feide_name, person.email), "email": (person.email,), "none": ()}[settings.login]
     for candidate in candidates:
-        login = _as_login(candidate, person, normaliser)
+        login = _as_login(candidate, normaliser)
         if login is not None:
             return login
     return None
 
 
-def _as_login(candidate: str | None, person: Person, normaliser: Normaliser) -> str | None:
+def _as_login(candidate: str | None, normaliser: Normaliser) -> str | None:
     """Return a text as a login, in lower case, or ``None`` if it cannot be one.
 
     Moodle stores the login as it is written and compares it case-sensitively, so that it would not find an account
-    again after the source has changed the case of a letter. A text that is a national id, alone or before the ``@``, is
-    no login: all users of the LMS could read it.
+    again after the source has changed the case of a letter.
     """
-    login = normaliser.address("login", (candidate or "").lower(), RecordWarning.LOGIN_TOO_LONG)
-    return None if login is None or _discloses_national_id(login, person.national_id) else login
-
-
-def _discloses_national_id(login: str, own: NationalId | None) -> bool:
-    name = compact(login.partition("@")[0])
-    if own is not None and name == compact(own.reveal()):
-        return bool(name)
-    return kind_of(NationalId(name), allow_test_numbers=True) is not None
+    return normaliser.address("login", (candidate or "").lower(), RecordWarning.LOGIN_TOO_LONG)
 
 
 def _userids(
@@ -156,7 +147,7 @@ def _userids(
     """
     values = {
         "personNIN": number if settings.person_id == "national" else None,
-        "feideID": _as_login(person.feide_name, person, normaliser),
+        "feideID": _as_login(person.feide_name, normaliser),
         "personLIN": str(person.id),
     }
     return tuple(UserId(type_, value) for type_, value in values.items() if value is not None)

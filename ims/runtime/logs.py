@@ -29,7 +29,7 @@ from ims.identifiers.national_id import without_national_ids
 
 _QUOTE_VALUES: Final = frozenset({"psycopg", "kafka", "lxml", "pydantic_core"})
 """Libraries whose errors quote the values that they were given."""
-_QUOTED_ROW = re.compile(r"\s*\b(DETAIL|CONTEXT):.*", re.DOTALL)
+_QUOTED_ROW = re.compile(r"\b(DETAIL|CONTEXT):.*", re.DOTALL)
 
 
 def configure(process: str, level: str) -> None:
@@ -174,7 +174,7 @@ def _safe(value: object) -> object:
 
 
 def _masked(text: str) -> str:
-    return without_national_ids(_QUOTED_ROW.sub("", text))
+    return without_national_ids(_QUOTED_ROW.sub("", text).rstrip())
 
 
 def _uncaught(error: BaseException | None) -> None:

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ims.records.model import GroupRecord, PersonRecord
-from ims.records.text import clean_text, has_control_characters, spell_out_markup, truncate_text
+from ims.records.text import (
+    clean_text,
+    has_control_characters,
+    has_invisible_characters,
+    spell_out_markup,
+    truncate_text,
+)
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import Reason
 from ims.rules.normalisation import LIMITS, RecordWarning
@@ -259,7 +265,7 @@ def test_a_spelled_out_text_has_no_markup(text: str) -> None:
 
 
 @given(st.text())
-def test_control_characters_are_detected_if_they_are_removed(text: str) -> None:
-    spaces = text.translate({ord(c): " " for c in "\t\n\r"})
+def test_characters_are_detected_if_they_are_removed(text: str) -> None:
+    spaces = text.translate({ord(c): " " for c in "\t\n\r\u2028\u2029"})
     removed = unicodedata.normalize("NFC", spaces).strip() != clean_text(text)
-    assert removed <= has_control_characters(text)
+    assert removed <= (has_control_characters(text) or has_invisible_characters(text))
