@@ -6,12 +6,15 @@ compared differs; 130 interrupted.
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import psycopg
 import typer
 from kafka.errors import KafkaError
+from typer.core import TyperGroup
 
 from deploy.commands import (
     compare,
@@ -33,6 +36,7 @@ from deploy.commands import (
     targets,
 )
 from deploy.commands.exit_codes import FAILED, INTERRUPTED, WRONG_SETTINGS
+from deploy.commands.printing import printable, say
 from ims.errors import ImsfeedError, InvalidSettingsError
 from ims.identifiers.national_id import without_national_ids
 from ims.runtime import failpoints
@@ -58,8 +62,33 @@ _MODULES = (
     demo,
 )
 
+
+class _Commands(TyperGroup):
+    """The commands, with the texts about wrong arguments made printable: they quote what was typed."""
+
+    def make_context(self, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - as of the base class
+        """Read the arguments of `imsfeed` itself."""
+        with _printable_errors():
+            return super().make_context(*arguments, **named)
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as of the base class
+        """Read the arguments of the command, and run it."""
+        with _printable_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _printable_errors() -> Iterator[None]:
+    try:
+        yield
+    except typer.TyperException as error:
+        error.message = printable(error.message)
+        raise
+
+
 app = typer.Typer(
     name="imsfeed",
+    cls=_Commands,
     help="Publishes persons, groups and memberships to LMSs as IMS Enterprise files: a full snapshot every day, and a "
     "delta within a second of each change.",
     no_args_is_help=True,
@@ -73,7 +102,7 @@ for module in _MODULES:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"imsfeed {version('imsfeed')}")
+        say(f"imsfeed {version('imsfeed')}")
         raise typer.Exit
 
 
@@ -121,5 +150,6 @@ def run() -> None:
 
 
 def _fail(text: str, code: int) -> None:
-    sys.stderr.write(f"imsfeed: {without_national_ids(text)}\n")
+    lines = "\n".join(map(printable, without_national_ids(text).split("\n")))
+    sys.stderr.write(f"imsfeed: {lines}\n")
     sys.exit(code)

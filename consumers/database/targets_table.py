@@ -9,6 +9,7 @@ import msgspec
 from psycopg.rows import kwargs_row
 from psycopg.types.json import Jsonb
 
+from consumers.database.audit_text import audit_text
 from consumers.database.sessions import Connection
 from ims.errors import InvalidSettingsError
 from ims.feed.conflicts import HaltReason
@@ -278,7 +279,7 @@ def _audit(connection: Connection, old: TargetSettings | None, new: TargetSettin
         "insert into imsfeed.target_audit (changed_by, owner_id, name, setting, old_value, new_value)"
         " select %s, %s, %s, * from unnest(%s::text[], %s::jsonb[], %s::jsonb[])",
         (
-            changed_by,
+            audit_text(changed_by, "the name of the user"),
             new.owner,
             new.name,
             keys,

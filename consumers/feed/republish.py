@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 from psycopg.types.json import Jsonb
 
+from consumers.database.audit_text import audit_text
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, lock_target, read_target
 from consumers.feed.feed_directory import FeedDirectory
@@ -182,7 +183,14 @@ def _resume(connection: Connection, target: TargetRow, by: str, setting: str, ol
     connection.execute(
         "insert into imsfeed.target_audit (changed_by, owner_id, name, setting, old_value, new_value)"
         " values (%s, %s, %s, %s, %s, %s)",
-        (by, target.owner_id, target.settings.name, setting, Jsonb(old), Jsonb(new)),
+        (
+            audit_text(by, "the name of the user"),
+            target.owner_id,
+            target.settings.name,
+            setting,
+            Jsonb(old),
+            Jsonb(new),
+        ),
     )
 
 

@@ -10,19 +10,21 @@ from typing import Any, Final
 import msgspec
 from psycopg.rows import class_row
 
+from consumers.database.audit_text import audit_text
 from consumers.database.error_causes import Cause, cause_of, refusal
 from consumers.database.sessions import Connection
 from consumers.materialize import fact_tables, quarantine_store
 from consumers.materialize.batch import Message, Outcome, Progress, Refused, old_row, read_batch
 from consumers.materialize.facts_store import FactsStore
 from consumers.materialize.quarantine_store import QuarantinedMessage
-from ims.errors import BadMessageError, ImsfeedError
+from ims.errors import BadMessageError, ImsfeedError, InvalidSettingsError
+from ims.identifiers.national_id import without_national_ids
 from ims.source.events import Change, decode
 from ims.source.facts import Table
 from ims.source.mapping import SourceMapping
 
-_LONGEST_RUNNING_NUMBER: Final = 10
-"""Digits; a longer number in a key is not shown, since it may be a national id."""
+_LONGEST_RUNNING_NUMBER: Final = 9
+"""Digits; a longer number in a key is not shown, since it may be a national id, whose first zero JSON does not keep."""
 
 
 class QuarantineError(ImsfeedError):
@@ -59,12 +61,12 @@ def find(connection: Connection, number: int) -> QuarantinedMessage:
     """Return the message *number*.
 
     Raises:
-        QuarantineError: there is no such message in quarantine.
+        InvalidSettingsError: there is no such message in quarantine.
     """
     with connection.cursor(row_factory=class_row(QuarantinedMessage)) as cursor:
         found = cursor.execute(quarantine_store.COLUMNS + " where quarantine_id = %s", (number,)).fetchone()
     if found is None:
-        raise QuarantineError(f"there is no message {number} in quarantine; `imsfeed quarantine list` shows all")
+        raise InvalidSettingsError(f"there is no message {number} in quarantine; `imsfeed quarantine list` shows all")
     return found
 
 
@@ -72,7 +74,7 @@ def describe(connection: Connection, number: int, mapping: SourceMapping, defaul
     """Describe the message *number*. Of one that cannot be read, only size and key are known.
 
     Raises:
-        QuarantineError: there is no such message in quarantine.
+        InvalidSettingsError: there is no such message in quarantine.
     """
     message = _message(connection, find(connection, number))
     known = Description(size=len(message.value or b""), has_key=message.key is not None)
@@ -96,7 +98,8 @@ def replay(
         Why it still cannot be applied; it then stays, with this reason. ``None`` if it was applied.
 
     Raises:
-        QuarantineError: there is no such message, or it must not be applied any more.
+        InvalidSettingsError: there is no such message.
+        QuarantineError: it must not be applied any more.
     """
     with connection.transaction():
         quarantined = _lock(connection, number)
@@ -130,7 +133,7 @@ def discard(connection: Connection, number: int, explanation: str, by: str) -> N
     """Remove the message *number* from quarantine without applying it. The audit keeps who did it and why.
 
     Raises:
-        QuarantineError: there is no such message in quarantine.
+        InvalidSettingsError: there is no such message in quarantine.
     """
     with connection.transaction():
         _lock(connection, number)
@@ -183,7 +186,12 @@ def _remove(connection: Connection, number: int, action: str, by: str, explanati
         " select %s, %s, %s, quarantine_id, topic, partition, message_offset, reason, detail, quarantined_at,"
         " resolved_at"
         " from removed",
-        (number, by, action, explanation),
+        (
+            number,
+            audit_text(by, "--name"),
+            action,
+            None if explanation is None else audit_text(explanation, "--reason"),
+        ),
     )
 
 
@@ -203,7 +211,7 @@ def _described(known: Description, message: Message, change: Change, mapping: So
     mapped = sorted(given.keys() & set(columns.values())) if table is not None else []
     return msgspec.structs.replace(
         known,
-        table=f"{change.schema[:63]}.{change.table[:63]}",
+        table=without_national_ids(f"{change.schema[:63]}.{change.table[:63]}"),
         op=change.op,
         position=tuple(change.position),
         owner_id=_running_number(key.get(columns["owner_id"])),

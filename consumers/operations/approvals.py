@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Final, Literal
 
+from consumers.database.audit_text import audit_text
 from consumers.database.notifications import CHANNEL
 from consumers.database.sessions import Connection
 from consumers.holds.open_holds import find_hold
@@ -26,7 +27,7 @@ def approve(connection: Connection, hold_id: int, digest: str, by: str, reason: 
     Args:
         digest: the digest of the hold as it was shown, or at least its first 12 hexadecimal digits.
         by: who decides, for the audit.
-        reason: why, for the audit.
+        reason: why, for the audit; national ids in both are masked.
 
     Returns:
         What was approved.
@@ -36,7 +37,7 @@ def approve(connection: Connection, hold_id: int, digest: str, by: str, reason: 
         HoldChangedError: the hold keeps back something else now.
         psycopg.Error: nothing has been decided.
     """
-    _check_reason(reason)
+    by, reason = audit_text(by, "--name"), audit_text(reason, "--reason")
     if len(digest) < SHORTEST_DIGEST or not all(digit in "0123456789abcdef" for digit in digest):
         raise InvalidSettingsError(f"--digest takes at least {SHORTEST_DIGEST} of the digits that `holds show` shows")
     with connection.transaction():
@@ -60,7 +61,7 @@ def reject(connection: Connection, hold_id: int, by: str, reason: str, now: date
 
     Args:
         by: who decides, for the audit.
-        reason: why, for the audit.
+        reason: why, for the audit; national ids in both are masked.
 
     Returns:
         What was rejected.
@@ -69,7 +70,7 @@ def reject(connection: Connection, hold_id: int, by: str, reason: str, now: date
         InvalidSettingsError: there is no such hold, or no reason is given.
         psycopg.Error: nothing has been decided.
     """
-    _check_reason(reason)
+    by, reason = audit_text(by, "--name"), audit_text(reason, "--reason")
     with connection.transaction():
         details = _lock(connection, hold_id, now)
         connection.execute(
@@ -77,11 +78,6 @@ def reject(connection: Connection, hold_id: int, by: str, reason: str, now: date
         )
         _audit(connection, "rejected", details, by, reason, now)
     return details
-
-
-def _check_reason(reason: str) -> None:
-    if not reason.strip():
-        raise InvalidSettingsError("--reason must say why; the audit keeps it")
 
 
 def _lock(connection: Connection, hold_id: int, now: datetime) -> Details:
@@ -113,7 +109,7 @@ def _audit(
             now,
             by,
             action,
-            reason.strip(),
+            reason,
             hold.hold_id,
             hold.cause.value,
             hold.digest,

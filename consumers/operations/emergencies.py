@@ -8,12 +8,12 @@ from typing import Final
 
 import msgspec
 
+from consumers.database.audit_text import audit_text
 from consumers.database.notifications import CHANNEL
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, all_targets
 from consumers.facts.suppressions import Kind
 from ims.errors import ImsfeedError, InvalidSettingsError
-from ims.identifiers.national_id import without_national_ids
 
 _TOO_LONG: Final = 10**9
 """Unknown persons' numbers from here on are refused: no running number is that long, but a mistyped national id is."""
@@ -69,7 +69,7 @@ def order(connection: Connection, kind: Kind, owner_id: int, person_id: int, by:
         inserted = connection.execute(
             "insert into imsfeed.suppression (owner_id, person_id, kind, ordered_by, known) values (%s, %s, %s, %s, %s)"
             " on conflict (owner_id, person_id, kind) where ended_at is null do nothing",
-            (owner_id, person_id, kind, _audit_text(by, "--name"), known),
+            (owner_id, person_id, kind, audit_text(by, "--name"), known),
         ).rowcount
         since, ordered_by = _in_force(connection, kind, owner_id, person_id)
         _audit(connection, by, kind, reason, owner_id, person_id)
@@ -135,7 +135,7 @@ def _in_force(connection: Connection, kind: Kind, owner_id: int, person_id: int)
 def _audit(connection: Connection, by: str, action: str, reason: str, owner_id: int, person_id: int) -> None:
     connection.execute(
         "insert into imsfeed.suppression_audit (who, action, reason, owner_id, person_id) values (%s, %s, %s, %s, %s)",
-        (_audit_text(by, "--name"), action, _audit_text(reason, "--reason"), owner_id, person_id),
+        (audit_text(by, "--name"), action, audit_text(reason, "--reason"), owner_id, person_id),
     )
 
 
@@ -153,13 +153,6 @@ def _make_urgent(connection: Connection, targets: list[TargetRow], person_id: in
     ).fetchall()
     having = {target_id for (target_id,) in rows}
     return [Affected(target, target.target_id in having) for target in targets]
-
-
-def _audit_text(text: str, option: str) -> str:
-    kept = without_national_ids(" ".join(text.split()))
-    if not kept:
-        raise InvalidSettingsError(f"{option} is blank; the audit needs it")
-    return kept
 
 
 def _same_name(one: str, other: str) -> bool:

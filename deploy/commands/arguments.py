@@ -3,11 +3,16 @@
 import getpass
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+import typer
 
 from ims.errors import InvalidSettingsError
+from ims.identifiers.national_id import without_national_ids
+
+_LONGEST_NUMBER: Final = 18
+"""Characters; every such number fits a PostgreSQL ``bigint``."""
 
 
 def caller() -> str:
@@ -16,6 +21,20 @@ def caller() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"user {os.getuid()}"
+
+
+def whole_number(text: str) -> int:
+    """Return a number typed as an argument: of an owner, a hold or a message.
+
+    Raises:
+        typer.BadParameter: it is none, or it reads as a national id. The text is not quoted then: a number loses its
+            first zero, and is not recognised by any mask afterwards.
+    """
+    if not (text.isascii() and text.removeprefix("-").isdecimal() and len(text) <= _LONGEST_NUMBER):
+        raise typer.BadParameter("it must be a whole number")
+    if without_national_ids(text) != text:
+        raise typer.BadParameter("it must be a number of imsfeed or of the source, and no national id")
+    return int(text)
 
 
 def assignments(texts: Iterable[str]) -> dict[str, Any]:

@@ -8,19 +8,18 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
 from consumers.database import sessions, targets_table
 from consumers.database.targets_table import TargetRow
 from consumers.facts import facts_reader
 from deploy.commands.exit_codes import DIFFERENCES, exits
+from deploy.commands.printing import Exact, print_table, reading, say, waiting
 from deploy.commands.private_file import private
+from ims.records.text import visible
 from ims.runtime.settings import read_settings
 from ims.source.facts import Facts
 from ims.switchover.comparison import KINDS, Comparison, DifferenceType, compare
-from ims.switchover.comparison_rows import Row, reasons, row_of, summary
+from ims.switchover.comparison_rows import Row, reasons, rows_of, summary
 from ims.switchover.existing_file import read_old_file
 from ims.switchover.group_templates import likely_templates
 from ims.switchover.matching import OldRoster, collect, match_records
@@ -69,10 +68,10 @@ def compare_(
     found = compared(settings)
     _print(found, settings)
     if csv is not None:
-        _write(csv, [row_of(difference, facts) for difference in found.differences])
+        _write(csv, rows_of(found.differences, facts))
     if found.differences and search:
         values = candidates(file, facts, found, settings, templates)
-        with Console(stderr=True).status("searching settings"):
+        with waiting("searching settings"):
             steps = search_settings(settings, values, lambda tried: tally(compared(tried)))
         _print_steps(steps, target)
     if found.differences:
@@ -80,12 +79,7 @@ def compare_(
 
 
 def _read(path: Path) -> OldRoster:
-    size = path.stat().st_size
-    console = Console(stderr=True)
-    with (
-        Progress(console=console, transient=True, disable=size < _LARGE) as progress,
-        progress.open(path, "rb", description=path.name) as stream,
-    ):
+    with reading(path, path.name, shown=path.stat().st_size >= _LARGE) as stream:
         return collect(read_old_file(stream))
 
 
@@ -98,31 +92,31 @@ def _facts(target: str) -> tuple[Facts, TargetRow]:
 
 
 def _print(found: Comparison, settings: TargetSettings) -> None:
-    console = Console()
     counts = summary(found)
     shown = [what for what in DifferenceType if any(counts[kind][what] for kind in KINDS)]
-    table = Table("", "In the file", "In imsfeed", *(what.value.replace("_", " ") for what in shown))
-    for kind in KINDS:
-        sides = (str(side.get(kind, "")) for side in (found.old, found.new))
-        table.add_row(kind, *sides, *(str(counts[kind][what] or "") for what in shown))
-    console.print(table)
+    print_table(
+        ("", "In the file", "In imsfeed", *(what.value.replace("_", " ") for what in shown)),
+        [
+            (kind, found.old.get(kind, ""), found.new.get(kind, ""), *(counts[kind][what] or "" for what in shown))
+            for kind in KINDS
+        ],
+    )
     missing = reasons(found)
     if missing:
-        reasons_table = Table("Missing", "Reason", "Count")
-        for (kind, reason), count in sorted(missing.items()):
-            reasons_table.add_row(kind, reason, str(count))
-        console.print(reasons_table)
+        rows = [(kind, reason, count) for (kind, reason), count in sorted(missing.items())]
+        print_table(("Missing", "Reason", "Count"), rows)
     if not settings.enabled:
-        typer.echo("The target is not enabled; it was compared as if it were.")
-    typer.echo(f"{len(found.differences)} differences")
+        say("The target is not enabled; it was compared as if it were.")
+    say(f"{len(found.differences)} differences")
 
 
 def _print_steps(steps: list[Step], target: str) -> None:
     if not steps:
-        typer.echo("No setting that was tried leaves fewer differences.")
+        say("No setting that was tried leaves fewer differences.")
     for step in steps:
         argument = shlex.quote(f"{step.key}={_value(step.value)}")
-        typer.echo(f"imsfeed targets set {target} {argument}  # {step.before} -> {step.after} differences")
+        # Not masked: a list of running numbers may look like a national id, and the line is to be run as it is.
+        say(Exact(f"imsfeed targets set {target} {visible(argument)}  # {step.before} -> {step.after} differences"))
 
 
 def _value(value: Any) -> str:  # noqa: ANN401 - of the key's own type
@@ -141,7 +135,7 @@ def _write(path: Path, rows: list[Row]) -> None:
         writer = csv_module.writer(stream)
         writer.writerow(Row.__struct_fields__)
         for row in rows:
-            writer.writerow([_cell(value) for value in msgspec.structs.astuple(row)])
+            writer.writerow([_cell(visible(value)) for value in msgspec.structs.astuple(row)])
 
 
 def _cell(value: str) -> str:

@@ -2,12 +2,11 @@
 
 from typing import Annotated
 
-import msgspec
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from deploy.commands.exit_codes import exits
+from deploy.commands.printing import print_json, print_styled, printable, say, waiting
 from deploy.doctor.all_checks import run_checks
 from deploy.doctor.finding import Finding
 from ims.errors import ImsfeedError
@@ -31,10 +30,10 @@ def doctor(
     Example: [bold]imsfeed doctor --json | jq '.[] | select(.status == "error")'[/bold]
     """
     settings = read_settings()
-    with Console(stderr=True).status("checking") as progress:
-        found = run_checks(settings, lambda area: progress.update(f"checking: {area}"))
+    with waiting("checking") as shown:
+        found = run_checks(settings, lambda area: shown(f"checking: {area}"))
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        print_json(found)
     else:
         _print(found)
     errors = sum(finding.status == "error" for finding in found)
@@ -43,10 +42,9 @@ def doctor(
 
 
 def _print(found: list[Finding]) -> None:
-    console = Console(soft_wrap=True)
     for finding in found:
         line = Text(f"{finding.status:<7} ", style=_STYLES[finding.status])
-        line.append(f"{finding.area}: {finding.check}: {finding.text}", style="default")
-        console.print(line)
+        line.append(printable(f"{finding.area}: {finding.check}: {finding.text}"), style="default")
+        print_styled(line)
         if finding.fix and finding.status != "ok":
-            console.print(Text(f"{'':<7} → {finding.fix}"))
+            say(f"{'':<7} → {finding.fix}")

@@ -7,14 +7,15 @@ import typer
 from consumers.database import sessions
 from consumers.facts.suppressions import Kind
 from consumers.operations.emergencies import Affected, Ordered, order, undo
-from deploy.commands.arguments import caller
+from deploy.commands.arguments import caller, whole_number
 from deploy.commands.exit_codes import exits
+from deploy.commands.printing import say
 from ims.errors import InvalidSettingsError
 from ims.runtime.settings import read_settings
 
 _LARGEST: Final = 2**63 - 1
 
-Owner = Annotated[int, typer.Argument(min=0, max=_LARGEST, help="owner_id of the school owner.")]
+Owner = Annotated[int, typer.Argument(parser=whole_number, metavar="OWNER", help="owner_id of the school owner.")]
 Person = Annotated[int, typer.Argument(min=0, max=_LARGEST, help="The person's running number.")]
 Reason = Annotated[str, typer.Option(help="The reason, for the audit. No national ids.")]
 Name = Annotated[str | None, typer.Option(help="Who orders it, for the audit; the logged-in user unless given.")]
@@ -69,14 +70,14 @@ _DESCRIBED: Final[dict[Kind, str]] = {"leave_now": "removed ahead of the source"
 def _order(kind: Kind, owner: int, person: int, who: str, reason: str, *, undoing: bool) -> None:
     with sessions.connect(read_settings().state(), "emergency") as connection:
         done = (undo if undoing else order)(connection, kind, owner, person, who, reason)
-    typer.echo(f"person {person} of owner {owner} is {'no longer ' * undoing}{_DESCRIBED[kind]}{_earlier(done)}")
+    say(f"person {person} of owner {owner} is {'no longer ' * undoing}{_DESCRIBED[kind]}{_earlier(done)}")
     if not done.known:
-        typer.echo("The source has sent no such person; check the running number.")
+        say("The source has sent no such person; check the running number.")
     for affected in done.targets:
-        typer.echo(f"  {affected.target.settings.name}: {_undone(affected) if undoing else _removed(affected)}")
+        say(f"  {affected.target.settings.name}: {_undone(affected) if undoing else _removed(affected)}")
     if not done.targets:
-        typer.echo("  The owner has no target; the order also applies to targets added later.")
-    typer.echo(f"`imsfeed why TARGET {person}` says which delta has published it.")
+        say("  The owner has no target; the order also applies to targets added later.")
+    say(f"`imsfeed why TARGET {person}` says which delta has published it.")
 
 
 def _earlier(done: Ordered) -> str:

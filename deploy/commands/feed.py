@@ -7,11 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
 from consumers.compact.process import UMASK
 from consumers.database import sessions
@@ -23,6 +19,7 @@ from consumers.feed.manifests import write_manifest
 from consumers.feed.snapshots import take_snapshot
 from consumers.operations.status_report import StatusReport, TargetStatus, report
 from deploy.commands.exit_codes import exits
+from deploy.commands.printing import moment, print_json, print_table, progress, say
 from ims.errors import FeedError
 from ims.feed.manifest import MANIFEST
 from ims.feed.verification import Verification
@@ -49,7 +46,7 @@ def status(
     with sessions.connect(read_settings().state(), "status") as connection:
         found = report(connection)
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        print_json(found)
     else:
         _print(found)
 
@@ -72,7 +69,7 @@ def snapshot(
         row = find_target(connection, target)
         entry = take_snapshot(connection, settings.feed_directory, row.target_id, moment)
         write_manifest(connection, settings.feed_directory, row.target_id, moment)
-    typer.echo(settings.feed_directory / (row.position.orgnr or "") / row.settings.name / entry.path)
+    say(settings.feed_directory / (row.position.orgnr or "") / row.settings.name / entry.path)
 
 
 def verify(
@@ -90,83 +87,83 @@ def verify(
         verification = _verified(folder)
         problems += len(verification.problems)
         counts = f"{verification.snapshots} snapshots, {verification.deltas} deltas, {verification.records} records"
-        typer.echo(f"{folder}: {counts}")
+        say(f"{folder}: {counts}")
         for problem in verification.problems:
-            typer.echo(f"  {problem}")
+            say(f"  {problem}")
     if problems:
         raise FeedError(f"{problems} problems found")
 
 
 def _verified(folder: Path) -> Verification:
     """Verify one feed, with a progress bar on stderr if that is a terminal."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"verifying {folder.name}", total=None)
-        return verify_folder(folder, lambda done, of: progress.update(task, completed=done, total=of))
+    with progress(f"verifying {folder.name}") as done:
+        return verify_folder(folder, done)
 
 
 def _print(found: StatusReport) -> None:
-    console = Console()
     for clock in found.clocks:
-        console.print(f"CLOCK: {clock.text}", markup=False)
-    _print_targets(console, found.targets)
-    _print_exceptions(console, found.targets)
-    partitions = Table("Topic", "Partition", "Next offset", "Heartbeat")
-    for partition in found.partitions:
-        offset = "reset" if partition.next_offset is None else partition.next_offset
-        cells = (partition.partition, offset, _moment(partition.heartbeat_at))
-        partitions.add_row(partition.topic, *map(str, cells))
-    console.print(partitions)
+        say(f"CLOCK: {clock.text}")
+    _print_targets(found.targets)
+    _print_exceptions(found.targets)
+    print_table(
+        ("Topic", "Partition", "Next offset", "Heartbeat"),
+        [
+            (
+                one.topic,
+                one.partition,
+                "reset" if one.next_offset is None else one.next_offset,
+                moment(one.heartbeat_at),
+            )
+            for one in found.partitions
+        ],
+    )
     kinds = Counter(one.kind for one in found.suppressions)
-    console.print(f"Suppressed: {kinds['suppressed']}; removed ahead of the source: {kinds['leave_now']}")
+    say(f"Suppressed: {kinds['suppressed']}; removed ahead of the source: {kinds['leave_now']}")
     waiting = [message for message in found.quarantine if message.resolved_at is None]
-    console.print(f"In quarantine: {len(waiting)}, and {len(found.quarantine) - len(waiting)} resolved")
+    say(f"In quarantine: {len(waiting)}, and {len(found.quarantine) - len(waiting)} resolved")
     for message in waiting[:_SHOWN]:
         place = f"{message.topic}[{message.partition}]@{message.offset}"
-        console.print(f"  {message.number}: {place} {message.reason}: {message.detail}")
+        say(f"  {message.number}: {place} {message.reason}: {message.detail}")
 
 
-def _print_targets(console: Console, found: Sequence[TargetStatus]) -> None:
-    targets = Table("Target", "State", "Sequence", "Last delta", "Last snapshot", "Persons", "Groups", "Memberships")
+def _print_targets(found: Sequence[TargetStatus]) -> None:
+    rows = []
     for target in found:
-        counts = map(str, target.published.values())
-        seq = "" if target.head_seq is None else str(target.head_seq)
-        name = _name(target)
-        targets.add_row(name, target.state, seq, _moment(target.head_at), _moment(target.snapshot_at), *counts)
-    console.print(targets)
+        seq = "" if target.head_seq is None else target.head_seq
+        times = (moment(target.head_at), moment(target.snapshot_at))
+        rows.append((_name(target), target.state, seq, *times, *target.published.values()))
+    print_table(
+        ("Target", "State", "Sequence", "Last delta", "Last snapshot", "Persons", "Groups", "Memberships"), rows
+    )
     for target in found:
         if target.halt_reason:
-            console.print(f"{_name(target)} is halted: {target.halt_reason}")
+            say(f"{_name(target)} is halted: {target.halt_reason}")
         for hold in target.holds:
             size = "" if hold.cause is Cause.INITIAL else f": {hold.persons} persons, {hold.groups} groups"
-            since = _moment(hold.began_at)
-            console.print(f"{_name(target)} hold {hold.hold_id} {hold.state}: {hold.cause}, since {since}{size}")
+            since = moment(hold.began_at)
+            say(f"{_name(target)} hold {hold.hold_id} {hold.state}: {hold.cause}, since {since}{size}")
         if target.warning:
-            console.print(f"Warning: {target.warning}")
+            say(f"Warning: {target.warning}")
         for result in target.reconciliation:
             count = "" if result.differences is None else f" ({result.differences})"
-            at = _moment(result.reconciled_at)
-            console.print(f"Reconciliation of {_name(target)}, {result.check}: {result.outcome}{count}, {at}")
+            at = moment(result.reconciled_at)
+            say(f"Reconciliation of {_name(target)}, {result.check}: {result.outcome}{count}, {at}")
 
 
-def _print_exceptions(console: Console, found: Sequence[TargetStatus]) -> None:
+def _print_exceptions(found: Sequence[TargetStatus]) -> None:
     """Print counts of the excluded, of those exported with a warning, and of changed ids; --json lists them."""
-    exceptions = Table("Target", "", "Reason or warning", "Count")
+    rows: list[tuple[str, str, str, int]] = []
     for target in found:
         excluded = Counter((one.kind, one.reason) for one in target.excluded)
         warnings = Counter((one.kind, one.warning) for one in target.warnings)
         for (kind, reason), count in sorted(excluded.items()):
-            exceptions.add_row(_name(target), f"{kind} excluded", reason, str(count))
+            rows.append((_name(target), f"{kind} excluded", reason, count))
         for (kind, warning), count in sorted(warnings.items()):
-            exceptions.add_row(_name(target), f"{kind} exported", warning, str(count))
+            rows.append((_name(target), f"{kind} exported", warning, count))
         if target.id_changes:
-            exceptions.add_row(_name(target), "person exported", "id_changed", str(len(target.id_changes)))
-    console.print(exceptions)
+            rows.append((_name(target), "person exported", "id_changed", len(target.id_changes)))
+    print_table(("Target", "", "Reason or warning", "Count"), rows)
 
 
 def _name(target: TargetStatus) -> str:
     return f"{target.owner}/{target.name}"
-
-
-def _moment(at: datetime | None) -> str:
-    return "" if at is None else at.astimezone().isoformat(sep=" ", timespec="seconds")

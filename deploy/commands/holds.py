@@ -5,10 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
 
-import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from consumers.database import sessions
 from consumers.database.sessions import Connection
@@ -17,11 +14,14 @@ from consumers.holds.open_holds import Hold
 from consumers.operations import approvals, holds_report
 from consumers.operations.approvals import SHORTEST_DIGEST
 from consumers.operations.holds_report import Details, HeldPerson
-from deploy.commands.arguments import caller
+from deploy.commands.arguments import caller, whole_number
 from deploy.commands.exit_codes import exits
+from deploy.commands.printing import Exact, moment, print_json, print_table, say
 from ims.runtime.settings import read_settings
 
-Number = Annotated[int, typer.Argument(metavar="HOLD", help="The hold's number, as `holds list` shows it.")]
+Number = Annotated[
+    int, typer.Argument(parser=whole_number, metavar="HOLD", help="The hold's number, as `holds list` shows it.")
+]
 Reason = Annotated[str, typer.Option("--reason", help="The reason, for the audit.")]
 Name = Annotated[
     str | None, typer.Option("--name", help="Who decides, for the audit; the logged-in user unless given.")
@@ -51,13 +51,18 @@ def list_(as_json: AsJson = False) -> None:
     with _state() as connection:
         found = open_holds.open_holds(connection)
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
-    table = Table("Hold", "Target", "Cause", "State", "Since", "Persons", "Groups", "Digest")
-    for hold in found:
-        counts = (str(hold.persons), str(hold.groups))
-        table.add_row(str(hold.hold_id), hold.target, hold.cause, hold.state, _since(hold), *counts, _short(hold))
-    Console().print(table if found else "No hold is open.")
+    if not found:
+        say("No hold is open.")
+        return
+    print_table(
+        ("Hold", "Target", "Cause", "State", "Since", "Persons", "Groups", "Digest"),
+        [
+            (one.hold_id, one.target, one.cause, one.state, moment(one.began_at), one.persons, one.groups, _short(one))
+            for one in found
+        ],
+    )
 
 
 def show(hold: Number, as_json: AsJson = False) -> None:
@@ -70,7 +75,7 @@ def show(hold: Number, as_json: AsJson = False) -> None:
     with _state() as connection:
         found = holds_report.read_hold(connection, hold, datetime.now(UTC))
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         _print(found)
 
@@ -92,7 +97,7 @@ def approve(
     with _state() as connection:
         moment = datetime.now(UTC)
         approved = approvals.approve(connection, hold, digest.lower(), name or caller(), reason, moment)
-    typer.echo(f"approved hold {hold}: {_counted(approved)}; the next delta publishes it")
+    say(f"approved hold {hold}: {_counted(approved)}; the next delta publishes it")
 
 
 def reject(hold: Number, reason: Reason, name: Name = None) -> None:
@@ -102,7 +107,7 @@ def reject(hold: Number, reason: Reason, name: Name = None) -> None:
     """
     with _state() as connection:
         rejected = approvals.reject(connection, hold, name or caller(), reason, datetime.now(UTC))
-    typer.echo(f"rejected hold {hold}: {_counted(rejected)}; the importer keeps these until the source changes")
+    say(f"rejected hold {hold}: {_counted(rejected)}; the importer keeps these until the source changes")
 
 
 @contextmanager
@@ -112,17 +117,15 @@ def _state() -> Iterator[Connection]:
 
 
 def _print(found: Details) -> None:
-    console, hold = Console(), found.hold
-    console.print(f"Hold {hold.hold_id} of {hold.target}: {hold.cause}, {hold.state}, since {_since(hold)}")
-    console.print(f"It contains: {_counted(found)}")
-    console.print(f"Digest: {hold.digest}", soft_wrap=True)
+    hold = found.hold
+    say(
+        f"Hold {hold.hold_id} of {hold.target}: {hold.cause}, {hold.state}, since {moment(hold.began_at)}",
+        f"It contains: {_counted(found)}",
+        f"Digest: {hold.digest}",
+    )
     if found.persons:
-        table = Table("Person", "Loses")
-        for held in found.persons:
-            table.add_row(str(held.person), _loss(held))
-        console.print(table)
-    for id_ in found.groups:
-        console.print(f"group {id_}: removed")
+        print_table(("Person", "Loses"), [(held.person, _loss(held)) for held in found.persons])
+    say(*(f"group {id_}: removed" for id_ in found.groups))
 
 
 def _loss(held: HeldPerson) -> str:
@@ -149,13 +152,5 @@ def _counted(found: Details) -> str:
     )
 
 
-def _since(hold: Hold) -> str:
-    return hold.began_at.astimezone().isoformat(sep=" ", timespec="seconds")
-
-
-def _short(hold: Hold) -> str:
-    return hold.digest[:SHORTEST_DIGEST]
-
-
-def _print_json(found: object) -> None:
-    typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+def _short(hold: Hold) -> Exact:
+    return Exact(hold.digest[:SHORTEST_DIGEST])

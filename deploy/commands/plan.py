@@ -3,11 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-import msgspec
 import typer
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
 
 from consumers.database import sessions
 from consumers.database.targets_table import TargetRow, find_target
@@ -15,6 +11,7 @@ from consumers.publication.plan import Line, Plan
 from consumers.publication.plan import plan as make_plan
 from deploy.commands.arguments import assignments
 from deploy.commands.exit_codes import exits
+from deploy.commands.printing import print_json, print_table, progress, say
 from ims.runtime.settings import read_settings
 from ims.targets.target_settings import TargetSettings, changed
 
@@ -49,50 +46,43 @@ def plan(
         row = find_target(connection, target)
         found = _planned(connection, row, changed(row.settings, assignments(changes or ())))
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        print_json(found)
     else:
         _print(found, show)
 
 
 def _planned(connection: sessions.Connection, row: TargetRow, settings: TargetSettings) -> Plan:
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("planning", total=None)
-        return make_plan(
-            connection,
-            row,
-            settings,
-            datetime.now(UTC),
-            lambda done, of: progress.update(task, completed=done, total=of),
-        )
+    with progress("planning") as done:
+        return make_plan(connection, row, settings, datetime.now(UTC), done)
 
 
 def _print(found: Plan, show: int) -> None:
-    console = Console()
     if found.first:
-        typer.echo("Nothing has been published to the target yet; this would be its first publication.")
+        say("Nothing has been published to the target yet; this would be its first publication.")
     if found.state == "disabled" or not found.worked_out:
-        typer.echo(_STATES[found.state].format(target=f"{found.owner}/{found.target}"))
+        say(_STATES[found.state].format(target=f"{found.owner}/{found.target}"))
     if found.arriving:
-        typer.echo("Only a part of a source transaction has arrived: the numbers are not final.")
-    table = Table("Records", "", "Count", "Running numbers or ids")
-    for line in found.changes:
-        table.add_row(line.kind, line.what, str(line.count), _first(_subjects(line), show))
-    for title, persons in (
-        ("persons losing their last membership", found.losing_last_membership),
-        ("persons whose id changes", found.changed_ids),
-    ):
-        table.add_row(title, "", str(len(persons)), _first(persons, show))
-    console.print(table)
-    excluded = Table("Excluded", "Reason", "Count", "Of these published now")
-    for one in found.excluded:
-        excluded.add_row(one.kind, one.reason, str(one.count), str(one.published))
-    console.print(excluded)
+        say("Only a part of a source transaction has arrived: the numbers are not final.")
+    lines: list[tuple[str, str, int, str]] = [
+        (line.kind, line.what, line.count, _first(_subjects(line), show)) for line in found.changes
+    ]
+    lines += [
+        (title, "", len(persons), _first(persons, show))
+        for title, persons in (
+            ("persons losing their last membership", found.losing_last_membership),
+            ("persons whose id changes", found.changed_ids),
+        )
+    ]
+    print_table(("Records", "", "Count", "Running numbers or ids"), lines)
+    print_table(
+        ("Excluded", "Reason", "Count", "Of these published now"),
+        [(one.kind, one.reason, one.count, one.published) for one in found.excluded],
+    )
     if not found.changes:
-        typer.echo("Nothing would be published.")
+        say("Nothing would be published.")
     elif found.would_hold:
         what = "The first publication" if found.first else "What these settings remove"
-        typer.echo(f"{what} would wait for an approval: `imsfeed holds list`.")
+        say(f"{what} would wait for an approval: `imsfeed holds list`.")
 
 
 def _subjects(line: Line) -> list[str] | list[int]:

@@ -1,26 +1,27 @@
 """`imsfeed quarantine`: shows the messages that could not be applied, applies them again, or discards them."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
 from consumers.database import sessions
+from consumers.database.sessions import Connection
 from consumers.materialize import quarantine, quarantine_store
 from consumers.materialize.quarantine import Description, QuarantineError
 from consumers.materialize.quarantine_store import QuarantinedMessage
-from deploy.commands.arguments import caller
+from deploy.commands.arguments import caller, whole_number
 from deploy.commands.exit_codes import exits
+from deploy.commands.printing import moment, print_json, print_table, progress, say
 from ims.errors import InvalidSettingsError
 from ims.runtime.mapping_file import read_mapping
-from ims.runtime.settings import read_settings
+from ims.runtime.settings import Settings, read_settings
+from ims.source.mapping import SourceMapping
 
-Number = Annotated[int, typer.Argument(help="The message's number, as `list` shows it.")]
+Number = Annotated[
+    int, typer.Argument(parser=whole_number, metavar="NUMBER", help="The message's number, as `list` shows it.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print everything as JSON, for scripts.")]
 Name = Annotated[
     str | None, typer.Option("--name", help="Who does it, for the audit; the logged-in user unless given.")
@@ -47,9 +48,9 @@ def list_(as_json: AsJson = False) -> None:
     with sessions.connect(read_settings().state(), "quarantine") as connection:
         found = quarantine_store.all_quarantined(connection)
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        print_json(found)
     elif not found:
-        typer.echo("no message is in quarantine")
+        say("no message is in quarantine")
     else:
         _print(found)
 
@@ -65,13 +66,15 @@ def show(number: Number, as_json: AsJson = False) -> None:
         about = quarantine.describe(connection, number, read_mapping(settings), settings.source_epoch)
     if as_json:
         shown = {**msgspec.to_builtins(quarantined), "about": msgspec.to_builtins(about)}
-        typer.echo(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
+        print_json(shown)
     else:
-        typer.echo("\n".join(f"{label}: {value}" for label, value in _lines(quarantined, about)))
+        say(*(f"{label}: {value}" for label, value in _lines(quarantined, about)))
 
 
 def replay(
-    numbers: Annotated[list[int] | None, typer.Argument(help="The messages' numbers.")] = None,
+    numbers: Annotated[
+        list[int] | None, typer.Argument(parser=whole_number, metavar="[NUMBER]...", help="The messages' numbers.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every unresolved message, in order.")] = False,
     name: Name = None,
 ) -> None:
@@ -93,24 +96,30 @@ def replay(
             if quarantined.resolved_at is None
         ]
         chosen = waiting if everything else numbers or []
-        for number in track(chosen, "applying", console=Console(stderr=True), transient=True):
-            try:
-                refused = quarantine.replay(
-                    connection, number, mapping, settings.kafka_partitions, settings.source_epoch, by
-                )
-            except QuarantineError as error:
-                typer.echo(str(error))
-                remaining += 1
-                continue
-            remaining += refused is not None
-            typer.echo(f"message {number}: {'applied' if refused is None else f'{refused.reason}: {refused.detail}'}")
+        with progress("applying") as shown:
+            for done, number in enumerate(chosen):
+                shown(done, len(chosen))
+                remaining += not _replayed(connection, settings, mapping, number, by)
     if remaining:
         applied = len(chosen) - remaining
         raise QuarantineError(f"{applied} of {len(chosen)} messages were applied; {remaining} stay in quarantine")
 
 
+def _replayed(connection: Connection, settings: Settings, mapping: SourceMapping, number: int, by: str) -> bool:
+    """Apply one message again and say what came of it; return True if it was applied."""
+    try:
+        refused = quarantine.replay(connection, number, mapping, settings.kafka_partitions, settings.source_epoch, by)
+    except (QuarantineError, InvalidSettingsError) as error:
+        say(error)
+        return False
+    say(f"message {number}: {'applied' if refused is None else f'{refused.reason}: {refused.detail}'}")
+    return refused is None
+
+
 def discard(
-    numbers: Annotated[list[int] | None, typer.Argument(help="The messages' numbers.")] = None,
+    numbers: Annotated[
+        list[int] | None, typer.Argument(parser=whole_number, metavar="[NUMBER]...", help="The messages' numbers.")
+    ] = None,
     reason: Annotated[str, typer.Option("--reason", help="The reason, for the audit. No personal data.")] = "",
     resolved: Annotated[
         bool, typer.Option("--resolved", help="Every message whose row has been written since, instead of NUMBERS.")
@@ -134,23 +143,24 @@ def discard(
             ]
         for number in numbers or ():
             quarantine.discard(connection, number, reason, name or caller())
-            typer.echo(f"message {number}: discarded")
+            say(f"message {number}: discarded")
 
 
 def _print(found: Sequence[QuarantinedMessage]) -> None:
-    table = Table("Number", "Place", "Reason", "Detail", "Since", "Resolved")
-    for quarantined in found:
-        place = f"{quarantined.topic}[{quarantined.partition}]@{quarantined.offset}"
-        resolved = "" if quarantined.resolved_at is None else _moment(quarantined.resolved_at)
-        table.add_row(
-            str(quarantined.number),
-            place,
-            quarantined.reason,
-            quarantined.detail,
-            _moment(quarantined.quarantined_at),
-            resolved,
-        )
-    Console().print(table)
+    print_table(
+        ("Number", "Place", "Reason", "Detail", "Since", "Resolved"),
+        [
+            (
+                one.number,
+                f"{one.topic}[{one.partition}]@{one.offset}",
+                one.reason,
+                one.detail,
+                moment(one.quarantined_at),
+                moment(one.resolved_at),
+            )
+            for one in found
+        ],
+    )
 
 
 def _lines(quarantined: QuarantinedMessage, about: Description) -> list[tuple[str, object]]:
@@ -158,8 +168,8 @@ def _lines(quarantined: QuarantinedMessage, about: Description) -> list[tuple[st
         ("message", quarantined.number),
         ("place", f"{quarantined.topic}[{quarantined.partition}]@{quarantined.offset}, {about.size} bytes"),
         ("reason", f"{quarantined.reason}: {quarantined.detail}"),
-        ("in quarantine since", _moment(quarantined.quarantined_at)),
-        ("resolved", "no" if quarantined.resolved_at is None else _moment(quarantined.resolved_at)),
+        ("in quarantine since", moment(quarantined.quarantined_at)),
+        ("resolved", "no" if quarantined.resolved_at is None else moment(quarantined.resolved_at)),
         ("key", "yes" if about.has_key else "none, so it cannot be applied again"),
     ]
     if about.table is not None:
@@ -173,7 +183,3 @@ def _lines(quarantined: QuarantinedMessage, about: Description) -> list[tuple[st
             ("other columns", about.unmapped),
         ]
     return lines
-
-
-def _moment(at: datetime) -> str:
-    return at.astimezone().isoformat(sep=" ", timespec="seconds")

@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from consumers.database import sessions
 from consumers.database.clocks import checked_now
@@ -12,6 +11,7 @@ from consumers.reconciliation.results_store import Checked
 from consumers.reconciliation.run import Run
 from consumers.reconciliation.run import reconcile as reconcile_target
 from deploy.commands.exit_codes import exits
+from deploy.commands.printing import say, waiting
 from ims.errors import FeedError
 from ims.runtime.lifecycle import stop_on_signals
 from ims.runtime.mapping_file import read_mapping
@@ -38,11 +38,10 @@ def reconcile(target: Annotated[str, typer.Argument(help="The target's name, or 
     """
     settings = read_settings()
     mapping = read_mapping(settings)
-    console = Console(stderr=True)
     with (
         stop_on_signals() as stop,
         sessions.connect(settings.state(), "reconciliation") as connection,
-        console.status("reconciling") as progress,
+        waiting("reconciling") as shown,
     ):
         row = find_target(connection, target)
         found = reconcile_target(
@@ -51,7 +50,7 @@ def reconcile(target: Annotated[str, typer.Argument(help="The target's name, or 
             mapping,
             row.target_id,
             checked_now(connection),
-            Run(stop.wait, lambda check: progress.update(f"{row.settings.name}: {_STEPS[check]}")),
+            Run(stop.wait, lambda check: shown(f"{row.settings.name}: {_STEPS[check]}")),
         )
     for one in found:
         _print(one)
@@ -62,8 +61,8 @@ def reconcile(target: Annotated[str, typer.Argument(help="The target's name, or 
 
 def _print(one: Checked) -> None:
     count = "" if one.differences is None else f" ({one.differences} differences)"
-    typer.echo(f"{one.check}: {one.outcome}{count}")
+    say(f"{one.check}: {one.outcome}{count}")
     for line in one.details:
-        typer.echo(f"  {line}")
+        say(f"  {line}")
     if one.repair is not None:
-        typer.echo(f"  repair: {one.repair}")
+        say(f"  repair: {one.repair}")

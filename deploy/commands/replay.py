@@ -6,20 +6,19 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
-from rich.progress import open as open_with_progress
-from rich.table import Table
 
 from consumers.compact.process import UMASK
 from consumers.materialize.kafka_source import KafkaSource
 from consumers.replay import events_file, export_events
 from consumers.replay.replay import Replay, Result
+from deploy.commands.arguments import whole_number
 from deploy.commands.exit_codes import exits
+from deploy.commands.printing import print_table, progress, reading, say
 from ims.errors import InvalidSettingsError
 from ims.runtime.mapping_file import read_mapping
 from ims.runtime.settings import read_settings
@@ -55,15 +54,15 @@ def replay(
     if out.exists() and any(out.iterdir()):
         raise InvalidSettingsError(f"{out} is not empty; a replay needs a folder of its own")
     os.umask(UMASK)
-    with open_with_progress(
-        events, "rb", description="replaying", console=Console(stderr=True), transient=True
-    ) as lines:
+    with reading(events, "replaying") as lines:
         result = Replay(settings, out, str(events), holds=not no_holds).run(events_file.read(lines, str(events)), end)
     _print(result)
 
 
 def export(
-    owner: Annotated[int | None, typer.Option(help="Only this owner's changes (owner_id).")] = None,
+    owner: Annotated[
+        int | None, typer.Option(parser=whole_number, metavar="OWNER", help="Only this owner's changes (owner_id).")
+    ] = None,
     from_offset: Annotated[
         list[str] | None,
         typer.Option(
@@ -81,8 +80,8 @@ def export(
     settings = read_settings()
     exporter = export_events.Exporter(read_mapping(settings), settings.source_epoch, secrets.token_bytes(32), owner)
     offsets = dict(map(_offset, from_offset or []))
-    with _bar("exporting") as progress:
-        for line in export_events.export(lambda: KafkaSource(settings), exporter, offsets, progress):
+    with _bar("exporting") as begin:
+        for line in export_events.export(lambda: KafkaSource(settings), exporter, offsets, begin):
             sys.stdout.buffer.write(line)
     sys.stdout.buffer.flush()
 
@@ -90,11 +89,11 @@ def export(
 @contextmanager
 def _bar(description: str) -> Iterator[Callable[[int], Callable[[], None]]]:
     """Show a progress bar on stderr; yield a function that takes the total and returns one to call for each item."""
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with progress(description) as shown:
 
         def begin(total: int) -> Callable[[], None]:
-            task = bar.add_task(description, total=total)
-            return lambda: bar.advance(task)
+            done = count(1)
+            return lambda: shown(next(done), total)
 
         yield begin
 
@@ -117,17 +116,18 @@ def _offset(text: str) -> tuple[int, int]:
 
 
 def _print(result: Result) -> None:
-    console = Console()
-    table = Table("Target", "State", "Snapshots", "Deltas", "Persons", "Groups", "Memberships")
-    for target in result.targets:
-        counts = (target.snapshots, target.deltas, *target.published.values())
-        table.add_row(f"{target.owner}/{target.name}", target.state, *map(str, counts))
-    console.print(table)
+    print_table(
+        ("Target", "State", "Snapshots", "Deltas", "Persons", "Groups", "Memberships"),
+        [
+            (f"{one.owner}/{one.name}", one.state, one.snapshots, one.deltas, *one.published.values())
+            for one in result.targets
+        ],
+    )
     for target in result.targets:
         for (kind, reason), number in target.excluded.items():
-            console.print(f"{target.owner}/{target.name} excluded: {kind.name.lower()} {reason.value} {number}")
+            say(f"{target.owner}/{target.name} excluded: {kind.name.lower()} {reason.value} {number}")
         for cause, number in target.waiting.items():
-            console.print(f"{target.owner}/{target.name} held for approval: {cause.value} {number} persons")
-    console.print(f"{result.messages} messages, {result.duplicates} of them duplicates")
+            say(f"{target.owner}/{target.name} held for approval: {cause.value} {number} persons")
+    say(f"{result.messages} messages, {result.duplicates} of them duplicates")
     for reason_text, number in result.refused.items():
-        console.print(f"not applied, in production quarantined: {reason_text} {number}")
+        say(f"not applied, in production quarantined: {reason_text} {number}")

@@ -12,6 +12,7 @@ from consumers.database import sessions
 from consumers.database.targets_table import find_target
 from consumers.operations.exclusions_reader import read_report, read_status
 from deploy.commands.exit_codes import exits
+from deploy.commands.printing import say
 from deploy.commands.private_file import private
 from ims.identifiers.national_id import without_national_ids
 from ims.reports.exclusion_page import as_html
@@ -82,4 +83,4 @@ def why(
     """
     with sessions.connect(read_settings().state(), "why") as connection:
         status = read_status(connection, find_target(connection, target), person)
-    typer.echo(explain(status, language))
+    say(*explain(status, language).split("\n"))

@@ -1,13 +1,11 @@
 """`imsfeed republish`: writes feeds again after their volume was lost, or the state database was restored."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from consumers.compact.process import UMASK
 from consumers.database import sessions
@@ -17,6 +15,7 @@ from consumers.database.targets_table import TargetRow, all_targets, find_target
 from consumers.feed.republish import begin_epoch, republish
 from deploy.commands.arguments import caller
 from deploy.commands.exit_codes import exits
+from deploy.commands.printing import progress, say
 from ims.errors import FeedError
 from ims.runtime.settings import Settings, read_settings
 
@@ -45,11 +44,11 @@ def republish_(
     with sessions.connect(settings.state(), "republish") as connection:
         for row in _chosen(connection, target):
             try:
-                typer.echo(f"{row.owner_id}/{row.settings.name}: {_republished(connection, settings, row, new_epoch)}")
+                say(f"{row.owner_id}/{row.settings.name}: {_republished(connection, settings, row, new_epoch)}")
             except FeedError as error:
                 if target != "all":
                     raise
-                typer.echo(f"{row.owner_id}/{row.settings.name}: {error}")
+                say(f"{row.owner_id}/{row.settings.name}: {error}")
                 failed += 1
     if failed:
         raise FeedError(f"{failed} targets were not republished")
@@ -71,5 +70,8 @@ def _republished(connection: Connection, settings: Settings, row: TargetRow, new
     return f"epoch {done.epoch}, sequence {done.head_seq}, {done.deltas} deltas, {snapshot}"
 
 
-def _with_progress(name: str, numbers: Sequence[int]) -> Iterable[int]:
-    return track(numbers, f"deltas of {name}", console=Console(stderr=True), transient=True)
+def _with_progress(name: str, numbers: Sequence[int]) -> Iterator[int]:
+    with progress(f"deltas of {name}") as shown:
+        for done, number in enumerate(numbers):
+            shown(done, len(numbers))
+            yield number

@@ -1,14 +1,14 @@
 """`imsfeed resync`: requests that capture sends the rows of one owner, or all rows, again; and waits until it has."""
 
-import re
 from collections.abc import Callable
 from typing import Annotated, Final, NamedTuple
 
 import psycopg
 import typer
-from rich.console import Console
 
+from deploy.commands.arguments import whole_number
 from deploy.commands.exit_codes import INTERRUPTED, exits
+from deploy.commands.printing import say, waiting
 from ims.errors import InvalidSettingsError
 from ims.runtime.lifecycle import Stop, stop_on_signals
 from ims.runtime.settings import Settings, read_settings
@@ -46,13 +46,16 @@ def resync(
 
     Example: [bold]imsfeed resync 1[/bold]
     """
-    if owner != "all" and not re.fullmatch(r"-?\d{1,18}", owner):
-        raise typer.BadParameter("it must be the number of an owner, or `all`", param_hint="OWNER|all")
+    if owner != "all":
+        try:
+            whole_number(owner)
+        except typer.BadParameter as error:
+            raise typer.BadParameter(f"{error.message}, or `all`", param_hint="OWNER|all") from None
     settings = read_settings()
     with psycopg.connect(settings.source(), autocommit=True) as connection:
         progress = _request_all(connection, settings) if owner == "all" else _request(connection, settings, int(owner))
         if no_wait:
-            typer.echo("requested; capture begins at one of its next heartbeats, or when it starts")
+            say("requested; capture begins at one of its next heartbeats, or when it starts")
             return
         with stop_on_signals() as stop:
             _wait(connection, settings, progress, stop)
@@ -98,18 +101,19 @@ def _wait(connection: Connection, settings: Settings, read_progress: Callable[[]
     Raises:
         typer.Exit: asked to stop before that; the request stays.
     """
-    console = Console(stderr=True)
     silent = False
-    with console.status("") as line:
+    with waiting("resync") as shown:
         while not (progress := read_progress()).done:
-            line.update(progress.text)
+            shown(progress.text)
             was_silent, silent = silent, _is_silent(connection, settings)
             if silent and not was_silent:
-                console.print("capture does not answer: check that it is running, and read its log; the request stays")
+                say(
+                    "capture does not answer: check that it is running, and read its log; the request stays", error=True
+                )
             if stop.wait(_POLL_SECONDS):
-                console.print("stopped waiting; the request stays, and capture carries it out when it can")
+                say("stopped waiting; the request stays, and capture carries it out when it can", error=True)
                 raise typer.Exit(INTERRUPTED)
-    typer.echo(progress.text)
+    say(progress.text)
 
 
 def _is_silent(connection: Connection, settings: Settings) -> bool:

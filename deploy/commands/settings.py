@@ -3,10 +3,9 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from deploy.commands.exit_codes import exits
+from deploy.commands.printing import Exact, print_table, say
 from ims.runtime.settings import descriptions
 
 INTRODUCTION = """\
@@ -36,9 +35,6 @@ def settings(
         rows = (
             f"| `{s.name}` | {f'`{s.default}`' if s.default else ''} | {s.unit} | {s.meaning} |" for s in descriptions()
         )
-        typer.echo(INTRODUCTION + "\n".join(rows))
+        say(Exact(INTRODUCTION + "\n".join(rows)))
         return
-    table = Table("Setting", "Default", "Unit", "Meaning", box=None, padding=(0, 2, 0, 0))
-    for setting in descriptions():
-        table.add_row(*setting)
-    Console().print(table)
+    print_table(("Setting", "Default", "Unit", "Meaning"), descriptions())

@@ -8,6 +8,7 @@ import typer
 from consumers.database import sessions
 from consumers.operations.offset_reset import reset_offsets
 from deploy.commands.exit_codes import exits
+from deploy.commands.printing import say
 from deploy.state import migrate
 from ims.errors import InvalidSettingsError
 from ims.runtime.settings import read_settings
@@ -33,9 +34,9 @@ def source(dry_run: DryRun = False) -> None:
     with psycopg.connect(settings.source(), autocommit=True) as connection:
         statements = (source_setup.plan if dry_run else source_setup.apply)(connection, settings)
     for statement in statements:
-        typer.echo(statement if statement.endswith(";") else f"{statement};")
+        say(statement if statement.endswith(";") else f"{statement};")
     if not statements:
-        typer.echo("-- the source is set up already")
+        say("-- the source is set up already")
 
 
 def state(
@@ -56,10 +57,10 @@ def state(
         raise InvalidSettingsError("--dry-run cannot be combined with --reset-offsets: a reset has nothing to show")
     settings = read_settings()
     for name in migrate.pending(settings.state()) if dry_run else migrate.migrate(settings.state()):
-        typer.echo(name)
+        say(name)
     if reset:
         with sessions.connect(settings.state(), "setup") as connection:
             partitions = reset_offsets(connection, settings.kafka_topic)
-        typer.echo(f"offsets reset: {len(partitions)} partitions of {settings.kafka_topic}")
-        typer.echo("materialize begins at the oldest message in Kafka; the messages before it are not in the state:")
-        typer.echo("run `imsfeed resync all`")
+        say(f"offsets reset: {len(partitions)} partitions of {settings.kafka_topic}")
+        say("materialize begins at the oldest message in Kafka; the messages before it are not in the state:")
+        say("run `imsfeed resync all`")

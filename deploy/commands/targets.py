@@ -9,6 +9,7 @@ import typer
 from consumers.database import sessions, targets_table
 from deploy.commands.arguments import assignments, caller
 from deploy.commands.exit_codes import exits
+from deploy.commands.printing import Exact, say
 from ims.runtime.settings import read_settings
 from ims.targets.importer_deadline import settings_warning
 from ims.targets.target_settings import TargetSettings, parse_toml, to_toml
@@ -33,7 +34,7 @@ def apply(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help
     targets = parse_toml(file.read_text(encoding="utf-8"))
     with sessions.connect(read_settings().state(), "targets") as connection:
         changes = targets_table.apply_settings(connection, targets, caller())
-    typer.echo("\n".join(changes) or "nothing to change")
+    say(*(changes or ["nothing to change"]))
     _warn(targets)
 
 
@@ -44,7 +45,7 @@ def show(name: Annotated[str | None, typer.Argument(help="Only this target.")] =
     """
     with sessions.connect(read_settings().state(), "targets") as connection:
         rows = targets_table.all_targets(connection) if name is None else [targets_table.find_target(connection, name)]
-    typer.echo(to_toml([row.settings for row in rows]), nl=False)
+    say(Exact(to_toml([row.settings for row in rows]).removesuffix("\n")))
 
 
 def set_(
@@ -59,10 +60,10 @@ def set_(
     """
     with sessions.connect(read_settings().state(), "targets") as connection:
         settings = targets_table.set_settings(connection, name, assignments(changes), caller())
-    typer.echo(to_toml([settings]), nl=False)
+    say(Exact(to_toml([settings]).removesuffix("\n")))
     _warn([settings])
 
 
 def _warn(targets: Iterable[TargetSettings]) -> None:
     for warning in filter(None, map(settings_warning, targets)):
-        typer.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", error=True)

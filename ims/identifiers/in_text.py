@@ -7,7 +7,7 @@ digit is what Unicode calls one, in any script and width.
 The number's whole length decides, 11 digits or 12. Grouped as people group it (010180 12345, 01.01.80-12345,
 2010 172382 03) or not at all, every number of that length is taken for one. Grouped otherwise, it is one if its digits
 can be a date of birth or a year of registration, so that most telephone numbers and lists of numbers stay readable.
-Moments and internet addresses that are written as programs write them are none.
+Moments, internet addresses and SHA-256 digests that are written as programs write them are none.
 
 >>> text = "Kari 018100 12345, tlf. 22 33 44 55, fra 15.10.2026 12:30"
 >>> [text[start:end] for start, end in national_ids_in(text)]
@@ -49,6 +49,7 @@ _NO_ID: Final = re.compile(
     r"(?<![\d.:])(?:"
     r"(?:(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])|(?:[0-2]?\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?:19|20)\d\d)"
     r"(?:[ T](?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?(?:[+-]\d\d:?\d\d)?(?!\d)|(?![\W_]{0,3}\d))"
+    r"|(?<![0-9A-Za-z])(?=[0-9]*[a-f])[0-9a-f]{64}(?![0-9A-Za-z])"
     rf"|(?:{_OCTET}\.){{3}}{_OCTET}(?::\d{{1,5}})?(?![.:]?\d)"
     r")",
     re.ASCII,

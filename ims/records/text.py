@@ -78,6 +78,27 @@ def _cleaned(text: str, without: Callable[[str], str]) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def visible(text: str) -> str:
+    r"""Return the text with every character that cannot be seen written as an escape, for a line that a person reads.
+
+    Control characters would move a terminal's cursor or forge a line, marks of direction would turn digits around.
+    Spaces of other widths become spaces.
+
+    >>> visible("Ka\x1bri\u00a0\u202e")
+    'Ka\\x1bri \\u202e'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable()
+        else " "
+        if unicodedata.category(character) == "Zs"
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
 def spell_out_markup(text: str) -> str:
     r"""Return the text with the characters that XML must escape replaced.
 

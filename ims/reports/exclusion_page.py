@@ -9,6 +9,7 @@ from html import escape
 from typing import Final, NamedTuple
 
 from ims.identifiers.national_id import without_national_ids
+from ims.records.text import visible
 from ims.reports.exclusion_report import Excluded, Part, Report, local_time, parts
 from ims.reports.reason_texts import USUALLY_RIGHT, Language, ReasonText, reason_text
 
@@ -131,7 +132,7 @@ def as_html(report: Report, language: Language) -> str:
         "<body>",
         "<main>",
         f"<h1>{title}</h1>",
-        f"<p>{escape(without_national_ids(report.owner))}{' · ' if report.owner else ''}{made}</p>",
+        f"<p>{escape(visible(without_national_ids(report.owner)))}{' · ' if report.owner else ''}{made}</p>",
         *(_counts(found, language) if found else [f"<p>{words.none_excluded}</p>"]),
         *_section(words.to_fix, words.to_fix_why, _some(found, usually_right=False), report, language),
         *_section(words.usually_right, words.usually_right_why, _some(found, usually_right=True), report, language),

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ims.identifiers.national_id import without_national_ids
+from ims.records.text import visible
 from ims.reports.reason_texts import USUALLY_RIGHT, Language, reason_text
 from ims.rules.eligibility import Reason
 
@@ -82,10 +83,15 @@ def _without_secrets(one: Excluded) -> Excluded:
         return msgspec.structs.replace(one, name="", schools=(), groups=())
     return msgspec.structs.replace(
         one,
-        name=without_national_ids(one.name),
-        schools=tuple(map(without_national_ids, one.schools)),
-        groups=tuple(map(without_national_ids, one.groups)),
+        name=_printable(one.name),
+        schools=tuple(map(_printable, one.schools)),
+        groups=tuple(map(_printable, one.groups)),
     )
+
+
+def _printable(text: str) -> str:
+    # A report is also read in a terminal, which obeys control characters.
+    return visible(without_national_ids(" ".join(text.split())))
 
 
 def local_time(at: datetime, zone: ZoneInfo, language: Language) -> str:

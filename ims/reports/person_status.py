@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ims.identifiers.national_id import without_national_ids
+from ims.records.text import visible
 from ims.records.vocabulary import InstitutionRole, RecordKind, RecStatus, RoleType
 from ims.reports.exclusion_report import local_time
 from ims.reports.reason_texts import Language, reason_text
@@ -166,7 +167,7 @@ def _within(status: PersonStatus, exported: Exported, language: Language) -> Ite
         yield _before(status, words.since_before, words.since_first, language)
     yield words.groups if exported.memberships else words.no_groups
     for group, role in exported.memberships:
-        yield f"  {without_national_ids(group)}: {words.group_roles[role]}"
+        yield f"  {visible(without_national_ids(group))}: {words.group_roles[role]}"
 
 
 def _without(status: PersonStatus, excluded: tuple[Reason, datetime], language: Language) -> Iterator[str]:

@@ -4,6 +4,7 @@ Of an id only the kind is shown, because most ids of persons are national ids.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -11,7 +12,8 @@ import msgspec
 from ims.identifiers import compact
 from ims.identifiers.national_id import NationalId, kind_of, without_national_ids
 from ims.records.model import GroupRecord, PersonRecord
-from ims.records.text import clean_text
+from ims.records.text import clean_text, visible
+from ims.rules.overrides import with_same_national_id
 from ims.source.facts import CourseGroup, Facts, Person
 from ims.switchover.comparison import KINDS, Comparison, Difference, DifferenceType, login_of
 from ims.switchover.existing_file import OldGroup, OldPerson
@@ -45,8 +47,30 @@ class Row(msgspec.Struct, frozen=True):
     reason: str
 
 
-def row_of(difference: Difference, facts: Facts) -> Row:
-    """Return a difference as a row."""
+def rows_of(differences: Iterable[Difference], facts: Facts) -> list[Row]:
+    """Return the differences as rows.
+
+    A person with a protected identity, or whom an operator has suppressed, is named by the running number alone, and so
+    is a person with the same national id: where such a person goes to school is what the protection is to hide.
+    """
+    protected = {person.id for person in facts.persons.values() if person.protected}
+    secret = with_same_national_id(facts, protected | facts.suppressed)
+    numbers = {
+        compact(one.national_id.reveal())
+        for one in map(facts.persons.get, secret)
+        if one is not None and one.national_id
+    }
+
+    def is_secret(difference: Difference) -> bool:
+        # Of a person who is registered twice, the file's record is matched with neither registration.
+        old = difference.old
+        ids = (*old.ids, *(one.value for one in old.userids)) if isinstance(old, OldPerson) else ()
+        return difference.number in secret or any(compact(id_) in numbers for id_ in ids)
+
+    return [_row_of(difference, facts, secret=is_secret(difference)) for difference in differences]
+
+
+def _row_of(difference: Difference, facts: Facts, *, secret: bool) -> Row:
     person = None if difference.number is None else facts.persons.get(difference.number)
     group = facts.groups.get(difference.group) if isinstance(difference.group, int) else None
     old, new = difference.old, difference.new
@@ -60,8 +84,8 @@ def row_of(difference: Difference, facts: Facts) -> Row:
     return Row(
         kind=difference.kind,
         running_number="" if difference.number is None else str(difference.number),
-        group="" if difference.group is None else str(difference.group),
-        name=without_national_ids(_name(difference, person, group)),
+        group="" if secret or difference.group is None else without_national_ids(str(difference.group)),
+        name="" if secret else visible(without_national_ids(_name(difference, person, group))),
         old_id_kind=kinds[0],
         new_id_kind=kinds[1],
         what=difference.what.value,

@@ -228,5 +228,9 @@ def to_toml(targets: Sequence[TargetSettings]) -> str:
 
 
 def _toml_value(value: object) -> str:
-    # JSON's strings, booleans, integers and arrays are TOML's as well, except one character that only TOML must escape.
-    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")
+    # JSON's strings, booleans, integers and arrays are TOML's as well, except one character that only TOML must escape;
+    # and a terminal obeys others.
+    text = msgspec.json.encode(value).decode()
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in text)

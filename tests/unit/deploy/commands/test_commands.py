@@ -152,6 +152,44 @@ def test_a_typed_national_id_is_not_printed(
     assert number[6:] not in printed.out + printed.err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("NUMBER",),
+        ("holds", "NUMBER"),
+        ("status", "--NUMBER"),
+        ("status", "NUMBER"),
+        ("holds", "show", "NUMBER"),
+        ("holds", "approve", "1", "--digest", "NUMBER", "--reason", "x"),
+        ("quarantine", "show", "NUMBER"),
+        ("quarantine", "discard", "NUMBER", "--reason", "x"),
+        ("leave-now", "NUMBER", "1", "--reason", "x"),
+        ("resync", "NUMBER"),
+        ("export-events", "--owner", "NUMBER"),
+        ("export-events", "--from-offset", "NUMBER"),
+        ("report", "lms", "--format", "NUMBER"),
+        ("report", "lms", "--language", "NUMBER"),
+        ("verify", "NUMBER"),
+        ("compare", "NUMBER.xml", "lms"),
+        ("targets", "apply", "NUMBER.toml"),
+        ("targets", "set", "lms", "NUMBER"),
+        ("replay", "NUMBER", "--targets", "NUMBER", "--out", "NUMBER"),
+        ("docs", "NUMBER"),
+    ],
+    ids=" ".join,
+)
+def test_no_error_repeats_a_national_id_typed_anywhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("STATE_DSN", SECRET)
+    monkeypatch.setenv("SOURCE_DSN", SECRET)
+    number = a_birth_number(7)
+    for typed in (number, f"{number[:6]} {number[6:]}", f"{number[:6]}\u2013{number[6:]}"):
+        assert run(monkeypatch, *(one.replace("NUMBER", typed) for one in arguments)) in {1, 2}
+    printed = capsys.readouterr()
+    assert number.lstrip("0")[-5:] not in printed.out + printed.err
+
+
 def test_an_invalid_dsn_is_not_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("STATE_DSN", "postgresql//imsfeed:correct-horse@localhost/none")
     assert run(monkeypatch, "status") == 2

@@ -3,10 +3,11 @@
 from io import BytesIO
 
 import msgspec
+import pytest
 
 from ims.rules.eligibility import Reason
 from ims.switchover.comparison import Comparison, DifferenceType, MissingReason
-from ims.switchover.comparison_rows import Row, reasons, row_of, summary
+from ims.switchover.comparison_rows import Row, reasons, rows_of, summary
 from ims.switchover.existing_file import read_old_file
 from ims.switchover.matching import collect
 from tests.support.builders import (
@@ -124,7 +125,7 @@ def test_a_row_has_kinds_of_ids_but_no_national_id() -> None:
         old_group("NO1-B7", "B7"),
         old_member("NO1-B7", a_birth_number(2)),
     )
-    rows = [row_of(difference, facts) for difference in compared(file, facts).differences]
+    rows = rows_of(compared(file, facts).differences, facts)
     assert rows == [
         Row("person", "1", "", "Ada Testesen 1", "duf_number", "birth_number", "id_changes", ""),
         Row("person", "1", "", "Ada Testesen 1", "none", "feide_name", "login_changes", ""),
@@ -134,6 +135,22 @@ def test_a_row_has_kinds_of_ids_but_no_national_id() -> None:
         Row("membership", "1", "7", "Ada Testesen 1", "", "", "new", ""),
     ]
     assert not any(number in msgspec.json.encode(rows).decode() for number in (a_duf_number(1), a_birth_number(2)))
+
+
+@pytest.mark.parametrize("protected", [(1,), (4,)])
+def test_a_protected_person_is_named_by_the_running_number_alone(protected: tuple[int, ...]) -> None:
+    facts = facts_of(
+        a_group(7, name="Norsk B7", code="B7"),
+        a_person(1, given_name="Ada", protected=1 in protected),
+        # Registered a second time under the same national id.
+        *([] if 4 not in protected else [a_person(4, national_id=a_birth_number(1), protected=True)]),
+        an_enrolment(3, person=1, group=7),
+    )
+    file = old_file(old_person(a_birth_number(1)), old_group("NO1-B7", "B7"), old_member("NO1-B7", a_birth_number(1)))
+    rows = rows_of(compared(file, facts).differences, facts)
+    of_persons = [row for row in rows if row.kind == "person" or row.running_number]
+    assert "person" in {row.kind for row in of_persons}
+    assert {(row.name, row.group) for row in of_persons} == {("", "")}
 
 
 def test_a_parent_group_with_members_is_not_registered() -> None:
