@@ -2,12 +2,14 @@
 
 from datetime import datetime
 from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from consumers.database.sessions import Connection
 from ims.errors import InvalidSettingsError
 from ims.holds.losses import Cause
+from ims.reports.hold_texts import HeldFigure
 
 
 class Hold(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +56,11 @@ def find_hold(connection: Connection, hold_id: int) -> Hold:
         if hold.hold_id == hold_id:
             return hold
     raise InvalidSettingsError(f"there is no open hold {hold_id}; `imsfeed holds list` shows the open ones")
+
+
+def held_figure(hold: Hold, zone: ZoneInfo) -> HeldFigure:
+    """Return a hold as reports and mails describe it, with its times in *zone*."""
+    return HeldFigure(hold.hold_id, hold.cause, hold.persons, hold.groups, hold.began_at, zone)
 
 
 _HOLDS: Final = """

@@ -8,10 +8,12 @@ import msgspec
 
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow
-from consumers.holds.open_holds import Hold, open_holds
+from consumers.holds.obstacles import obstacle_at
+from consumers.holds.open_holds import held_figure, open_holds
+from consumers.published.exclusions_store import NOT_IN_FEED
 from ims.feed.manifest import Counts, KindCounts, Totals
+from ims.holds.losses import Cause
 from ims.records.vocabulary import RecordKind
-from ims.reports.hold_texts import HeldFigure
 from ims.reports.mail_texts import ExcludedCount, Failure, Figures
 from ims.rules.eligibility import Reason
 from ims.targets.importer_deadline import is_short_notice
@@ -145,17 +147,18 @@ def figures(
         "select counts from imsfeed.delta where target_id = %s and created_at > %s", (target.target_id, now - _DAY)
     ).fetchall()
     excluded = connection.execute(
-        "select reason, count(*) filter (where kind = 1), count(*) filter (where kind = 2) from imsfeed.exclusion"
-        " where target_id = %s group by reason",
+        "select reason, count(*) filter (where kind = 1), count(*) filter (where kind = 2) from imsfeed.exclusion l"  # noqa: S608 - a constant
+        f" where target_id = %s and {NOT_IN_FEED} group by reason",
         (target.target_id,),
     ).fetchall()
     quarantined = connection.execute("select count(*) from imsfeed.quarantine").fetchone()
     counts: dict[int, int] = dict(published)
+    holds = open_holds(connection, target.target_id)
     order = {reason: number for number, reason in enumerate(Reason)}
     return Figures(
         target=target.settings.name,
         owner=owner_name(connection, target.owner_id),
-        waiting=target.state == "waiting" and not target.outstanding.held,
+        situation=obstacle_at(target, holds),
         published=Totals(*(counts.get(kind, 0) for kind in RecordKind)),
         last_day=_sum([msgspec.convert(row[0], Counts) for row in deltas]),
         excluded=tuple(
@@ -168,14 +171,11 @@ def figures(
         short_notice=is_short_notice(target.settings),
         link=link,
         holds=tuple(
-            held_figure(hold, target) for hold in open_holds(connection, target.target_id) if hold.state == "waiting"
+            held_figure(hold, target.settings.zone)
+            for hold in holds
+            if hold.state == "waiting" and hold.cause is not Cause.INITIAL
         ),
     )
-
-
-def held_figure(hold: Hold, target: TargetRow) -> HeldFigure:
-    """Return a hold as mails describe it."""
-    return HeldFigure(hold.hold_id, hold.cause, hold.persons, hold.groups, hold.began_at, target.settings.zone)
 
 
 def _sum(counts: list[Counts]) -> Counts:

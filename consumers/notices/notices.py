@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 from consumers.database import sessions
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, all_targets
-from consumers.holds.open_holds import Hold, open_holds
+from consumers.holds.obstacles import obstacle_at
+from consumers.holds.open_holds import Hold, held_figure, open_holds
 from consumers.notices import notice_store
 from consumers.notices.mail import MailError, MailRefusedError, MailServer, send
 from consumers.notices.notice_store import FailureRow, Kind
@@ -114,16 +115,15 @@ class Notices:
         link, zone, name = self._settings.report_url, target.settings.zone, target.settings.name
         if due.hold is not None:
             compose = hold_began if due.first else hold_changed
-            return compose(
-                name, notice_store.owner_name(connection, target.owner_id), notice_store.held_figure(due.hold, target)
-            )
+            return compose(name, notice_store.owner_name(connection, target.owner_id), held_figure(due.hold, zone))
         if due.failure is None:
             present = next((one.kinds for one in failures if one.ended_at is None), ())
             return daily(notice_store.figures(connection, target, present, link, now))
         owner, began = notice_store.owner_name(connection, target.owner_id), due.failure.began_at
         if due.failure.ended_at is not None:
             return failure_over(name, owner, began, due.failure.ended_at, zone)
-        return failure_began(name, owner, due.failure.kinds, began, zone, link)
+        situation = obstacle_at(target, open_holds(connection, target.target_id))
+        return failure_began(name, owner, due.failure.kinds, began, zone, link, situation)
 
     def _send(self, connection: Connection, target: TargetRow, due: _Due, mail: Mail, now: datetime) -> None:
         recipients = target.settings.case_workers

@@ -6,7 +6,11 @@ from typing import Final
 
 from consumers.database.sessions import Connection, repeatable_read
 from consumers.database.targets_table import TargetRow
-from ims.errors import ImsfeedError
+from consumers.holds.obstacles import obstacle_at
+from consumers.holds.open_holds import open_holds
+from consumers.operations.held_reader import held_figure_of, held_parts, published_totals, same_ids, shared_code
+from consumers.published.exclusions_store import NOT_IN_FEED
+from ims.errors import InvalidSettingsError
 from ims.identifiers import compact
 from ims.records.model import GroupRecord, MemberRecord, PersonRecord, RecordKey
 from ims.records.vocabulary import InstitutionRole, RecordKind, RecStatus, RoleType
@@ -15,8 +19,10 @@ from ims.reports.person_status import Exported, LastPublication, PersonStatus
 from ims.rules.eligibility import Reason
 from ims.xml.reader import ReadRecord, read, read_fragment
 
+_SHARED: Final = Reason.DUPLICATE_ID.value
 
-class UnknownPersonError(ImsfeedError):
+
+class UnknownPersonError(InvalidSettingsError):
     """Neither the owner's facts nor the feed has a person with this running number."""
 
 
@@ -29,17 +35,26 @@ def read_report(connection: Connection, target: TargetRow, now: datetime) -> Rep
     }
     with repeatable_read(connection):
         owner = connection.execute("select name from imsfeed.owner where owner_id = %(owner)s", parameters).fetchone()
-        persons = connection.execute(_PERSONS, parameters).fetchall()
-        groups = connection.execute(_GROUPS, parameters).fetchall()
+        persons = connection.execute(f"{_PERSONS} and {NOT_IN_FEED}", parameters).fetchall()
+        groups = connection.execute(f"{_GROUPS} and {NOT_IN_FEED}", parameters).fetchall()
+        holds = open_holds(connection, target.target_id)
+        held = tuple(held_parts(connection, target, holds))
+        published = published_totals(connection, target.target_id)
+    same = same_ids((id_, shared) for id_, *_, shared in persons)
     rows = [
-        Excluded("person", id_, f"{given} {family}".strip(), tuple(schools), tuple(names), Reason(reason), since)
-        for id_, reason, since, given, family, schools, names in persons
+        Excluded(
+            "person", id_, f"{given} {family}".strip(), tuple(schools), tuple(names), Reason(reason), since, same[id_]
+        )
+        for id_, reason, since, given, family, schools, names, _ in persons
     ]
+    same = same_ids((id_, shared_code(target, id_, code, school_no)) for id_, *_, code, school_no in groups)
     rows += [
-        Excluded("group", id_, name, tuple(schools), (), Reason(reason), since)
-        for id_, reason, since, name, schools in groups
+        Excluded("group", id_, name, tuple(schools), (), Reason(reason), since, same[id_] if reason == _SHARED else ())
+        for id_, reason, since, name, schools, _, _ in groups
     ]
-    return Report(target.settings.name, owner[0] if owner else "", now, target.settings.zone, tuple(rows))
+    name = owner[0] if owner else ""
+    situation = obstacle_at(target, holds)
+    return Report(target.settings.name, name, now, target.settings.zone, tuple(rows), held, situation, published)
 
 
 def read_status(connection: Connection, target: TargetRow, person: int) -> PersonStatus:
@@ -51,6 +66,7 @@ def read_status(connection: Connection, target: TargetRow, person: int) -> Perso
     """
     with repeatable_read(connection):
         exported = _exported(connection, target, person)
+        holds = open_holds(connection, target.target_id)
         excluded = connection.execute(
             "select reason, since from imsfeed.exclusion where target_id = %s and kind = %s and id = %s",
             (target.target_id, int(RecordKind.PERSON), person),
@@ -68,11 +84,12 @@ def read_status(connection: Connection, target: TargetRow, person: int) -> Perso
         ).fetchone()
     return PersonStatus(
         target=target.settings.name,
-        state=target.state,
+        situation=obstacle_at(target, holds),
         zone=target.settings.zone,
         person=person,
         exported=_as_exported(person, *exported, since) if exported else None,
         excluded=(Reason(excluded[0]), excluded[1]) if excluded else None,
+        held=held_figure_of(connection, target, holds, person),
         published=published,
         oldest_delta=oldest,
     )
@@ -177,7 +194,8 @@ select l.id, l.reason, l.since, coalesce(p.given_name, ''), coalesce(p.family_na
                join imsfeed.course_group g on g.owner_id = e.owner_id and g.id = e.group_id
               where e.owner_id = %(owner)s and e.person_id = l.id and e.status = 'active'
                 and (e.ends_on is null or e.ends_on >= %(today)s)
-              order by 1)
+              order by 1),
+       case when l.reason = 'duplicate_id' then regexp_replace(coalesce(p.national_id, ''), '\\D', '', 'g') else '' end
   from imsfeed.exclusion l
   left join imsfeed.person p on p.owner_id = %(owner)s and p.id = l.id
  where l.target_id = %(target)s and l.kind = 1
@@ -185,7 +203,9 @@ select l.id, l.reason, l.since, coalesce(p.given_name, ''), coalesce(p.family_na
 
 _GROUPS: Final = """
 select l.id, l.reason, l.since, coalesce(g.name || ' (' || g.code || ')', ''),
-       array(select s.name from imsfeed.school s where s.owner_id = %(owner)s and s.id = g.school_id)
+       array(select s.name from imsfeed.school s where s.owner_id = %(owner)s and s.id = g.school_id),
+       coalesce(g.code, ''),
+       coalesce((select s.school_no from imsfeed.school s where s.owner_id = %(owner)s and s.id = g.school_id), '')
   from imsfeed.exclusion l
   left join imsfeed.course_group g on g.owner_id = %(owner)s and g.id = l.id
  where l.target_id = %(target)s and l.kind = 2

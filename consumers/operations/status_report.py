@@ -12,12 +12,16 @@ from consumers.database.clocks import ClockStatus, clock_troubles
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, all_targets
 from consumers.facts.suppressions import Suppression, all_in_force
+from consumers.holds.obstacles import obstacle_at
 from consumers.holds.open_holds import Hold, open_holds
 from consumers.materialize.quarantine_store import QuarantinedMessage, all_quarantined
+from consumers.published.exclusions_store import NOT_IN_FEED
 from consumers.reconciliation import results_store
 from consumers.reconciliation.results_store import ReconciliationStatus
 from ims.feed.conflicts import text_of
 from ims.records.vocabulary import RecordKind
+from ims.reports.reason_texts import Language
+from ims.reports.states import Obstacle, explain_obstacle
 from ims.targets.importer_deadline import settings_warning
 
 
@@ -69,6 +73,8 @@ class TargetStatus(msgspec.Struct, frozen=True):
         holds: the holds that wait for an approval.
         warning: about settings that are valid but unwise.
         halt_reason: why nothing is written to the feed, and what to do about it.
+        obstacle: what keeps the target from publishing, or ``None`` if it publishes.
+        not_published: the same in words, with what to do about it.
         reconciliation: the findings of the last reconciliation, by check.
     """
 
@@ -86,6 +92,8 @@ class TargetStatus(msgspec.Struct, frozen=True):
     holds: list[Hold]
     warning: str | None = None
     halt_reason: str | None = None
+    obstacle: Obstacle | None = None
+    not_published: str | None = None
     reconciliation: list[ReconciliationStatus] = []
 
 
@@ -128,7 +136,8 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         "select max(created_at) from imsfeed.snapshot where target_id = %s", (target.target_id,)
     ).fetchone()
     excluded = connection.execute(
-        "select kind, id, reason, since from imsfeed.exclusion where target_id = %s order by kind, reason, id",
+        f"select kind, id, reason, since from imsfeed.exclusion l where target_id = %s and {NOT_IN_FEED}"  # noqa: S608 - a constant
+        " order by kind, reason, id",
         (target.target_id,),
     ).fetchall()
     warnings = connection.execute(
@@ -140,6 +149,8 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         (target.target_id,),
     ).fetchall()
     counts: dict[int, int] = dict(published)
+    holds = open_holds(connection, target.target_id)
+    situation = obstacle_at(target, holds)
     return TargetStatus(
         owner=target.owner_id,
         name=target.settings.name,
@@ -152,11 +163,13 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         excluded=[Excluded(_kind(kind), id_, reason, since) for kind, id_, reason, since in excluded],
         warnings=[Warned(_kind(kind), id_, warning, since) for kind, id_, warning, since in warnings],
         id_changes=[IdChange(*row) for row in id_changes],
-        holds=open_holds(connection, target.target_id),
+        holds=holds,
         warning=settings_warning(target.settings),
         halt_reason=None
         if target.position.halt_reason is None
         else text_of(target.position.halt_reason, target.settings.name),
+        obstacle=None if situation is None else situation.obstacle,
+        not_published=None if situation is None else explain_obstacle(situation, Language.ENGLISH),
         reconciliation=results_store.latest(connection, target.target_id),
     )
 

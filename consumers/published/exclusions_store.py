@@ -5,6 +5,7 @@ All of it by running number.
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 from consumers.database.sessions import Connection
 from ims.publication.gathered import Scope
@@ -16,6 +17,14 @@ Excluded = Mapping[tuple[RecordKind, int], Reason]
 """The one exclusion reason of each person and group that is not exported."""
 Warnings = Mapping[tuple[RecordKind, int], tuple[RecordWarning, ...]]
 """The warnings about each person and group that is exported."""
+
+
+NOT_IN_FEED: Final = (
+    "not exists (select from imsfeed.published u where u.target_id = l.target_id and u.kind = l.kind"
+    " and ((u.kind = 1 and u.person_id = l.id) or (u.kind = 2 and u.group_id = l.id)))"
+)
+"""Condition that what the row *l* of ``imsfeed.exclusion`` excludes is not in the feed. A hold keeps persons and groups
+in the feed that a rule excludes; people who read "excluded" must not take them for removed."""
 
 
 def store_excluded(connection: Connection, target_id: int, scope: Scope, excluded: Excluded, now: datetime) -> None:

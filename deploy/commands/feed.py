@@ -135,12 +135,13 @@ def _print_targets(found: Sequence[TargetStatus]) -> None:
         ("Target", "State", "Sequence", "Last delta", "Last snapshot", "Persons", "Groups", "Memberships"), rows
     )
     for target in found:
-        if target.halt_reason:
-            say(f"{_name(target)} is halted: {target.halt_reason}")
+        if target.not_published:
+            say(f"{_name(target)}: {target.not_published}")
         for hold in target.holds:
             size = "" if hold.cause is Cause.INITIAL else f": {hold.persons} persons, {hold.groups} groups"
             since = moment(hold.began_at)
             say(f"{_name(target)} hold {hold.hold_id} {hold.state}: {hold.cause}, since {since}{size}")
+            say(f"  still in the feed until decided: `imsfeed holds show {hold.hold_id}`, then `holds approve`")
         if target.warning:
             say(f"Warning: {target.warning}")
         for result in target.reconciliation:

@@ -1,25 +1,23 @@
 """`imsfeed plan`: shows what a change of a target's settings would publish, before the change is made."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from consumers.database import sessions
 from consumers.database.targets_table import TargetRow, find_target
+from consumers.holds.obstacles import obstacle_at
+from consumers.holds.open_holds import open_holds
 from consumers.publication.plan import Line, Plan
 from consumers.publication.plan import plan as make_plan
 from deploy.commands.arguments import assignments
 from deploy.commands.exit_codes import exits
 from deploy.commands.printing import print_json, print_table, progress, say
+from ims.reports.reason_texts import Language
+from ims.reports.states import Situation, explain_obstacle
 from ims.runtime.settings import read_settings
 from ims.targets.target_settings import TargetSettings, changed
-
-_STATES: Final = {
-    "disabled": "The target is disabled: nothing is published until `imsfeed targets set {target} enabled=true`.",
-    "stale": "The target would be halted: the owner's organisation number is not that of the feed.",
-    "waiting": "Nothing can be published: the owner has no valid organisation number, or its facts have not arrived.",
-}
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -44,11 +42,13 @@ def plan(
     """
     with sessions.connect(read_settings().state(), "plan") as connection:
         row = find_target(connection, target)
-        found = _planned(connection, row, changed(row.settings, assignments(changes or ())))
+        settings = changed(row.settings, assignments(changes or ()))
+        found = _planned(connection, row, settings)
+        obstacle = obstacle_at(row, open_holds(connection, row.target_id), settings)
     if as_json:
         print_json(found)
     else:
-        _print(found, show)
+        _print(found, obstacle, show)
 
 
 def _planned(connection: sessions.Connection, row: TargetRow, settings: TargetSettings) -> Plan:
@@ -56,11 +56,11 @@ def _planned(connection: sessions.Connection, row: TargetRow, settings: TargetSe
         return make_plan(connection, row, settings, datetime.now(UTC), done)
 
 
-def _print(found: Plan, show: int) -> None:
+def _print(found: Plan, obstacle: Situation | None, show: int) -> None:
     if found.first:
         say("Nothing has been published to the target yet; this would be its first publication.")
-    if found.state == "disabled" or not found.worked_out:
-        say(_STATES[found.state].format(target=f"{found.owner}/{found.target}"))
+    if obstacle is not None and (found.state == "disabled" or not found.worked_out):
+        say(explain_obstacle(obstacle, Language.ENGLISH))
     if found.arriving:
         say("Only a part of a source transaction has arrived: the numbers are not final.")
     lines: list[tuple[str, str, int, str]] = [

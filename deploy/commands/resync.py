@@ -49,8 +49,9 @@ def resync(
     if owner != "all":
         try:
             whole_number(owner)
-        except typer.BadParameter as error:
-            raise typer.BadParameter(f"{error.message}, or `all`", param_hint="OWNER|all") from None
+        except typer.BadParameter:
+            text = "it must be the number of an owner, or `all`; no national id"
+            raise typer.BadParameter(text, param_hint="OWNER|all") from None
     settings = read_settings()
     with psycopg.connect(settings.source(), autocommit=True) as connection:
         progress = _request_all(connection, settings) if owner == "all" else _request(connection, settings, int(owner))

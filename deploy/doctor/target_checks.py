@@ -6,10 +6,14 @@ import msgspec
 import psycopg
 
 from consumers.database.targets_table import TargetRow, all_targets
+from consumers.holds.obstacles import obstacle_at
+from consumers.holds.open_holds import open_holds
 from consumers.publication import dates
 from consumers.reconciliation.results_store import latest
 from deploy.doctor.databases import first_line, opened
 from deploy.doctor.finding import NOT_CONFIGURED, SAME_AS_TEXT, Area, Findings
+from ims.reports.reason_texts import Language
+from ims.reports.states import explain_obstacle
 from ims.runtime.settings import Settings
 from ims.targets.importer_deadline import settings_warning, snapshot_is_missing
 from producers.source.catalog import Connection
@@ -36,12 +40,11 @@ def check_targets(settings: Settings) -> Findings:
 
 def _target(area: Area, connection: Connection, target: TargetRow) -> Findings:
     name = f"{target.owner_id}/{target.settings.name}"
-    states = {
-        "stale": "`imsfeed status` says why the target is halted; without a reason, correct the organisation number",
-        "waiting": "the owner's facts have not arrived, or it has no valid organisation number",
-    }
-    fix = states.get(target.state, "")
-    yield area.judge(name, not fix, target.state, fix, otherwise="error" if target.state == "stale" else "warning")
+    situation = obstacle_at(target, open_holds(connection, target.target_id))
+    fix = "" if situation is None else explain_obstacle(situation, Language.ENGLISH)
+    yield area.judge(
+        name, not fix, target.shown_state, fix, otherwise="error" if target.state == "stale" else "warning"
+    )
     if warning := settings_warning(target.settings):
         yield area.warning(f"{name} importer deadline", warning, SAME_AS_TEXT)
     if target.position.has_snapshot:

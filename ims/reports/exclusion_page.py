@@ -5,19 +5,31 @@ that a name that looks like markup could do no harm even if it were not escaped.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from html import escape
 from typing import Final, NamedTuple
 
 from ims.identifiers.national_id import without_national_ids
 from ims.records.text import visible
-from ims.reports.exclusion_report import Excluded, Part, Report, local_time, parts
+from ims.reports.exclusion_report import Excluded, Part, Report, held_parts, parts
+from ims.reports.hold_texts import hold_cause
 from ims.reports.reason_texts import USUALLY_RIGHT, Language, ReasonText, reason_text
+from ims.reports.states import approval_text, explain_obstacle
+from ims.reports.times import local_time
+
+_Row = tuple[int | None, str, list[str], datetime]
+"""A row of a table: running number, name, further cells, since when."""
 
 
 class _Words(NamedTuple):
     title: str
     made: str
     none_excluded: str
+    in_feed: str
+    held: str
+    held_why: str
+    held_since: str
+    same_id: str
     counts: str
     reason: str
     persons: str
@@ -40,6 +52,11 @@ _WORDS: Final = {
         title="Ikke med i eksporten",
         made="Laget",
         none_excluded="Alle personer og grupper er med.",
+        in_feed="Med i eksporten: {persons} personer, {groups} grupper. Av dem er {held} på vent. Ikke med: {out}.",
+        held="På vent, fortsatt med",
+        held_why="De er med i eksporten som før, til det er avgjort.",
+        held_since="På vent siden",
+        same_id="Samme nummer eller kode som",
         counts="Antall per årsak",
         reason="Årsak",
         persons="Personer",
@@ -60,6 +77,11 @@ _WORDS: Final = {
         title="Not exported",
         made="Made",
         none_excluded="All persons and groups are exported.",
+        in_feed="Exported: {persons} persons, {groups} groups. Of these, {held} are held. Not exported: {out}.",
+        held="Held, still exported",
+        held_why="They are exported as before until it has been decided.",
+        held_since="Held since",
+        same_id="Same number or code as",
         counts="Counts by reason",
         reason="Reason",
         persons="Persons",
@@ -88,7 +110,7 @@ p { margin: .25rem 0 .75rem; max-width: 48rem; }
 table { border-collapse: collapse; margin: .5rem 0 1rem; width: 100%; }
 caption { font-weight: 600; padding: .25rem 0; text-align: start; }
 th, td { border-bottom: 1px solid var(--line); padding: .35rem .75rem .35rem 0; text-align: start; }
-th, td { overflow-wrap: anywhere; vertical-align: top; }
+th, td { overflow-wrap: break-word; vertical-align: top; }
 th { font-weight: 600; }
 tbody th { font-weight: 400; }
 tfoot th, tfoot td { border-bottom: 0; font-weight: 600; }
@@ -99,6 +121,20 @@ a { color: inherit; text-decoration-color: var(--accent); text-underline-offset:
 .wide { overflow-x: auto; }
 .wide table { min-width: 46rem; table-layout: fixed; }
 .wide .n { width: 8.5rem; }
+.now { border-inline-start: .25rem solid var(--accent); padding-inline-start: .75rem; }
+code { font-size: .9em; overflow-wrap: anywhere; }
+@media screen and (max-width: 46rem) {
+  body { padding: 1rem; }
+  .wide { overflow-x: visible; }
+  .wide table { min-width: 0; }
+  .wide table, .wide tbody, .wide tr, .wide td, .wide th, .wide caption { display: block; }
+  .wide thead { clip-path: inset(50%); height: 1px; overflow: hidden; position: absolute; width: 1px; }
+  .wide tr { border-bottom: 1px solid var(--line); display: flex; flex-direction: column; padding: .5rem 0; }
+  .wide tr > th { font-weight: 600; order: -1; }
+  .wide td, .wide tbody th { border-bottom: 0; padding: .1rem 0; text-align: start; white-space: normal; width: auto; }
+  .wide td:empty { display: none; }
+  .wide td[data-label]::before { content: attr(data-label) ": "; opacity: .75; }
+}
 @media print {
   body { font-size: 10pt; max-width: none; padding: 0; }
   .wide table { min-width: 0; }
@@ -133,7 +169,8 @@ def as_html(report: Report, language: Language) -> str:
         "<main>",
         f"<h1>{title}</h1>",
         f"<p>{escape(visible(without_national_ids(report.owner)))}{' · ' if report.owner else ''}{made}</p>",
-        *(_counts(found, language) if found else [f"<p>{words.none_excluded}</p>"]),
+        *_summary(report, found, language),
+        *_held(report, language),
         *_section(words.to_fix, words.to_fix_why, _some(found, usually_right=False), report, language),
         *_section(words.usually_right, words.usually_right_why, _some(found, usually_right=True), report, language),
         "</main>",
@@ -141,6 +178,45 @@ def as_html(report: Report, language: Language) -> str:
         "</html>",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _summary(report: Report, found: Sequence[Part], language: Language) -> Iterator[str]:
+    """Yield why nothing is published, if that is the case, else how many are in the feed; then the counts by reason."""
+    words = _WORDS[language]
+    held = sum(len(part.waiting) for part in report.held)
+    if report.situation is not None:
+        yield f'<p class="now"><strong>{escape(explain_obstacle(report.situation, language))}</strong></p>'
+    if report.situation is None or report.situation.published:
+        persons, groups = report.published.person, report.published.group
+        yield f"<p>{words.in_feed.format(persons=persons, groups=groups, held=held, out=len(report.excluded))}</p>"
+    if found:
+        yield from _counts(found, language)
+    elif report.situation is None and not held:
+        yield f"<p>{words.none_excluded}</p>"
+
+
+def _held(report: Report, language: Language) -> Iterator[str]:
+    words = _WORDS[language]
+    found = held_parts(report)
+    if not found:
+        return
+    yield f"<h2>{words.held}</h2>\n<p>{words.held_why}</p>"
+    for hold, waiting in found:
+        yield f'<section id="hold-{hold.hold_id}" aria-labelledby="hold-{hold.hold_id}-title">'
+        yield f'<h3 id="hold-{hold.hold_id}-title">{escape(hold_cause(hold, language))}</h3>'
+        yield f"<p>{_code(approval_text(hold.hold_id, language))}</p>"
+        for caption, kind in ((words.persons, "person"), (words.groups, "group")):
+            rows: list[_Row] = [(one.id, one.name, [], one.since) for one in waiting if one.kind == kind]
+            if rows:
+                name = words.name if kind == "person" else words.group
+                yield from _table(caption, (name,), words.held_since, rows, report, language)
+        yield "</section>"
+
+
+def _code(text: str) -> str:
+    """Return a text as HTML, with what stands between backticks as code."""
+    parts = escape(text).split("`")
+    return "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
 
 
 def _some(found: Iterable[Part], *, usually_right: bool) -> list[Part]:
@@ -173,9 +249,14 @@ def _section(heading: str, why: str, found: Sequence[Part], report: Report, lang
     for part in found:
         yield _explained(part, reason_text(part.reason, language), words)
         if part.persons:
-            yield from _table(words.persons, (words.name, words.school, words.groups), part.persons, report, language)
+            same = (words.same_id,) if any(one.same_id for one in part.persons) else ()
+            rows = [(one.id, one.name, _places(one, bool(same), groups=True), one.since) for one in part.persons]
+            columns = (words.name, *same, words.school, words.groups)
+            yield from _table(words.persons, columns, words.since, rows, report, language)
         if part.groups:
-            yield from _table(words.groups, (words.group, words.school), part.groups, report, language)
+            same = (words.same_id,) if any(one.same_id for one in part.groups) else ()
+            rows = [(one.id, one.name, _places(one, bool(same), groups=False), one.since) for one in part.groups]
+            yield from _table(words.groups, (words.group, *same, words.school), words.since, rows, report, language)
         yield "</section>"
 
 
@@ -187,20 +268,31 @@ def _explained(part: Part, text: ReasonText, words: _Words) -> str:
     )
 
 
+def _places(one: Excluded, same: bool, *, groups: bool) -> list[str]:
+    """Return the cells between name and time: the others with the same id if *same*, the schools, and the groups."""
+    others = [", ".join(map(str, one.same_id))] if same else []
+    return [*others, ", ".join(one.schools), *([", ".join(one.groups)] if groups else [])]
+
+
 def _table(
-    caption: str, columns: Sequence[str], rows: Sequence[Excluded], report: Report, language: Language
+    caption: str, columns: Sequence[str], since: str, rows: Sequence[_Row], report: Report, language: Language
 ) -> Iterator[str]:
+    """Yield a table; each cell also has its column's heading, which a narrow screen shows beside it."""
     words = _WORDS[language]
     headings = "".join(f'<th scope="col">{column}</th>' for column in columns)
     yield f'<div class="wide">\n<table>\n<caption>{caption} ({len(rows)})</caption>'
     yield (
         f'<thead><tr><th scope="col" class="n">{words.number}</th>{headings}'
-        f'<th scope="col" class="t">{words.since}</th></tr></thead>\n<tbody>'
+        f'<th scope="col" class="t">{since}</th></tr></thead>\n<tbody>'
     )
-    for one in rows:
-        places = (", ".join(one.schools), ", ".join(one.groups))[: len(columns) - 1]
-        cells = "".join(f"<td>{escape(place)}</td>" for place in places)
-        since = f'<time datetime="{one.since.isoformat()}">{local_time(one.since, report.zone, language)}</time>'
-        named = f'<td class="n">{one.id}</td><th scope="row">{escape(one.name) or "&ndash;"}</th>'
-        yield f'<tr>{named}{cells}<td class="t">{since}</td></tr>'
+    for number, name, places, at in rows:
+        cells = "".join(
+            f'<td data-label="{column}">{escape(place)}</td>' for column, place in zip(columns[1:], places, strict=True)
+        )
+        time = f'<time datetime="{at.isoformat()}">{local_time(at, report.zone, language)}</time>'
+        named = (
+            f'<td class="n" data-label="{words.number}">{"" if number is None else number}</td>'
+            f'<th scope="row">{escape(name) or "&ndash;"}</th>'
+        )
+        yield f'<tr>{named}{cells}<td class="t" data-label="{since}">{time}</td></tr>'
     yield "</tbody>\n</table>\n</div>"

@@ -1,11 +1,11 @@
-"""The exclusion report to the case worker: who and what is not exported, why, and how to correct it; as CSV for Excel.
+"""The exclusion report to the case worker: who and what is not exported or is held, and why; as CSV for Excel.
 
 Persons are named by running number and name, never by national id. A person with a protected identity is named by the
 running number alone: where such a person goes to school is what the protection is to hide.
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from io import StringIO
 from itertools import groupby
@@ -14,9 +14,13 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from ims.feed.manifest import Totals
 from ims.identifiers.national_id import without_national_ids
 from ims.records.text import visible
+from ims.reports.hold_texts import HeldFigure, hold_cause
 from ims.reports.reason_texts import USUALLY_RIGHT, Language, reason_text
+from ims.reports.states import PersonState, Situation, approval_text, explain_obstacle
+from ims.reports.times import local_time
 from ims.rules.eligibility import Reason
 
 Kind = Literal["person", "group"]
@@ -31,6 +35,7 @@ class Excluded(msgspec.Struct, frozen=True):
         schools: the schools where a person is employed or enrolled, or the school of a group.
         groups: the groups in which a person is enrolled.
         since: since when it has been excluded for this reason.
+        same_id: the running numbers of the others that have the same id, if that is the reason.
     """
 
     kind: Kind
@@ -40,16 +45,48 @@ class Excluded(msgspec.Struct, frozen=True):
     groups: tuple[str, ...]
     reason: Reason
     since: datetime
+    same_id: tuple[int, ...] = ()
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A person or group that waits for an approval, and is in the feed as published meanwhile.
+
+    Attributes:
+        id: the running number; ``None`` of a group that has none.
+        name: as of :class:`Excluded`; empty for a person with a protected identity.
+        since: since when it has waited.
+    """
+
+    kind: Kind
+    id: int | None
+    name: str
+    since: datetime
+
+
+class HeldPart(NamedTuple):
+    """A hold, and the persons and groups in it."""
+
+    hold: HeldFigure
+    waiting: Sequence[Held]
 
 
 class Report(msgspec.Struct, frozen=True):
-    """All persons and groups that a target excludes, as of ``at``; ``zone`` is that of the times shown."""
+    """Everything that a target excludes or holds, as of ``at``; ``zone`` is that of the times shown.
+
+    Attributes:
+        excluded: those that are not in the feed. Those that a rule excludes and a hold keeps in the feed are not here.
+        situation: why the target publishes nothing, or ``None`` if it does.
+        published: how many records are in the feed, those that wait included.
+    """
 
     target: str
     owner: str
     at: datetime
     zone: ZoneInfo
     excluded: tuple[Excluded, ...]
+    held: tuple[HeldPart, ...] = ()
+    situation: Situation | None = None
+    published: Totals = Totals()
 
 
 class Part(NamedTuple):
@@ -66,12 +103,30 @@ def parts(report: Report) -> list[Part]:
     What must not be shown is removed (names of protected persons, national ids typed into a name).
     """
     place = {reason: (reason in USUALLY_RIGHT, number) for number, reason in enumerate(Reason)}
-    rows = sorted(
-        map(_without_secrets, report.excluded), key=lambda one: (place[one.reason], one.name.casefold(), one.id)
-    )
+    rows = sorted(map(_without_secrets, report.excluded), key=lambda one: (place[one.reason], *_order(one)))
     return [
         Part(reason, [one for one in same if one.kind == "person"], [one for one in same if one.kind == "group"])
         for reason, same in ((reason, list(some)) for reason, some in groupby(rows, key=lambda one: one.reason))
+    ]
+
+
+def _order(one: Excluded) -> tuple[int, str, int]:
+    # Those with one id stand together; a case worker has to compare them.
+    together = min(one.id, *one.same_id) if one.same_id else 0
+    return together, "" if one.same_id else one.name.casefold(), one.id
+
+
+def held_parts(report: Report) -> list[HeldPart]:
+    """Return what waits, by hold, each part in the order of names, without what must not be shown."""
+    return [
+        HeldPart(
+            part.hold,
+            sorted(
+                (msgspec.structs.replace(one, name=_printable(one.name)) for one in part.waiting),
+                key=lambda one: (one.kind != "person", one.name.casefold(), one.id or 0),
+            ),
+        )
+        for part in report.held
     ]
 
 
@@ -94,14 +149,27 @@ def _printable(text: str) -> str:
     return visible(without_national_ids(" ".join(text.split())))
 
 
-def local_time(at: datetime, zone: ZoneInfo, language: Language) -> str:
-    """Return a time to the minute as it is written in the language."""
-    return at.astimezone(zone).strftime("%d.%m.%Y %H:%M" if language is Language.BOKMAL else "%Y-%m-%d %H:%M")
-
-
 _HEADINGS: Final = {
-    Language.BOKMAL: ("Type", "Løpenummer", "Navn", "Skole", "Grupper", "Årsak", "Rettes slik", "Siden"),
-    Language.ENGLISH: ("Kind", "Running number", "Name", "School", "Groups", "Reason", "How to correct it", "Since"),
+    Language.BOKMAL: (
+        *("Type", "Løpenummer", "Navn", "Skole", "Grupper", "Årsak", "Rettes slik", "Siden"),
+        *("Status", "Samme nummer eller kode som"),
+    ),
+    Language.ENGLISH: (
+        *("Kind", "Running number", "Name", "School", "Groups", "Reason", "How to correct it", "Since"),
+        *("Status", "Same number or code as"),
+    ),
+}
+_STATUS: Final = {
+    Language.BOKMAL: {
+        PersonState.EXCLUDED: "ikke med",
+        PersonState.HELD: "på vent, fortsatt med",
+        PersonState.NOT_PUBLISHED: "ingenting eksporteres nå",
+    },
+    Language.ENGLISH: {
+        PersonState.EXCLUDED: "not exported",
+        PersonState.HELD: "held, still exported",
+        PersonState.NOT_PUBLISHED: "nothing is exported now",
+    },
 }
 _KINDS: Final = {
     Language.BOKMAL: {"person": "person", "group": "gruppe"},
@@ -120,14 +188,36 @@ def as_csv(report: Report, language: Language) -> str:
     stream.write("\ufeff")
     table = csv.writer(stream, delimiter=";")
     table.writerow(_HEADINGS[language])
+    for cells in (*_situation_rows(report, language), *_held_rows(report, language), *_excluded_rows(report, language)):
+        table.writerow(map(_no_formula, cells))
+    return stream.getvalue()
+
+
+def _situation_rows(report: Report, language: Language) -> Iterator[Sequence[str]]:
+    """Yield a row for the whole export if nothing is published: an empty table would say that all are in it."""
+    if report.situation is not None:
+        why = explain_obstacle(report.situation, language)
+        yield ("", "", "", "", "", why, "", "", _STATUS[language][PersonState.NOT_PUBLISHED], "")
+
+
+def _held_rows(report: Report, language: Language) -> Iterator[Sequence[str]]:
+    for part in held_parts(report):
+        why, remedy = hold_cause(part.hold, language), approval_text(part.hold.hold_id, language)
+        for one in part.waiting:
+            named = (_KINDS[language][one.kind], "" if one.id is None else str(one.id), one.name)
+            since = local_time(one.since, report.zone, language)
+            yield (*named, "", "", why, remedy, since, _STATUS[language][PersonState.HELD], "")
+
+
+def _excluded_rows(report: Report, language: Language) -> Iterator[Sequence[str]]:
     for part in parts(report):
         text = reason_text(part.reason, language)
         for one in (*part.persons, *part.groups):
             since = local_time(one.since, report.zone, language)
             places = (", ".join(one.schools), ", ".join(one.groups))
-            cells = (_KINDS[language][one.kind], str(one.id), one.name, *places, *text, since)
-            table.writerow(map(_no_formula, cells))
-    return stream.getvalue()
+            same = ", ".join(map(str, one.same_id))
+            status = _STATUS[language][PersonState.EXCLUDED]
+            yield (_KINDS[language][one.kind], str(one.id), one.name, *places, *text, since, status, same)
 
 
 def _no_formula(cell: str) -> str:

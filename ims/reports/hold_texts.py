@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from ims.holds.losses import Cause
-from ims.reports.exclusion_report import local_time
 from ims.reports.reason_texts import Language
+from ims.reports.states import approval_text
+from ims.reports.times import local_time
 
 
 class HeldFigure(NamedTuple):
@@ -42,7 +43,7 @@ _WORDS: Final = {
         },
         persons=("person", "personer"),
         groups=("gruppe", "grupper"),
-        since="Det har ventet på godkjenning siden {since}: imsfeed holds show {hold}",
+        since="Det har ventet på godkjenning siden {since}.",
         kept="De beholder tilgangen til den som har ansvar for eksporten, har sett på det."
         " Alt annet eksporteres som vanlig.",
     ),
@@ -58,7 +59,7 @@ _WORDS: Final = {
         },
         persons=("person", "persons"),
         groups=("group", "groups"),
-        since="It has been waiting for an approval since {since}: imsfeed holds show {hold}",
+        since="It has been waiting for an approval since {since}.",
         kept="They keep their access until the person responsible for the export has looked into it."
         " Everything else is exported as usual.",
     ),
@@ -66,12 +67,18 @@ _WORDS: Final = {
 
 
 def held_lines(held: HeldFigure, language: Language) -> Iterator[str]:
-    """Yield what waits and why; since when, and the command that shows it."""
+    """Yield what waits and why; since when, who decides on it, and with which commands."""
+    yield hold_cause(held, language)
+    since = _WORDS[language].since.format(since=local_time(held.since, held.zone, language))
+    yield f"{since} {approval_text(held.hold_id, language)}"
+
+
+def hold_cause(held: HeldFigure, language: Language) -> str:
+    """Return what waits, and why."""
     words = _WORDS[language]
     numbers = ((held.persons, words.persons), (held.groups, words.groups))
     count = ", ".join(f"{number} {unit[0 if number == 1 else 1]}" for number, unit in numbers if number)
-    yield words.causes[held.cause].format(count=count)
-    yield words.since.format(since=local_time(held.since, held.zone, language), hold=held.hold_id)
+    return words.causes[held.cause].format(count=count)
 
 
 def kept_line(language: Language) -> str:

@@ -14,9 +14,10 @@ import msgspec
 
 from ims.feed.manifest import Counts, KindCounts, Totals
 from ims.holds.losses import Cause
-from ims.reports.exclusion_report import local_time
 from ims.reports.hold_texts import HeldFigure, held_lines, kept_line
 from ims.reports.reason_texts import USUALLY_RIGHT, Language, reason_text
+from ims.reports.states import Obstacle, Situation, explain_obstacle
+from ims.reports.times import local_time
 from ims.rules.eligibility import Reason
 
 
@@ -24,7 +25,7 @@ class Failure(StrEnum):
     """Why a target fails: its importer misses changes until an operator or case worker acts."""
 
     STALE = "stale"
-    """The owner's organisation number has changed or is missing; nothing is published until it is back."""
+    """Nothing is published until its cause is fixed (:class:`ims.reports.states.Obstacle`)."""
     FEED_BROKEN = "feed_broken"
     """A file of the feed contradicts what was recorded about it."""
     SNAPSHOT_MISSING = "snapshot_missing"
@@ -44,7 +45,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         owner: the school owner's name.
-        waiting: nothing has been published yet.
+        situation: why nothing is published, or ``None`` if the target publishes.
         published: how many records are in the feed.
         last_day: how many records the deltas of the last 24 hours added, changed and removed.
         quarantined: messages from the administration system that could not be applied, of all owners.
@@ -56,7 +57,6 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
     target: str
     owner: str
-    waiting: bool
     published: Totals
     last_day: Counts
     excluded: tuple[ExcludedCount, ...]
@@ -65,6 +65,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     short_notice: bool
     link: str | None
     holds: tuple[HeldFigure, ...] = ()
+    situation: Situation | None = None
 
 
 class Mail(NamedTuple):
@@ -78,7 +79,6 @@ class _Words(NamedTuple):
     units: tuple[tuple[str, str], tuple[str, str], tuple[str, str]]
     changes: tuple[tuple[str, str], tuple[str, str], tuple[str, str]]
     well: str
-    waiting: str
     exported: str
     last_day: str
     to_fix: str
@@ -97,8 +97,6 @@ _WORDS: Final = {
         units=(("person", "personer"), ("gruppe", "grupper"), ("medlemskap", "medlemskap")),
         changes=(("ny", "nye"), ("endret", "endret"), ("fjernet", "fjernet")),
         well="Alt er i orden. Med i eksporten {target}: {totals}. Siste døgn: {changes}.",
-        waiting="Eksporten {target} venter på skoleeierens organisasjonsnummer og opplysninger;"
-        " ingenting er eksportert ennå.",
         exported="Med i eksporten {target}: {totals}.",
         last_day="Siste døgn: {changes}.",
         to_fix="Ikke med, bør rettes:",
@@ -110,7 +108,7 @@ _WORDS: Final = {
         began="Eksporten {target} har feilet siden {at}.",
         over="Eksporten {target} virker igjen. Den feilet fra {began} til {at}.",
         failures={
-            Failure.STALE: "Ingenting blir eksportert: skoleeierens organisasjonsnummer er endret eller mangler.",
+            Failure.STALE: "Ingenting blir eksportert.",
             Failure.FEED_BROKEN: "En fil i eksporten er ikke slik den ble skrevet.",
             Failure.SNAPSHOT_MISSING: "Den daglige fullfilen er ikke laget. Mottakeren kan ha lest en gammel fil.",
         },
@@ -119,8 +117,6 @@ _WORDS: Final = {
         units=(("person", "persons"), ("group", "groups"), ("membership", "memberships")),
         changes=(("new", "new"), ("changed", "changed"), ("removed", "removed")),
         well="All is well. In the export {target}: {totals}. In the last 24 hours: {changes}.",
-        waiting="The export {target} is waiting for its owner's organisation number and data;"
-        " nothing has been exported yet.",
         exported="In the export {target}: {totals}.",
         last_day="In the last 24 hours: {changes}.",
         to_fix="Not exported, to be corrected:",
@@ -132,7 +128,7 @@ _WORDS: Final = {
         began="The export {target} has been failing since {at}.",
         over="The export {target} works again. It failed from {began} to {at}.",
         failures={
-            Failure.STALE: "Nothing is exported: the school owner's organisation number has changed or is missing.",
+            Failure.STALE: "Nothing is exported.",
             Failure.FEED_BROKEN: "A file of the export is no longer as it was written.",
             Failure.SNAPSHOT_MISSING: "The daily full file was not made. The importer may have read an old one.",
         },
@@ -145,7 +141,7 @@ def daily(figures: Figures) -> Mail:
     to_fix = sum(one.persons + one.groups for one in figures.excluded if one.reason not in USUALLY_RIGHT)
     if figures.failures:
         what = "feiler"
-    elif figures.holds:
+    elif figures.holds or (figures.situation and figures.situation.obstacle is Obstacle.FIRST_HELD):
         what = "venter på godkjenning"
     elif to_fix:
         what = f"{to_fix} bør rettes"
@@ -157,14 +153,20 @@ def daily(figures: Figures) -> Mail:
 
 
 def failure_began(
-    target: str, owner: str, failures: Sequence[Failure], began: datetime, zone: ZoneInfo, link: str | None
+    target: str,
+    owner: str,
+    failures: Sequence[Failure],
+    began: datetime,
+    zone: ZoneInfo,
+    link: str | None,
+    situation: Situation | None = None,
 ) -> Mail:
-    """Return the mail that a target has begun to fail."""
+    """Return the mail that a target has begun to fail; *situation*: why it publishes nothing now, if so."""
 
     def text(language: Language) -> Iterator[str]:
         words = _WORDS[language]
         yield words.began.format(target=target, at=local_time(began, zone, language))
-        yield from (words.failures[failure] for failure in failures)
+        yield from _failures(failures, situation, language)
         yield words.responsible
         yield from _link(link, words)
 
@@ -206,7 +208,7 @@ def _both(text: Callable[[Language], Iterator[str]]) -> str:
 
 def _is_well(figures: Figures) -> bool:
     nothing_to_fix = all(one.reason in USUALLY_RIGHT for one in figures.excluded)
-    wrong = figures.waiting or figures.quarantined or figures.failures or figures.short_notice or figures.holds
+    wrong = figures.situation or figures.quarantined or figures.failures or figures.short_notice or figures.holds
     return nothing_to_fix and not wrong
 
 
@@ -217,10 +219,12 @@ def _daily(figures: Figures, language: Language) -> Iterator[str]:
     if _is_well(figures):
         yield words.well.format(changes=changes, **named)
     else:
-        yield from (words.failures[failure] for failure in figures.failures)
+        yield from _failures(figures.failures, figures.situation, language)
         for held in figures.holds:
             yield from held_lines(held, language)
-        yield (words.waiting if figures.waiting else words.exported).format(**named)
+            yield kept_line(language)
+        if figures.situation is None or figures.situation.published:
+            yield words.exported.format(**named)
         yield words.last_day.format(changes=changes)
         yield from _excluded(figures.excluded, language)
         if figures.quarantined:
@@ -228,6 +232,15 @@ def _daily(figures: Figures, language: Language) -> Iterator[str]:
         if figures.short_notice:
             yield words.short_notice.format(responsible=words.responsible)
     yield from _link(figures.link, words)
+
+
+def _failures(failures: Sequence[Failure], situation: Situation | None, language: Language) -> Iterator[str]:
+    """Yield what is wrong, each thing once: why nothing is published is said in place of that nothing is."""
+    if situation is not None:
+        yield explain_obstacle(situation, language)
+    yield from (
+        _WORDS[language].failures[failure] for failure in failures if failure is not Failure.STALE or situation is None
+    )
 
 
 def _link(link: str | None, words: _Words) -> Iterator[str]:

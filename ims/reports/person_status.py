@@ -15,8 +15,10 @@ import msgspec
 from ims.identifiers.national_id import without_national_ids
 from ims.records.text import visible
 from ims.records.vocabulary import InstitutionRole, RecordKind, RecStatus, RoleType
-from ims.reports.exclusion_report import local_time
+from ims.reports.hold_texts import HeldFigure, held_lines
 from ims.reports.reason_texts import Language, reason_text
+from ims.reports.states import PersonState, Situation, explain_obstacle, person_state
+from ims.reports.times import local_time
 from ims.rules.eligibility import Reason
 
 
@@ -48,7 +50,8 @@ class PersonStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A person's status at a target.
 
     Attributes:
-        state: the target's state.
+        situation: why the target publishes nothing, or ``None`` if it does.
+        held: the hold in which the person is; until it is decided, what was published of the person stays.
         exported: the person's roles and memberships in the feed, or ``None`` for a person who is not in it.
         excluded: the first exclusion reason and since when; ``None`` for a person who is in the feed or has not been
             evaluated yet.
@@ -57,11 +60,12 @@ class PersonStatus(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     target: str
-    state: Literal["ok", "waiting", "stale", "disabled"]
+    situation: Situation | None
     zone: ZoneInfo
     person: int
     exported: Exported | None
     excluded: tuple[Reason, datetime] | None
+    held: HeldFigure | None
     published: LastPublication | None
     oldest_delta: tuple[int, datetime] | None
 
@@ -79,7 +83,9 @@ class _Words(NamedTuple):
     published: str
     published_before: str
     never_published: str
-    states: dict[str, str]
+    held: str
+    held_out: str
+    reason: str
     id_kinds: dict[str, str]
     roles: dict[InstitutionRole, str]
     group_roles: dict[RoleType, str]
@@ -101,11 +107,9 @@ _WORDS: Final = {
         published="Last published in delta {seq}, of {at}: {records}.",
         published_before="Last published before the oldest delta kept ({seq}, of {at}).",
         never_published="No delta mentions the person.",
-        states={
-            "waiting": "The target is waiting for its owner's organisation number and data; nothing is published yet.",
-            "stale": "The target is halted: the owner's organisation number has changed or is missing.",
-            "disabled": "The target is disabled: nothing is published.",
-        },
+        held="Held: person {person} is still in the feed as published, and waits for an approval.",
+        held_out="Held: nothing about person {person} is published until a person with the same id is decided on.",
+        reason="By the administration system: {meaning} ({reason})",
         id_kinds={"national id": "national id", "running number": "running number"},
         roles={InstitutionRole.STUDENT: "learner", InstitutionRole.STAFF: "teacher"},
         group_roles={RoleType.LEARNER: "learner", RoleType.INSTRUCTOR: "teacher"},
@@ -125,12 +129,10 @@ _WORDS: Final = {
         published="Sist nevnt i endringsfil {seq}, fra {at}: {records}.",
         published_before="Sist nevnt før den eldste endringsfilen som er tatt vare på ({seq}, fra {at}).",
         never_published="Ingen endringsfil nevner personen.",
-        states={
-            "waiting": "Eksporten venter på skoleeierens organisasjonsnummer og opplysninger;"
-            " ingenting er eksportert ennå.",
-            "stale": "Eksporten er stoppet: skoleeierens organisasjonsnummer er endret eller mangler.",
-            "disabled": "Eksporten er slått av: ingenting blir eksportert.",
-        },
+        held="På vent: person {person} er fortsatt med i eksporten, og venter på godkjenning.",
+        held_out="På vent: ingenting om person {person} eksporteres før det er avgjort hva som skjer med en annen"
+        " person med samme id.",
+        reason="Ifølge fagsystemet: {meaning} ({reason})",
         id_kinds={"national id": "fødselsnummer, D-nummer eller DUF-nummer", "running number": "løpenummer"},
         roles={InstitutionRole.STUDENT: "deltaker", InstitutionRole.STAFF: "lærer"},
         group_roles={RoleType.LEARNER: "deltaker", RoleType.INSTRUCTOR: "lærer"},
@@ -143,14 +145,26 @@ _WORDS: Final = {
 def explain(status: PersonStatus, language: Language) -> str:
     """Return the person's status in a few lines."""
     words = _WORDS[language]
-    lines = [words.states[status.state]] if status.state in words.states else []
+    lines = [] if status.situation is None else [explain_obstacle(status.situation, language)]
+    state = person_state(in_feed=status.exported is not None, held=status.held is not None, excluded=status.excluded)
+    if status.held is not None:
+        lines += _held(status, status.held, language)
     if status.exported is not None:
         lines += _within(status, status.exported, language)
-    elif status.excluded is not None:
+    elif state is PersonState.EXCLUDED and status.excluded is not None:
         lines += _without(status, status.excluded, language)
-    else:
+    elif state is PersonState.NOT_PUBLISHED:
         lines.append(words.unknown.format(person=status.person, target=status.target))
     return "\n".join([*lines, _published(status, language)])
+
+
+def _held(status: PersonStatus, held: HeldFigure, language: Language) -> Iterator[str]:
+    words = _WORDS[language]
+    yield (words.held if status.exported is not None else words.held_out).format(person=status.person)
+    yield from held_lines(held, language)
+    if status.excluded is not None:
+        reason = status.excluded[0]
+        yield words.reason.format(meaning=reason_text(reason, language).meaning, reason=reason)
 
 
 def _within(status: PersonStatus, exported: Exported, language: Language) -> Iterator[str]:

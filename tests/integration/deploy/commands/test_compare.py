@@ -97,19 +97,24 @@ def test_the_settings_of_an_existing_file_are_found(pipeline: Pipeline, settings
 
 def test_each_difference_is_a_row_of_the_table(pipeline: Pipeline, tmp_path: Path) -> None:
     pipeline.commit(a_person(8, given_name="=1+1", family_name=a_birth_number(3)))
-    pipeline.commit(an_enrolment(38, person=8, group=11, starts_on=LONG_AGO))
+    pipeline.commit(a_person(9))
+    places = [an_enrolment(30 + n, person=n, group=11, starts_on=LONG_AGO) for n in (8, 9)]
+    pipeline.commit(*places)
     snapshot = a_snapshot(pipeline)
-    pipeline.commit(a_person(8, given_name="=1+1", family_name=a_birth_number(3), protected=True))
+    pipeline.commit(places[0], gone=True)
+    pipeline.commit(a_person(9, protected=True))
     code, output = compare(snapshot, "other", "--no-search-settings", "--csv", tmp_path / "changes.csv")
     assert code == 3
     assert "imsfeed targets set" not in output
     with (tmp_path / "changes.csv").open(encoding="utf-8-sig", newline="") as stream:
         rows = [*csv.DictReader(stream)]
     assert [(row["kind"], row["running_number"], row["group"], row["what"], row["reason"]) for row in rows] == [
-        ("person", "8", "", "missing", "person_protected"),
-        ("membership", "8", "11", "missing", "person_protected"),
+        ("person", "8", "", "missing", "no_active_enrolment"),
+        ("person", "9", "", "missing", "person_protected"),
+        ("membership", "8", "11", "missing", "no_active_enrolment"),
+        ("membership", "9", "", "missing", "person_protected"),
     ]
-    assert rows[0]["name"] == "'=1+1 ***********"
+    assert [row["name"] for row in rows] == ["'=1+1 ***********", "", "'=1+1 ***********", ""]
     assert rows[0]["old_id_kind"] == "birth_number"
     assert (tmp_path / "changes.csv").stat().st_mode & 0o007 == 0
 

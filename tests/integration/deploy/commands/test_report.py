@@ -151,7 +151,7 @@ def test_why_says_when_the_delta_is_no_longer_kept(pipeline: Pipeline) -> None:
 
 def test_why_says_that_a_target_is_disabled(pipeline: Pipeline) -> None:
     pipeline.target(enabled=False)
-    assert why("1").startswith("The target is disabled: nothing is published.\n")
+    assert "the target is disabled; `imsfeed targets set lms enabled=true` enables it.\n" in why("1")
     pipeline.target(name="idm", enabled=False)
     assert "Person 1 has not been evaluated for idm yet." in run("why", "idm", "1").output
 

@@ -10,9 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from lxml import html
 
+from ims.feed.manifest import Totals
+from ims.holds.losses import Cause
 from ims.reports.exclusion_page import as_html
-from ims.reports.exclusion_report import Excluded, Report, as_csv
+from ims.reports.exclusion_report import Excluded, Held, HeldPart, Report, as_csv
+from ims.reports.hold_texts import HeldFigure
 from ims.reports.reason_texts import Language, reason_text
+from ims.reports.states import FirstHold, Obstacle, Situation
 from ims.rules.eligibility import Reason
 from tests.support.builders import a_birth_number, a_d_number, a_duf_number
 
@@ -33,8 +37,11 @@ def a_row(id: int = 1017, **changes: Any) -> Excluded:  # noqa: A002 - the row's
     return Excluded(**usual | changes)
 
 
-def a_report(*rows: Excluded) -> Report:
-    return Report("lms", "Fjordvik kommune", AT, ZoneInfo("Europe/Oslo"), rows)
+OSLO = ZoneInfo("Europe/Oslo")
+
+
+def a_report(*rows: Excluded, **changes: Any) -> Report:
+    return Report("lms", "Fjordvik kommune", AT, OSLO, rows, **changes)
 
 
 def page(*rows: Excluded, language: Language = Language.BOKMAL) -> html.HtmlElement:
@@ -114,8 +121,9 @@ def test_a_table_has_a_line_for_each_exclusion(language: Language) -> None:
     (line,) = table(a_row(groups=("B1", "B2")), language=language)
     text = reason_text(Reason.NATIONAL_ID_MISSING, language)
     since = "15.10.2026 00:30" if language is Language.BOKMAL else "2026-10-15 00:30"
+    status = "ikke med" if language is Language.BOKMAL else "not exported"
     named = ["person", "1017", "Åse Østby", "Fjordvik voksenopplæring", "B1, B2"]
-    assert list(line.values()) == [*named, text.meaning, text.remedy, since]
+    assert list(line.values()) == [*named, text.meaning, text.remedy, since, status, ""]
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+47", "-1", "@SUM(A1)", "\t=1", "\r=1"])
@@ -154,3 +162,59 @@ def test_a_protected_person_is_named_by_the_running_number_alone(language: Langu
         assert "4711" in text
         for secret in ("Østby", "Fjordvik voksenopplæring", "B1"):
             assert secret not in text
+
+
+HELD = HeldPart(
+    HeldFigure(7, Cause.PERSONS, 2, 0, SINCE, OSLO),
+    [Held("person", 1042, "Bo Østby", SINCE), Held("person", 1043, "", SINCE)],
+)
+
+
+def test_a_held_person_is_shown_as_still_exported_and_who_decides() -> None:
+    report = a_report(a_row(), held=(HELD,), published=Totals(120, 8, 240))
+    root = html.document_fromstring(as_html(report, Language.BOKMAL).encode())
+    section = " ".join(texts(root, "//section[@id='hold-7']"))
+    assert "1042Bo Østby" in section
+    assert "imsfeed holds approve 7" in section
+    assert "Med i eksporten: 120 personer, 8 grupper. Av dem er 2 på vent. Ikke med: 1." in texts(root, "//p")
+    lines = list(csv.DictReader(StringIO(as_csv(report, Language.BOKMAL)[1:]), delimiter=";"))
+    assert [(line["Løpenummer"], line["Status"]) for line in lines] == [
+        ("1043", "på vent, fortsatt med"),
+        ("1042", "på vent, fortsatt med"),
+        ("1017", "ikke med"),
+    ]
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("obstacle", Obstacle)
+def test_nobody_is_called_exported_while_nothing_is_published(language: Language, obstacle: Obstacle) -> None:
+    hold = FirstHold(7, SINCE)
+    situation = Situation(target="lms", obstacle=obstacle, published=False, zone=OSLO, hold=hold)
+    report = a_report(situation=situation)
+    text = as_html(report, language)
+    assert "Alle personer og grupper er med" not in text
+    assert "All persons and groups are exported" not in text
+    assert ("Ingenting er eksportert ennå" if language is Language.BOKMAL else "Nothing has been exported yet") in text
+    (line,) = csv.DictReader(StringIO(as_csv(report, language)[1:]), delimiter=";")
+    assert line["Status"] in {"ingenting eksporteres nå", "nothing is exported now"}
+
+
+def test_persons_with_the_same_id_stand_together_and_name_each_other() -> None:
+    rows = [
+        a_row(3, name="Ada", reason=Reason.DUPLICATE_ID, same_id=(9,)),
+        a_row(5, name="Bo", reason=Reason.DUPLICATE_ID, same_id=(7,)),
+        a_row(7, name="Åse", reason=Reason.DUPLICATE_ID, same_id=(5,)),
+        a_row(9, name="Øyvind", reason=Reason.DUPLICATE_ID, same_id=(3,)),
+    ]
+    root = page(*rows)
+    assert texts(root, "//tbody/tr/td[@class='n']")[-4:] == ["3", "9", "5", "7"]
+    others = texts(root, "//tbody/tr/td[@data-label='Samme nummer eller kode som']")
+    assert others == ["9", "3", "7", "5"]
+    assert [line["Samme nummer eller kode som"] for line in table(*rows)] == ["9", "3", "7", "5"]
+
+
+def test_control_characters_in_names_are_not_in_the_report() -> None:
+    report = a_report(a_row(name="A\x1b[2J\nB", schools=("x\u202e",)))
+    for text in (as_html(report, Language.BOKMAL), as_csv(report, Language.BOKMAL)):
+        assert "A\\x1b[2J B" in text
+        assert not {"\x1b", "\u202e"} & set(text)

@@ -6,11 +6,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ims.feed.conflicts import HaltReason
 from ims.feed.manifest import Counts, KindCounts, Totals
 from ims.holds.losses import Cause
 from ims.reports.hold_texts import HeldFigure
 from ims.reports.mail_texts import ExcludedCount, Failure, Figures, Mail, daily, failure_began, failure_over, hold_began
 from ims.reports.reason_texts import Language, reason_text
+from ims.reports.states import FirstHold, Obstacle, Situation
 from ims.rules.eligibility import Reason
 
 OSLO = ZoneInfo("Europe/Oslo")
@@ -22,7 +24,6 @@ def figures(**changes: Any) -> Figures:
     usual: dict[str, Any] = {
         "target": "lms",
         "owner": "Fjordvik kommune",
-        "waiting": False,
         "published": Totals(120, 8, 240),
         "last_day": Counts(person=KindCounts(3, 1, 2), membership=KindCounts(5, 0, 4)),
         "excluded": (ExcludedCount(Reason.NO_ACTIVE_ENROLMENT, 40, 0),),
@@ -32,6 +33,17 @@ def figures(**changes: Any) -> Figures:
         "link": LINK,
     }
     return Figures(**usual | changes)
+
+
+def a_situation(obstacle: Obstacle = Obstacle.TEST_NUMBER, halt_reason: HaltReason | None = None) -> Situation:
+    return Situation(
+        target="lms",
+        obstacle=obstacle,
+        published=halt_reason is not None,
+        zone=OSLO,
+        halt_reason=halt_reason,
+        hold=FirstHold(7, BEGAN),
+    )
 
 
 def in_bokmal(mail: Mail) -> list[str]:
@@ -86,7 +98,18 @@ def test_a_mail_counts_what_is_to_be_corrected_first() -> None:
     [
         ({"quarantined": 3}, "se på dette", "ikke kunne leses: 3.", "could not be read: 3."),
         ({"short_notice": True}, "se på dette", "mindre enn en time", "less than an hour"),
-        ({"waiting": True}, "se på dette", "venter på skoleeierens", "is waiting for its owner's"),
+        (
+            {"situation": a_situation()},
+            "se på dette",
+            "allow_test_numbers=true` godtar",
+            "allow_test_numbers=true` accepts",
+        ),
+        (
+            {"situation": a_situation(Obstacle.FIRST_HELD)},
+            "venter på godkjenning",
+            "holds approve 7",
+            "holds approve 7",
+        ),
         ({"failures": (Failure.STALE,)}, "feiler", "Ingenting blir eksportert", "Nothing is exported"),
     ],
 )
@@ -108,6 +131,24 @@ def test_a_failure_says_since_when_why_and_who_must_act(failure: Failure) -> Non
         assert lines[3].endswith(LINK)
 
 
+def test_a_mail_about_a_lost_volume_does_not_blame_the_organisation_number() -> None:
+    situation = a_situation(Obstacle.HALTED, HaltReason.FILES_MISSING)
+    for mail in (
+        failure_began("lms", "Fjordvik kommune", [Failure.STALE], BEGAN, OSLO, LINK, situation),
+        daily(figures(failures=(Failure.STALE,), situation=situation)),
+    ):
+        assert "filene er borte" in "\n".join(in_bokmal(mail))
+        assert "mount the feed's volume" in "\n".join(in_english(mail))
+        assert "organisa" not in mail.text
+
+
+def test_a_mail_before_the_first_publication_counts_nothing_as_exported() -> None:
+    mail = daily(figures(situation=a_situation(Obstacle.FIRST_HELD), published=Totals(), excluded=()))
+    assert "Ingenting er eksportert ennå" in mail.text
+    assert "0 personer," not in mail.text.partition("Siste døgn")[0]
+    assert "Alt er i orden" not in mail.text
+
+
 def test_the_end_of_a_failure_says_how_long_it_was() -> None:
     mail = failure_over("lms", "Fjordvik kommune", BEGAN, ENDED, OSLO)
     assert mail.subject.endswith("virker igjen")
@@ -119,7 +160,8 @@ def test_every_hold_cause_has_a_mail_in_both_languages(cause: Cause) -> None:
     mail = hold_began("lms", "Fjordvik kommune", HeldFigure(7, cause, 1, 2, BEGAN, OSLO))
     assert mail.subject == "Eksporten lms, Fjordvik kommune: venter på godkjenning"
     for lines in (in_bokmal(mail), in_english(mail)):
-        assert lines[1].endswith(": imsfeed holds show 7")
+        assert "`imsfeed holds show 7`" in lines[1]
+        assert "`imsfeed holds approve 7`" in lines[1]
         assert (len(lines) == 2) is (cause is Cause.INITIAL)
     assert ("1 person, 2 grupper" in mail.text) is (cause is not Cause.INITIAL)
 
