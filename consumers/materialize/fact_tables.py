@@ -93,7 +93,8 @@ def sweep(cursor: Cursor, table: Table, load: Load, partitions: int, partition: 
     """
     whose, parameters = "owner_id = %s", [load.owner_id]
     if load.owner_id is None:
-        whose, parameters = "mod(owner_id, %s) = %s", [partitions, partition]
+        # SQL's remainder of a negative number is negative; that of capture is not.
+        whose, parameters = "mod(mod(owner_id, %s) + %s, %s) = %s", [partitions, partitions, partitions, partition]
     cursor.execute(
         sql.SQL("delete from imsfeed.{} where (source_epoch, commit_lsn) < (%s, %s) and {} returning owner_id").format(
             sql.Identifier(table.value), sql.SQL(whose)

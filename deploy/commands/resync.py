@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Annotated, Final, NamedTuple
 
-import psycopg
 import typer
 
 from deploy.commands.arguments import whole_number
@@ -13,7 +12,7 @@ from ims.errors import InvalidSettingsError
 from ims.runtime.lifecycle import Stop, stop_on_signals
 from ims.runtime.settings import Settings, read_settings
 from producers.loads import resync_requests
-from producers.source import catalog, source_setup
+from producers.source import catalog, sessions, source_setup
 from producers.source.catalog import Connection
 
 _POLL_SECONDS: Final = 0.5
@@ -53,7 +52,7 @@ def resync(
             text = "it must be the number of an owner, or `all`; no national id"
             raise typer.BadParameter(text, param_hint="OWNER|all") from None
     settings = read_settings()
-    with psycopg.connect(settings.source(), autocommit=True) as connection:
+    with sessions.connect(settings.source(), "resync") as connection:
         progress = _request_all(connection, settings) if owner == "all" else _request(connection, settings, int(owner))
         if no_wait:
             say("requested; capture begins at one of its next heartbeats, or when it starts")

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import psycopg
 import typer
 
 from consumers.database import sessions
@@ -12,6 +11,7 @@ from deploy.commands.printing import say
 from deploy.state import migrate
 from ims.errors import InvalidSettingsError
 from ims.runtime.settings import read_settings
+from producers.source import sessions as source_sessions
 from producers.source import source_setup
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, without doing it.")]
@@ -31,7 +31,7 @@ def source(dry_run: DryRun = False) -> None:
     Example: [bold]imsfeed setup source --dry-run[/bold]
     """
     settings = read_settings()
-    with psycopg.connect(settings.source(), autocommit=True) as connection:
+    with source_sessions.connect(settings.source(), "setup") as connection:
         statements = (source_setup.plan if dry_run else source_setup.apply)(connection, settings)
     for statement in statements:
         say(statement if statement.endswith(";") else f"{statement};")

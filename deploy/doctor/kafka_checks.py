@@ -13,7 +13,8 @@ from deploy.doctor.finding import Area, Finding, Findings
 from ims.errors import InvalidSettingsError
 from ims.runtime.kafka_connection import kafka_options
 from ims.runtime.settings import Settings
-from producers.events.publisher import LARGEST_MESSAGE, refuse_slow_crc
+from producers.events.oversized_rows import LARGEST_MESSAGE
+from producers.events.publisher import refuse_slow_crc
 
 _AREA: Final = Area("kafka")
 _DAY_MS: Final = 86_400_000
@@ -148,7 +149,7 @@ def _sizes(config: dict[str, str], settings: Settings) -> Findings:
         yield _AREA.judge("retention.bytes", int(bytes_) < 0, bytes_, fix, otherwise="warning")
     largest = config.get("max.message.bytes")
     if largest is not None:
-        fix = f"set max.message.bytes to {LARGEST_MESSAGE}: a row that is larger than the limit stops capture"
+        fix = f"set max.message.bytes to {LARGEST_MESSAGE}: a row that is larger is sent without its largest texts"
         yield _AREA.judge("max.message.bytes", int(largest) >= LARGEST_MESSAGE, largest, fix, otherwise="warning")
 
 

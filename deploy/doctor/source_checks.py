@@ -17,6 +17,7 @@ from producers.source import catalog
 from producers.source.captured_table import HEARTBEAT, OWNER_COLUMN, TableName, owner_columns
 from producers.source.catalog import Connection
 from producers.source.preflight import RELOAD, check_slot, identity_suffices, require_logical_wal
+from producers.source.table_kinds import problems
 
 _AREA: Final = Area("source")
 _SETUP: Final = "run `imsfeed setup source`"
@@ -136,6 +137,10 @@ def _tables(connection: Connection, settings: Settings) -> Findings:
         fix = _SETUP if name == HEARTBEAT else "correct MAPPING_FILE, SOURCE_SCHEMA or the source"
         if name not in found:
             yield _AREA.error(f"table {name}", "does not exist", fix)
+            continue
+        wrong = list(problems(found[name], wanted.get(name, {}).values(), connection.info.server_version))
+        if wrong:
+            yield from (_AREA.error(f"table {name}", problem.text, problem.remedy) for problem in wrong)
             continue
         if name not in published:
             yield _AREA.error(f"table {name}", "is not in the publication", _SETUP)

@@ -9,6 +9,9 @@
 -- Variables (-v NAME=VALUE): owner: the tables' owner, who runs `imsfeed setup source`; schema and tables: those of
 -- MAPPING_FILE, if they differ from the reference schema's; capture, reader: the roles' names.
 --
+-- If row security is enabled on a captured table, both roles must see every row: run
+-- `alter role imsfeed_capture bypassrls` and the same for imsfeed_reader. Otherwise setup, capture and doctor refuse.
+--
 -- A role with REPLICATION can read every change in the whole server. Admit it only from capture's address and only to
 -- this database (pg_hba.conf: hostssl school imsfeed_capture 10.1.2.3/32 scram-sha-256), and keep other databases on
 -- another server.

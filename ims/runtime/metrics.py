@@ -20,6 +20,7 @@ QUARANTINE_REASONS = (
     "unknown_table",
     "missing_column",
     "impossible_value",
+    "too_large",
     "truncate",
 )
 RECONCILIATION_CHECKS = ("files", "rules", "source")
@@ -98,6 +99,9 @@ class CaptureMetrics(ProcessMetrics):
             "Events that Kafka has acknowledged, by table and by operation (c, u, d, r, t).",
             ("table", "op"),
             product(TABLES, OPERATIONS),
+        )
+        self.oversized_rows = self._counter(
+            "oversized_rows", "Rows sent to Kafka without their largest texts, because they are too large for it."
         )
         self.initial_load_rows = self._counter(
             "initial_load_rows", "Rows read from the source's tables by loads and resyncs."

@@ -21,9 +21,13 @@ from typing import Annotated, Any, Final, NamedTuple
 import msgspec
 
 from ims.errors import BadMessageError
+from ims.identifiers.national_id import without_national_ids
 
 UNAVAILABLE: Final = "__debezium_unavailable_value"
 """The placeholder of a value that PostgreSQL did not send because it did not change (TOAST): keep the stored one."""
+
+_TOO_LARGE: Final = "__imsfeed_too_large"
+"""The only field of the mark that stands for a value which was too large for Kafka; has its size and the row's key."""
 
 HEARTBEAT_TABLE: Final = "heartbeat"
 """The table whose rows only show that changes arrive; one row for each partition."""
@@ -141,6 +145,27 @@ _KEPT: Final = 1024
 def encode(envelope: Envelope) -> bytes:
     """Return the envelope as the bytes of a Kafka message's value."""
     return _ENCODER.encode(envelope)
+
+
+def too_large(size: int, key: str) -> dict[str, Any]:
+    """Return the mark that capture sends in place of a value that is too large for Kafka.
+
+    Args:
+        size: the value's bytes.
+        key: the row's key, for people to read.
+    """
+    return {_TOO_LARGE: [size, key]}
+
+
+def read_too_large(value: Any) -> str | None:  # noqa: ANN401 - JSON
+    """Return what a mark of :func:`too_large` says, for people to read; ``None`` for any other value."""
+    if not isinstance(value, dict) or value.keys() != {_TOO_LARGE}:
+        return None
+    try:
+        size, key = msgspec.convert(value[_TOO_LARGE], tuple[int, str])
+    except msgspec.ValidationError:
+        return "an unknown number of bytes"
+    return f"{size} bytes in the row with {without_national_ids(key[:200])}"
 
 
 def decode(value: bytes | None, *, default_epoch: int = 0) -> Change | None:

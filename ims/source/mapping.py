@@ -27,7 +27,7 @@ import msgspec
 from ims.errors import BadMessageError, InvalidSettingsError
 from ims.identifiers.national_id import NationalId, without_national_ids
 from ims.source.column_values import READERS, fast_reader, finite
-from ims.source.events import UNAVAILABLE, Row
+from ims.source.events import UNAVAILABLE, Row, read_too_large
 from ims.source.facts import FACT_TYPES, Table
 
 
@@ -218,6 +218,9 @@ def read_value(table: Table, name: str, value: Any) -> Any:  # noqa: ANN401 - JS
         if column.optional:
             return None
         raise BadMessageError("impossible_value", f"{table.value}.{name} is null")
+    size = read_too_large(value)
+    if size is not None:
+        raise BadMessageError("too_large", f"{table.value}.{name} has {size}, too many for Kafka; shorten it")
     try:
         read = READERS[column.type](value)
     except (ValueError, OverflowError, TypeError):

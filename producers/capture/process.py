@@ -16,7 +16,7 @@ from typing import Final, TypeGuard
 
 import msgspec
 import psycopg
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from ims.runtime.kafka_connection import KafkaUnreachableError
 from ims.runtime.lifecycle import Stop
@@ -29,16 +29,21 @@ from producers.capture.stream import Stream
 from producers.events import publisher
 from producers.events.change_events import ChangeStream
 from producers.events.ordered_events import Origin
+from producers.events.oversized_rows import LARGEST_MESSAGE
 from producers.events.publisher import Publisher
+from producers.events.topic import ensure_topic
 from producers.loads.initial_load import InitialLoad
 from producers.loads.owner_resync import OwnerLoad, RequestDoneError, SnapshotLateError
 from producers.source import catalog, preflight, sessions, source_schema
 from producers.source.catalog import LoadState
 from producers.source.preflight import CheckedSource
 from producers.source.replication import StoppedError, Walsender
+from producers.source.row_forms import require_same_forms
 
 log = get_logger(__name__)
 
+_LEAST_LARGEST: Final = 32 * 1024
+"""Bytes; a row's message without its largest texts is smaller."""
 _STABLE_SECONDS: Final = 30.0
 """Time of streaming after which an error begins a new outage, with the shortest waits again."""
 
@@ -95,12 +100,16 @@ class _Capture:
         self._ready = ready
         self._heartbeat = heartbeat
         self._stable_at = math.inf
+        self._largest = LARGEST_MESSAGE
 
     def failed(self, error: BaseException, wait: float) -> None:
         """Report an error that ended a session; the next one begins in *wait* seconds."""
         self._ready(False)
         self._metrics.alive(time.time())
         self._metrics.replication_reconnects.inc()
+        if isinstance(error, MessageSizeTooLargeError):
+            # The topic takes less than its configuration says, or capture may not read that.
+            self._largest = max(self._largest // 2, _LEAST_LARGEST)
         log.warning("starting again", error=error, wait_seconds=round(wait, 1))
 
     def run_session(self) -> None:
@@ -112,12 +121,13 @@ class _Capture:
         settings = self._settings
         self._stable_at = math.inf
         self._alive()
-        publisher.ensure_topic(settings)
+        self._largest = min(ensure_topic(settings), self._largest)
         self._alive()
         with sessions.connect(settings.source(), "preflight") as connection:
             checked = preflight.check(connection, settings)
+            require_same_forms(connection, ((name, table.columns) for name, table in checked.tables.items()))
         self._alive()
-        sender = Publisher(publisher.connect(settings), settings.kafka_topic, self._metrics)
+        sender = Publisher(publisher.connect(settings), settings.kafka_topic, self._metrics, self._largest)
         try:
             with Walsender(settings.source(), self._stop, self._alive) as walsender:
                 self._load_and_stream(checked, walsender, sender)
@@ -141,9 +151,15 @@ class _Capture:
         if not _is_current(known, epoch):
             return
         self._heartbeat.stream_begins(epoch, known.confirmable_lsn or 0)
-        columns = {name: table.columns for name, table in checked.tables.items()}
+        columns = {name: (*table.columns, *table.unmapped) for name, table in checked.tables.items()}
         watch = source_schema.SchemaWatch(source_schema.wanted_columns(settings), types, columns)
-        changes = ChangeStream(Origin(checked.database, epoch), checked.tables, settings.kafka_partitions, watch.check)
+        changes = ChangeStream(
+            Origin(checked.database, epoch),
+            checked.tables,
+            settings.kafka_partitions,
+            watch.check,
+            {oid: kind.base for oid, kind in types.items()},
+        )
         confirmation, limit = self._heartbeat.confirmation, settings.inflight_limit
         with contextlib.closing(Stream(walsender, sender, changes, limit, self._metrics, confirmation)) as stream:
             log.info("streaming", slot=settings.source_slot, epoch=epoch)

@@ -5,8 +5,10 @@ keys): the two may belong to different partitions, and the consumer of the old p
 that the row is gone.
 """
 
+import re
+import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from ims.source.events import UNAVAILABLE, Row
 from producers.events.ordered_events import KafkaMessage, OrderedEvents, Origin, RowEvent, TransactionContext
@@ -27,6 +29,8 @@ from producers.source.pgoutput import (
 
 Tables = Mapping[TableName, CapturedTable]
 
+_WHOLE_NUMBER: Final = re.compile(r"-?\d{1,30}", re.ASCII)
+
 
 class ChangeStream:
     """Turns the bytes of a replication stream into Kafka messages, transaction by transaction; does no I/O.
@@ -38,6 +42,7 @@ class ChangeStream:
         partitions: number of the topic's partitions.
         check_relation: called with every definition of a table, before the changes that have it; raises to end the
             stream there.
+        base_types: the base type of each domain, by their OIDs.
     """
 
     def __init__(
@@ -46,12 +51,14 @@ class ChangeStream:
         tables: Tables,
         partitions: int,
         check_relation: Callable[[Relation], None] = lambda _: None,
+        base_types: Mapping[int, int] = types.MappingProxyType({}),
     ) -> None:
         self._origin = origin
         self._tables = tables
         self._partitions = partitions
         self._check_relation = check_relation
-        self._decoder = Decoder()
+        kept = {(name.schema, name.table): table.columns for name, table in tables.items() if table.unmapped}
+        self._decoder = Decoder(base_types, kept)
         self._events: OrderedEvents | None = None
         self._by_relation: dict[int, CapturedTable] = {}
 
@@ -133,8 +140,11 @@ class ChangeStream:
 def partition_of(owner: Any, partitions: int) -> int:  # noqa: ANN401 - any value that the source has in that column
     """Return the partition of an owner's rows; a row without an owner goes to the first, so that it is not lost.
 
-    For owners from 0 on, this is what Debezium's PartitionRouting does with an integer.
+    It depends on the number alone, and not on how it is written: a ``numeric`` arrives as a text. For owners from 0 on,
+    this is what Debezium's PartitionRouting does with an integer.
     """
+    if isinstance(owner, str) and _WHOLE_NUMBER.fullmatch(owner):
+        owner = int(owner)
     return owner % partitions if isinstance(owner, int) else 0
 
 

@@ -13,8 +13,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from kafka import KafkaAdminClient
-from kafka.errors import KafkaError, KafkaTimeoutError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.net.sasl.oauth import AbstractTokenProvider
 from kafka.record import util as record_util
 
@@ -22,25 +21,25 @@ from ims.errors import InvalidSettingsError
 from ims.runtime import kafka_internals
 from ims.runtime.bearer_token import EndpointToken, FileToken
 from ims.runtime.failpoints import failpoint
-from ims.runtime.kafka_connection import kafka_options, unreachable_error
+from ims.runtime.kafka_connection import kafka_options
 from ims.runtime.lifecycle import Stop
+from ims.runtime.logs import get_logger
 from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.settings import Settings
 from producers.events.batched_producer import KafkaProducer
 from producers.events.ordered_events import KafkaMessage
+from producers.events.oversized_rows import LARGEST_MESSAGE, is_too_large, reduced
+from producers.events.topic import BOOTSTRAP_MS
 from producers.source.replication import StoppedError
+
+log = get_logger(__name__)
 
 _STALL_SECONDS: Final = 120.0
 """Time without any acknowledgement, while messages are in flight, after which another producer is tried."""
 _CLOSE_SECONDS: Final = 5.0
 _TURN_SECONDS: Final = 0.02
-_BOOTSTRAP_MS: Final = 10_000
-"""Longest time for one attempt to reach the brokers; a stop waits for it to end."""
 _RECONNECT_MS: Final = 1_000
 """Longest pause between attempts to connect; the client's own 30 s would prolong every outage of Kafka."""
-LARGEST_MESSAGE: Final = 16 * 1024 * 1024
-"""Largest event, in bytes: a source may keep a long text in a column that imsfeed does not even read."""
-_DAY_MS: Final = 86_400_000
 
 for provider in (FileToken, EndpointToken):
     AbstractTokenProvider.register(provider)
@@ -54,50 +53,6 @@ def refuse_slow_crc() -> None:
     """
     if not kafka_internals.checksum_is_compiled(record_util):
         raise InvalidSettingsError("the package crc32c is missing; install kafka-python[crc32c]")
-
-
-def ensure_topic(settings: Settings) -> None:
-    """Create the topic unless it exists.
-
-    Raises:
-        InvalidSettingsError: the topic has another number of partitions, so that owners would move between them; or the
-            connection's settings contradict each other.
-        KafkaUnreachableError: no broker was reached, or none accepted the login.
-        kafka.errors.KafkaError: Kafka refuses the request.
-    """
-    options = kafka_options(settings)
-    try:
-        admin = KafkaAdminClient(**options, client_id="imsfeed-capture", bootstrap_timeout_ms=_BOOTSTRAP_MS)
-    except KafkaTimeoutError:
-        raise unreachable_error(settings) from None
-    try:
-        if settings.kafka_topic not in admin.list_topics():
-            _create_topic(admin, settings)
-        (topic,) = admin.describe_topics([settings.kafka_topic])
-    finally:
-        admin.close()
-    partitions = len(topic["partitions"])
-    if partitions != settings.kafka_partitions:
-        raise InvalidSettingsError(
-            f"topic {settings.kafka_topic} has {partitions} partitions and KAFKA_PARTITIONS is"
-            f" {settings.kafka_partitions}; set it to {partitions}, or KAFKA_TOPIC to a new topic and"
-            " run `imsfeed resync all`"
-        )
-
-
-def _create_topic(admin: Any, settings: Settings) -> None:  # noqa: ANN401 - kafka-python is untyped
-    topic = {
-        "num_partitions": settings.kafka_partitions,
-        "replication_factor": settings.kafka_replication_factor,
-        "configs": {
-            "cleanup.policy": "delete",
-            "retention.ms": str(settings.kafka_retention_days * _DAY_MS),
-            "max.message.bytes": str(LARGEST_MESSAGE),
-        },
-    }
-    with contextlib.suppress(TopicAlreadyExistsError):  # another capture has just created it
-        admin.create_topics({settings.kafka_topic: topic})
-    admin.wait_for_topics([settings.kafka_topic])
 
 
 def producer_options(settings: Settings) -> dict[str, Any]:
@@ -118,7 +73,7 @@ def producer_options(settings: Settings) -> dict[str, Any]:
         "compression_type": "lz4",
         "max_block_ms": 5_000,
         "reconnect_backoff_max_ms": _RECONNECT_MS,
-        "bootstrap_timeout_ms": _BOOTSTRAP_MS,
+        "bootstrap_timeout_ms": BOOTSTRAP_MS,
         "allow_auto_create_topics": False,
     }
 
@@ -148,13 +103,21 @@ class Publisher:
         producer: a ``KafkaProducer``, from :func:`connect`; closed with this.
         topic: the topic's name.
         metrics: counts what is sent and what is acknowledged.
+        largest: the largest message that Kafka takes, in bytes. A larger one is sent without its largest texts.
 
     Attributes:
         inflight: messages that have been sent and are not acknowledged yet.
         committed_ms: commit time in the source of the last message acknowledged, in milliseconds since 1970.
     """
 
-    def __init__(self, producer: Any, topic: str, metrics: CaptureMetrics) -> None:  # noqa: ANN401 - kafka-python is untyped
+    def __init__(
+        self,
+        producer: Any,  # noqa: ANN401 - kafka-python is untyped
+        topic: str,
+        metrics: CaptureMetrics,
+        largest: int = LARGEST_MESSAGE,
+    ) -> None:
+        self._largest = largest
         self._producer = producer
         self._topic = topic
         self._metrics = metrics
@@ -174,6 +137,8 @@ class Publisher:
         Raises:
             kafka.errors.KafkaError: the client refuses the message.
         """
+        if is_too_large(message, self._largest):
+            message = self._reduced(message)
         if not self.inflight:
             self._heard = time.monotonic()
         future = self._producer.send(self._topic, value=message.value, key=message.key, partition=message.partition)
@@ -183,6 +148,20 @@ class Publisher:
         self._outstanding.append((future, message.table, message.op, message.committed_ms))
         self.inflight += 1
         self._attempts += 1
+
+    def _reduced(self, message: KafkaMessage) -> KafkaMessage:
+        """Return *message* without its largest texts, and log and count what its row lacks."""
+        message, oversized = reduced(message, self._largest)
+        if oversized is not None:
+            self._metrics.oversized_rows.inc()
+            log.error(
+                "row too large for Kafka",
+                table=message.table,
+                key=oversized.key,
+                column=oversized.column,
+                size=oversized.size,
+            )
+        return message
 
     def commit_point(self, lsn: int) -> None:
         """Note that every message of the commits up to *lsn* has been sent."""

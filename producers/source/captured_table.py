@@ -35,13 +35,15 @@ class CapturedTable(msgspec.Struct, frozen=True):
         name: schema and table.
         owner_column: column of the owner's id, which modulo the number of partitions is the row's partition.
         key_columns: columns of the primary key, in the key's order; empty without a key.
-        columns: the published columns, in the table's order.
+        columns: the columns that are sent, in the table's order.
+        unmapped: the other published columns: no column of ours has them, so their values are never sent.
     """
 
     name: TableName
     owner_column: str
     key_columns: tuple[str, ...]
     columns: tuple[str, ...]
+    unmapped: tuple[str, ...] = ()
 
 
 def owner_columns(settings: Settings) -> dict[TableName, str]:

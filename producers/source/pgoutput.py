@@ -5,7 +5,8 @@ Begin, the changes, Commit. A table's Relation message comes before its first ch
 has changed.
 """
 
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Collection, Mapping
 from struct import Struct, error
 from typing import Final
 
@@ -44,6 +45,9 @@ UNCHANGED: Final = Unchanged()
 """Stands for a value stored out of line (TOAST) that did not change, and that PostgreSQL therefore did not send."""
 
 
+_WITHOUT_VALUE: Final[Mapping[int, Unchanged | None]] = {_NULL: None, _NOT_SENT: UNCHANGED}
+
+
 class Column(msgspec.Struct, frozen=True):
     """A column of a Relation message; ``is_key`` means that it is part of the replica identity."""
 
@@ -53,13 +57,17 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Relation(msgspec.Struct, frozen=True):
-    """A table's definition, valid for the changes that follow; ``readers`` has each column's name and value reader."""
+    """A table's definition, valid for the changes that follow.
+
+    Attributes:
+        readers: each column's name and value reader; ``None`` for a column whose values are left out.
+    """
 
     relation_id: int
     schema: str
     table: str
     columns: tuple[Column, ...]
-    readers: tuple[tuple[str, Reader], ...]
+    readers: tuple[tuple[str, Reader | None], ...]
 
 
 class Begin(msgspec.Struct, frozen=True):
@@ -110,9 +118,22 @@ _Read = Callable[[bytes], tuple[Message | None, int]]
 
 
 class Decoder:
-    """Decodes the messages of one connection; it remembers the Relation messages to which the changes refer."""
+    """Decodes the messages of one connection; it remembers the Relation messages to which the changes refer.
 
-    def __init__(self) -> None:
+    Args:
+        base_types: the base type of each domain, by their OIDs. The stream has a domain's own OID, and an ordinary
+            query that of its base type: without this, a row would look different when it was loaded.
+        kept_columns: for a table by schema and name, the columns whose values are read. Those of others are passed
+            over, however large they are and whatever they hold. Of a table that is not here, every column is read.
+    """
+
+    def __init__(
+        self,
+        base_types: Mapping[int, int] = types.MappingProxyType({}),
+        kept_columns: Mapping[tuple[str, str], Collection[str]] = types.MappingProxyType({}),
+    ) -> None:
+        self._base_types = base_types
+        self._kept_columns = kept_columns
         self._relations: dict[int, Relation] = {}
         self._readers: dict[int, _Read] = {
             b"B"[0]: _begin,
@@ -156,8 +177,18 @@ class Decoder:
             type_oid, _modifier = _COLUMN_TYPE.unpack_from(data, at)
             at += _COLUMN_TYPE.size
             columns.append(Column(name, type_oid, bool(flags & _KEY_COLUMN)))
-        readers = tuple((column.name, reader_of(column.type_oid)) for column in columns)
-        relation = Relation(relation_id, schema or "pg_catalog", table, tuple(columns), readers)
+        schema = schema or "pg_catalog"
+        kept = self._kept_columns.get((schema, table))
+        readers = tuple(
+            (
+                column.name,
+                reader_of(self._base_types.get(column.type_oid, column.type_oid))
+                if kept is None or column.name in kept
+                else None,
+            )
+            for column in columns
+        )
+        relation = Relation(relation_id, schema, table, tuple(columns), readers)
         self._relations[relation_id] = relation
         return relation, at
 
@@ -207,13 +238,13 @@ def _old_row(data: bytes, at: int, relation: Relation) -> tuple[Row, int]:
     """Read the old row, or its key columns alone: the protocol sends null for every other column."""
     row, end = _row(data, at + 1, relation.readers)
     if data[at] == _OLD_KEY:
-        row = {column.name: row[column.name] for column in relation.columns if column.is_key}
+        row = {column.name: row[column.name] for column in relation.columns if column.is_key and column.name in row}
     else:
         _expect(data[at], _OLD_ROW)
     return row, end
 
 
-def _row(data: bytes, at: int, readers: tuple[tuple[str, Reader], ...]) -> tuple[Row, int]:
+def _row(data: bytes, at: int, readers: tuple[tuple[str, Reader | None], ...]) -> tuple[Row, int]:
     """Read a row straight into a dict, without an object for each value: capture spends most of its time here."""
     if _COUNT.unpack_from(data, at)[0] != len(readers):
         raise ValueError
@@ -224,15 +255,14 @@ def _row(data: bytes, at: int, readers: tuple[tuple[str, Reader], ...]) -> tuple
         if kind == _TEXT:
             start = at + 5
             at = start + _RELATION_ID.unpack_from(data, at + 1)[0]
-            row[name] = read(data[start:at])
+            if read is not None:
+                row[name] = read(data[start:at])
             continue
         at += 1
-        if kind == _NULL:
-            row[name] = None
-        elif kind == _NOT_SENT:
-            row[name] = UNCHANGED
-        else:
+        if kind not in _WITHOUT_VALUE:
             raise ValueError
+        if read is not None:
+            row[name] = _WITHOUT_VALUE[kind]
     return row, at
 
 

@@ -4,14 +4,14 @@ If the publication is missing, for example, PostgreSQL 18 only logs a warning on
 the changes made meanwhile.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
 
 from ims.errors import InvalidSettingsError
 from ims.runtime.settings import Settings
-from producers.source import catalog, source_schema
+from producers.source import catalog, source_schema, table_kinds
 from producers.source.captured_table import HEARTBEAT, OWNER_COLUMN, CapturedTable, TableName, owner_columns
 from producers.source.catalog import Connection, LoadState, SourceTable
 from producers.source.replication import lsn_of, lsn_text
@@ -111,7 +111,29 @@ def check_slot(slot: dict[str, Any] | None, name: str, database: str, loaded: Lo
 
 def identity_suffices(table: SourceTable, owner_column: str) -> bool:
     """Return True if the old row that a delete sends contains the owner and the primary key."""
-    return {owner_column, *table.key_columns} <= table.identity_columns
+    return {owner_column, *table.key_columns} <= table.identity_columns and not weaker_partitions(table)
+
+
+def weaker_partitions(table: SourceTable) -> list[str]:
+    """Return the partitions that have another replica identity than their table, and not the whole row.
+
+    What PostgreSQL writes of an old row is decided by the partition; a new partition does not inherit it.
+    """
+    return [name for name, identity in table.partitions.items() if identity not in {table.identity, "f"}]
+
+
+def require_suitable_kinds(connection: Connection, settings: Settings, found: Iterable[SourceTable]) -> None:
+    """Check that no table is of a kind of which capture would miss rows or values.
+
+    Raises:
+        InvalidSettingsError: one is; names the table, or role or column, and what to do.
+    """
+    wanted, version = source_schema.wanted_columns(settings), connection.info.server_version
+    wrong = [
+        str(problem) for table in found for problem in table_kinds.problems(table, wanted.get(table.name, ()), version)
+    ]
+    if wrong:
+        raise InvalidSettingsError("; ".join(wrong))
 
 
 def _require_columns(
@@ -133,6 +155,7 @@ def _captured(connection: Connection, settings: Settings) -> dict[TableName, Cap
     owners = owner_columns(settings)
     published = catalog.published(connection, settings.source_publication)
     found = catalog.tables(connection, {*owners, *published})
+    require_suitable_kinds(connection, settings, (table for name, table in found.items() if name in owners))
     _require_columns(settings, found, published)
     # The two were read one after the other: in between, a table may have been dropped or a column renamed.
     existing = found.keys() & published.keys()
@@ -150,10 +173,28 @@ def _captured(connection: Connection, settings: Settings) -> dict[TableName, Cap
     if problems:
         raise InvalidSettingsError(f"publication {settings.source_publication!r}: {'; '.join(problems)}; {_SETUP}")
     order = [name for name in (*owners, *sorted(existing - owners.keys())) if name != HEARTBEAT]
+    wanted = source_schema.wanted_columns(settings)
     return {
-        name: CapturedTable(name, owners.get(name, OWNER_COLUMN), found[name].key_columns, published[name])
+        name: _captured_table(found[name], owners.get(name, OWNER_COLUMN), published[name], wanted.get(name))
         for name in (*order, HEARTBEAT)
     }
+
+
+def _captured_table(
+    table: SourceTable, owner_column: str, published: tuple[str, ...], wanted: Collection[str] | None
+) -> CapturedTable:
+    """Return the table with the columns that are sent: the mapped ones, the key and the owner; all without a mapping.
+
+    Other columns may be large, or private.
+    """
+    sent = published if wanted is None else {*wanted, *table.key_columns, owner_column}
+    return CapturedTable(
+        table.name,
+        owner_column,
+        table.key_columns,
+        tuple(name for name in published if name in sent),
+        tuple(name for name in published if name not in sent),
+    )
 
 
 def _identity_problems(

@@ -23,10 +23,19 @@ REMEDY: Final = "correct the table, the publication or MAPPING_FILE, then run `i
 
 
 class ColumnType(NamedTuple):
-    """A type's name and its ``pg_type.typcategory``, which a domain takes from its base type."""
+    """A type, and what a domain takes from its base type.
+
+    Attributes:
+        name: the type's own name.
+        category: ``pg_type.typcategory``.
+        base: the OID of the base type; for a type that is no domain, its own.
+        whole: its values are whole numbers, so that each can be an id.
+    """
 
     name: str
     category: str
+    base: int = 0
+    whole: bool = True
 
 
 class WantedColumn(NamedTuple):
@@ -41,7 +50,7 @@ Columns = Mapping[str, ColumnType | None]
 Wanted = Mapping[TableName, Mapping[str, WantedColumn]]
 
 _SUITABLE: Final[Mapping[type, tuple[str, str]]] = {
-    int: ("N", "a number"),
+    int: ("N", "a whole number (smallint, integer, bigint, or numeric without decimals)"),
     bool: ("BN", "a boolean"),
     date: ("D", "a date"),
     # Numbers too (a school's number), enumerations, and user-defined types (uuid, citext).
@@ -92,6 +101,8 @@ def problems(table: TableName, wanted: Mapping[str, WantedColumn], columns: Colu
 
 def _suits(column: WantedColumn, found: ColumnType) -> bool:
     if column.ours == _LEADING_ZEROS and found.category == "N":
+        return False
+    if column.kind is int and not found.whole:
         return False
     return found.category in _SUITABLE[column.kind][0]
 

@@ -4,8 +4,9 @@ The statements are worked out first, from what exists. A dry run therefore shows
 run, and there are none when everything is in place.
 """
 
+import contextlib
 from collections.abc import Iterator
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import msgspec
 import psycopg
@@ -16,7 +17,13 @@ from ims.runtime.settings import Settings
 from producers.source import catalog, source_schema
 from producers.source.captured_table import CAPTURE, HEARTBEAT, OWN_SCHEMA, TableName, owner_columns
 from producers.source.catalog import Connection, LoadState, SourceTable
-from producers.source.preflight import check_slot, identity_suffices, require_logical_wal
+from producers.source.preflight import (
+    check_slot,
+    require_logical_wal,
+    require_suitable_kinds,
+)
+from producers.source.row_forms import require_same_forms
+from producers.source.table_kinds import PARTITIONED, STORED
 
 _CREATE_HEARTBEAT = "create table imsfeed.heartbeat (owner_id integer primary key, beat_at timestamptz not null)"
 _CREATE_CAPTURE = (
@@ -47,8 +54,9 @@ class SourceState(msgspec.Struct, frozen=True):
         beating: the partitions that have a heartbeat row.
         loaded: the slot's row in ``imsfeed.capture``.
         tables: the tables to be captured that exist.
-        published: the tables in the publication, or ``None`` if there is no publication.
-        publishes_all: true if the publication publishes every kind of change.
+        published: the tables that the publication sends by their own names, with the columns; ``None`` without one.
+        members: the tables that the publication names.
+        options: options of the publication that are to be set, with their values; none without a publication.
         has_slot: true if the slot exists.
     """
 
@@ -58,8 +66,9 @@ class SourceState(msgspec.Struct, frozen=True):
     beating: frozenset[int]
     loaded: LoadState | None
     tables: dict[TableName, SourceTable]
-    published: frozenset[TableName] | None
-    publishes_all: bool
+    published: dict[TableName, tuple[str, ...]] | None
+    members: frozenset[TableName]
+    options: dict[str, str]
     has_slot: bool
 
 
@@ -79,8 +88,13 @@ def plan(connection: Connection, settings: Settings, *, reload: bool = False) ->
     # Before the row of imsfeed.capture, for the reason given in preflight.check.
     slot = catalog.slot(connection, settings.source_slot)
     state = read_state(connection, settings)
+    require_suitable_kinds(connection, settings, state.tables.values())
+    wanted = source_schema.wanted_columns(settings)
     check_slot(slot, settings.source_slot, catalog.database(connection), None if reload else state.loaded)
-    return list(statements(state, settings, reload=reload))
+    needed = list(statements(state, settings, reload=reload))
+    with contextlib.suppress(psycopg.errors.InsufficientPrivilege):  # capture checks it too, and has to read them
+        require_same_forms(connection, wanted.items())
+    return needed
 
 
 def apply(connection: Connection, settings: Settings, *, reload: bool = False) -> list[str]:
@@ -112,19 +126,34 @@ def read_state(connection: Connection, settings: Settings) -> SourceState:
     own = frozenset(name for name in _OWN_TABLES if catalog.exists(connection, f"{OWN_SCHEMA}.{name}"))
     beating = connection.execute("select owner_id from imsfeed.heartbeat") if "heartbeat" in own else ()
     publication = catalog.publication(connection, settings.source_publication)
-    published = catalog.published(connection, settings.source_publication)
+    tables = catalog.tables(connection, owner_columns(settings))
     return SourceState(
         has_schema=connection.execute("select to_regnamespace('imsfeed') is not null").fetchone() == (True,),
         own_tables=own,
         capture_columns=_columns(connection, CAPTURE),
         beating=frozenset(partition for (partition,) in beating),
         loaded=catalog.load_state(connection, settings.source_slot),
-        tables=catalog.tables(connection, owner_columns(settings)),
-        published=None if publication is None else frozenset(published),
-        publishes_all=publication is not None
-        and all(publication[f"pub{word}"] for word in ("insert", "update", "delete", "truncate")),
+        tables=tables,
+        published=None if publication is None else catalog.published(connection, settings.source_publication),
+        members=catalog.members(connection, settings.source_publication),
+        options=_options(publication or {}, settings, tables),
         has_slot=catalog.slot(connection, settings.source_slot) is not None,
     )
+
+
+def _options(publication: dict[str, Any], settings: Settings, tables: dict[TableName, SourceTable]) -> dict[str, str]:
+    """Return the options that *publication*, a row of ``pg_publication`` or empty, lacks."""
+    wanted = source_schema.wanted_columns(settings)
+    options = {}
+    if not all(publication.get(f"pub{word}") for word in ("insert", "update", "delete", "truncate")):
+        options["publish"] = f"'{_PUBLISHED}'"
+    partitioned = any(table.kind == PARTITIONED for table in tables.values())
+    if partitioned and not publication.get("pubviaroot"):
+        options["publish_via_partition_root"] = "true"
+    generated = any(table.generated.keys() & wanted.get(name, {}).keys() for name, table in tables.items())
+    if generated and publication.get("pubgencols") != STORED:
+        options["publish_generated_columns"] = "stored"
+    return options
 
 
 def _columns(connection: Connection, table: TableName) -> frozenset[str]:
@@ -148,7 +177,7 @@ def statements(state: SourceState, settings: Settings, *, reload: bool) -> Itera
     yield from _publication(state, settings, owners)
     if not state.has_slot:
         yield _sql("select pg_create_logical_replication_slot({slot}, 'pgoutput')", slot=settings.source_slot)
-    joining = state.published is None or not owners.keys() <= state.published
+    joining = state.published is None or not owners.keys() <= state.published.keys()
     if state.loaded is not None and state.loaded.loaded_at is not None and (reload or joining):
         yield _sql(
             "update imsfeed.capture set loaded_at = null, loaded_lsn = null where slot_name = {slot}",
@@ -200,22 +229,28 @@ def _own_tables(state: SourceState, settings: Settings) -> Iterator[str]:
 
 def _identities(state: SourceState, owners: dict[TableName, str]) -> Iterator[str]:
     for name, table in state.tables.items():
-        if not identity_suffices(table, owners[name]):
-            identity = "default" if owners[name] in table.key_columns else "full"
+        identity = "default" if owners[name] in table.key_columns else "full"
+        if {owners[name], *table.key_columns} <= table.identity_columns:
+            identity = "default" if table.identity == "d" else "full"
+        else:
             yield f"alter table {_table(name)} replica identity {identity}"
+        for partition, known in table.partitions.items():
+            if known not in {identity[0], "f"}:
+                yield f"alter table {partition} replica identity {identity}"
 
 
 def _publication(state: SourceState, settings: Settings, owners: dict[TableName, str]) -> Iterator[str]:
     publication = sql.Identifier(settings.source_publication).as_string()
-    missing = [name for name in owners if name not in (state.published or ())]
+    missing = [name for name in owners if name not in state.members and name not in (state.published or ())]
+    options = ", ".join(f"{name} = {value}" for name, value in state.options.items())
     tables = ", ".join(_table(name) for name in missing)
     if state.published is None:
-        yield f"create publication {publication} for table {tables} with (publish = '{_PUBLISHED}')"
+        yield f"create publication {publication} for table {tables} with ({options})"
         return
     if missing:
         yield f"alter publication {publication} add table {tables}"
-    if not state.publishes_all:
-        yield f"alter publication {publication} set (publish = '{_PUBLISHED}')"
+    if options:
+        yield f"alter publication {publication} set ({options})"
 
 
 def _table(name: TableName) -> str:

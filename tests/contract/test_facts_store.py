@@ -145,6 +145,12 @@ def test_a_completed_load_removes_unseen_rows_of_its_partition_only(store: Store
     assert rows(Table.SCHOOL).keys() == {FactKey(2, 6), FactKey(2, 7), FactKey(3, 5)}
 
 
+def test_a_completed_load_removes_unseen_rows_of_a_negative_owner(store: Store, rows: Rows) -> None:
+    deliver(store, a_school(10, owner_id=-3), a_school(11, owner_id=-3, id=6), partition=1)
+    deliver(store, a_school(20, op="r", epoch=2, owner_id=-3, id=6), partition=1)
+    assert rows(Table.SCHOOL).keys() == {FactKey(-3, 6)}
+
+
 def test_a_whole_load_removes_only_rows_of_an_older_epoch(store: Store, rows: Rows) -> None:
     deliver(store, a_school(10), a_school(11, epoch=2, id=6), a_school(12, epoch=2, op="r", id=7))
     assert rows(Table.SCHOOL).keys() == {FactKey(2, 6), FactKey(2, 7)}

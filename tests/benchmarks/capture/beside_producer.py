@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from ims.runtime.settings import Settings
-from producers.events import publisher
+from producers.events.topic import ensure_topic
 from tests.benchmarks.capture.backlog import Backlog
 from tests.benchmarks.capture.backlog_capture import (
     PARTITIONS,
@@ -63,7 +63,7 @@ def _in_turn(capture: BacklogCapture, kafka: str, file: Path) -> tuple[list[Caug
 def _produced(kafka: str, messages: list[tuple[int, bytes, bytes]], file: Path) -> Sent:
     """Send the messages into a new topic with kafka-python, in a process of its own."""
     settings = Settings(kafka_bootstrap_servers=kafka, kafka_topic=topic_name(), kafka_partitions=PARTITIONS)
-    publisher.ensure_topic(settings)
+    ensure_topic(settings)
     file.write_bytes(msgspec.msgpack.encode(ReadyMessages(kafka, settings.kafka_topic, messages)))
     command = [sys.executable, "-m", "tests.benchmarks.capture.producing", str(file)]
     sent = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout

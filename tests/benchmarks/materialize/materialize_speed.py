@@ -23,6 +23,7 @@ from consumers.materialize import kafka_source
 from deploy.local.process import free_port, last_lines, running_process
 from ims.runtime.settings import Settings
 from producers.events import publisher
+from producers.events.topic import ensure_topic
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.materialize.source_history import history
 from tests.benchmarks.materialize.upserting import batches, upserting_seconds
@@ -96,7 +97,7 @@ def _note(sizes: Sizes, best: Applied, reading: list[float], writing: list[float
 def _fill(settings: Settings, events: int) -> dict[int, list[bytes]]:
     """Fill the topic, and return the values in each partition."""
     values: dict[int, list[bytes]] = defaultdict(list)
-    publisher.ensure_topic(settings)
+    ensure_topic(settings)
     producer = publisher.connect(settings)
     try:
         for message in history(events, settings.kafka_partitions):

@@ -7,7 +7,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from deploy.doctor.kafka_checks import check_group, check_kafka, check_topic
 from ims.runtime import kafka_internals
 from ims.runtime.settings import Settings
-from producers.events import publisher
+from producers.events.topic import ensure_topic
 from tests.integration.deploy.doctor.findings import lines
 
 
@@ -15,7 +15,7 @@ from tests.integration.deploy.doctor.findings import lines
 def settings(kafka: str, topic: str) -> Settings:
     """Settings of a topic that exists, as capture creates it."""
     settings = Settings(kafka_bootstrap_servers=kafka, kafka_topic=topic, kafka_partitions=2)
-    publisher.ensure_topic(settings)
+    ensure_topic(settings)
     return settings
 
 

@@ -21,9 +21,10 @@ from ims.runtime.kafka_connection import KafkaUnreachableError
 from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.settings import Settings
 from producers.capture import process as capture
-from producers.events import publisher
+from producers.events import publisher, topic
 from producers.events.ordered_events import KafkaMessage
 from producers.events.publisher import Publisher
+from producers.events.topic import ensure_topic
 from tests.support.fixtures.logs import Lines
 from tests.support.fixtures.secure_kafka import PASSWORD, REAUTHENTICATE_SECONDS, SecureKafka
 from tests.support.servers.token_endpoint import TokenEndpoint, running_endpoint
@@ -53,7 +54,7 @@ def endpoint(secure_kafka: SecureKafka, monkeypatch: pytest.MonkeyPatch) -> Iter
 def round_trip(settings: Settings) -> bytes | None:
     """Create a topic, send a message, and return the message that is read."""
     settings = settings.model_copy(update={"kafka_topic": f"test-{uuid.uuid4().hex[:12]}", "kafka_partitions": 1})
-    publisher.ensure_topic(settings)
+    ensure_topic(settings)
     sender = Publisher(publisher.connect(settings), settings.kafka_topic, CaptureMetrics(CollectorRegistry()))
     source = KafkaSource(settings)
     try:
@@ -167,12 +168,12 @@ def test_a_refused_login_is_retried_and_explained_without_the_secret(
         for key, value in refusal.changes.items()
     }
     monkeypatch.setattr(kafka_source, "_BOOTSTRAP_MS", 500)
-    monkeypatch.setattr(publisher, "_BOOTSTRAP_MS", 500)
+    monkeypatch.setattr(topic, "BOOTSTRAP_MS", 500)
     settings = secure_kafka.settings(refusal.listener, **changes)
     with pytest.raises(KafkaUnreachableError) as read:
         KafkaSource(settings)
     with pytest.raises(KafkaUnreachableError) as written:
-        publisher.ensure_topic(settings)
+        ensure_topic(settings)
     assert kafka_source.is_transient(read.value)
     assert capture.is_transient(written.value)
     assert refusal.text in str(read.value) == str(written.value)

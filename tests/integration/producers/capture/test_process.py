@@ -12,7 +12,7 @@ from ims.runtime.metrics import CaptureMetrics
 from ims.runtime.settings import Settings
 from ims.source.events import Position, Row, is_news
 from producers.capture import process as capture
-from producers.events import publisher
+from producers.events.topic import ensure_topic
 from producers.source.catalog import Connection
 from tests.support.capturing import PARTITIONS, Captured, Topic, add_persons, capturing
 from tests.support.waiting import until
@@ -143,11 +143,11 @@ def test_a_lost_slot_ends_capture_with_the_remedy(source: Connection, settings: 
 
 
 def test_a_wrong_number_of_partitions_is_refused(settings: Settings) -> None:
-    publisher.ensure_topic(settings)
-    publisher.ensure_topic(settings)
+    ensure_topic(settings)
+    ensure_topic(settings)
     more = settings.model_copy(update={"kafka_partitions": PARTITIONS + 1})
     with pytest.raises(InvalidSettingsError, match=rf"has {PARTITIONS} partitions and KAFKA_PARTITIONS is 4"):
-        publisher.ensure_topic(more)
+        ensure_topic(more)
 
 
 @pytest.mark.usefixtures("source")

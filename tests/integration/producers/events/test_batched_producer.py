@@ -11,6 +11,8 @@ from kafka.errors import IllegalStateError, KafkaError, MessageSizeTooLargeError
 from ims.runtime.settings import Settings
 from producers.events import publisher
 from producers.events.batched_producer import KafkaProducer
+from producers.events.oversized_rows import LARGEST_MESSAGE
+from producers.events.topic import ensure_topic
 from tests.support.waiting import until
 
 PARTITIONS = 2
@@ -22,7 +24,7 @@ LEAST = 700
 @pytest.fixture
 def settings(kafka: str, topic: str) -> Settings:
     settings = Settings(kafka_bootstrap_servers=kafka, kafka_topic=topic, kafka_partitions=PARTITIONS)
-    publisher.ensure_topic(settings)
+    ensure_topic(settings)
     return settings
 
 
@@ -106,7 +108,7 @@ def test_a_message_larger_than_a_batch_gets_its_own(settings: Settings, producer
 def test_an_oversized_message_is_refused_while_a_batch_is_open(settings: Settings, producer: KafkaProducer) -> None:
     producer.send(settings.kafka_topic, value=b"a", key=b"k", partition=0)
     with pytest.raises(MessageSizeTooLargeError):
-        producer.send(settings.kafka_topic, value=b"b" * publisher.LARGEST_MESSAGE, key=b"k", partition=0)
+        producer.send(settings.kafka_topic, value=b"b" * LARGEST_MESSAGE, key=b"k", partition=0)
 
 
 def test_an_unknown_partition_is_refused(settings: Settings, producer: KafkaProducer) -> None:
