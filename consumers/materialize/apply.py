@@ -7,6 +7,7 @@ import msgspec
 
 from consumers.database.error_causes import Cause, cause_of, refusal
 from consumers.materialize.batch import Message, Outcome, Progress, Refused, read_batch
+from consumers.materialize.restricted_rows import of_refused_rows, without_any_text
 from ims.source.mapping import SourceMapping
 
 
@@ -68,8 +69,14 @@ def write(store: Store, batch: Batch, mapping: SourceMapping, default_epoch: int
             second, more = materialize_once(store, partition, messages[half:], first.progress, mapping, default_epoch)
             return second, refused + more
         refused = [Refused(messages[0], "impossible_value", refusal(error))]
-        store.refuse(partition, progress.next_offset, outcome, refused)
+        store.refuse(partition, progress.next_offset, _what_is_taken(outcome), refused)
         return outcome, refused
+
+
+def _what_is_taken(outcome: Outcome) -> Outcome:
+    """Return the outcome of a refused message with what its row takes away, without the texts that were refused."""
+    taken = {**of_refused_rows(outcome.rows), **outcome.restricted}
+    return msgspec.structs.replace(outcome, restricted={at: without_any_text(row) for at, row in taken.items()})
 
 
 def materialize_once(

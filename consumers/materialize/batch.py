@@ -11,21 +11,28 @@ from typing import Any
 
 import msgspec
 
+from consumers.materialize.restricted_rows import RestrictedRow, restrict, supersede
+from consumers.materialize.row_state import Message, RowState, earliest
 from ims.errors import BadMessageError
 from ims.identifiers.national_id import without_national_ids
 from ims.source.events import HEARTBEAT_TABLE, Change, Position, decode, is_news
 from ims.source.facts import Table
-from ims.source.mapping import FactChange, FactKey, SourceMapping
+from ims.source.mapping import FactChange, FactKey, SourceMapping, UnreadableRowError
+
+__all__ = [
+    "HEARTBEAT_SCHEMA",
+    "Load",
+    "Message",
+    "Outcome",
+    "Progress",
+    "Refused",
+    "RowState",
+    "earliest",
+    "old_row",
+    "read_batch",
+]
 
 HEARTBEAT_SCHEMA = "imsfeed"
-
-
-class Message(msgspec.Struct, frozen=True, gc=False):
-    """A Kafka message in its partition."""
-
-    offset: int
-    key: bytes | None
-    value: bytes | None
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -44,28 +51,6 @@ class Progress(msgspec.Struct, frozen=True):
     open_owners: frozenset[int] = frozenset()
     heartbeat_at: datetime | None = None
     committed_at: datetime | None = None
-
-
-class RowState(msgspec.Struct, frozen=True, gc=False):
-    """The state of one row after a batch.
-
-    Attributes:
-        values: the columns that the batch sets; ``None`` if the row is deleted.
-        message: the last message about the row, for quarantine.
-        whole: the row was created in this batch, so a column that is not set is null; otherwise it keeps its value.
-        epoch: the epoch of the source in which the row was last seen.
-        lsn: the LSN of the commit or load in which the row was last seen.
-        committed_at: when the source committed the earliest of the row's changes in this batch.
-        loading: only a load has seen the row in this batch.
-    """
-
-    values: dict[str, Any] | None
-    message: Message
-    whole: bool
-    epoch: int
-    lsn: int
-    committed_at: datetime | None
-    loading: bool
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -102,6 +87,7 @@ class Outcome(msgspec.Struct, frozen=True):
         loads: the loads that were completed in the batch, in order.
         unread: rows that a load has seen but whose values could not be read, with its epoch and LSN. Their stored
             values are kept, because the rows still exist.
+        restricted: the rows from which refused messages take something away, after the changes in *rows*.
     """
 
     progress: Progress
@@ -110,6 +96,7 @@ class Outcome(msgspec.Struct, frozen=True):
     duplicates: int
     loads: list[Load]
     unread: dict[tuple[Table, FactKey], tuple[int, int]]
+    restricted: dict[tuple[Table, FactKey], RestrictedRow] = {}
 
 
 class _BatchReader:
@@ -126,6 +113,7 @@ class _BatchReader:
         self.duplicates = 0
         self.loads: list[Load] = []
         self.unread: dict[tuple[Table, FactKey], tuple[int, int]] = {}
+        self.restricted: dict[tuple[Table, FactKey], RestrictedRow] = {}
 
     def add(self, message: Message, change: Change) -> None:
         """Add a message's change to the batch, or count it as a duplicate.
@@ -140,7 +128,9 @@ class _BatchReader:
         self.committed_at = change.committed_at or self.committed_at
         try:
             self._apply(message, change)
-        except BadMessageError:
+        except BadMessageError as error:
+            if isinstance(error, UnreadableRowError):
+                self._restrict(message, change, error)
             seen = self.mapping.row_key(change.table, change.after or {}) if change.loading else None
             if seen is not None:
                 self.unread[seen] = change.position[:2]
@@ -163,8 +153,20 @@ class _BatchReader:
         fact = self.mapping.fact_change(change.table, after=change.after, key=key, sparse=self.sparse)
         row = fact.table, fact.key
         self.rows[row] = _merge(self.rows.get(row), fact, message, change)
+        if row in self.restricted:
+            replaced = supersede(self.restricted.pop(row), fact, change)
+            self.restricted |= {} if replaced is None else {row: replaced}
         if not change.ends_transaction:
             self.open_owners.add(fact.key.owner_id)
+
+    def _restrict(self, message: Message, change: Change, error: UnreadableRowError) -> None:
+        """Keep what a row that cannot be read whole takes away."""
+        row = error.table, error.key
+        restricting = restrict(self.restricted.get(row), error, message, change)
+        if restricting is not None:
+            self.restricted[row] = restricting
+            if not change.ends_transaction:
+                self.open_owners.add(error.key.owner_id)
 
 
 def read_batch(
@@ -205,6 +207,7 @@ def read_batch(
         duplicates=reader.duplicates,
         loads=reader.loads,
         unread=reader.unread,
+        restricted=reader.restricted,
     )
 
 
@@ -251,10 +254,3 @@ def _merge(known: RowState | None, fact: FactChange, message: Message, change: C
         committed_at=committed_at,
         loading=loading,
     )
-
-
-def earliest(one: datetime | None, other: datetime | None) -> datetime | None:
-    """Return the earlier of two times; if only one is known, that one."""
-    if one is None or other is None:
-        return other if one is None else one
-    return min(one, other)

@@ -78,6 +78,12 @@ def mark_seen(cursor: Cursor, table: Table, seen: Mapping[FactKey, tuple[int, in
     )
 
 
+def mark_rows_seen(cursor: Cursor, seen: Mapping[tuple[Table, FactKey], tuple[int, int]]) -> None:
+    """Record of rows of any table when they were seen, as :func:`mark_seen` does."""
+    for table in Table:
+        mark_seen(cursor, table, {key: at for (of, key), at in seen.items() if of is table})
+
+
 def sweep(cursor: Cursor, table: Table, load: Load, partitions: int, partition: int) -> set[int]:
     """Delete the rows of the load's owners that were last seen before it.
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -14,6 +14,7 @@ from consumers.database.notifications import CHANNEL
 from consumers.materialize import fact_tables, quarantine_store
 from consumers.materialize.batch import Load, Message, Outcome, Progress, Refused, RowState, earliest
 from consumers.materialize.fact_tables import Cursor
+from consumers.materialize.restricted_rows import RestrictedRow, of_refused_rows
 from ims.errors import ImsfeedError
 from ims.runtime.failpoints import failpoint
 from ims.source.events import Position
@@ -23,6 +24,7 @@ from ims.source.mapping import COLUMNS, FactKey, missing_columns
 _REFERENCES: Final[Mapping[Table, str]] = {Table.EMPLOYEE: "person_id", Table.ENROLMENT: "person_id"}
 """Tables whose rows affect a person: the one they point to now, and the one they pointed to before."""
 
+R = TypeVar("R", RowState, RestrictedRow)
 ChangedKey = tuple[int, str, int]
 """Owner, kind (``person``, ``group``, ``school``, ``owner``) and id of a pending change."""
 ChangedKeys = dict[ChangedKey, datetime | None]
@@ -102,7 +104,7 @@ class FactsStore:
             if any_waiting:
                 quarantine_store.resolve(cursor, self._topic, partition, applied)
             # Rows that could not be read exist all the same: they are marked before a completed load sweeps.
-            _mark_seen(cursor, outcome.unread)
+            fact_tables.mark_rows_seen(cursor, outcome.unread)
             for load in outcome.loads:
                 self._sweep(cursor, partition, load, changes)
                 if load.owner_id is None:
@@ -132,15 +134,20 @@ class FactsStore:
         return refused
 
     def refuse(self, partition: int, start: int, outcome: Outcome, refused: Iterable[Refused]) -> None:
-        """Move past a batch of which nothing can be applied: its messages go to quarantine.
+        """Move past a batch whose rows cannot be applied, except ``outcome.restricted``; its messages are quarantined.
 
         Raises:
             FencedError: the partition's next offset is no longer *start*.
         """
+        changes: ChangedKeys = {}
         with self._connection.transaction(), self._connection.cursor() as cursor:
             self._move(cursor, partition, start, outcome.progress)
-            _mark_seen(cursor, {key: (row.epoch, row.lsn) for key, row in outcome.rows.items() if row.loading})
+            self._restrict(cursor, outcome.restricted, changes)
+            fact_tables.mark_rows_seen(
+                cursor, {key: (row.epoch, row.lsn) for key, row in outcome.rows.items() if row.loading}
+            )
             quarantine_store.quarantine(cursor, self._topic, partition, refused, ())
+            _insert_changes(cursor, changes)
 
     def quarantine_size(self) -> int:
         """Return how many unresolved messages are in quarantine."""
@@ -178,6 +185,9 @@ class FactsStore:
         refused = []
         for table, rows in _by_table(outcome.rows).items():
             refused += self._apply_table(cursor, table, rows, changes)
+        aside = {one.message.offset for one in refused}
+        taken = of_refused_rows({at: row for at, row in outcome.rows.items() if row.message.offset in aside})
+        self._restrict(cursor, {**taken, **outcome.restricted}, changes)
         return refused
 
     def _apply_table(
@@ -194,6 +204,19 @@ class FactsStore:
                 changes[change] = earliest(changes.get(change), row.committed_at)
         return refused
 
+    def _restrict(
+        self, cursor: Cursor, restricted: Mapping[tuple[Table, FactKey], RestrictedRow], changes: ChangedKeys
+    ) -> None:
+        """Apply what refused messages take away, after the other rows have been written."""
+        for table, rows in _by_table(restricted).items():
+            stored = fact_tables.read_rows(cursor, table, list(rows))
+            found = {key: row.row(table, stored.get(key)) for key, row in rows.items()}
+            changed = {key: row for key, row in found.items() if row is not None}
+            fact_tables.upsert(cursor, table, list(changed.values()))
+            for key, row in changed.items():
+                for change in changed_keys(table, key, row, stored.get(key)):
+                    changes[change] = earliest(changes.get(change), row.committed_at)
+
     def _sweep(self, cursor: Cursor, partition: int, load: Load, changes: ChangedKeys) -> None:
         """Delete the rows that the completed load has not seen, and report their owners as changed.
 
@@ -206,17 +229,12 @@ class FactsStore:
 
 def _applied(outcome: Outcome, refused: Iterable[Refused]) -> list[Message]:
     """Return the messages whose rows were written; of several about one row, the last."""
-    quarantined = {one.message.offset for one in refused}
-    return [row.message for row in outcome.rows.values() if row.message.offset not in quarantined]
+    aside = {one.message.offset for one in refused}
+    return [row.message for row in outcome.rows.values() if row.message.offset not in aside]
 
 
-def _mark_seen(cursor: Cursor, seen: Mapping[tuple[Table, FactKey], tuple[int, int]]) -> None:
-    for table in Table:
-        fact_tables.mark_seen(cursor, table, {key: at for (of, key), at in seen.items() if of is table})
-
-
-def _by_table(rows: Mapping[tuple[Table, FactKey], RowState]) -> dict[Table, dict[FactKey, RowState]]:
-    tables: dict[Table, dict[FactKey, RowState]] = defaultdict(dict)
+def _by_table(rows: Mapping[tuple[Table, FactKey], R]) -> dict[Table, dict[FactKey, R]]:
+    tables: dict[Table, dict[FactKey, R]] = defaultdict(dict)
     for (table, key), row in rows.items():
         tables[table][key] = row
     return tables

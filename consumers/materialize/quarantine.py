@@ -94,6 +94,8 @@ def replay(
         partitions: how many partitions the topic has.
         by: who asked for it, for the audit.
 
+    What it takes away is applied even if the rest of it still cannot be read.
+
     Returns:
         Why it still cannot be applied; it then stays, with this reason. ``None`` if it was applied.
 
@@ -105,9 +107,10 @@ def replay(
         quarantined = _lock(connection, number)
         message = _message(connection, quarantined)
         _check_applicable(quarantined, message)
+        _check_newest(connection, quarantined, message)
         outcome = read_batch(Progress(quarantined.offset), [message], mapping, default_epoch)
         refused = outcome.refused
-        if not refused:
+        if not refused or outcome.restricted:
             _check_not_loaded_since(connection, number, outcome)
             try:
                 # A savepoint: if PostgreSQL refuses the message, the outer transaction stores the new reason.
@@ -165,13 +168,29 @@ def _check_applicable(quarantined: QuarantinedMessage, message: Message) -> None
         raise QuarantineError(f"message {quarantined.number} is not applied: {refusal}")
 
 
+def _check_newest(connection: Connection, quarantined: QuarantinedMessage, message: Message) -> None:
+    """Refuse a message while a newer one about the same row is in quarantine.
+
+    What the newer one takes away has been applied already, and the older one would give it back.
+    """
+    with connection.cursor() as cursor:
+        newer = quarantine_store.newest_of_row(cursor, quarantined, message)
+    if newer > quarantined.number:
+        raise QuarantineError(
+            f"message {quarantined.number} is not applied: message {newer} in quarantine is about the same row and"
+            " newer; apply or discard that one first"
+        )
+
+
 def _check_not_loaded_since(connection: Connection, number: int, outcome: Outcome) -> None:
     """Refuse a message if all rows of its owner have been loaded since.
 
     The load may have found that the row no longer exists. No later message with the row's key says so.
     """
-    for (_, key), row in outcome.rows.items():
-        if fact_tables.all_seen_after(connection, key.owner_id, row.epoch, row.lsn):
+    seen = [(key, row.epoch, row.lsn) for (_, key), row in outcome.rows.items()]
+    seen += [(key, row.epoch, row.lsn) for (_, key), row in outcome.restricted.items()]
+    for key, epoch, lsn in seen:
+        if fact_tables.all_seen_after(connection, key.owner_id, epoch, lsn):
             raise QuarantineError(
                 f"message {number} is not applied: it is superseded: all rows of owner {key.owner_id} were loaded"
                 " since; discard it"

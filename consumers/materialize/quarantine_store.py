@@ -113,6 +113,28 @@ def resolve(
     _set_resolved(cursor, resolved)
 
 
+def newest_of_row(cursor: Cursor, quarantined: QuarantinedMessage, message: Message) -> int:
+    """Return the number of the newest unresolved message in quarantine about the row of *message*, or its own number.
+
+    A message that cannot be decoded does not count: nothing of it has been applied.
+
+    Args:
+        quarantined: where *message* is in quarantine.
+        message: the message, with its key.
+    """
+    cursor.execute(
+        "select quarantine_id, message_key, message_value from imsfeed.quarantine where topic = %s and partition = %s"
+        " and resolved_at is null and message_key = %s and quarantine_id > %s",
+        (quarantined.topic, quarantined.partition, message.key, quarantined.number),
+    )
+    same = [
+        number
+        for number, key, value in cursor.fetchall()
+        if _change(value) is not None and _same_row(message, Message(0, bytes(key), value))
+    ]
+    return max(same, default=quarantined.number)
+
+
 def resolve_by_load(cursor: Cursor, topic: str, partition: int, epoch: int) -> None:
     """Resolve the quarantined messages of older epochs, after a load of *epoch* has written all rows of the partition.
 

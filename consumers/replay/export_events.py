@@ -182,8 +182,7 @@ class Exporter:
         )
 
     def _row(self, table: Table, given: Row) -> Row:
-        columns = self._mapping.columns(table)
-        return self._pseudonyms.row(table, {ours: given[name] for ours, name in columns.items() if name in given})
+        return self._pseudonyms.row(table, self._mapping.translated(table, given))
 
 
 class _Entry(NamedTuple):

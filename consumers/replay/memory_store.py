@@ -4,13 +4,14 @@ tests/contract checks that it does what :class:`consumers.materialize.facts_stor
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
 from consumers.materialize.batch import Load, Outcome, Progress, Refused
 from consumers.materialize.facts_store import FencedError
+from consumers.materialize.restricted_rows import RestrictedRow, of_refused_rows
 from ims.identifiers.national_id import NationalId
 from ims.source.facts import FACT_TYPES, CourseGroup, Employee, Enrolment, Fact, Facts, Owner, Person, School, Table
 from ims.source.mapping import COLUMNS, FactKey, missing_columns
@@ -50,6 +51,7 @@ class MemoryFacts:
         """
         self._move(partition, start, outcome.progress)
         refused = list(outcome.refused)
+        incomplete = {}
         for (table, key), row in outcome.rows.items():
             rows = self._rows[table, key.owner_id]
             if row.values is None:
@@ -60,9 +62,11 @@ class MemoryFacts:
             lacking = missing_columns(table, values)
             if lacking:
                 refused.append(Refused(row.message, "missing_column", f"{table.value} without {', '.join(lacking)}"))
+                incomplete[table, key] = row
             else:
                 whole = {name: values.get(name) for name in COLUMNS[table]}
                 rows[key.id] = _Stored(whole, (row.epoch, row.lsn), partition)
+        self._restrict(partition, {**of_refused_rows(incomplete), **outcome.restricted})
         for (table, key), seen in outcome.unread.items():
             rows = self._rows[table, key.owner_id]
             if key.id in rows:
@@ -79,7 +83,16 @@ class MemoryFacts:
            FencedError: the partition's next offset is not *start*.
         """
         self._move(partition, start, outcome.progress)
+        self._restrict(partition, outcome.restricted)
         self._quarantined += len(list(refused))
+
+    def _restrict(self, partition: int, rows_restricted: Mapping[tuple[Table, FactKey], RestrictedRow]) -> None:
+        """Apply what refused messages take away; see :meth:`FactsStore.apply`."""
+        for (table, key), restricted in rows_restricted.items():
+            rows = self._rows[table, key.owner_id]
+            row = restricted.row(table, rows[key.id].values if key.id in rows else None)
+            if row is not None and row.values is not None:
+                rows[key.id] = _Stored(row.values, (row.epoch, row.lsn), partition)
 
     def quarantine_size(self) -> int:
         """Return how many messages were quarantined."""

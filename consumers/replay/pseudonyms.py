@@ -35,6 +35,8 @@ KEPT: Final[Mapping[Table, frozenset[str]]] = {
 
 _IMPOSSIBLE: Final = "\0"
 """A value that is invalid in every column: no number, no date, no truth value, and no text in PostgreSQL."""
+_UNKNOWN_WORD: Final = "unknown"
+"""A word that is in no column's list."""
 _LIKE_A_NATIONAL_ID: Final = re.compile(r"(?<!\d)\d{6}[ -]?\d{5,6}(?!\d)", re.ASCII)
 _DIGITS_OF_A_NATIONAL_ID: Final = re.compile(r"\d{11,12}", re.ASCII)
 
@@ -75,8 +77,8 @@ class Pseudonyms:
             return value
         try:
             read = read_value(table, name, value)
-        except BadMessageError:
-            return _IMPOSSIBLE
+        except BadMessageError as error:
+            return _UNKNOWN_WORD if error.reason == "unknown_word" else _IMPOSSIBLE
         replacing = self._replacing.get((table, name))
         if replacing is not None:
             return replacing(str(read))

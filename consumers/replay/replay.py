@@ -122,15 +122,17 @@ class Replay:
         progress = self._facts.begin(line.partition, 0)
         message = Message(progress.next_offset, None, line.value)
         outcome = read_batch(progress, [message], REFERENCE_MAPPING, 0, sparse=True)
-        if any(not row.loading for row in outcome.rows.values()):
+        loading = [row.loading for row in outcome.rows.values()]
+        loading += [row.loading for row in outcome.restricted.values()]
+        if not all(loading):
             self._end_load()
         self._advance(line.at)
-        self._loaded = self._loaded or bool(outcome.rows)
+        self._loaded = self._loaded or bool(loading)
         self._note_changes(outcome)
         refused = self._facts.apply(line.partition, progress.next_offset, outcome)
         self._note(outcome, refused)
         finished = progress.open_owners - outcome.progress.open_owners
-        self._changed({*finished, *(key.owner_id for _, key in outcome.rows)}, line.at)
+        self._changed({*finished, *(key.owner_id for _, key in (*outcome.rows, *outcome.restricted))}, line.at)
 
     def _note_changes(self, outcome: Outcome) -> None:
         """Note what the rows affect; to be called before they are applied."""
@@ -138,6 +140,12 @@ class Replay:
             changes = list(changed_keys(table, key, row, None if row.loading else self._facts.stored(table, key)))
             for feed in self._of(key.owner_id):
                 feed.changes.add(changes)
+        for (table, key), restricted in outcome.restricted.items():
+            stored = self._facts.stored(table, key)
+            left = restricted.row(table, stored)
+            if left is not None:
+                for feed in self._of(key.owner_id):
+                    feed.changes.add(list(changed_keys(table, key, left, stored)))
         for load in outcome.loads:
             for feed in self._feeds if load.owner_id is None else self._of(load.owner_id):
                 feed.changes.everything = True
@@ -146,9 +154,11 @@ class Replay:
         self._messages += 1
         self._duplicates += outcome.duplicates
         self._refused.update(one.reason for one in refused)
-        for (_, key), row in outcome.rows.items():
+        times = [(key, row.committed_at) for (_, key), row in outcome.rows.items()]
+        times += [(key, row.committed_at) for (_, key), row in outcome.restricted.items()]
+        for key, committed_at in times:
             for feed in self._of(key.owner_id):
-                feed.changes.committed(row.committed_at)
+                feed.changes.committed(committed_at)
 
     def _set(self, line: SettingsLine) -> None:
         try:

@@ -75,7 +75,7 @@ def replay(
     numbers: Annotated[
         list[int] | None, typer.Argument(parser=whole_number, metavar="[NUMBER]...", help="The messages' numbers.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every unresolved message, in order.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every unresolved message, the newest first.")] = False,
     name: Name = None,
 ) -> None:
     """Apply messages again, after the mapping was corrected or imsfeed was upgraded.
@@ -95,10 +95,14 @@ def replay(
             for quarantined in quarantine_store.all_quarantined(connection)
             if quarantined.resolved_at is None
         ]
-        chosen = waiting if everything else numbers or []
+        # The newest of a row resolves those before it, which would set the row back.
+        chosen = waiting[::-1] if everything else numbers or []
         with progress("applying") as shown:
             for done, number in enumerate(chosen):
                 shown(done, len(chosen))
+                if everything and quarantine.find(connection, number).resolved_at is not None:
+                    say(f"message {number}: resolved by a newer one of the same row")
+                    continue
                 remaining += not _replayed(connection, settings, mapping, number, by)
     if remaining:
         applied = len(chosen) - remaining

@@ -37,7 +37,7 @@ create table employee (
     id bigint not null,
     person_id bigint not null,
     school_id bigint not null,
-    kind text not null, -- teacher, case_worker, other
+    kind text not null, -- teacher, case_worker, other; any other word is put aside: docs/mapping.md
     active boolean not null default true,
     primary key (owner_id, id)
 );
@@ -48,7 +48,7 @@ create table course_group (
     school_id bigint not null,
     code text not null,
     name text not null,
-    programme text not null, -- grunnskole, norsk, videregaende, annet
+    programme text not null, -- grunnskole, norsk, videregaende, annet; any other word is put aside
     kind text not null, -- class, subject ...
     starts_on date,
     ends_on date,
@@ -61,9 +61,9 @@ create table enrolment (
     id bigint not null,
     person_id bigint not null,
     group_id bigint not null,
-    role text not null, -- learner, teacher
+    role text not null, -- learner, teacher; any other word is put aside
     starts_on date not null,
     ends_on date,
-    status text not null default 'active', -- an enrolment with any other status does not count
+    status text not null default 'active', -- or a word for one that does not count, such as ended: docs/mapping.md
     primary key (owner_id, id)
 );

@@ -21,6 +21,7 @@ QUARANTINE_REASONS = (
     "missing_column",
     "impossible_value",
     "too_large",
+    "unknown_word",
     "truncate",
 )
 RECONCILIATION_CHECKS = ("files", "rules", "source")

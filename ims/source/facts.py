@@ -85,7 +85,10 @@ class CourseGroup(msgspec.Struct, frozen=True, gc=False):
 
 
 class Enrolment(msgspec.Struct, frozen=True, gc=False):
-    """A person in a group as ``learner`` or ``teacher``; any ``status`` but ``active`` does not count."""
+    """A person in a group as ``learner`` or ``teacher``; any ``status`` but ``active`` does not count.
+
+    The words of each column are listed in :mod:`ims.source.words`.
+    """
 
     owner_id: int
     id: int

@@ -193,6 +193,41 @@ def test_a_loaded_row_that_cannot_be_read_stays_as_stored(store: Store, rows: Ro
     assert rows(Table.SCHOOL).keys() == {FactKey(2, 5)}
 
 
+def a_person_row(lsn: int, *, op: str = "u", **columns: Any) -> bytes:
+    """Return an event of person 5 of owner 2."""
+    row: dict[str, Any] = dict.fromkeys(COLUMNS[Table.PERSON]) | {"owner_id": 2, "id": 5, "protected": False}
+    row |= {"given_name": "Ada", "family_name": "Testesen"} | columns
+    source = Source(schema="public", table="person", epoch=1)
+    return encode(Envelope(source=source, op=op, after=row, transaction=Transaction(f"7:{lsn}", 1, 1, last=True)))
+
+
+def test_an_unreadable_row_takes_away_and_is_quarantined(store: Store, rows: Rows) -> None:
+    deliver(store, a_person_row(10, op="c"))
+    (refused,) = deliver(store, a_person_row(11, protected=True, given_name=None, family_name="Ny"))
+    assert refused.reason == "impossible_value"
+    person = rows(Table.PERSON)[FactKey(2, 5)]
+    assert (person["protected"], person["given_name"], person["family_name"]) == (True, "Ada", "Ny")
+    deliver(store, a_person_row(12))
+    assert rows(Table.PERSON)[FactKey(2, 5)]["protected"] is False
+
+
+def test_what_a_batch_takes_away_follows_its_order(store: Store, rows: Rows) -> None:
+    unreadable = a_person_row(11, protected=True, given_name=None)
+    deliver(store, a_person_row(10, op="c"), unreadable, a_person_row(12))
+    assert rows(Table.PERSON)[FactKey(2, 5)]["protected"] is False
+    deliver(store, a_person_row(13), a_person_row(14, protected=None), a_person_row(15, email=UNAVAILABLE, mobile="1"))
+    assert rows(Table.PERSON)[FactKey(2, 5)]["protected"] is False
+    deliver(store, a_person_row(16, protected=None), a_person_row(17, protected=UNAVAILABLE))
+    assert rows(Table.PERSON)[FactKey(2, 5)]["protected"] is True
+
+
+def test_a_row_that_is_refused_when_it_is_written_takes_away_too(store: Store, rows: Rows) -> None:
+    (refused,) = deliver(store, a_person_row(10, protected=True, given_name=UNAVAILABLE, national_id="1"))
+    assert refused.reason == "missing_column"
+    assert rows(Table.PERSON)[FactKey(2, 5)]["protected"] is True
+    assert rows(Table.PERSON)[FactKey(2, 5)]["national_id"] == "1"
+
+
 def test_progress_is_read_as_it_was_written(store: Store) -> None:
     deliver(store, a_school(10, last=False))
     progress = store.progress(0)

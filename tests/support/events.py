@@ -53,6 +53,20 @@ class Scenario:
             )
             self.text.append(events_file.message_line(at, encode(envelope), partition))
 
+    def written(self, seconds: float, fact: Fact, *, op: str = "u", **columns: Any) -> None:
+        """Add a transaction that writes one row, with some columns as the source may have them, of any JSON type."""
+        self._lsn += 1
+        at = START + timedelta(seconds=seconds)
+        row = {**row_of(fact), **columns}
+        envelope = Envelope(
+            source=Source(schema="public", table=table_of(fact), ts_ms=int(at.timestamp() * 1000), epoch=1),
+            op=op,
+            before=row if op == "d" else None,
+            after=None if op == "d" else row,
+            transaction=Transaction(f"7:{self._lsn}", 1, 1, last=True),
+        )
+        self.text.append(events_file.message_line(at, encode(envelope)))
+
     def raw(self, seconds: float, text: str) -> None:
         """Add a message that is not JSON."""
         self.text.append(events_file.raw_line(START + timedelta(seconds=seconds), text))

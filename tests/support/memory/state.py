@@ -73,6 +73,11 @@ class ChangingFacts(MemoryFacts):
             whole = msgspec.structs.replace(row, values=now)
             for change in changed_keys(table, key, whole, before[table].get(key)):
                 changes[change] = min(filter(None, (changes.get(change), row.committed_at)), default=None)
+        for (table, key), restricted in outcome.restricted.items():
+            left = restricted.row(table, before[table].get(key))
+            if left is not None:
+                for change in changed_keys(table, key, left, before[table].get(key)):
+                    changes[change] = min(filter(None, (changes.get(change), left.committed_at)), default=None)
         for table, rows in before.items():
             for key in rows.keys() - after[table].keys():
                 if (table, key) not in outcome.rows:

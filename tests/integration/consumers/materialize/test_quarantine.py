@@ -196,6 +196,27 @@ def test_a_key_that_may_be_a_national_id_is_not_shown(pipeline: Pipeline) -> Non
     assert quarantine.describe(pipeline.connection, numbers(pipeline)[0], REFERENCE_MAPPING, 0).id is None
 
 
+def test_an_older_message_gives_back_nothing_that_a_newer_one_took(pipeline: Pipeline) -> None:
+    deliver(pipeline, an_event(900, op="u", family_name=None), key=KEY)
+    deliver(pipeline, an_event(901, op="u", family_name=None, protected=True), key=KEY)
+    earlier, later = numbers(pipeline)
+    pipeline.connection.execute(
+        "update imsfeed.quarantine set message_value = %s where quarantine_id = %s", (an_event(900, op="u"), earlier)
+    )
+    with pytest.raises(QuarantineError, match=f"message {later} in quarantine is about the same row and newer"):
+        replayed(pipeline, earlier)
+    query = "select protected from imsfeed.person where id = 1"
+    assert pipeline.connection.execute(query).fetchone() == (True,)
+
+
+def test_a_replay_takes_away_what_it_can_read(pipeline: Pipeline) -> None:
+    deliver(pipeline, an_event(900, op="u", table="elev", family_name=None, protected=True), key=KEY)
+    refused = replayed(pipeline, numbers(pipeline)[0], parse_mapping('[person]\ntable = "elev"'))
+    assert refused is not None
+    query = "select protected from imsfeed.person where id = 1"
+    assert pipeline.connection.execute(query).fetchone() == (True,)
+
+
 class TestCommands:
     @pytest.fixture(autouse=True)
     def _environment(self, state_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from ims.runtime.metrics import MaterializeMetrics
 from ims.runtime.settings import Settings
 from ims.source.events import Envelope, Source, Transaction, encode
 from ims.source.facts import Table
-from ims.source.mapping import REFERENCE_MAPPING
+from ims.source.mapping import COLUMNS, REFERENCE_MAPPING
 from tests.support.memory.capture import MemoryFacts, MemoryTopic
 
 
@@ -60,6 +60,26 @@ def test_a_value_refused_by_postgresql_quarantines_only_its_message(place: int) 
     assert outcome.progress == whole.progress, "it equals the progress from which the next batch was read"
     assert len(store.rows(Table.SCHOOL)) == 6
     assert store.quarantine_size() == 1
+
+
+def test_a_person_refused_by_postgresql_is_protected_all_the_same() -> None:
+    class Refusing(MemoryFacts):
+        def apply(self, partition: int, start: int, outcome: Outcome) -> list[Refused]:
+            if any((row.values or {}).get("given_name") == "bad" for row in outcome.rows.values()):
+                raise psycopg.DataError
+            return super().apply(partition, start, outcome)
+
+    store, person = Refusing(), dict.fromkeys(COLUMNS[Table.PERSON]) | {"owner_id": 1, "id": 5, "family_name": "Moen"}
+    for offset, (name, protected) in enumerate([("Ada", False), ("bad", True)]):
+        event = Envelope(
+            source=Source(schema="public", table="person", epoch=1),
+            op="u",
+            after={**person, "given_name": name, "protected": protected},
+            transaction=Transaction(f"7:{offset + 1}", 1, 1, last=True),
+        )
+        message = Message(offset, None, encode(event))
+        materialize_once(store, 0, [message], store.begin(0, 0), REFERENCE_MAPPING, 0)
+    assert [(row["given_name"], row["protected"]) for row in store.rows(Table.PERSON).values()] == [("Ada", True)]
 
 
 def a_session(ready: Callable[[bool], None] = lambda _ready: None) -> _Session:
