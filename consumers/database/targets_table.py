@@ -14,7 +14,7 @@ from consumers.database.sessions import Connection
 from ims.errors import InvalidSettingsError
 from ims.feed.conflicts import HaltReason
 from ims.identifiers import compact, organisation_number
-from ims.targets.target_settings import TargetSettings, changed
+from ims.targets.target_settings import TargetSettings, changed, written
 from ims.xml.dialect import Dialect
 
 
@@ -239,11 +239,11 @@ def apply_settings(connection: Connection, targets: Iterable[TargetSettings], ch
             if row is None:
                 connection.execute(
                     "insert into imsfeed.target (owner_id, name, settings) values (%s, %s, %s)",
-                    (settings.owner, settings.name, as_json(settings)),
+                    (settings.owner, settings.name, Jsonb(written(settings))),
                 )
                 _audit(connection, None, settings, changed_by)
                 lines.append(f"created {settings.owner}/{settings.name}")
-            elif row.settings != settings:
+            elif written(row.settings) != written(settings):
                 _replace(connection, row, settings, changed_by)
                 lines.append(f"changed {settings.owner}/{settings.name}")
     return lines
@@ -258,7 +258,7 @@ def set_settings(connection: Connection, name: str, changes: dict[str, Any], cha
     with connection.transaction():
         row = find_target(connection, name)
         settings = changed(row.settings, changes)
-        if settings != row.settings:
+        if written(settings) != written(row.settings):
             _replace(connection, row, settings, changed_by)
     return settings
 
@@ -266,7 +266,7 @@ def set_settings(connection: Connection, name: str, changes: dict[str, Any], cha
 def _replace(connection: Connection, row: TargetRow, settings: TargetSettings, changed_by: str) -> None:
     connection.execute(
         "update imsfeed.target set settings = %s, recompute = true where target_id = %s",
-        (as_json(settings), row.target_id),
+        (Jsonb(written(settings)), row.target_id),
     )
     _audit(connection, row.settings, settings, changed_by)
 
@@ -290,5 +290,5 @@ def _audit(connection: Connection, old: TargetSettings | None, new: TargetSettin
 
 
 def as_json(settings: TargetSettings) -> Jsonb:
-    """Return the settings as they are stored."""
+    """Return the settings with every value, as a publication's are stored: a later profile may have other defaults."""
     return Jsonb(msgspec.to_builtins(settings))

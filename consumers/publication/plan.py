@@ -162,8 +162,14 @@ def _note(gathered: Gathered, terms: Terms, before: Format, found: _Found) -> No
     decision = decide(gathered, terms, before)
     published = gathered.published
     ids_before, ids_after = numbers_of(published.person_ids), numbers_of(gathered.roster.person_ids)
+    found.changes[RecordKind.GROUP, RecStatus.GONE].update(
+        RecordKey(RecordKind.GROUP, id_) for id_ in decision.delta.closed_groups
+    )
+    new = {change.key for change in decision.delta.changes if change.recstatus is RecStatus.NEW}
     for change in decision.delta.changes:
         key = change.key
+        if change.recstatus is RecStatus.CHANGED and key in new:
+            continue  # the same new record, sent again for an importer that needs it
         found.changes[key.kind, change.recstatus].add(key)
         whose = ids_before if change.recstatus is RecStatus.GONE else ids_after
         person = whose.get(key.member or key.id) if key.kind is not RecordKind.GROUP else None
@@ -198,6 +204,7 @@ def _lines(found: _Found) -> list[Line]:
             sorted(without_national_ids(key.id) for key in keys) if kind is RecordKind.GROUP else [],
         )
         for (kind, recstatus), keys in sorted(found.changes.items())
+        if keys
     ]
 
 

@@ -42,7 +42,8 @@ class Round(msgspec.Struct, frozen=True):
         """Return the properties of this round's deltas."""
         settings, request = self.terms.settings, self.request
         properties = Properties(self.terms.source, settings.name, "delta", request.now, settings.dialect)
-        return Writing(properties, request.changes.oldest_event_at, settings.export_shape == "tombstones")
+        tombstones = settings.export_shape == "tombstones"
+        return Writing(properties, request.changes.oldest_event_at, tombstones, settings.profile)
 
     def position_after(self, position: FeedPosition) -> FeedPosition:
         """Return the feed's position after this round, apart from its files."""

@@ -16,8 +16,8 @@ def add_delta(connection: Connection, target_id: int, entry: DeltaEntry, xml: by
     """Record a delta with its bytes; it is not in the feed yet."""
     connection.execute(
         "insert into imsfeed.delta"
-        " (target_id, seq, sha256, prev_sha256, size, counts, created_at, oldest_event_at, xml)"
-        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        " (target_id, seq, sha256, prev_sha256, size, counts, created_at, oldest_event_at, closed_groups, xml)"
+        " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             target_id,
             entry.seq,
@@ -27,6 +27,7 @@ def add_delta(connection: Connection, target_id: int, entry: DeltaEntry, xml: by
             Jsonb(msgspec.to_builtins(entry.counts)),
             entry.created,
             entry.oldest_event_at,
+            list(entry.closed_groups),
             xml,
         ),
     )
@@ -55,7 +56,8 @@ def deltas(connection: Connection, target_id: int) -> list[DeltaEntry]:
     row = connection.execute(
         "select coalesce(json_agg(d order by seq), '[]')::text from"
         " (select seq, replace(%s, '0', seq::text) as path, sha256, prev_sha256, size, created_at as created,"
-        " oldest_event_at, counts from imsfeed.delta where target_id = %s and linked_at is not null) as d",
+        " oldest_event_at, counts, closed_groups"
+        " from imsfeed.delta where target_id = %s and linked_at is not null) as d",
         (delta_path(0), target_id),
     ).fetchone()
     return _ENTRIES.decode(row[0]) if row else []

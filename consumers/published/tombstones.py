@@ -2,17 +2,18 @@
 
 Moodle's importer is one: a person who is only missing from a file keeps every enrolment. Its file (``export_shape``
 ``tombstones``) holds the full state and, for 30 days, each leaver's roles with recstatus 3 and status 0, as well as the
-removed persons and groups, with recstatus 3. A record that comes back is no longer among them.
+removed persons and groups, with recstatus 3. A record that comes back is no longer among them; the old role of a
+changed role is, and stands before the new one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 from consumers.database.sessions import Connection
 from consumers.published.published_store import streamed
 from ims.feed.delta import Delta
-from ims.publication.decision import tombstones
+from ims.publication.decision import returned, tombstones
 from ims.records.model import RecordKey
 from ims.xml.dialect import Dialect
 
@@ -21,9 +22,9 @@ KEPT: Final = timedelta(days=30)
 
 
 def store(connection: Connection, target_id: int, delta: Delta, dialect: Dialect, now: datetime) -> None:
-    """Store the records that *delta* removes, and delete the tombstones of those that it adds or changes."""
+    """Store the records that *delta* removes, and delete the tombstones of those that come back."""
     gone = tombstones(delta, dialect)
-    _delete(connection, target_id, [*delta.upserts, *gone])
+    _delete(connection, target_id, {**returned(delta), **dict.fromkeys(gone, "")})
     connection.execute(
         "insert into imsfeed.tombstone (target_id, kind, id, member, xml, gone_at)"
         " select %s, kind, id, member, xml, %s"
@@ -50,19 +51,31 @@ def expire(connection: Connection, target_id: int, now: datetime) -> None:
 
 
 def stream(connection: Connection, target_id: int, now: datetime) -> Iterator[tuple[RecordKey, str]]:
-    """Yield every published fragment and every tombstone, in a file's order; needs a transaction."""
+    """Yield every published fragment and every tombstone, in a file's order; needs a transaction.
+
+    A tombstone and what took its place are one text, as in :func:`ims.publication.decision.with_tombstones`.
+    """
     query = (
-        "select kind, id, member, xml from imsfeed.published where target_id = %(target)s"
-        " union all select kind, id, member, xml from imsfeed.tombstone"
-        " where target_id = %(target)s and gone_at >= %(since)s order by kind, id, member"
+        "select kind, id, member, coalesce(t.xml, '') || coalesce(p.xml, '')"
+        " from (select kind, id, member, xml from imsfeed.published where target_id = %(target)s) p"
+        " full join (select kind, id, member, xml from imsfeed.tombstone"
+        " where target_id = %(target)s and gone_at >= %(since)s) t using (kind, id, member) order by kind, id, member"
     )
     return streamed(connection, query, {"target": target_id, "since": now - KEPT})
 
 
-def _delete(connection: Connection, target_id: int, keys: list[RecordKey]) -> None:
+def _delete(connection: Connection, target_id: int, parts: Mapping[RecordKey, str]) -> None:
+    """Delete the tombstones under these keys that have the part of a text."""
     connection.execute(
         "delete from imsfeed.tombstone t"
-        " using unnest(%s::smallint[], %s::text[], %s::text[]) as g(kind, id, member)"
-        " where t.target_id = %s and (t.kind, t.id, t.member) = (g.kind, g.id, g.member)",
-        ([int(key.kind) for key in keys], [key.id for key in keys], [key.member for key in keys], target_id),
+        " using unnest(%s::smallint[], %s::text[], %s::text[], %s::text[]) as g(kind, id, member, part)"
+        " where t.target_id = %s and (t.kind, t.id, t.member) = (g.kind, g.id, g.member)"
+        " and position(g.part in t.xml) > 0",
+        (
+            [int(key.kind) for key in parts],
+            [key.id for key in parts],
+            [key.member for key in parts],
+            list(parts.values()),
+            target_id,
+        ),
     )

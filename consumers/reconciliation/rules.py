@@ -56,7 +56,7 @@ def check_rules(
             part = Scope([p for p in chunk.persons if p not in persons], [g for g in chunk.groups if g not in groups])
             gathered = gatherer.compare(part, closed=False)
             delta = decide(gathered, terms, before).delta
-            keys = {change.key for change in delta.changes} - {
+            keys = {*(change.key for change in delta.changes), *delta.removals} - {
                 RecordKey(RecordKind.GROUP, id_) for id_ in waiting.groups
             }
             found |= {

@@ -18,7 +18,7 @@ from ims.feed.delta_files import Head, next_deltas
 from ims.feed.manifest import DeltaEntry
 from ims.holds.decision import Waiting
 from ims.holds.limits import DAY, Departure
-from ims.publication.decision import Decision, HoldChange, tombstones
+from ims.publication.decision import Decision, HoldChange, returned, tombstones
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import Reason
@@ -111,7 +111,9 @@ class MemoryTarget:
             self.subjects |= {key: decision.subjects[key] for key in delta.upserts}
             if writing.tombstones:
                 gone = {key: (text, now) for key, text in tombstones(delta, writing.properties.dialect).items()}
-                self.removed = {key: one for key, one in self.removed.items() if key not in delta.upserts} | gone
+                back = returned(delta)
+                kept = {key: one for key, one in self.removed.items() if key not in back or back[key] not in one[0]}
+                self.removed = kept | gone
         self.subjects |= {key: whose for key, whose in decision.moved.items() if key in self.published}
         self.position, self.recompute = done.position_after(self.position), False
         return deltas

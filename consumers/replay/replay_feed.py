@@ -25,6 +25,7 @@ from consumers.replay.memory_target import MemoryTarget
 from consumers.replay.memory_view import MemoryView
 from ims.feed.manifest import DeltaEntry, SnapshotEntry, Totals, encode, snapshot_path
 from ims.holds.losses import Cause
+from ims.publication.decision import with_tombstones
 from ims.publication.gathered import Terms
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import Reason
@@ -204,7 +205,7 @@ class ReplayedFeed:
             return
         rows = dict(self.target.published)
         if settings.export_shape == "tombstones":
-            rows |= self.target.removed_since(now)
+            rows = with_tombstones(rows, self.target.removed_since(now))
         self._directory().replace(settings.export_path, document(self.row, sorted(rows.items())), now.timestamp())
 
     def _directory(self) -> FeedDirectory:

@@ -55,6 +55,15 @@ TARGETS: Final = (
         org_groups=True,
         duf_check="refuse",
     ),
+    TargetSettings(
+        name="moodle",
+        owner=1,
+        importer="moodle",
+        enabled=True,
+        accept_initial=True,
+        allow_test_numbers=True,
+        export_path="Eksport.xml",
+    ),
     TargetSettings(name="lms", owner=2, enabled=True, accept_initial=True, allow_test_numbers=True),
 )
 
@@ -274,3 +283,10 @@ def _days_and_settings(hours: float) -> Iterator[Case]:
         hours + 6, "The owner loses its organisation number: the target is halted", replace(FJORDLIA, orgnr=None)
     )
     yield _one(hours + 7, "… and gets it back", FJORDLIA)
+    yield _one(
+        hours + 8,
+        "A Feide name arrives: for an importer that needs logins, a new person with all memberships",
+        person(18, "Per", "Toskoler", email=None),
+    )
+    yield _one(hours + 9, "An e-mail address goes away", person(14, "La\u0301ila\u0301", "Čáhci", email=None))
+    yield _one(hours + 10, "A group without members is closed", group(8, "Skal tømmes", active=False))

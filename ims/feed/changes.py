@@ -5,16 +5,19 @@ state before it is counted as a problem, and applied all the same.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
 from ims.feed.files import OpenFile, kind_of, records_of, tallied
 from ims.feed.references import MISSING, Keyed
-from ims.records.model import Record, RecordKey
+from ims.records.model import PersonRecord, Record, RecordKey
 from ims.records.vocabulary import RecordKind, RecStatus
 from ims.xml.reader import ReadRecord
 
+Closed = Mapping[str, Collection[str]]
+"""``sourcedid/id`` of groups that are closed without a record, by the path of the delta."""
 _Step = tuple[int, RecStatus]
 """The number of a delta within the step, and a recstatus in it."""
 
@@ -24,11 +27,11 @@ class _Touched(msgspec.Struct):
 
     Attributes:
         steps: in order; a changed role has two in one delta, removed and new.
-        record: the record of the last step.
+        record: the record of the last step; ``None`` if all that is known is that a group was closed without one.
     """
 
     steps: list[_Step]
-    record: Record
+    record: Record | None
 
 
 class Changes:
@@ -37,19 +40,24 @@ class Changes:
     Args:
         open_file: opens a delta.
         paths: the deltas, in order.
+        closed: ``sourcedid/id`` of the groups that a delta closes without a record, by its path.
 
     Raises:
         FeedError: a delta cannot be read; the message begins with its path.
         FileNotFoundError: a delta does not exist.
     """
 
-    def __init__(self, open_file: OpenFile, paths: Sequence[str]) -> None:
+    def __init__(self, open_file: OpenFile, paths: Sequence[str], closed: Closed = MappingProxyType({})) -> None:
         self._paths = paths
         self._contradictions: list[Counter[str]] = [Counter() for _ in paths]
         self._missing: list[Counter[str]] = [Counter() for _ in paths]
+        self._disorder: list[Counter[str]] = [Counter() for _ in paths]
         self._touched: dict[RecordKey, _Touched] = {}
         for number, path in enumerate(paths):
             self._read(number, records_of(open_file, path, "delta"))
+            for id_ in closed.get(path, ()):
+                key = RecordKey(RecordKind.GROUP, id_)
+                self._touched.setdefault(key, _Touched([], None)).steps.append((number, RecStatus.GONE))
         self._removed: dict[RecordKind, set[str]] = {
             kind: {
                 key.id
@@ -92,15 +100,42 @@ class Changes:
         """Return where a delta leaves memberships without person or group; valid once all records have been yielded."""
         return self._tallied(self._missing)
 
+    def disorder(self) -> list[str]:
+        """Return where a delta removes a record after it has added one: of the memberships of one group, or of a kind.
+
+        A person's old id that a new record names is removed last.
+        """
+        return self._tallied(self._disorder)
+
     def _tallied(self, wrong: list[Counter[str]]) -> list[str]:
         return [text for path, counted in zip(self._paths, wrong, strict=True) for text in tallied(path, counted)]
 
     def _read(self, number: int, records: Iterable[ReadRecord]) -> None:
+        added: set[tuple[RecordKind, str]] = set()
+        carried_on: set[str | None] = set()
         for record, recstatus in records:
             if recstatus is not None:  # always true: the reader refuses a record without recstatus in a delta
+                self._note_order(number, record, recstatus, added, carried_on)
                 touched = self._touched.setdefault(record.key, _Touched([], record))
                 touched.steps.append((number, recstatus))
                 touched.record = record
+
+    def _note_order(
+        self,
+        number: int,
+        record: Record,
+        recstatus: RecStatus,
+        added: set[tuple[RecordKind, str]],
+        carried_on: set[str | None],
+    ) -> None:
+        key = record.key
+        place = (key.kind, key.id if key.kind is RecordKind.MEMBERSHIP else "")
+        if isinstance(record, PersonRecord):
+            carried_on.add(record.old_id)
+        if recstatus is not RecStatus.GONE:
+            added.add(place)
+        elif place in added and not (key.kind is RecordKind.PERSON and key.id in carried_on):
+            self._disorder[number][f"a removed (3) {kind_of(key)} record after one that is added"] += 1
 
     def _note_untouched(self, key: RecordKey) -> None:
         """Remember a person or group that no delta touches; count a membership that lacks one after the deltas."""
@@ -125,7 +160,7 @@ class Changes:
             exists = step is not RecStatus.GONE
         if key.kind is RecordKind.MEMBERSHIP:
             self._count_missing(key, existed_before=before is not None)
-        if exists:
+        if exists and touched.record is not None:
             yield key, touched.record
 
     def _count_missing(self, key: RecordKey, *, existed_before: bool) -> None:

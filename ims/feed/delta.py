@@ -26,10 +26,13 @@ from ims.feed.manifest import Counts, KindCounts
 from ims.records.model import MemberRecord, PersonRecord, Record, RecordKey
 from ims.records.text import clean_text
 from ims.records.vocabulary import RecordKind, RecStatus
+from ims.targets.importer_profiles import PROFILES, Profile
 from ims.xml.dialect import Dialect
 from ims.xml.reader import read_fragment
-from ims.xml.writer import Properties, document_parts, fragment, with_recstatus
+from ims.xml.writer import Properties, document_parts, fragment, with_empty_email, with_recstatus
 
+_LAST: Final = max(RecStatus) + 1
+"""The place of a removed person whose old id a new record names, after the changed ones."""
 _LOGIN: Final = re.compile("<userid[^>]*>([^<]*)</userid>")
 
 
@@ -50,12 +53,18 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
 
 class Delta(msgspec.Struct, frozen=True):
-    """All changes of a delta, in the order of the file; true if there is at least one."""
+    """All changes of a delta, in the order of the file; true if there is at least one.
+
+    Attributes:
+        closed_groups: ``sourcedid/id`` of groups that are no longer published, without a record that removes them, for
+            an importer that could not undo the removal. Their memberships are removed like all others.
+    """
 
     changes: tuple[Change, ...]
+    closed_groups: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.changes)
+        return bool(self.changes or self.closed_groups)
 
     @property
     def upserts(self) -> dict[RecordKey, str]:
@@ -66,7 +75,8 @@ class Delta(msgspec.Struct, frozen=True):
     def removals(self) -> list[RecordKey]:
         """The keys under which nothing remains published."""
         upserts = self.upserts
-        return [change.key for change in self.changes if change.key not in upserts]
+        gone = [change.key for change in self.changes if change.key not in upserts]
+        return gone + [RecordKey(RecordKind.GROUP, id_) for id_ in self.closed_groups]
 
     def counts(self) -> Counts:
         """Return how many records there are of each kind and recstatus."""
@@ -79,6 +89,7 @@ def between(
     current: Mapping[RecordKey, Record],
     dialect: Dialect = "ims",
     taken: Collection[str] = (),
+    profile: Profile = PROFILES["none"],
 ) -> Delta:
     """Return the delta that leads from the published records to the current ones.
 
@@ -94,14 +105,17 @@ def between(
         current: the current records of the same persons and groups.
         dialect: of the target. If it has changed, every record whose text differs in it is published again.
         taken: logins, in upper or lower case, that have been published for persons out of scope.
+        profile: of the importer. For one to which a new record of what it knows says nothing, a new person or group is
+            followed by the same record as changed: whether the importer still has the account or course of a person
+            who was here before, or one that was made by hand, is not known here.
 
     Raises:
         FeedError: a published text cannot be read.
     """
+    removed = [key for key in published if key not in current]
+    closed = {key for key in removed if key.kind is RecordKind.GROUP} if profile.keeps_closed_groups else set()
     changes = [
-        Change(RecStatus.GONE, read_fragment(key, before), None, key)
-        for key, before in published.items()
-        if key not in current
+        Change(RecStatus.GONE, read_fragment(key, published[key]), None, key) for key in removed if key not in closed
     ]
     if any(change.key.kind is RecordKind.PERSON for change in changes):
         in_use = {name for record in current.values() for name in _names(record)} | {name.casefold() for name in taken}
@@ -109,26 +123,32 @@ def between(
     for key, record in current.items():
         text, before = fragment(record, dialect=dialect), published.get(key)
         if text != before:
-            changes += _changes(key, before, record, text)
-    return Delta(tuple(sorted(changes, key=_sort_key)))
+            changes += _changes(key, before, record, text, profile)
+    carried_on = {record.old_id for record in current.values() if isinstance(record, PersonRecord)}
+    in_order = sorted(changes, key=lambda change: _sort_key(change, carried_on))
+    return Delta(tuple(in_order), tuple(sorted(key.id for key in closed)))
 
 
-def delta_document(properties: Properties, delta: Delta) -> bytes:
+def delta_document(properties: Properties, delta: Delta, profile: Profile = PROFILES["none"]) -> bytes:
     """Return the delta as a file: persons, groups, and one membership element for each group.
 
-    Persons and groups are in the order new, changed, removed. Within a group, leavers are before joiners.
+    Persons and groups are in the order removed, new, changed; in each group, leavers are before joiners. What is given
+    up is so given up before it is taken. Only a person's old id that the new record names (PIFU-IMS) is removed last:
+    the account must have followed the new one before.
 
     Args:
         properties: of the file; their dialect is the one in which the delta was made.
+        profile: of the importer.
 
     Raises:
         FeedError: the delta has no changes; an empty file would use up a number.
     """
     if not delta:
         raise FeedError("a delta without changes is not written")
-    rows = ((change.key, _written(change, properties.dialect)) for change in delta.changes)
+    rows = ((change.key, _written(change, properties.dialect, profile)) for change in delta.changes)
     # If sourcedid/source itself has changed, only removed records still have the old one.
-    source = next((c.record.source for c in delta.changes if c.text is not None), delta.changes[0].record.source)
+    kept = (change.record.source for change in delta.changes if change.text is not None)
+    source = next(kept, delta.changes[0].record.source if delta.changes else properties.datasource)
     return "".join(document_parts(properties, source, rows)).encode()
 
 
@@ -142,16 +162,21 @@ def published_login(text: str) -> str | None:
     return unescape(found[1]).casefold() if found else None
 
 
-def _written(change: Change, dialect: Dialect) -> str:
+def _written(change: Change, dialect: Dialect, profile: Profile) -> str:
     if change.text is None:
         return fragment(change.record, change.recstatus, dialect)
-    return with_recstatus(change.text, change.recstatus)
+    text = with_recstatus(change.text, change.recstatus)
+    if profile.empties_missing_email and change.recstatus is RecStatus.CHANGED and change.key.kind is RecordKind.PERSON:
+        return with_empty_email(text, dialect)
+    return text
 
 
-def _changes(key: RecordKey, published: str | None, record: Record, text: str) -> Iterator[Change]:
+def _changes(key: RecordKey, published: str | None, record: Record, text: str, profile: Profile) -> Iterator[Change]:
     """Yield the changes from the published text under a key, if there is one, to a record whose text differs."""
     if published is None:
         yield Change(RecStatus.NEW, record, text, key)
+        if profile.new_then_changed and key.kind is not RecordKind.MEMBERSHIP:
+            yield Change(RecStatus.CHANGED, record, text, key)
         return
     if isinstance(record, MemberRecord):
         before = read_fragment(key, published)
@@ -192,9 +217,16 @@ def _drop_reused_logins(in_use: set[str], change: Change) -> Change:
     return msgspec.structs.replace(change, record=msgspec.structs.replace(record, login=login, userids=userids))
 
 
-def _sort_key(change: Change) -> tuple[int, int, str, bool, str]:
-    """Return the key that sorts changes into the order of the file."""
+def _sort_key(change: Change, carried_on: Collection[str | None]) -> tuple[int, int, str, int, str]:
+    """Return the key that sorts changes into the order of the file.
+
+    Args:
+        carried_on: the old ids that current records name.
+    """
     kind, id_, member = change.key
+    gone = change.recstatus is RecStatus.GONE
     if kind is RecordKind.MEMBERSHIP:
-        return kind, 0, id_, change.recstatus is not RecStatus.GONE, member
-    return kind, change.recstatus, id_, False, ""
+        return kind, 0, id_, not gone, member
+    if gone:
+        return kind, _LAST if kind is RecordKind.PERSON and id_ in carried_on else 0, id_, 0, ""
+    return kind, change.recstatus, id_, 0, ""

@@ -18,6 +18,7 @@ from ims.errors import FeedError
 from ims.feed.delta import Change, Delta, delta_document
 from ims.feed.manifest import DeltaEntry, delta_path
 from ims.records.vocabulary import RecordKind, RecStatus
+from ims.targets.importer_profiles import PROFILES, Profile
 from ims.xml.writer import Properties
 
 LIMIT: Final = 10_000
@@ -40,11 +41,13 @@ class Writing(msgspec.Struct, frozen=True):
         properties: of each file.
         oldest_event_at: when the source committed the oldest change in the deltas.
         tombstones: store removed records as tombstones, for the file at the fixed path.
+        profile: of the importer.
     """
 
     properties: Properties
     oldest_event_at: datetime | None = None
     tombstones: bool = False
+    profile: Profile = PROFILES["none"]
 
 
 def next_deltas(
@@ -70,7 +73,7 @@ def next_deltas(
 
 def _next_delta(head: Head, writing: Writing, delta: Delta) -> tuple[DeltaEntry, bytes]:
     properties = writing.properties
-    xml = delta_document(properties, delta)
+    xml = delta_document(properties, delta, writing.profile)
     if head.seq is None or head.sha256 is None:
         raise FeedError(f"target {properties.target} has no snapshot to which its first delta could be chained")
     seq = head.seq + 1
@@ -83,6 +86,7 @@ def _next_delta(head: Head, writing: Writing, delta: Delta) -> tuple[DeltaEntry,
         created=properties.at,
         oldest_event_at=writing.oldest_event_at,
         counts=delta.counts(),
+        closed_groups=delta.closed_groups,
     )
     return entry, xml
 
@@ -97,10 +101,12 @@ def split(delta: Delta, persons: Mapping[str, int], limit: int = LIMIT) -> list[
     """
     if len(delta.changes) <= limit:
         return [delta] if delta else []
-    return [
+    parts = [
         Delta(tuple(change for _, change in sorted(part, key=lambda numbered: numbered[0])))
         for part in _packed(_units(delta, persons), limit)
     ]
+    # Like those that are removed, closed groups are closed after their members.
+    return [*parts[:-1], msgspec.structs.replace(parts[-1], closed_groups=delta.closed_groups)]
 
 
 def _units(delta: Delta, persons: Mapping[str, int]) -> Iterator[list[_Numbered]]:

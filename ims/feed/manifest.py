@@ -79,7 +79,7 @@ class SnapshotEntry(msgspec.Struct, frozen=True, kw_only=True):
     local_date: date
 
 
-class DeltaEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class DeltaEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """One delta that can still be fetched.
 
     Attributes:
@@ -88,6 +88,8 @@ class DeltaEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         created: when it was published.
         oldest_event_at: when the source committed the oldest change in it; ``None`` if a date or a setting caused the
             delta, and no change in the source.
+        closed_groups: ``sourcedid/id`` of the groups that are not in the feed after it, though it has no record that
+            removes them (:class:`ims.feed.delta.Delta`); omitted in the file if there are none.
     """
 
     seq: DeltaSeq
@@ -96,8 +98,9 @@ class DeltaEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     prev_sha256: Sha256
     size: Size
     created: Instant
-    oldest_event_at: Instant | None = None
+    oldest_event_at: Instant | None
     counts: Counts
+    closed_groups: tuple[str, ...] = ()
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

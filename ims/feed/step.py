@@ -6,10 +6,11 @@ deltas and a bounded number of ids (:mod:`ims.feed.references`) are in memory.
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ims.errors import FeedError
-from ims.feed.changes import Changes
+from ims.feed.changes import Changes, Closed
 from ims.feed.files import OpenFile, SnapshotReader, kind_of, tallied
 from ims.feed.manifest import Totals
 from ims.feed.references import LIMIT, Keyed, References
@@ -24,8 +25,8 @@ class StepVerification(NamedTuple):
         damaged: problems of files that differ from their record, cannot be read, or are not chained. If there are any,
             the step itself could not be verified.
         differences: contradictions between the records of the snapshots and of the deltas.
-        inconsistencies: memberships without their person or group, and duplicate records. The files agree on them, so
-            a new snapshot would contain them again.
+        inconsistencies: memberships without their person or group, duplicate records, and removals in a wrong order.
+            The files agree on them, so a new snapshot would contain them again.
         totals: the number of records after the step: in the later snapshot, or after the last delta if there is no
             later snapshot yet.
     """
@@ -42,7 +43,12 @@ class StepVerification(NamedTuple):
 
 
 def check_step(
-    open_file: OpenFile, earlier: str | None, deltas: Sequence[str], later: str | None, limit: int = LIMIT
+    open_file: OpenFile,
+    earlier: str | None,
+    deltas: Sequence[str],
+    later: str | None,
+    limit: int = LIMIT,
+    closed: Closed = MappingProxyType({}),
 ) -> StepVerification:
     """Verify that *earlier* and the deltas give *later*, and that each membership in it has its person and group.
 
@@ -52,16 +58,19 @@ def check_step(
         deltas: paths of the deltas after *earlier* up to *later*, in order; none without *earlier*.
         later: path of the snapshot to verify; ``None`` if no snapshot has been taken since the deltas.
         limit: how many ids are remembered at a time (:data:`ims.feed.references.LIMIT`).
+        closed: the groups that the deltas close without a record.
 
     Raises:
         FileNotFoundError: one of the files does not exist.
     """
     try:
-        changes = Changes(open_file, deltas)
+        changes = Changes(open_file, deltas, closed)
         expected = changes.applied_to(SnapshotReader(open_file, earlier).records() if earlier is not None else ())
         if later is None:
             counted = Counter(key.kind for key, _ in expected)
-            return StepVerification([], changes.contradictions(), changes.missing(), _totals(counted))
+            return StepVerification(
+                [], changes.contradictions(), changes.missing() + changes.disorder(), _totals(counted)
+            )
         snapshot, references, counted = SnapshotReader(open_file, later), References(limit), Counter()
         published = _counted(references.watch(snapshot.records()), counted)
         wrong: Counter[str] = Counter()
@@ -73,7 +82,8 @@ def check_step(
     except FeedError as error:
         return damage(str(error))
     differences = changes.contradictions() + tallied(later, wrong)
-    return StepVerification([], differences, changes.missing() + tallied(later, inconsistent), _totals(counted))
+    inconsistencies = changes.missing() + changes.disorder() + tallied(later, inconsistent)
+    return StepVerification([], differences, inconsistencies, _totals(counted))
 
 
 def damage(*problems: str) -> StepVerification:

@@ -93,8 +93,9 @@ def verify_step(
     if damaged:
         return damage(*damaged)
     between = [entry.path for entry in deltas if entry.seq <= later.seq]
+    closed = {entry.path: entry.closed_groups for entry in deltas}
     try:
-        return check_step(open_file, earlier.path if earlier is not None else None, between, later.path)
+        return check_step(open_file, earlier.path if earlier is not None else None, between, later.path, closed=closed)
     except FileNotFoundError:
         return damage("a file was removed during the verification")
 
@@ -114,6 +115,7 @@ class _FeedVerification:
         self._listed = {entry.seq for entry in manifest.deltas}
         self._readable: dict[int, str] = {}
         self._applied: set[str] = set()
+        self._closed = {entry.path: entry.closed_groups for entry in manifest.deltas}
 
     def run(self) -> Verification:
         """Verify the manifest, each delta by itself, and then the steps."""
@@ -192,7 +194,9 @@ class _FeedVerification:
         self, earlier: SnapshotName | None, deltas: Sequence[str], later: SnapshotName | None
     ) -> StepVerification | None:
         try:
-            found = check_step(self._open_file, earlier and earlier.path, deltas, later and later.path)
+            found = check_step(
+                self._open_file, earlier and earlier.path, deltas, later and later.path, closed=self._closed
+            )
         except FileNotFoundError:
             return None  # expired files may be removed at any moment
         self._problems += found.problems

@@ -15,7 +15,7 @@ from ims.holds.decision import Origin, Waiting, groups_without_school_number
 from ims.holds.limits import Departure, Limits
 from ims.holds.losses import Cause
 from ims.publication.gathered import Format, Gathered, HoldState, LeaveOrders, Scope, Terms
-from ims.records.model import Record, RecordKey, Subjects
+from ims.records.model import MemberRecord, Record, RecordKey, Subjects
 from ims.records.vocabulary import RecordKind, RecStatus
 from ims.rules.eligibility import Reason
 from ims.rules.normalisation import RecordWarning
@@ -87,7 +87,8 @@ def decide(gathered: Gathered, terms: Terms, before: Format, cause: Cause | None
     current: Mapping[RecordKey, Record] = roster.records
     if settings.dialect == "pifu":
         current = with_old_ids(held.published, current, former_ids(ids, roster.person_ids))
-    delta = between(held.published, current, settings.dialect, _logins_of_others(gathered, held))
+    others = _logins_of_others(gathered, held)
+    delta = between(held.published, current, settings.dialect, others, settings.profile)
     published = gathered.published.subjects
     return Decision(
         scope=gathered.scope,
@@ -130,13 +131,30 @@ def numbers_of(ids: Mapping[int, str]) -> dict[str, int]:
 
 
 def tombstones(delta: Delta, dialect: Dialect) -> dict[RecordKey, str]:
-    """Return the text of each record that *delta* removes."""
-    upserts = delta.upserts
+    """Return the text of each record that *delta* removes: of a changed role, that of the old role."""
     return {
         change.key: fragment(change.record, RecStatus.GONE, dialect)
         for change in delta.changes
-        if change.recstatus is RecStatus.GONE and change.key not in upserts
+        if change.recstatus is RecStatus.GONE
     }
+
+
+def returned(delta: Delta) -> dict[RecordKey, str]:
+    """Return the keys whose tombstones end because *delta* adds or changes their records, and a part of their texts.
+
+    A tombstone ends if it has that part. For a membership it is the role: who comes back in another one has still lost
+    the old one, and an importer that has not read of it would keep both (Moodle).
+    """
+    return {
+        change.key: f'<role roletype="{change.record.role.value}"' if isinstance(change.record, MemberRecord) else ""
+        for change in delta.changes
+        if change.text is not None
+    }
+
+
+def with_tombstones(published: Mapping[RecordKey, str], removed: Mapping[RecordKey, str]) -> dict[RecordKey, str]:
+    """Return the texts of a full file with tombstones; a removed role comes before the role that took its place."""
+    return {**published, **{key: text + published.get(key, "") for key, text in removed.items()}}
 
 
 def persons_who_may_leave(published: Mapping[RecordKey, str], subjects: Subjects, roster: Roster) -> Iterator[str]:

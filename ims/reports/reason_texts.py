@@ -123,6 +123,11 @@ _BOKMAL: Final[Mapping[Reason, ReasonText]] = {
         "Læreren mangler gyldig fødselsnummer, D-nummer eller DUF-nummer.",
         "Registrer gyldig fødselsnummer, D-nummer eller DUF-nummer på personen.",
     ),
+    Reason.NO_LOGIN: ReasonText(
+        "Personen mangler et brukernavn som kan brukes: verken Feide-navn eller e-postadresse er registrert, eller den"
+        " kan ikke være brukernavn (tegnene & < >, mer enn 100 tegn, eller et fødselsnummer).",
+        "Registrer Feide-navnet eller e-postadressen på personen. Da blir personen med, med alle gruppene sine.",
+    ),
     Reason.LEAVE_NOW: ReasonText(
         "Det er bestemt at personen skal fjernes med en gang, men personen er fortsatt registrert som deltaker eller"
         " lærer.",
@@ -217,6 +222,11 @@ _ENGLISH: Final[Mapping[Reason, ReasonText]] = {
     Reason.TEACHER_WITHOUT_VALID_ID: ReasonText(
         "The teacher has no valid national identity number, D-number or DUF number.",
         "Register a valid national identity number, D-number or DUF number of the person.",
+    ),
+    Reason.NO_LOGIN: ReasonText(
+        "The person has no login that can be used: neither a Feide name nor an e-mail address is registered, or it"
+        " cannot be a login (the characters & < >, more than 100 characters, or a national identity number).",
+        "Register the Feide name or the e-mail address of the person, who is then exported with all their groups.",
     ),
     Reason.LEAVE_NOW: ReasonText(
         "It has been decided that the person is removed immediately, but the person is still registered as a learner or"

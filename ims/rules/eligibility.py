@@ -18,7 +18,6 @@ import msgspec
 from ims.identifiers import compact, organisation_number
 from ims.identifiers.disclosure import discloses
 from ims.records.text import clean_identifier, clean_text
-from ims.rules.normalisation import LIMITS
 from ims.source.facts import CourseGroup, Employee, Enrolment, Owner, School
 from ims.targets.target_settings import TargetSettings
 
@@ -70,6 +69,9 @@ class Reason(StrEnum):
     """A learner whose national id is not valid, and the target takes no learners without a valid one."""
     TEACHER_WITHOUT_VALID_ID = "teacher_without_valid_id"
     """A teacher whose national id is missing or not valid; teachers need one, whatever the settings."""
+    NO_LOGIN = "no_login"
+    """Neither Feide name nor e-mail address can be the login that the target takes, and its importer makes no account
+    without one."""
     LEAVE_NOW = "leave_now"
     """Removed by an operator's order; the source still has the person as a learner or teacher."""
     DUPLICATE_ID = "duplicate_id"
@@ -202,7 +204,7 @@ def group_id_is_short_enough(case: GroupCase) -> Reason | None:
 
     It is not truncated, because two groups could then have the same id.
     """
-    return Reason.ID_TOO_LONG if len(case.id) > LIMITS["id"].characters else None
+    return Reason.ID_TOO_LONG if len(case.id) > case.settings.profile.limits["id"].characters else None
 
 
 def group_id_discloses_nothing(case: GroupCase) -> Reason | None:

@@ -46,7 +46,7 @@ def exported_group(
 ) -> ExportedGroup:
     """Return the record of a group that is exported with ``sourcedid/id`` *id_*."""
     school = facts.schools.get(group.school_id)
-    normaliser = Normaliser(spell_out_markup=settings.spell_out_markup)
+    normaliser = Normaliser(settings)
     record = GroupRecord(
         source=source,
         id=id_,

@@ -6,7 +6,7 @@ omitted as a whole.
 """
 
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, Literal
 
 from ims.identifiers.disclosure import discloses, without_disclosed
 from ims.identifiers.national_id import NationalId
@@ -18,6 +18,7 @@ from ims.records.text import (
     spell_out_markup,
     truncate_text,
 )
+from ims.targets.target_settings import TargetSettings
 
 
 class RecordWarning(StrEnum):
@@ -39,50 +40,36 @@ class RecordWarning(StrEnum):
     """A Feide name or e-mail address is longer than a login may be, and is not used as one."""
     EMAIL_TOO_LONG = "email_too_long"
     """The e-mail address is longer than importers accept, and was omitted."""
+    LOGIN_WITH_MARKUP = "login_with_markup"
+    """A Feide name or e-mail address has ``&``, ``<`` or ``>``, which the importer would store in another way; it is
+    not used as login."""
+    EMAIL_WITH_MARKUP = "email_with_markup"
+    """The e-mail address has such a character, and was omitted."""
 
-
-class Limit(NamedTuple):
-    """The greatest number of characters that a text may have, and the source of the limit."""
-
-    characters: int
-    source: str
-
-
-LIMITS: Final = {
-    "id": Limit(100, "Moodle: idnumber of a course; a longer one stops the import"),
-    "login": Limit(100, "Moodle: username of a user"),
-    "email": Limit(100, "Moodle: email of a user"),
-    "given_name": Limit(100, "Moodle: firstname of a user; a longer one stops the import"),
-    "family_name": Limit(100, "Moodle: lastname of a user"),
-    "short": Limit(60, "IMS Enterprise 1.1 and PIFU-IMS 1.3: description/short"),
-    "long": Limit(254, "Moodle: fullname of a course; a longer one stops the import (IMS Enterprise 1.1 allows 256)"),
-    "kind": Limit(256, "IMS Enterprise 1.1: grouptype/typevalue"),
-    "owner_name": Limit(256, "IMS Enterprise 1.1: org/orgname"),
-    "school_name": Limit(255, "Moodle: name of a course category (IMS Enterprise 1.1 allows 256)"),
-}
-"""The limit of each field of a record, the same for every target: which importer reads a file is not known here.
-
-Moodle's limits are the lengths of its database columns. Where it stops the import, one text that is too long would keep
-out everything that follows it in the file.
-"""
 
 _ORDER: Final = {warning: place for place, warning in enumerate(RecordWarning)}
+
+
+_MARKUP: Final = frozenset("&<>")
+_TOO_LONG: Final = {"login": RecordWarning.LOGIN_TOO_LONG, "email": RecordWarning.EMAIL_TOO_LONG}
+_WITH_MARKUP: Final = {"login": RecordWarning.LOGIN_WITH_MARKUP, "email": RecordWarning.EMAIL_WITH_MARKUP}
 
 
 class Normaliser:
     """Normalises the texts of one record, and collects the warnings that they lead to."""
 
-    __slots__ = ("_own", "_spell_out_markup", "_warnings")
+    __slots__ = ("_limits", "_own", "_spell_out_markup", "_warnings")
 
-    def __init__(self, *, spell_out_markup: bool, own: NationalId | None = None) -> None:
+    def __init__(self, settings: TargetSettings, own: NationalId | None = None) -> None:
         """Begin a record.
 
         Args:
-            spell_out_markup: as the target's setting of that name.
+            settings: of the target: the limits of its importer, and whether that decodes entities.
             own: the national id of the person whom the record is about, which no text may disclose.
         """
         self._own = own
-        self._spell_out_markup = spell_out_markup
+        self._spell_out_markup = settings.spell_out_markup
+        self._limits = settings.profile.limits
         self._warnings: set[RecordWarning] = set()
 
     @property
@@ -108,23 +95,28 @@ class Normaliser:
             self._warnings.add(RecordWarning.MARKUP_SPELLED_OUT)
             written = spelled
         tail = f" ({number})" if number else ""
-        limit = LIMITS[field].characters - len(tail)
+        limit = self._limits[field].characters - len(tail)
         if len(written) > limit:
             self._warnings.add(RecordWarning.NAME_TRUNCATED)
             written = truncate_text(written, limit)
         return (written + tail).lstrip()
 
-    def address(self, field: str, text: str | None, too_long: RecordWarning) -> str | None:
-        """Return a login or an e-mail address; ``None`` if it is blank, too long for the field, or has a national id.
+    def address(self, field: Literal["login", "email"], text: str | None) -> str | None:
+        """Return a login or an e-mail address; ``None`` if it is blank or cannot be written as it is.
 
-        All users of an importer could read the number.
+        That is so if it is longer than the field's limit; if it has a character that the importer would read as an
+        entity (``r&d@…`` would be the user name ``r&amp;d@…``); or if it has a national id, which all users of an
+        importer could read.
         """
         if not text:
             return None
         self._warn_of_removed(text, identifier=True)
         written = clean_identifier(text)
-        if len(written) > LIMITS[field].characters:
-            self._warnings.add(too_long)
+        if len(written) > self._limits[field].characters:
+            self._warnings.add(_TOO_LONG[field])
+            return None
+        if self._spell_out_markup and not _MARKUP.isdisjoint(written):
+            self._warnings.add(_WITH_MARKUP[field])
             return None
         if discloses(written, self._own):
             self._warnings.add(RecordWarning.NATIONAL_ID_REMOVED)

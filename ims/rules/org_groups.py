@@ -71,7 +71,7 @@ def org_groups(facts: Facts, settings: TargetSettings, source: str, orgnr: str) 
 
 
 def _owner_group(owner: Owner, settings: TargetSettings, source: str, orgnr: str) -> GroupRecord:
-    normaliser = Normaliser(spell_out_markup=settings.spell_out_markup)
+    normaliser = Normaliser(settings)
     id_ = f"{OWNER_PREFIX}{orgnr}"
     return GroupRecord(
         source=source,
@@ -90,7 +90,7 @@ def _owner_group(owner: Owner, settings: TargetSettings, source: str, orgnr: str
 
 
 def _school_group(school: School, owner: GroupRecord, settings: TargetSettings) -> GroupRecord:
-    normaliser = Normaliser(spell_out_markup=settings.spell_out_markup)
+    normaliser = Normaliser(settings)
     number = school_number(school)
     orgnr = compact(school.orgnr or "")
     known = organisation_number.is_valid(orgnr, allow_test_numbers=settings.allow_test_numbers)

@@ -26,6 +26,7 @@ class PersonCase(msgspec.Struct, frozen=True, gc=False):
         protected: has a protected identity, under this running number or another one with the same national id.
         suppressed: an operator has ordered that the person is never exported.
         leave_now: an operator has ordered that the person is removed ahead of the source.
+        has_login: a login can be made of the person's Feide name or e-mail address.
     """
 
     person: Person
@@ -36,6 +37,7 @@ class PersonCase(msgspec.Struct, frozen=True, gc=False):
     protected: bool = False
     suppressed: bool = False
     leave_now: bool = False
+    has_login: bool = True
 
 
 def person_is_not_protected(case: PersonCase) -> Reason | None:
@@ -87,6 +89,15 @@ def teacher_has_valid_id(case: PersonCase) -> Reason | None:
     return None if case.learns or case.has_valid_id else Reason.TEACHER_WITHOUT_VALID_ID
 
 
+def person_has_login(case: PersonCase) -> Reason | None:
+    """Return a reason if the person has no login and the importer needs one (Moodle).
+
+    Published without one, the person would get no account, and none either when the login comes: Moodle ignores an
+    update of an unknown person, and every membership.
+    """
+    return Reason.NO_LOGIN if case.settings.profile.needs_login and not case.has_login else None
+
+
 def person_may_stay(case: PersonCase) -> Reason | None:
     """Return a reason if an operator has ordered the person's removal.
 
@@ -102,6 +113,7 @@ PERSON_RULES: Final = (
     person_belongs,
     learner_has_valid_id,
     teacher_has_valid_id,
+    person_has_login,
     person_may_stay,
 )
 """The rules of a person."""

@@ -65,6 +65,8 @@ def exported_person(candidate: Candidate, settings: TargetSettings, source: str)
     learns_in = frozenset(enrolment.group_id for enrolment in enrolments if enrolment.role == "learner")
     learns = bool(learns_in)
     number = _valid_id(person.national_id, settings)
+    normaliser = Normaliser(settings, person.national_id)
+    login = _login(person, settings, normaliser)
     case = PersonCase(
         person,
         learns,
@@ -74,21 +76,21 @@ def exported_person(candidate: Candidate, settings: TargetSettings, source: str)
         protected=candidate.protected,
         suppressed=candidate.suppressed,
         leave_now=candidate.leave_now,
+        has_login=login is not None,
     )
     reason = first_reason(PERSON_RULES, case)
     if reason is not None:
         return reason
     counts_as_teacher = candidate.teaches and number is not None
-    normaliser = Normaliser(spell_out_markup=settings.spell_out_markup, own=person.national_id)
     if number is not None and duf_number.has_form(number) and not duf_number.has_control_digits(number):
         normaliser.warn(RecordWarning.DUF_CHECK_FAILED)
     record = PersonRecord(
         source=source,
         id=str(person.id) if number is None or settings.person_id == "running" else number,
-        login=_login(person, settings, normaliser),
+        login=login,
         given_name=normaliser.name("given_name", person.given_name),
         family_name=normaliser.name("family_name", person.family_name),
-        email=normaliser.address("email", person.email, RecordWarning.EMAIL_TOO_LONG),
+        email=normaliser.address("email", person.email),
         roles=(InstitutionRole.STAFF,) * counts_as_teacher + (InstitutionRole.STUDENT,) * learns,
         userids=_userids(person, number, settings, normaliser) if settings.dialect == "pifu" else (),
     )
@@ -135,7 +137,7 @@ def _as_login(candidate: str | None, normaliser: Normaliser) -> str | None:
     Moodle stores the login as it is written and compares it case-sensitively, so that it would not find an account
     again after the source has changed the case of a letter.
     """
-    return normaliser.address("login", (candidate or "").lower(), RecordWarning.LOGIN_TOO_LONG)
+    return normaliser.address("login", (candidate or "").lower())
 
 
 def _userids(

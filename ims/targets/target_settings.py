@@ -17,7 +17,7 @@ True
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from string import Formatter
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -25,6 +25,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from ims.errors import InvalidSettingsError
+from ims.targets.importer_profiles import PROFILE_KEYS, PROFILES, Importer, Profile
 
 _NAME: Final = re.compile(r"[a-z0-9-]{1,64}")
 _PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
@@ -37,15 +38,21 @@ SOURCE_LIMIT: Final = 32
 
 Limit = Annotated[int, msgspec.Meta(ge=0)]
 """How many persons, or what percentage, may be removed before the rest waits; 0: every removal needs an approval."""
+_OF_PROFILE: Final[Any] = msgspec.UNSET
+"""Stands for a key that was not written, until the profile's default takes its place."""
 
 
-class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """What is published to one importer, and when.
+
+    A key of :data:`~ims.targets.importer_profiles.PROFILE_KEYS` that is not written has the default of the importer's
+    profile, and changes with it. Two settings are equal if their values are, written or not (:func:`written`).
 
     Attributes:
         name: the target's name and its folder's: at most 64 lower-case letters, digits and hyphens.
         owner: ``owner_id`` of the school owner.
         enabled: nothing is published until this is true.
+        importer: whose profile applies (:mod:`ims.targets.importer_profiles`).
         snapshot_hour: whole hour (0-23) of the daily snapshot in ``time_zone``.
         time_zone: IANA name; also decides which day it is.
         importer_sync_time: when the importer reads, as ``HH:MM`` in ``time_zone``, or ``None`` if not known.
@@ -87,6 +94,7 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     name: str
     owner: int
     enabled: bool = False
+    importer: Importer = "none"
     snapshot_hour: Annotated[int, msgspec.Meta(ge=0, le=23)] = 2
     time_zone: str = "Europe/Oslo"
     importer_sync_time: str | None = None
@@ -95,16 +103,16 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     excluded_groups: tuple[int, ...] = ()
     lead_days: Annotated[int, msgspec.Meta(ge=0, le=366)] = 0
     grace_days: Annotated[int, msgspec.Meta(ge=0, le=366)] = 0
-    org_groups: bool = False
-    include_without_national_id: bool = False
-    person_id: Literal["national", "running"] = "national"
+    org_groups: bool = _OF_PROFILE
+    include_without_national_id: bool = _OF_PROFILE
+    person_id: Literal["national", "running"] = _OF_PROFILE
     source: str | None = None
     group_id: str = "group-{id}"
-    login: Literal["feide", "email", "none"] = "feide"
-    dialect: Literal["ims", "pifu"] = "ims"
-    spell_out_markup: bool = False
+    login: Literal["feide", "email", "none"] = _OF_PROFILE
+    dialect: Literal["ims", "pifu"] = _OF_PROFILE
+    spell_out_markup: bool = _OF_PROFILE
     export_path: str | None = None
-    export_shape: Literal["absent", "tombstones"] = "absent"
+    export_shape: Literal["absent", "tombstones"] = _OF_PROFILE
     duf_check: Literal["warn", "refuse"] = "warn"
     case_workers: tuple[str, ...] = ()
     accept_initial: bool = False
@@ -121,11 +129,12 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     allow_test_numbers: bool = False
 
     def __post_init__(self) -> None:
-        """Check what the types alone cannot express.
+        """Take the profile's defaults for the keys that were not written, and check what the types cannot express.
 
         Raises:
             ValueError: names the key and what it may be; msgspec turns it into a ``ValidationError``.
         """
+        self._take_defaults()
         if not _NAME.fullmatch(self.name):
             raise ValueError("`name` must be 1 to 64 lower-case letters, digits and hyphens")
         if self.source is not None and not 0 < len(self.source) <= SOURCE_LIMIT:
@@ -146,6 +155,24 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             ZoneInfo(self.time_zone)
         except (OSError, ValueError, ZoneInfoNotFoundError):
             raise ValueError(f"`time_zone` {self.time_zone!r} is not an IANA time zone") from None
+
+    def _take_defaults(self) -> None:
+        self.__dict__["unwritten"] = frozenset(key for key in PROFILE_KEYS if getattr(self, key) is _OF_PROFILE)
+        for key in self.unwritten:
+            msgspec.structs.force_setattr(self, key, self.profile.defaults[key])
+        if self.profile.needs_login and self.login == "none":
+            raise ValueError(f"`login` must be feide or email: {self.importer} makes no account without a login")
+
+    @property
+    def unwritten(self) -> frozenset[str]:
+        """The keys whose values are the profile's defaults, because the target does not write them."""
+        found: frozenset[str] = self.__dict__["unwritten"]
+        return found
+
+    @property
+    def profile(self) -> Profile:
+        """The importer's profile."""
+        return PROFILES[self.importer]
 
     @property
     def zone(self) -> ZoneInfo:
@@ -201,8 +228,17 @@ def source_of(settings: TargetSettings, orgnr: str | None) -> str:
     return settings.source or f"imsfeed@{orgnr}"
 
 
+def written(settings: TargetSettings) -> dict[str, Any]:
+    """Return the settings by key, without those that are the profile's defaults.
+
+    >>> "login" in written(TargetSettings(name="lms", owner=1))
+    False
+    """
+    return {key: value for key, value in msgspec.to_builtins(settings).items() if key not in settings.unwritten}
+
+
 def changed(settings: TargetSettings, changes: dict[str, Any]) -> TargetSettings:
-    """Return the settings with some keys changed.
+    """Return the settings with some keys changed; a key of the profile that is set to ``None`` is no longer written.
 
     Raises:
         InvalidSettingsError: a key is unknown, may not change (``name``, ``owner``), or its value is wrong.
@@ -211,20 +247,30 @@ def changed(settings: TargetSettings, changes: dict[str, Any]) -> TargetSettings
     if fixed:
         raise InvalidSettingsError(f"{', '.join(sorted(fixed))} of a target cannot change; create another target")
     try:
-        return msgspec.convert({**msgspec.to_builtins(settings), **changes}, TargetSettings)
+        return msgspec.convert(_without_reset({**written(settings), **changes}), TargetSettings)
     except msgspec.ValidationError as error:
         raise InvalidSettingsError(f"target {settings.name}: {error}") from None
 
 
+def _without_reset(keys: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in keys.items() if value is not None or key not in PROFILE_KEYS}
+
+
 def to_toml(targets: Sequence[TargetSettings]) -> str:
-    """Return the settings as ``targets.toml``; keys that are ``None`` are omitted, because TOML has no null."""
-    return "\n".join(
-        "[[target]]\n"
-        + "".join(
-            f"{key} = {_toml_value(value)}\n" for key, value in msgspec.to_builtins(target).items() if value is not None
-        )
-        for target in targets
-    )
+    """Return the settings as ``targets.toml``.
+
+    Keys that are ``None`` are omitted, because TOML has no null; those that are not written are comments, so that the
+    file says what applies, and they stay the profile's when it is read again.
+    """
+    return "\n".join("[[target]]\n" + "".join(_toml_lines(target)) for target in targets)
+
+
+def _toml_lines(target: TargetSettings) -> Iterator[str]:
+    for key, value in msgspec.to_builtins(target).items():
+        if key in target.unwritten:
+            yield f"# {key} = {_toml_value(value)}  # not written: the default of importer = {target.importer}\n"
+        elif value is not None:
+            yield f"{key} = {_toml_value(value)}\n"
 
 
 def _toml_value(value: object) -> str:

@@ -105,6 +105,16 @@ def with_recstatus(text: str, recstatus: RecStatus) -> str:
     return text.replace(">", f"{recstatus_attribute(recstatus)}>", 1)
 
 
+def with_empty_email(text: str, dialect: Dialect) -> str:
+    """Return a person's text with an empty e-mail element if it has none.
+
+    Moodle leaves an address that is absent, and removes one that is empty. PIFU-IMS allows no empty address.
+    """
+    if dialect == "pifu" or "<email>" in text:
+        return text
+    return text.replace("    </name>\n", "    </name>\n    <email></email>\n", 1)
+
+
 def document_head(properties: Properties) -> str:
     """Return the beginning of a file, up to its first record."""
     content = (

@@ -25,6 +25,7 @@ from ims.feed.step import StepVerification
 from ims.feed.verification import Verification, verify, verify_step
 from ims.records.model import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
 from ims.records.vocabulary import InstitutionRole, RecordKind, RecStatus, RoleType
+from ims.targets.importer_profiles import PROFILES, Importer
 from ims.xml.dialect import Dialect
 from ims.xml.writer import Properties, document_parts, fragment, snapshot_parts
 
@@ -52,8 +53,9 @@ class MemoryFeed:
         snapshots: the snapshots, as they were recorded.
     """
 
-    def __init__(self, dialect: Dialect = "ims") -> None:
+    def __init__(self, dialect: Dialect = "ims", importer: Importer = "none") -> None:
         self.dialect = dialect
+        self.profile = PROFILES[importer]
         self.files: dict[str, bytes] = {}
         self.published: dict[RecordKey, str] = {}
         self.entries: list[DeltaEntry] = []
@@ -66,10 +68,10 @@ class MemoryFeed:
 
     def publish_delta(self, current: Mapping[RecordKey, Record]) -> bytes | None:
         """Publish what has changed; return the delta's bytes, or ``None`` if nothing has changed."""
-        delta = between(self.published, current, self.dialect)
+        delta = between(self.published, current, self.dialect, profile=self.profile)
         if not delta:
             return None
-        xml = delta_document(Properties(SOURCE, "lms", "delta", AT, self.dialect), delta)
+        xml = delta_document(Properties(SOURCE, "lms", "delta", AT, self.dialect), delta, self.profile)
         self.published |= delta.upserts
         for key in delta.removals:
             del self.published[key]
@@ -81,7 +83,9 @@ class MemoryFeed:
                 prev_sha256=self.entries[-1].sha256 if self.entries else self.snapshots[-1].sha256,
                 size=len(xml),
                 created=AT,
+                oldest_event_at=None,
                 counts=delta.counts(),
+                closed_groups=delta.closed_groups,
             )
         )
         self._write(self.entries[-1].path, xml)

@@ -11,7 +11,7 @@ from tests.support.paths import DOCS
 
 FOLDER = DOCS / "importers"
 PAGES = sorted(FOLDER.glob("*.md"))
-IMPORTERS = ["eadm-efeide.md", "fronter.md", "itslearning.md", "moodle.md", "vigobas.md"]
+IMPORTERS = ["eadm-efeide.md", "fronter.md", "iam-core.md", "itslearning.md", "moodle.md", "vigobas.md"]
 
 
 def settings_on(page: Path) -> list[TargetSettings]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.builders import a_group, a_person, a_school, an_enrolment, an_owner
+from tests.support.builders import a_group, a_person, a_school, an_employee, an_enrolment, an_owner
 from tests.support.pipeline import Pipeline
 
 GONE = 'recstatus="3">\n        <status>0</status>'
@@ -61,6 +61,44 @@ def test_tombstones_end_after_30_days_or_with_a_return(pipeline: Pipeline) -> No
     assert id_of(2) not in export(pipeline)
     rows = pipeline.connection.execute("select count(*) from imsfeed.tombstone").fetchone()
     assert rows == (0,)
+
+
+def test_the_old_role_is_gone_before_the_new_one(pipeline: Pipeline) -> None:
+    pipeline.commit(an_employee(5, person=2), an_enrolment(2, person=2, group=1, role="teacher"))
+    pipeline.compact(minutes=2)
+    pipeline.commit(an_employee(5, person=2, active=False), an_enrolment(2, person=2, group=1))
+    pipeline.compact(minutes=2)
+    text = export(pipeline)
+    gone, learns = text.index('roletype="02" recstatus="3"'), text.rindex('<role roletype="01">')
+    assert gone < learns
+    assert text.count(id_of(2)) == 3, "the person, the old role and the new one"
+    pipeline.commit(an_enrolment(2, person=2, group=1), gone=True)
+    pipeline.commit(an_employee(5, person=2), an_enrolment(3, person=2, group=1, role="teacher"))
+    pipeline.compact(minutes=2)
+    text = export(pipeline)
+    assert 'roletype="02" recstatus="3"' not in text
+    assert 'roletype="01" recstatus="3"' in text
+
+
+def test_a_group_closes_and_opens_without_a_removal(pipeline: Pipeline) -> None:
+    pipeline.target(importer="moodle", export_path="Eksport.xml")
+    pipeline.compact(seconds=1)
+    pipeline.approve(seconds=1)
+    pipeline.commit(a_group(1, active=False), a_group(2, active=False))
+    pipeline.compact(seconds=1)
+    pipeline.approve(seconds=1)
+    closed = [entry.closed_groups for entry in pipeline.manifest().deltas if entry.closed_groups]
+    assert {group for groups in closed for group in groups} == {"group-1", "group-2"}
+    assert pipeline.manifest().deltas[-1].counts.group.gone == 0
+    pipeline.compact(days=1)
+    assert "<group" not in export(pipeline)
+    assert pipeline.verification().problems == []
+    pipeline.commit(a_group(1))
+    pipeline.compact(seconds=1)
+    assert pipeline.manifest().deltas[-1].counts.group.new == 1
+    assert pipeline.manifest().deltas[-1].counts.group.changed == 1
+    pipeline.compact(days=1)
+    assert pipeline.verification().problems == []
 
 
 def test_the_snapshots_never_hold_a_leaver(pipeline: Pipeline) -> None:

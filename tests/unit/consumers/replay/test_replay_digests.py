@@ -1,6 +1,6 @@
 """A replay of the conformance kit keeps its bytes, with and without holds.
 
-The digests were taken when publication, replay and plan still had separate decisions.
+Where they change, `diff` the kit's files: the change must be one that a decision or the changelog names.
 """
 
 import hashlib

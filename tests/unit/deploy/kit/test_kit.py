@@ -32,7 +32,7 @@ def test_writing_the_kit_again_gives_the_same_bytes(written: Path) -> None:
 
 def test_every_feed_of_the_kit_verifies(written: Path) -> None:
     folders = [path.parent for path in (written / kit.FEED).rglob(MANIFEST)]
-    assert len(folders) == 4
+    assert len(folders) == 5
     for verification in map(verify_folder, folders):
         assert verification.problems == []
         assert verification.records > 0

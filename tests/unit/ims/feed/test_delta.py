@@ -98,8 +98,8 @@ def test_a_new_id_adds_a_person_and_removes_the_old_one() -> None:
     identified = msgspec.structs.replace(ANNA, id="01810012345", login="anna.bo@fjord.no")
     delta = between(published(ANNA, B1, member(ANNA, B1)), current(identified, B1, member(identified, B1)))
     assert statuses(delta) == [
-        (NEW, identified.key),
         (GONE, ANNA.key),
+        (NEW, identified.key),
         (GONE, member(ANNA, B1).key),
         (NEW, member(identified, B1).key),
     ]
@@ -108,7 +108,7 @@ def test_a_new_id_adds_a_person_and_removes_the_old_one() -> None:
 @pytest.mark.parametrize("login", ["anna@fjord.no", "Anna@Fjord.no"])
 def test_an_account_taken_over_by_a_new_id_is_not_deleted(login: str) -> None:
     identified = msgspec.structs.replace(ANNA, id="01810012345", login=login)
-    new, gone = between(published(ANNA), current(identified)).changes
+    gone, new = between(published(ANNA), current(identified)).changes
     assert new.record == identified
     assert gone == Change(GONE, msgspec.structs.replace(ANNA, login=None), None, ANNA.key)
     assert "userid" not in fragment(gone.record, GONE)
@@ -116,19 +116,19 @@ def test_an_account_taken_over_by_a_new_id_is_not_deleted(login: str) -> None:
 
 def test_an_account_whose_login_another_person_has_is_not_deleted() -> None:
     renamed = msgspec.structs.replace(BO, login=ANNA.login)
-    changed, gone = between(published(ANNA, BO), current(renamed)).changes
+    gone, changed = between(published(ANNA, BO), current(renamed)).changes
     assert (changed.recstatus, changed.record) == (CHANGED, renamed)
     assert gone.record == msgspec.structs.replace(ANNA, login=None)
 
 
 def test_the_account_of_a_leaver_is_deleted_by_login() -> None:
-    gone, *_ = between(published(ANNA), current(BO)).changes[1:]
+    gone, _ = between(published(ANNA), current(BO)).changes
     assert gone.record == ANNA
 
 
 def test_persons_without_a_login_do_not_share_one() -> None:
     nameless = msgspec.structs.replace(ANNA, login=None)
-    gone = between(published(ANNA), current(msgspec.structs.replace(nameless, id="1003"))).changes[1]
+    gone = between(published(ANNA), current(msgspec.structs.replace(nameless, id="1003"))).changes[0]
     assert gone.record == ANNA
 
 
@@ -152,11 +152,11 @@ def test_a_delta_is_ordered_by_recstatus_with_leavers_before_joiners() -> None:
         member(ANNA, B2),
     )
     assert statuses(between(published(*before), current(*after))) == [
+        (GONE, cleo.key),
         (NEW, ANNA.key),
         (CHANGED, BO.key),
-        (GONE, cleo.key),
-        (NEW, B1.key),
         (GONE, B2.key),
+        (NEW, B1.key),
         (GONE, member(BO, B1).key),
         (NEW, member(ANNA, B1).key),
         (NEW, member(BO, B1).key),

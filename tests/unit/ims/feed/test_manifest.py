@@ -40,6 +40,7 @@ MANIFEST = Manifest(
     ),
     deltas=[
         DeltaEntry(
+            oldest_event_at=None,
             seq=12,
             path="deltas/12.xml",
             sha256="b" * 64,

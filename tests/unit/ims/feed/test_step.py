@@ -10,6 +10,7 @@ from ims.feed.manifest import Totals, delta_path
 from ims.feed.step import StepVerification, damage
 from ims.feed.verification import verify_step
 from ims.records.model import Record
+from ims.records.vocabulary import RecStatus
 from ims.xml.writer import Properties, fragment
 from tests.support.memory.feed import (
     ANNA,
@@ -23,6 +24,7 @@ from tests.support.memory.feed import (
     SOURCE,
     MemoryFeed,
     a_feed,
+    delta_of,
     snapshot_of,
     state_of,
 )
@@ -112,6 +114,34 @@ def test_a_recstatus_that_contradicts_the_state_is_found(feed: MemoryFeed, publi
     xml = delta_document(Properties(SOURCE, "lms", "delta", AT), published)
     feed.replace_delta(1, xml)
     assert f"deltas/1.xml: {problem}" in feed.verify_last_step().differences
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ([(RecStatus.NEW, BO), (RecStatus.GONE, ANNA)], "person"),
+        ([(RecStatus.NEW, BO_LEARNS), (RecStatus.GONE, ANNA_LEARNS)], "membership"),
+        ([(RecStatus.NEW, msgspec.structs.replace(B1, id="g")), (RecStatus.GONE, B1)], "group"),
+    ],
+)
+def test_a_removal_after_an_addition_is_found(changes: list[tuple[RecStatus, Record]], kind: str) -> None:
+    feed = a_feed()
+    feed.replace_delta(1, delta_of(changes))
+    problem = f"deltas/1.xml: 1 x a removed (3) {kind} record after one that is added"
+    assert problem in feed.verify_last_step().inconsistencies
+    feed.replace_delta(1, delta_of(reversed(changes)))
+    assert problem not in feed.verify_last_step().problems
+
+
+def test_an_old_id_is_removed_after_the_record_that_names_it() -> None:
+    feed = MemoryFeed("pifu")
+    former = msgspec.structs.replace(ANNA, id="1001")
+    feed.published = {former.key: fragment(former, dialect="pifu")}
+    feed.take_snapshot()
+    xml = feed.publish_delta(state_of(msgspec.structs.replace(ANNA, old_id="1001")))
+    assert xml is not None
+    assert xml.index(b'recstatus="1"') < xml.index(b'recstatus="3"')
+    assert feed.verify().problems == []
 
 
 def test_a_file_that_cannot_be_read_is_damage(feed: MemoryFeed) -> None:

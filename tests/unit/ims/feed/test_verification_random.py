@@ -88,7 +88,9 @@ def test_whole_and_stepwise_verification_find_the_same_problems(feed: MemoryFeed
         damage(data, feed)
     # Only the manifest has counts; those of a replaced file no longer agree with it.
     whole = [problem for problem in feed.verify().problems if "counts" not in problem]
-    assert sorted(whole) == sorted(steps_of(feed)) == sorted(problems_of(feed))
+    assert sorted(whole) == sorted(steps_of(feed))
+    # The order within a delta does not change what it leads to.
+    assert sorted(problem for problem in whole if "after one that is added" not in problem) == sorted(problems_of(feed))
 
 
 @st.composite

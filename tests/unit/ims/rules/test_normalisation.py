@@ -17,9 +17,10 @@ from ims.records.text import (
 )
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import Reason
-from ims.rules.normalisation import LIMITS, RecordWarning
+from ims.rules.normalisation import RecordWarning
 from ims.rules.roster import Roster, roster_of
 from ims.source.facts import Fact
+from ims.targets.importer_profiles import PROFILES
 from ims.targets.target_settings import TargetSettings
 from tests.support.builders import (
     ORGNR,
@@ -107,9 +108,9 @@ def test_a_persons_name_is_truncated_to_moodles_limit(field: str) -> None:
 @pytest.mark.parametrize(
     ("field", "fact", "limit"),
     [
-        ("long", "name", LIMITS["long"].characters),
-        ("kind", "kind", LIMITS["kind"].characters),
-        ("short", "code", LIMITS["short"].characters - len(" (NO1-1)")),
+        ("long", "name", PROFILES["none"].limits["long"].characters),
+        ("kind", "kind", PROFILES["none"].limits["kind"].characters),
+        ("short", "code", PROFILES["none"].limits["short"].characters - len(" (NO1-1)")),
     ],
 )
 def test_a_groups_texts_are_truncated_to_their_limits(field: str, fact: str, limit: int) -> None:
@@ -117,7 +118,7 @@ def test_a_groups_texts_are_truncated_to_their_limits(field: str, fact: str, lim
     assert the_group(a_group(**changes))[1] == ()
     changes[fact] += "x"
     record, warnings = the_group(a_group(**changes))
-    assert len(getattr(record, field)) == LIMITS[field].characters
+    assert len(getattr(record, field)) == PROFILES["none"].limits[field].characters
     assert warnings == (RecordWarning.NAME_TRUNCATED,)
 
 
@@ -179,8 +180,27 @@ def test_every_name_of_a_group_is_spelled_out() -> None:
 def test_an_identifier_is_never_spelled_out() -> None:
     settings = a_target(spell_out_markup=True, group_id="{code}")
     assert the_group(a_group(code="A&B"), settings=settings)[0].id == "A&B"
-    record, _ = the_person(settings, feide_name="a&b@example.org", email="a&b@example.org")
-    assert (record.login, record.email) == ("a&b@example.org", "a&b@example.org")
+
+
+@pytest.mark.parametrize("character", ["&", "<", ">"])
+def test_no_login_or_address_would_be_stored_as_an_entity(character: str) -> None:
+    address = f"a{character}b@example.org"
+    record, warnings = the_person(a_target(spell_out_markup=True), feide_name=address, email=address)
+    assert (record.login, record.email) == (None, None)
+    assert warnings == (RecordWarning.LOGIN_WITH_MARKUP, RecordWarning.EMAIL_WITH_MARKUP)
+    decoding, warnings = the_person(a_target(), feide_name=address, email=address)
+    assert (decoding.login, decoding.email, warnings) == (address, address, ())
+
+
+def test_an_email_address_replaces_a_feide_name_with_markup() -> None:
+    record, warnings = the_person(a_target(spell_out_markup=True), feide_name="r&d@a.example", email="rd@a.example")
+    assert (record.login, record.email) == ("rd@a.example", "rd@a.example")
+    assert warnings == (RecordWarning.LOGIN_WITH_MARKUP,)
+
+
+def test_moodle_takes_a_longer_short_name() -> None:
+    record, warnings = the_group(a_group(code="x" * 200), settings=a_target(importer="moodle"))
+    assert (record.short, warnings) == ("x" * 200 + " (NO1-1)", ())
 
 
 def test_a_name_is_truncated_after_it_is_spelled_out() -> None:
