@@ -121,6 +121,31 @@ An importer conforms if, for each target, all of these are true:
    `imsfeed verify feed` checks that the feed itself has this property.
 2. Applying a delta a second time changes nothing more.
 3. The last snapshot alone leads to the same result.
+4. A file that is not as the manifest says is not applied, and the position stays where it was. The importer does not
+   take an older snapshot instead, however often it tries.
+
+`moodle` is a feed for an importer that ignores what it knows and cannot undo a group's removal: new persons and groups
+come as 1 and 2, and closed groups without a record ([the contract](../contract.md#files)).
+`imsfeed verify feed/310000000/moodle --as-importer moodle` plays that importer.
+
+## Faults to try
+
+Copy a feed, make the fault, and let an importer read it that has followed the deltas up to 10.
+
+| fault | what conforms |
+|---|---|
+| a byte of `deltas/12.xml` is another | the position is 11, exit code 5, also at the next rounds; no person returns |
+| … and is right again | it goes on with 12 |
+| … and stays wrong, and the manifest's snapshot has a `seq` of 12 or more | that snapshot, then what is after it |
+| … and stays wrong, and the manifest's snapshot is older | nothing: it would bring leavers back |
+| `deltas/12.xml` is missing | as a byte that is another |
+| `prev_sha256` of delta 12 is another | as a byte that is another |
+| the manifest is an older one, with `head_seq` 5 | nothing is applied; an operator is alerted, exit code 5 |
+| `epoch` is another | the snapshot |
+| `expires` has passed | an operator is alerted, exit code 4; no person is removed |
+| delta 11 comes a second time | nothing changes |
+| a field that is not known | ignored |
+| `format` is 2 | nothing is read; a newer reader is asked for |
 
 ## The changes
 
