@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from consumers.compact.target_errors import About, TargetErrors
 from consumers.compact.timing import TargetProgress, has_passed
 from consumers.database import sessions
 from consumers.database.notifications import CHANNEL
@@ -23,7 +24,7 @@ from ims.runtime.settings import Settings
 log = get_logger(__name__)
 
 _RETRY_AFTER: Final = timedelta(seconds=30)
-"""Pause after a file was not written: an operator must act first, or another process is writing it."""
+"""Pause after a file was left to another process that is writing it."""
 
 Task = Callable[[Connection, TargetRow, TargetProgress, datetime, date | None], None]
 
@@ -33,12 +34,14 @@ class FullFiles:
 
     Args:
         executor: an executor with one thread.
+        errors: gets what a write raises; it says when the write may be tried again.
     """
 
-    def __init__(self, settings: Settings, metrics: CompactMetrics, executor: Executor) -> None:
+    def __init__(self, settings: Settings, metrics: CompactMetrics, executor: Executor, errors: TargetErrors) -> None:
         self._settings = settings
         self._metrics = metrics
         self._executor = executor
+        self._errors = errors
 
     def begin_snapshot(
         self, target: TargetRow, progress: TargetProgress, now: datetime, scheduled: date | None
@@ -54,24 +57,30 @@ class FullFiles:
         """Begin to write the file at the target's fixed path."""
         self._begin(self._export, target, progress, now, None)
 
-    def collect(self, progress: TargetProgress, now: datetime) -> None:
+    def collect(self, connection: Connection, target: TargetRow, progress: TargetProgress, now: datetime) -> None:
         """Take the result of a write that has ended; after a successful one a manifest is due.
 
-        Raises:
-            Exception: the one with which the write failed.
+        A write that has failed delays nothing else of the target: its deltas do not need it.
         """
-        if progress.writing is not None and progress.writing.done():
-            writing, progress.writing = progress.writing, None
-            # Set first: ``result`` raises what the write raised, and then too the next one has to wait.
-            progress.failed_at = now
-            if writing.result():
-                progress.failed_at = progress.manifest_at = None
+        if progress.writing is None or not progress.writing.done():
+            return
+        writing, progress.writing = progress.writing, None
+        about = About(target.target_id, target.owner_id, target.settings.name)
+        error = writing.exception()
+        if error is not None:
+            self._errors.failed(connection, about, now, "full files", error)
+        elif writing.result():
+            progress.left_at = progress.manifest_at = None
+            self._errors.succeeded(connection, about, now, "full files")
+        else:
+            progress.left_at = now
 
     def _begin(
         self, task: Task, target: TargetRow, progress: TargetProgress, now: datetime, scheduled: date | None
     ) -> None:
-        """Start *task* unless one is under way or has just failed."""
-        if progress.writing is None and has_passed(_RETRY_AFTER, progress.failed_at, now):
+        """Start *task* unless one is under way, has just failed, or was left to another process."""
+        may_try = self._errors.is_due(target.target_id, "full files", now)
+        if progress.writing is None and may_try and has_passed(_RETRY_AFTER, progress.left_at, now):
             progress.writing = self._executor.submit(self._run_exclusively, task, target, progress, now, scheduled)
 
     def _run_exclusively(

@@ -71,7 +71,7 @@ class TargetProgress(msgspec.Struct):
         exported_at: when it last began to write the file at the fixed path.
         exported_seq: the sequence number in that file.
         writing: the write of a full file that is under way; its result is False if another process held the lock.
-        failed_at: when the last such write failed or was left to another process.
+        left_at: when the last such write was left to another process.
     """
 
     manifest_at: datetime | None = None
@@ -79,7 +79,7 @@ class TargetProgress(msgspec.Struct):
     exported_at: datetime | None = None
     exported_seq: int | None = None
     writing: Future[bool] | None = None
-    failed_at: datetime | None = None
+    left_at: datetime | None = None
 
 
 def has_passed(time: timedelta, start: datetime | None, now: datetime) -> bool:

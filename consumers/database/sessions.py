@@ -96,6 +96,21 @@ def repeatable_read(connection: Connection) -> Iterator[None]:
         yield
 
 
+def is_usable(connection: Connection) -> bool:
+    """Return whether the session can go on: the server has not ended it, and it is not inside a transaction."""
+    return not connection.closed and connection.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
+
+
+def needs_new_session(error: BaseException) -> bool:
+    """Return whether only a new session can succeed: this server is a standby now, or its cached plans are outdated."""
+    return isinstance(error, psycopg.errors.ReadOnlySqlTransaction | psycopg.errors.FeatureNotSupported)
+
+
+def lost_session() -> psycopg.OperationalError:
+    """Return the error that says that a session cannot be used any more; it is transient."""
+    return psycopg.OperationalError("the session on the state database was left inside a transaction or closed")
+
+
 def is_transient(error: BaseException) -> bool:
     """Return whether the same work may succeed later: the server was away, or another transaction was in the way."""
     return cause_of(error) is Cause.OUTAGE

@@ -6,11 +6,12 @@ from functools import lru_cache
 from typing import Any, Final, Literal
 
 import msgspec
-from psycopg.rows import kwargs_row
+from psycopg.rows import dict_row, kwargs_row
 from psycopg.types.json import Jsonb
 
-from consumers.database.audit_text import audit_text
 from consumers.database.sessions import Connection
+from consumers.database.target_audit import note_change
+from consumers.database.unreadable_target import UnreadableTarget
 from ims.errors import InvalidSettingsError
 from ims.feed.conflicts import HaltReason
 from ims.identifiers import compact, organisation_number
@@ -131,7 +132,7 @@ def state_of(settings: TargetSettings, position: FeedPosition, owner: OwnerState
 
 
 _COLUMNS: Final = """
-select t.target_id, t.owner_id, t.settings, t.recompute, t.epoch, t.orgnr, t.source, t.dialect, t.head_seq,
+select t.target_id, t.owner_id, t.name, t.settings, t.recompute, t.epoch, t.orgnr, t.source, t.dialect, t.head_seq,
        t.head_sha256, t.head_at, t.changes_through, t.dated_through, t.snapshot_through, t.repair, t.reconciled_through,
        t.epoch_seq, t.halt_reason, t.announced_at is not null as announced, t.published_settings, t.review,
        exists (select from imsfeed.hold h where h.target_id = t.target_id and h.ended_at is null) as held,
@@ -170,10 +171,22 @@ def _valid_orgnr(registered: str, *, allow_test_numbers: bool) -> str | None:
     return number if organisation_number.is_valid(number, allow_test_numbers=allow_test_numbers) else None
 
 
+def read_targets(connection: Connection) -> tuple[list[TargetRow], list[UnreadableTarget]]:
+    """Return all targets, sorted by owner and name, and those whose settings cannot be read."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(_COLUMNS + "order by t.owner_id, t.name").fetchall()
+    readable, unreadable = [], []
+    for columns in rows:
+        try:
+            readable.append(_row(**columns))
+        except (ValueError, msgspec.MsgspecError) as error:  # the text has a key, and what its value may be
+            unreadable.append(UnreadableTarget(columns["target_id"], columns["owner_id"], columns["name"], str(error)))
+    return readable, unreadable
+
+
 def all_targets(connection: Connection) -> list[TargetRow]:
-    """Return all targets, sorted by owner and name."""
-    with connection.cursor(row_factory=kwargs_row(_row)) as cursor:
-        return cursor.execute(_COLUMNS + "order by t.owner_id, t.name").fetchall()
+    """Return all targets whose settings can be read, sorted by owner and name."""
+    return read_targets(connection)[0]
 
 
 def read_target(connection: Connection, target_id: int) -> TargetRow:
@@ -206,7 +219,11 @@ def find_target(connection: Connection, name: str) -> TargetRow:
     Raises:
         InvalidSettingsError: there is none, or more than one.
     """
-    return named(all_targets(connection), name)
+    targets, unreadable = read_targets(connection)
+    for row in unreadable:
+        if name in {row.name, f"{row.owner_id}/{row.name}"}:
+            row.refuse()
+    return named(targets, name)
 
 
 def named(targets: Iterable[TargetRow], name: str) -> TargetRow:
@@ -233,18 +250,23 @@ def apply_settings(connection: Connection, targets: Iterable[TargetSettings], ch
     """
     lines = []
     with connection.transaction():
-        existing = {(row.owner_id, row.settings.name): row for row in all_targets(connection)}
+        rows, unreadable = read_targets(connection)
+        existing = {(row.owner_id, row.settings.name): row for row in rows}
+        lost = {(row.owner_id, row.name): row.target_id for row in unreadable}
         for settings in targets:
             row = existing.get((settings.owner, settings.name))
-            if row is None:
+            if target_id := lost.get((settings.owner, settings.name)):
+                _replace(connection, target_id, None, settings, changed_by)
+                lines.append(f"changed {settings.owner}/{settings.name}")
+            elif row is None:
                 connection.execute(
                     "insert into imsfeed.target (owner_id, name, settings) values (%s, %s, %s)",
                     (settings.owner, settings.name, Jsonb(written(settings))),
                 )
-                _audit(connection, None, settings, changed_by)
+                note_change(connection, None, settings, changed_by)
                 lines.append(f"created {settings.owner}/{settings.name}")
             elif written(row.settings) != written(settings):
-                _replace(connection, row, settings, changed_by)
+                _replace(connection, row.target_id, row.settings, settings, changed_by)
                 lines.append(f"changed {settings.owner}/{settings.name}")
     return lines
 
@@ -259,34 +281,18 @@ def set_settings(connection: Connection, name: str, changes: dict[str, Any], cha
         row = find_target(connection, name)
         settings = changed(row.settings, changes)
         if written(settings) != written(row.settings):
-            _replace(connection, row, settings, changed_by)
+            _replace(connection, row.target_id, row.settings, settings, changed_by)
     return settings
 
 
-def _replace(connection: Connection, row: TargetRow, settings: TargetSettings, changed_by: str) -> None:
+def _replace(
+    connection: Connection, target_id: int, old: TargetSettings | None, settings: TargetSettings, changed_by: str
+) -> None:
     connection.execute(
         "update imsfeed.target set settings = %s, recompute = true where target_id = %s",
-        (Jsonb(written(settings)), row.target_id),
+        (Jsonb(written(settings)), target_id),
     )
-    _audit(connection, row.settings, settings, changed_by)
-
-
-def _audit(connection: Connection, old: TargetSettings | None, new: TargetSettings, changed_by: str) -> None:
-    before = {} if old is None else msgspec.to_builtins(old)
-    after = msgspec.to_builtins(new)
-    keys = [key for key, value in after.items() if old is None or before.get(key) != value]
-    connection.execute(
-        "insert into imsfeed.target_audit (changed_by, owner_id, name, setting, old_value, new_value)"
-        " select %s, %s, %s, * from unnest(%s::text[], %s::jsonb[], %s::jsonb[])",
-        (
-            audit_text(changed_by, "the name of the user"),
-            new.owner,
-            new.name,
-            keys,
-            [Jsonb(before.get(key)) for key in keys],
-            [Jsonb(after[key]) for key in keys],
-        ),
-    )
+    note_change(connection, old, settings, changed_by)
 
 
 def as_json(settings: TargetSettings) -> Jsonb:

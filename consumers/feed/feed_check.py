@@ -9,6 +9,7 @@ from pathlib import Path
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, lock_target
 from consumers.feed.feed_directory import FeedDirectory
+from consumers.feed.feed_permissions import check_folder
 from consumers.feed.snapshots import feed_directory
 from ims.errors import FeedError
 from ims.feed.conflicts import HaltReason, Recorded, contradiction, text_of
@@ -31,14 +32,24 @@ class FeedCheck:
         self._root = root
         self._every = every
         self._checked_at: dict[int, datetime] = {}
+        self._permitted: set[int] = set()
+        """Targets whose folder no others could read or change when this process looked."""
 
     def is_halted(self, target: TargetRow, now: datetime) -> bool:
-        """Return whether nothing may be written for a target that has been published; check it if a check is due."""
+        """Return whether nothing may be written for a target that has been published; check it if a check is due.
+
+        Raises:
+            FeedError: others can read or change the target's files.
+            OSError: its files cannot be read.
+        """
         last = self._checked_at.get(target.target_id)
         if last is not None and timedelta() <= now - last < self._every:
             return target.position.halt_reason is not None
-        self._checked_at[target.target_id] = now
+        if target.target_id not in self._permitted:
+            check_folder(self._root, self._root / (target.position.orgnr or "") / target.settings.name)
+            self._permitted.add(target.target_id)
         found = self._check(target)
+        self._checked_at[target.target_id] = now
         if found is not None:
             name = target.settings.name
             log.error("target halted", target=name, owner=target.owner_id, reason=text_of(found, name))

@@ -3,6 +3,9 @@
 Files are at most 0640 and directories at most 0750: the group may read, only compact's own user may write, and others
 have no access. Nothing in a feed is a symbolic link: a link planted there would make compact write, or importers read,
 somewhere else.
+
+Compact does not start if the feed directory itself is wrong. What is wrong in one target's folder halts that target
+alone: whoever can write there must not be able to stop the others.
 """
 
 import os
@@ -12,9 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ims.errors import InvalidSettingsError
+from ims.errors import FeedError, InvalidSettingsError
 
 _TOO_WIDE: Final = stat.S_IWGRP | stat.S_IRWXO
+_FOLDER_DEPTH: Final = 2
+"""Steps from the feed directory to a target's folder: the organisation number, and the target's name."""
 
 
 def check_permissions(root: Path) -> None:
@@ -27,26 +32,76 @@ def check_permissions(root: Path) -> None:
         InvalidSettingsError: the group may write, others have access, or there is a symbolic link. The text names the
             first such path, its mode and the command that fixes it.
     """
-    if not root.exists():
+    check_root(root)
+    for _, fault in _faults_below(root, root):
+        raise InvalidSettingsError(fault)
+
+
+def check_root(root: Path) -> None:
+    """Check the feed directory itself, as :func:`check_permissions`.
+
+    Raises:
+        InvalidSettingsError: the group may write, or others have access.
+    """
+    try:
+        mode = root.stat().st_mode
+    except FileNotFoundError:
         return
-    for path, mode in _modes(root):
-        if stat.S_ISLNK(mode):
-            raise InvalidSettingsError(
-                f"{path} is a symbolic link, which a feed must not have; find out who made it and remove it"
-            )
-        if mode & _TOO_WIDE:
-            raise InvalidSettingsError(
-                f"{path} has mode {stat.S_IMODE(mode):04o}, but a feed is personal data: its group may only read, and"
-                f" others have no access; run `chmod -R g-w,o= {shlex.quote(str(root))}`"
-            )
+    except OSError as error:
+        raise InvalidSettingsError(f"FEED_DIRECTORY {root} cannot be used: {error.strerror}") from None
+    if (fault := _fault(root, mode, root)) is not None:
+        raise InvalidSettingsError(fault)
 
 
-def _modes(root: Path) -> Iterator[tuple[Path, int]]:
-    yield root, root.stat().st_mode
-    for folder, folders, files in os.walk(root):
+def check_folder(root: Path, folder: Path) -> None:
+    """Check a target's folder, the owner's folder that it is in, and everything in it, as :func:`check_permissions`.
+
+    Raises:
+        FeedError: the group may write, others have access, or there is a symbolic link.
+        OSError: the folder cannot be looked at.
+    """
+    for path in (folder.parent, folder):
+        try:
+            fault = _fault(path, path.lstat().st_mode, root)
+        except FileNotFoundError:
+            return
+        if fault is not None:
+            raise FeedError(fault)
+    for _, fault in _faults_below(folder, root):
+        raise FeedError(fault)
+
+
+def stray_faults(root: Path) -> Iterator[str]:
+    """Yield what is wrong with what lies in the feed directory and in no target's folder."""
+    for path, fault in _faults_below(root, root, _FOLDER_DEPTH):
+        if len(path.relative_to(root).parts) < _FOLDER_DEPTH or not os.path.isdir(path):  # noqa: PTH112 - it raises nothing
+            yield fault
+
+
+def _faults_below(folder: Path, root: Path, depth: int | None = None) -> Iterator[tuple[Path, str]]:
+    """Yield the paths below *folder* that are wrong, and why; no more than *depth* steps below."""
+    for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            path = Path(folder, name)
+            path = Path(place, name)
             try:
-                yield path, path.lstat().st_mode
+                fault = _fault(path, path.lstat().st_mode, root)
             except FileNotFoundError:
                 continue  # another compact has replaced or removed it since the folder was listed
+            except OSError as error:
+                fault = f"{path} cannot be looked at: {error.strerror}"
+            if fault is not None:
+                yield path, fault
+        if depth is not None and len(Path(place).relative_to(folder).parts) + 1 >= depth:
+            folders.clear()
+
+
+def _fault(path: Path, mode: int, root: Path) -> str | None:
+    """Return what is wrong with a path of this mode, or ``None``."""
+    if stat.S_ISLNK(mode):
+        return f"{path} is a symbolic link, which a feed must not have; find out who made it and remove it"
+    if mode & _TOO_WIDE:
+        return (
+            f"{path} has mode {stat.S_IMODE(mode):04o}, but a feed is personal data: its group may only read, and"
+            f" others have no access; run `chmod -R g-w,o= {shlex.quote(str(root))}`"
+        )
+    return None

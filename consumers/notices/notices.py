@@ -5,7 +5,7 @@ released and the mail is tried again in the next round. A process that dies afte
 known whether the mail was sent, so it is not sent again, and the next daily mail says the same.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -66,35 +66,35 @@ class Notices:
         self._stop = stop
         self._round: Future[None] | None = None
 
-    def send_due(self, broken: Collection[int], now: datetime) -> bool:
+    def send_due(self, broken: Mapping[int, Failure], now: datetime) -> bool:
         """Begin a round of all mails that are due, in the background.
 
         Args:
-            broken: targets whose feed was found wrong since the last round.
+            broken: targets that have failed since the last round, and how.
 
         Returns:
             Whether a round was begun; it is not while the last one still runs.
         """
         if self._round is not None and not self._round.done():
             return False
-        self._round = self._executor.submit(self._send_due, frozenset(broken), now)
+        self._round = self._executor.submit(self._send_due, dict(broken), now)
         return True
 
-    def _send_due(self, broken: Collection[int], now: datetime) -> None:
+    def _send_due(self, broken: Mapping[int, Failure], now: datetime) -> None:
         try:
             with sessions.connect(self._settings.state(), "notices") as connection:
                 for target in all_targets(connection):
                     if self._stop:
                         return
                     if target.state != "disabled" and target.settings.case_workers:
-                        self._send_due_of(connection, target, target.target_id in broken, now)
+                        self._send_due_of(connection, target, broken.get(target.target_id), now)
         except MailError as error:
             # The other targets' mails go to the same server, so this round ends; the next one tries again.
             log.warning("mail server failed", error=str(error))
         except Exception as error:  # no failure of the mails may stop the feeds
             log.error("notices failed", exc_info=error)  # noqa: TRY400 - the error is given
 
-    def _send_due_of(self, connection: Connection, target: TargetRow, broken: bool, now: datetime) -> None:
+    def _send_due_of(self, connection: Connection, target: TargetRow, broken: Failure | None, now: datetime) -> None:
         notice_store.note_failures(connection, target.target_id, failures_of(target, broken, now), now)
         failures = notice_store.recent_failures(connection, target.target_id, now)
         claimed = notice_store.claimed(connection, target.target_id)
@@ -146,15 +146,15 @@ class Notices:
         log.info("mail sent", recipients=len(recipients), refused=refused, **about)
 
 
-def failures_of(target: TargetRow, broken: bool, now: datetime) -> list[Failure]:
+def failures_of(target: TargetRow, broken: Failure | None, now: datetime) -> list[Failure]:
     """Return the ways in which a target fails now.
 
     A stale target takes no snapshots either; that is one failure, not two.
 
     Args:
-        broken: something in its feed was found wrong.
+        broken: how it has failed since the last round of mails, if it has.
     """
-    failures = [Failure.FEED_BROKEN] if broken else []
+    failures = [] if broken is None else [broken]
     if target.state == "stale":
         return [*failures, Failure.STALE]
     if target.position.head_seq is not None and snapshot_is_missing(

@@ -11,7 +11,8 @@ import msgspec
 from consumers.database.audit_text import audit_text
 from consumers.database.notifications import CHANNEL
 from consumers.database.sessions import Connection
-from consumers.database.targets_table import TargetRow, all_targets
+from consumers.database.target_error_table import errors_of
+from consumers.database.targets_table import TargetRow, all_targets, read_targets
 from consumers.facts.suppressions import Kind
 from ims.errors import ImsfeedError, InvalidSettingsError
 
@@ -24,10 +25,15 @@ class NotInForceError(ImsfeedError):
 
 
 class Affected(msgspec.Struct, frozen=True):
-    """A target of the owner, and whether the person has been published to it."""
+    """A target of the owner, and whether the person has been published to it.
+
+    Attributes:
+        failing: why its feed could not be brought up to date when that was last tried, or ``None``.
+    """
 
     target: TargetRow
     has_person: bool
+    failing: str | None = None
 
 
 class Ordered(msgspec.Struct, frozen=True):
@@ -39,6 +45,7 @@ class Ordered(msgspec.Struct, frozen=True):
         repeated: it was already in force.
         known: the owner's facts have the person.
         targets: the owner's targets.
+        unreadable: the names of targets of the owner to which nothing is published, as their settings are unreadable.
     """
 
     since: datetime
@@ -46,6 +53,7 @@ class Ordered(msgspec.Struct, frozen=True):
     repeated: bool
     known: bool
     targets: list[Affected]
+    unreadable: list[str] = []
 
 
 def order(connection: Connection, kind: Kind, owner_id: int, person_id: int, by: str, reason: str) -> Ordered:
@@ -74,7 +82,7 @@ def order(connection: Connection, kind: Kind, owner_id: int, person_id: int, by:
         since, ordered_by = _in_force(connection, kind, owner_id, person_id)
         _audit(connection, by, kind, reason, owner_id, person_id)
         affected = _make_urgent(connection, targets, person_id)
-    return Ordered(since, ordered_by, inserted == 0, known, affected)
+    return Ordered(since, ordered_by, inserted == 0, known, affected, _unreadable(connection, owner_id))
 
 
 def undo(connection: Connection, kind: Kind, owner_id: int, person_id: int, by: str, reason: str) -> Ordered:
@@ -152,7 +160,18 @@ def _make_urgent(connection: Connection, targets: list[TargetRow], person_id: in
         (ids, person_id),
     ).fetchall()
     having = {target_id for (target_id,) in rows}
-    return [Affected(target, target.target_id in having) for target in targets]
+    return [
+        Affected(
+            target,
+            target.target_id in having,
+            next((one.error for one in errors_of(connection, target.target_id) if one.part == "feed"), None),
+        )
+        for target in targets
+    ]
+
+
+def _unreadable(connection: Connection, owner_id: int) -> list[str]:
+    return [row.name for row in read_targets(connection)[1] if row.owner_id == owner_id]
 
 
 def _same_name(one: str, other: str) -> bool:

@@ -10,7 +10,9 @@ import msgspec
 
 from consumers.database.clocks import ClockStatus, clock_troubles
 from consumers.database.sessions import Connection
-from consumers.database.targets_table import TargetRow, all_targets
+from consumers.database.target_error_table import TargetError, errors_of
+from consumers.database.targets_table import TargetRow, read_targets
+from consumers.database.unreadable_target import UnreadableTarget
 from consumers.facts.suppressions import Suppression, all_in_force
 from consumers.holds.obstacles import obstacle_at
 from consumers.holds.open_holds import Hold, open_holds
@@ -75,6 +77,7 @@ class TargetStatus(msgspec.Struct, frozen=True):
         halt_reason: why nothing is written to the feed, and what to do about it.
         obstacle: what keeps the target from publishing, or ``None`` if it publishes.
         not_published: the same in words, with what to do about it.
+        errors: why it could not be brought up to date when that was last tried.
         reconciliation: the findings of the last reconciliation, by check.
     """
 
@@ -94,6 +97,7 @@ class TargetStatus(msgspec.Struct, frozen=True):
     halt_reason: str | None = None
     obstacle: Obstacle | None = None
     not_published: str | None = None
+    errors: list[TargetError] = []
     reconciliation: list[ReconciliationStatus] = []
 
 
@@ -103,6 +107,7 @@ class StatusReport(msgspec.Struct, frozen=True):
     Attributes:
         suppressions: the emergency orders in force, by running number.
         clocks: the machines that run compact and do not believe one of the clocks.
+        unreadable: targets whose settings this version cannot read; nothing is published to them.
     """
 
     partitions: list[PartitionStatus]
@@ -110,6 +115,7 @@ class StatusReport(msgspec.Struct, frozen=True):
     quarantine: list[QuarantinedMessage]
     suppressions: list[Suppression] = []
     clocks: list[ClockStatus] = []
+    unreadable: list[UnreadableTarget] = []
 
 
 def report(connection: Connection) -> StatusReport:
@@ -118,13 +124,15 @@ def report(connection: Connection) -> StatusReport:
         "select topic, partition, next_offset, heartbeat_at, committed_at, open_owners from imsfeed.topic_partition"
         " order by topic, partition"
     ).fetchall()
+    targets, unreadable = read_targets(connection)
     quarantined = sorted(all_quarantined(connection), key=lambda one: (one.topic, one.partition, one.offset))
     return StatusReport(
         partitions=[PartitionStatus(*row) for row in partitions],
-        targets=[_target(connection, row) for row in all_targets(connection)],
+        targets=[_target(connection, row) for row in targets],
         quarantine=sorted(quarantined, key=lambda one: one.quarantined_at, reverse=True),
         suppressions=all_in_force(connection),
         clocks=clock_troubles(connection),
+        unreadable=unreadable,
     )
 
 
@@ -170,6 +178,7 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         else text_of(target.position.halt_reason, target.settings.name),
         obstacle=None if situation is None else situation.obstacle,
         not_published=None if situation is None else explain_obstacle(situation, Language.ENGLISH),
+        errors=errors_of(connection, target.target_id),
         reconciliation=results_store.latest(connection, target.target_id),
     )
 

@@ -1,5 +1,6 @@
 """The questions of :mod:`consumers.publication.view`, answered by the state database."""
 
+import contextlib
 from collections.abc import Collection
 from datetime import datetime
 from typing import Final
@@ -48,7 +49,12 @@ class PostgresView:
         rows = self._connection.execute(
             "select settings from imsfeed.target where owner_id = %s", (self._target.owner_id,)
         ).fetchall()
-        return [msgspec.convert(settings, TargetSettings) for (settings,) in rows]
+        readable = []
+        for (settings,) in rows:
+            # Nothing is published to a target whose settings cannot be read; it must not stop the owner's others.
+            with contextlib.suppress(msgspec.ValidationError):
+                readable.append(msgspec.convert(settings, TargetSettings))
+        return readable
 
     def everything(self) -> Scope:
         """Return every person and group; see :meth:`View.everything`."""

@@ -104,8 +104,11 @@ class NightlyReconciliation:
                 run = Run(self._stop.wait, again_seconds=self._again_seconds)
                 found = reconcile(connection, self._settings, self._mapping, target.target_id, now, run)
         except (psycopg.Error, ImsfeedError, OSError) as error:
-            # It is tried again later. The driver's text is not logged, since it may have a row's content.
-            log.warning("reconciliation failed", error=type(error).__name__, **names)
+            log.warning("reconciliation failed", error=error, **names)  # it is tried again later
+            return
+        except Exception as error:
+            # Nobody asks the future for it: unlogged, the target would go unreconciled in silence.
+            log.error("reconciliation failed", exc_info=error, **names)  # noqa: TRY400 - the error is given
             return
         for one in found:
             write = log.error if one.outcome == "differs" else log.info

@@ -21,6 +21,8 @@ from consumers.reconciliation.files import check_files
 from consumers.reconciliation.results_store import Check, Checked, not_done
 from consumers.reconciliation.rules import check_rules
 from consumers.reconciliation.source_reader import SourceReader
+from ims.errors import ImsfeedError
+from ims.runtime.logs import summary
 from ims.runtime.settings import Settings
 from ims.source.mapping import SourceMapping
 
@@ -61,7 +63,7 @@ def reconcile(
     """
     target = read_target(connection, target_id)
     run.begun("files")
-    files = check_files(connection, settings.feed_directory, target)
+    files = _files(connection, settings, target)
     run.begun("rules")
     rules = check_rules(connection, target_id, lambda: not run.pause(0))
     run.begun("source")
@@ -75,6 +77,13 @@ def reconcile(
     found = [files, rules, source]
     results_store.keep(connection, target_id, found, target.position.snapshot_through, now)
     return found
+
+
+def _files(connection: Connection, settings: Settings, target: TargetRow) -> Checked:
+    try:
+        return check_files(connection, settings.feed_directory, target)
+    except (OSError, ImsfeedError) as error:  # the rules and the source can be compared nevertheless
+        return not_done("files", summary(error))
 
 
 def _source(

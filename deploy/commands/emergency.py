@@ -75,7 +75,9 @@ def _order(kind: Kind, owner: int, person: int, who: str, reason: str, *, undoin
         say("The source has sent no such person; check the running number.")
     for affected in done.targets:
         say(f"  {affected.target.settings.name}: {_undone(affected) if undoing else _removed(affected)}")
-    if not done.targets:
+    for name in done.unreadable:
+        say(f"  {name}: its settings cannot be read, and nothing is published; inform the importer yourself")
+    if not done.targets and not done.unreadable:
         say("  The owner has no target; the order also applies to targets added later.")
     say(f"`imsfeed why TARGET {person}` says which delta has published it.")
 
@@ -90,6 +92,8 @@ def _removed(affected: Affected) -> str:
         return "waiting: nothing is published yet, and nothing about this person will be"
     if not affected.has_person:
         return "does not have the person"
+    if state == "ok" and affected.failing is not None:
+        return f"the feed cannot be updated ({affected.failing}) and still HAS the person; inform the importer yourself"
     if state == "ok":
         return "the next delta removes the person, within seconds if compact is running"
     return f"{state}: nothing is published, and the feed still HAS the person; inform the importer yourself"

@@ -103,6 +103,8 @@ def _print(found: StatusReport) -> None:
     for clock in found.clocks:
         say(f"CLOCK: {clock.text}")
     _print_targets(found.targets)
+    for row in found.unreadable:
+        say(f"{row.owner_id}/{row.name} FAILS: its settings cannot be read: {row.why}")
     _print_exceptions(found.targets)
     print_table(
         ("Topic", "Partition", "Next offset", "Heartbeat"),
@@ -137,6 +139,11 @@ def _print_targets(found: Sequence[TargetStatus]) -> None:
     for target in found:
         if target.not_published:
             say(f"{_name(target)}: {target.not_published}")
+        for one in target.errors:
+            say(
+                f"{_name(target)} FAILS ({one.part}) since {moment(one.since)}: {one.error};"
+                f" tried {one.attempts} times, last {moment(one.tried_at)}"
+            )
         for hold in target.holds:
             size = "" if hold.cause is Cause.INITIAL else f": {hold.persons} persons, {hold.groups} groups"
             since = moment(hold.began_at)

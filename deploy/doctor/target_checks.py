@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import msgspec
 import psycopg
 
-from consumers.database.targets_table import TargetRow, all_targets
+from consumers.database.target_error_table import errors_of
+from consumers.database.targets_table import TargetRow, read_targets
 from consumers.holds.obstacles import obstacle_at
 from consumers.holds.open_holds import open_holds
 from consumers.publication import dates
@@ -27,7 +28,10 @@ def check_targets(settings: Settings) -> Findings:
         return
     try:
         with opened(settings.state()) as connection:
-            targets = all_targets(connection)
+            targets, unreadable = read_targets(connection)
+            for row in unreadable:
+                fix = "write the settings anew with `imsfeed targets apply`"
+                yield area.error(f"{row.owner_id}/{row.name}", f"settings cannot be read: {row.why}", fix)
             if not any(target.settings.enabled for target in targets):
                 yield area.warning("targets", "none is enabled: nothing is published", "run `imsfeed targets apply`")
             for target in targets:
@@ -45,6 +49,8 @@ def _target(area: Area, connection: Connection, target: TargetRow) -> Findings:
     yield area.judge(
         name, not fix, target.shown_state, fix, otherwise="error" if target.state == "stale" else "warning"
     )
+    for one in errors_of(connection, target.target_id):
+        yield area.error(f"{name} {one.part}", one.error, "fix the cause; compact tries again by itself")
     if warning := settings_warning(target.settings):
         yield area.warning(f"{name} importer deadline", warning, SAME_AS_TEXT)
     if target.position.has_snapshot:

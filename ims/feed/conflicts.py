@@ -21,6 +21,8 @@ class HaltReason(StrEnum):
     UNKNOWN_EPOCH = "unknown_epoch"
     FILES_MISSING = "files_missing"
     UNREADABLE = "unreadable"
+    FOLDER_TAKEN = "folder_taken"
+    OWNER_UNKNOWN = "owner_unknown"
 
 
 _TEXTS: Final = {
@@ -35,6 +37,16 @@ _TEXTS: Final = {
     HaltReason.FILES_MISSING: (
         "files that were published are not there: mount the feed's volume,"
         " or, if it is lost, run `imsfeed republish {target}`"
+    ),
+    HaltReason.FOLDER_TAKEN: (
+        "the folder that its owner's organisation number and its name give belongs to another target, for good:"
+        " correct the organisation number if it is wrong; otherwise disable {target} and create a target with another"
+        " name"
+    ),
+    HaltReason.OWNER_UNKNOWN: (
+        "the folder has a feed of an epoch that the state database does not know, and nothing in it says whose feed it"
+        " is: if you are sure that it is this owner's, run `imsfeed republish {target} --new-epoch --of-owner OWNER`;"
+        " if not, move the folder away"
     ),
     HaltReason.UNREADABLE: "the manifest cannot be read: restore the file, or run `imsfeed republish {target}`",
 }

@@ -28,6 +28,10 @@ class Failure(StrEnum):
     """Nothing is published until its cause is fixed (:class:`ims.reports.states.Obstacle`)."""
     FEED_BROKEN = "feed_broken"
     """A file of the feed contradicts what was recorded about it."""
+    NOT_UPDATED = "not_updated"
+    """The feed could not be brought up to date: a full disk, a missing right, or an error in imsfeed."""
+    FOLDER_TAKEN = "folder_taken"
+    """The target's folder belongs to another target."""
     SNAPSHOT_MISSING = "snapshot_missing"
     """The daily snapshot is late, or missing when the importer reads."""
 
@@ -110,6 +114,8 @@ _WORDS: Final = {
         failures={
             Failure.STALE: "Ingenting blir eksportert.",
             Failure.FEED_BROKEN: "En fil i eksporten er ikke slik den ble skrevet.",
+            Failure.NOT_UPDATED: "Eksporten blir ikke oppdatert. Endringer når ikke mottakeren før feilen er rettet.",
+            Failure.FOLDER_TAKEN: "Mappen som eksporten skal skrives til, tilhører en annen eksport.",
             Failure.SNAPSHOT_MISSING: "Den daglige fullfilen er ikke laget. Mottakeren kan ha lest en gammel fil.",
         },
     ),
@@ -130,6 +136,8 @@ _WORDS: Final = {
         failures={
             Failure.STALE: "Nothing is exported.",
             Failure.FEED_BROKEN: "A file of the export is no longer as it was written.",
+            Failure.NOT_UPDATED: "The export is not updated. Changes do not reach the importer until this is fixed.",
+            Failure.FOLDER_TAKEN: "The folder that the export should be written to belongs to another export.",
             Failure.SNAPSHOT_MISSING: "The daily full file was not made. The importer may have read an old one.",
         },
     ),

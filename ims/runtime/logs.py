@@ -104,7 +104,7 @@ def _without_quotes(record: logging.LogRecord) -> bool:
     Afterwards they could no longer be distinguished from the rest of the text. Return True: no record is dropped.
     """
     if isinstance(record.args, tuple):
-        record.args = tuple(_summary(arg) if isinstance(arg, BaseException) else arg for arg in record.args)
+        record.args = tuple(summary(arg) if isinstance(arg, BaseException) else arg for arg in record.args)
     return True
 
 
@@ -132,7 +132,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 def _described(error: BaseException) -> dict[str, Any]:
     frames = traceback.extract_tb(error.__traceback__)
     described: dict[str, Any] = {
-        "error": _summary(error),
+        "error": summary(error),
         "frames": [f"{f.filename}:{f.lineno} {f.name}" for f in frames],
     }
     if isinstance(error, BaseExceptionGroup):
@@ -140,7 +140,7 @@ def _described(error: BaseException) -> dict[str, Any]:
     return described
 
 
-def _summary(error: BaseException) -> str:
+def summary(error: BaseException) -> str:
     """Return the error's type, with as much of its text as cannot quote a value."""
     name = type(error).__name__
     # A subclass of ours may carry the library's text on, so every base counts.
@@ -164,7 +164,7 @@ def _safe(value: object) -> object:
         case None | bool() | int() | float():
             return value
         case BaseException():
-            return _summary(value)
+            return summary(value)
         case Mapping():
             return {_masked(str(key)): _safe(inner) for key, inner in value.items()}
         case list() | tuple() | set() | frozenset():

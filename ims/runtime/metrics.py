@@ -212,6 +212,9 @@ class CompactMetrics(ProcessMetrics):
             "pending_changes", "Pending changes that an enabled target has not published yet."
         )
         self.targets = self._gauge("targets", "Targets by state.", ("state",), zip(TARGET_STATES, strict=True))
+        self.targets_failing = self._gauge(
+            "targets_failing", "Targets that this process could not bring up to date when it last tried."
+        )
         self.held_persons = self._gauge(
             "held_persons",
             "Persons on hold, waiting for an approval, by cause.",

@@ -1,0 +1,28 @@
+"""A target whose row this version of imsfeed cannot read: it is named to people, and stops no other target."""
+
+import msgspec
+
+from ims.errors import InvalidSettingsError
+
+
+class UnreadableTarget(msgspec.Struct, frozen=True):
+    """A target whose stored settings this version does not understand; nothing is published to it.
+
+    They may have been written by a later version, or by hand.
+    """
+
+    target_id: int
+    owner_id: int
+    name: str
+    why: str
+
+    def refuse(self) -> None:
+        """Say what an operator has to do.
+
+        Raises:
+            InvalidSettingsError: always.
+        """
+        raise InvalidSettingsError(
+            f"the settings of target {self.owner_id}/{self.name} in the state database cannot be read: {self.why};"
+            " write them anew with `imsfeed targets apply`"
+        )
