@@ -27,7 +27,7 @@ from consumers.replay.memory_store import MemoryFacts
 from consumers.replay.replay_feed import Replayed, ReplayedFeed
 from ims.errors import InvalidSettingsError
 from ims.source.facts import Facts
-from ims.source.mapping import REFERENCE_MAPPING
+from ims.source.mapping import REFERENCE_MAPPING, SourceMapping
 from ims.targets.schedule import next_midnight, next_snapshot
 from ims.targets.target_settings import TargetSettings, changed
 
@@ -65,11 +65,19 @@ class Replay:
         root: an empty feed directory.
         name: the name of the file of events, for errors.
         holds: what waits for an approval in production waits here for ever; without holds nothing waits.
+        mapping: from the tables and columns of the events to ours.
     """
 
     def __init__(
-        self, targets: Iterable[TargetSettings], root: Path, name: str = "events", *, holds: bool = True
+        self,
+        targets: Iterable[TargetSettings],
+        root: Path,
+        name: str = "events",
+        *,
+        holds: bool = True,
+        mapping: SourceMapping = REFERENCE_MAPPING,
     ) -> None:
+        self._mapping = mapping
         self._feeds = [ReplayedFeed(number, settings, root, holds=holds) for number, settings in enumerate(targets, 1)]
         self._name = name
         self._facts = MemoryFacts()
@@ -121,7 +129,7 @@ class Replay:
     def _take_message(self, line: MessageLine) -> None:
         progress = self._facts.begin(line.partition, 0)
         message = Message(progress.next_offset, None, line.value)
-        outcome = read_batch(progress, [message], REFERENCE_MAPPING, 0, sparse=True)
+        outcome = read_batch(progress, [message], self._mapping, 0, sparse=True)
         loading = [row.loading for row in outcome.rows.values()]
         loading += [row.loading for row in outcome.restricted.values()]
         if not all(loading):

@@ -22,6 +22,8 @@ from deploy.commands.printing import print_table, progress, reading, say
 from ims.errors import InvalidSettingsError
 from ims.runtime.mapping_file import read_mapping
 from ims.runtime.settings import read_settings
+from ims.runtime.text_files import lines_of, read_text
+from ims.source.mapping import REFERENCE_MAPPING, parse_mapping
 from ims.targets.target_settings import parse_toml
 
 _FILE = typer.Argument(exists=True, dir_okay=False, help="Change events, one JSON object on each line.")
@@ -40,6 +42,10 @@ def replay(
     until: Annotated[
         str | None, typer.Option(metavar="TIME", help="When the replay ends, such as 2026-10-15T12:00:00+02:00.")
     ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="A mapping file; the reference schema unless given."),
+    ] = None,
     no_holds: Annotated[bool, typer.Option("--no-holds", help="Hold nothing for an approval.")] = False,
 ) -> None:
     """Write the feeds that result from a file of change events; needs neither Kafka nor PostgreSQL.
@@ -50,12 +56,14 @@ def replay(
     Example: [bold]imsfeed replay events.jsonl --targets targets.toml --out feed[/bold]
     """
     end = None if until is None else _time(until)
-    settings = parse_toml(targets.read_text(encoding="utf-8"))
+    settings = parse_toml(read_text(targets))
+    mapped = REFERENCE_MAPPING if mapping is None else parse_mapping(read_text(mapping))
     if out.exists() and any(out.iterdir()):
         raise InvalidSettingsError(f"{out} is not empty; a replay needs a folder of its own")
     os.umask(UMASK)
     with reading(events, "replaying") as lines:
-        result = Replay(settings, out, str(events), holds=not no_holds).run(events_file.read(lines, str(events)), end)
+        replaying = Replay(settings, out, str(events), holds=not no_holds, mapping=mapped)
+        result = replaying.run(events_file.read(lines_of(lines, str(events)), str(events)), end)
     _print(result)
 
 

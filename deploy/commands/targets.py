@@ -11,6 +11,7 @@ from deploy.commands.arguments import assignments, caller
 from deploy.commands.exit_codes import exits
 from deploy.commands.printing import Exact, say
 from ims.runtime.settings import read_settings
+from ims.runtime.text_files import read_text
 from ims.targets.importer_deadline import settings_warning
 from ims.targets.target_settings import TargetSettings, parse_toml, to_toml
 
@@ -31,7 +32,7 @@ def apply(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help
 
     Example: [bold]imsfeed targets apply targets.toml[/bold]
     """
-    targets = parse_toml(file.read_text(encoding="utf-8"))
+    targets = parse_toml(read_text(file))
     with sessions.connect(read_settings().state(), "targets") as connection:
         changes = targets_table.apply_settings(connection, targets, caller())
     say(*(changes or ["nothing to change"]))

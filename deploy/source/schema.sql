@@ -37,7 +37,7 @@ create table employee (
     id bigint not null,
     person_id bigint not null,
     school_id bigint not null,
-    kind text not null, -- teacher, case_worker, other; any other word is put aside: docs/mapping.md
+    kind text not null, -- teacher, case_worker, other; any other word is quarantined: docs/mapping.md
     active boolean not null default true,
     primary key (owner_id, id)
 );
@@ -48,7 +48,7 @@ create table course_group (
     school_id bigint not null,
     code text not null,
     name text not null,
-    programme text not null, -- grunnskole, norsk, videregaende, annet; any other word is put aside
+    programme text not null, -- grunnskole, norsk, videregaende, annet; any other word is quarantined
     kind text not null, -- class, subject ...
     starts_on date,
     ends_on date,
@@ -61,7 +61,7 @@ create table enrolment (
     id bigint not null,
     person_id bigint not null,
     group_id bigint not null,
-    role text not null, -- learner, teacher; any other word is put aside
+    role text not null, -- learner, teacher; any other word is quarantined
     starts_on date not null,
     ends_on date,
     status text not null default 'active', -- or a word for one that does not count, such as ended: docs/mapping.md

@@ -19,6 +19,7 @@ import msgspec
 
 from ims.errors import ImsfeedError, InvalidSettingsError
 from ims.runtime.settings import Settings, secret_text
+from ims.runtime.text_files import read_text
 
 _TIMEOUT_SECONDS: Final = 5.0
 _MARGIN_SECONDS: Final = 30.0
@@ -60,9 +61,9 @@ class FileToken:
     def token(self) -> str:
         """See :class:`BearerToken`."""
         try:
-            text = self._path.read_text(encoding="ascii").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise TokenError(f"KAFKA_OAUTH_TOKEN_FILE cannot be read: {type(error).__name__}") from None
+            text = read_text(self._path, "KAFKA_OAUTH_TOKEN_FILE").strip()
+        except InvalidSettingsError as error:
+            raise TokenError(str(error)) from None
         return _checked(text, "KAFKA_OAUTH_TOKEN_FILE")
 
     def extensions(self) -> dict[str, str]:

@@ -1,7 +1,8 @@
-"""The mapping file that the settings name; capture and materialize must read the same one."""
+"""The mapping file that the settings name; every process reads the same one."""
 
 from ims.errors import InvalidSettingsError
 from ims.runtime.settings import Settings
+from ims.runtime.text_files import read_text
 from ims.source.mapping import REFERENCE_MAPPING, SourceMapping, parse_mapping
 
 
@@ -14,6 +15,6 @@ def read_mapping(settings: Settings) -> SourceMapping:
     if settings.mapping_file is None:
         return REFERENCE_MAPPING
     try:
-        return parse_mapping(settings.mapping_file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettingsError(f"MAPPING_FILE cannot be read: {type(error).__name__}") from None
+        return parse_mapping(read_text(settings.mapping_file))
+    except InvalidSettingsError as error:
+        raise InvalidSettingsError(f"MAPPING_FILE: {error}") from None

@@ -13,9 +13,17 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from ims.errors import InvalidSettingsError
+from ims.runtime.text_files import read_text
 
 SECRETS_DIRECTORY = "/run/secrets"
 
@@ -24,12 +32,41 @@ def _setting(default: Any, unit: str, meaning: str, **limits: Any) -> Any:  # no
     return Field(default, description=meaning, json_schema_extra={"unit": unit}, **limits)
 
 
+class _SecretFiles(SecretsSettingsSource):
+    """The files of the secrets' directory, in whatever encoding a person has saved them."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        try:
+            value, key, is_complex = super().get_field_value(field, field_name)
+        except UnicodeDecodeError:
+            value, key, is_complex = "", field_name, False
+        if value is not None:
+            for _, name, _ in self._extract_field_info(field, field_name):
+                path = self.find_case_path(self.secrets_paths[0], name, self.case_sensitive)
+                if path is not None:
+                    return read_text(path, path.name).strip(), key, is_complex
+        return value, key, is_complex
+
+
 class Settings(BaseSettings):
     """The settings of all processes; each process reads those it needs."""
 
     model_config = SettingsConfigDict(
         env_prefix="", case_sensitive=False, extra="ignore", frozen=True, env_ignore_empty=True
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return pydantic's sources, with secret files that are read as every other file of a person."""
+        directory = getattr(file_secret_settings, "secrets_dir", None)
+        return init_settings, env_settings, dotenv_settings, _SecretFiles(settings_cls, directory)
 
     source_dsn: SecretStr | None = _setting(
         None, "DSN", "The administration system's PostgreSQL. Capture and `setup source` need it."
@@ -197,6 +234,9 @@ def read_settings() -> Settings:
     directory = Path(os.environ.get("SECRETS_DIRECTORY", SECRETS_DIRECTORY))
     try:
         return Settings(_secrets_dir=directory if directory.is_dir() else None)
+    except SettingsError as error:
+        cause = error.__cause__
+        raise InvalidSettingsError(str(cause if isinstance(cause, InvalidSettingsError) else error)) from None
     except ValidationError as error:
         wrong = "; ".join(f"{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_input=False))
         raise InvalidSettingsError(f"wrong settings: {wrong}") from None

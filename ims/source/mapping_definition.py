@@ -25,7 +25,7 @@ _WITH_VALUES: Final[Mapping[Table, tuple[str, ...]]] = {
 }
 """The columns whose values may be mapped: those that hold a word or a boolean."""
 _NO_CONSTANT: Final = frozenset({"id", "person_id", "group_id"})
-"""Columns that tell rows apart; with the same number everywhere, all rows would be one."""
+"""Columns that distinguish rows; with the same number everywhere, all rows would be one."""
 
 
 class TableMapping(msgspec.Struct, frozen=True):
@@ -132,7 +132,7 @@ def _our_value(table: Table, ours: str, theirs: str, value: Any) -> Any:  # noqa
 
 def _constant(table: Table, ours: str, value: Any) -> Any:  # noqa: ANN401 - TOML
     if ours in _NO_CONSTANT or (table is Table.PERSON and ours == "national_id"):
-        raise _wrong(f"{table.value}.{ours} cannot be a constant: it tells rows apart")
+        raise _wrong(f"{table.value}.{ours} cannot be a constant: it distinguishes rows")
     kind = COLUMNS[table][ours].type
     try:
         if (kind is bool) != isinstance(value, bool) or isinstance(value, dict | list | float):

@@ -1,8 +1,8 @@
 """What a row that cannot be read whole takes away: it is obeyed at once, and the rest of the row is quarantined.
 
-A row with one impossible value may also say that a person is protected, has left, or that a group is closed. Whoever
-must lose access must not keep it because of a wrong value elsewhere in the row. Nothing that gives access is taken from
-such a row. The next row that can be read whole replaces all of it.
+A row with one impossible value may also say that a person is protected, has left, or that a group is closed. A person
+who must lose access must not keep it because of a wrong value elsewhere in the row. Nothing that gives access is taken
+from such a row. The next row that can be read whole replaces all of it.
 """
 
 from collections.abc import Callable, Collection, Mapping
