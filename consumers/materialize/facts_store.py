@@ -24,7 +24,7 @@ from ims.source.mapping import COLUMNS, FactKey, missing_columns
 _REFERENCES: Final[Mapping[Table, str]] = {Table.EMPLOYEE: "person_id", Table.ENROLMENT: "person_id"}
 """Tables whose rows affect a person: the one they point to now, and the one they pointed to before."""
 
-R = TypeVar("R", RowState, RestrictedRow)
+R = TypeVar("R")
 ChangedKey = tuple[int, str, int]
 """Owner, kind (``person``, ``group``, ``school``, ``owner``) and id of a pending change."""
 ChangedKeys = dict[ChangedKey, datetime | None]
@@ -176,8 +176,7 @@ class FactsStore:
                 start,
             ),
         )
-        row = cursor.fetchone()
-        if row is None:
+        if (row := cursor.fetchone()) is None:
             raise FencedError(f"partition {partition} is no longer at offset {start}: another process has moved it on")
         return bool(row[0])
 

@@ -7,7 +7,7 @@ second thread applies one batch in the database session, the first thread reads 
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 
@@ -18,6 +18,7 @@ from consumers.materialize.batch import Message, Outcome, Progress, Refused
 from consumers.materialize.consumer_group import ConsumerGroup
 from consumers.materialize.facts_store import FactsStore, FencedError
 from consumers.materialize.kafka_source import REMEDY, KafkaSource, OffsetLostError
+from consumers.materialize.mapping_record import note_mapping
 from consumers.materialize.unresolved_references import UnresolvedCount
 from ims.errors import ImsfeedError
 from ims.runtime.lifecycle import Stop
@@ -76,6 +77,7 @@ class _Session:
         self._last_moved: dict[int, tuple[int, float]] = {}
         self._unresolved = UnresolvedCount(settings, metrics)
         self._reported_at = float("-inf")
+        self._note_mapping: Callable[[Iterable[int]], None] = lambda _partitions: None
 
     def run(self, stop: Stop) -> None:
         settings = self._settings
@@ -86,6 +88,9 @@ class _Session:
             closing(KafkaSource(settings)) as source,
             closing(ConsumerGroup(settings)) as group,
         ):
+            self._note_mapping = lambda partitions: note_mapping(
+                connection, settings.kafka_topic, partitions, self._mapping.digest
+            )
             store = FactsStore(connection, settings.kafka_topic, settings.kafka_partitions)
             try:
                 while not stop and not source.partitions():
@@ -201,6 +206,7 @@ class _Session:
                 partition, source.first_offset(partition)
             )
         self._check_topic(store, source)
+        self._note_mapping(self._progress)
         source.assign(self._offsets())
         group.set_in_use(self._progress)
         self._metrics.partitions_assigned.set(len(self._progress))

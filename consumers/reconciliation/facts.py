@@ -7,8 +7,11 @@ all the time is not reported.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
+
+import msgspec
 
 from consumers.database.sessions import Connection
 from consumers.materialize import fact_tables
@@ -49,6 +52,8 @@ class FactsComparison:
         self._topic = topic
         self._partition = partition
         self._pause = pause
+        self._compared: Counter[Table] = Counter()
+        self._unreadable: Counter[Table] = Counter()
 
     def check(
         self, owner_id: int, *, again_seconds: float = AGAIN_SECONDS, deadline_seconds: float = DEADLINE_SECONDS
@@ -70,11 +75,31 @@ class FactsComparison:
                         "source", f"the state did not reach the source's position within {deadline_seconds:g} seconds"
                     )
                 found = self._differing(owner_id, differing)
+            if differing is None and (nothing := self._not_compared(owner_id)):
+                return not_done("source", nothing)
             differing = found if differing is None else dict(found.items() & differing.items())
             if not differing:
                 break
         words = [f"{table.value} {id_}: {what}" for (table, id_), (what, _) in sorted((differing or {}).items())]
-        return done("source", words)
+        checked = done("source", words)
+        return msgspec.structs.replace(checked, details=(*checked.details, *self._aside()))
+
+    def _not_compared(self, owner_id: int) -> str | None:
+        """Return why the comparison says nothing: a table has rows and none of them can be read, or there are none."""
+        silent = [table.value for table, rows in self._unreadable.items() if rows and not self._compared[table]]
+        if silent:
+            return (
+                f"no row of {', '.join(silent)} can be read by this mapping, so that nothing was compared there:"
+                " run `imsfeed mapping check`"
+            )
+        if not self._compared.total():
+            return f"the source has no row of owner {owner_id}, so that nothing was compared"
+        return None
+
+    def _aside(self) -> Iterator[str]:
+        """Yield what was not compared, beside what was."""
+        for table, rows in self._unreadable.items():
+            yield f"{table.value}: {rows} rows cannot be read and were not compared: `imsfeed quarantine list` says why"
 
     def _passes(self, position: int, owner_id: int, deadline_seconds: float) -> bool:
         """Wait until all commits before *position* are applied, and no transaction of the owner in part."""
@@ -91,6 +116,9 @@ class FactsComparison:
 
     def _differing(self, owner_id: int, before: Differing | None) -> Differing:
         found: Differing = {}
+        if before is None:
+            self._compared.clear()
+            self._unreadable.clear()
         for table in Table:
             ids = None if before is None else {id_ for of, id_ in before if of is table}
             if ids is None or ids:
@@ -106,9 +134,13 @@ class FactsComparison:
                 stored = fact_tables.read_rows(cursor, table, list(rows))
             for key, values in rows.items():
                 seen.add(key.id)
+                if ids is None:
+                    (self._unreadable if values is None else self._compared)[table] += 1
                 what = None if values is None else _difference(values, stored.get(key))
                 if what is not None:
                     yield (table, key.id), what
+        if ids is None and self._source.skipped:
+            self._unreadable[table] += self._source.skipped
         for id_ in self._stored_ids(table, owner_id) - seen:
             if ids is None or id_ in ids:
                 yield (table, id_), ("is not in the source", 0)

@@ -15,6 +15,7 @@ import psycopg
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, read_target
 from consumers.feed.republish import begin_epoch
+from consumers.materialize.mapping_record import mapping_digest
 from consumers.reconciliation import results_store, source_reader
 from consumers.reconciliation.facts import AGAIN_SECONDS, FactsComparison
 from consumers.reconciliation.files import check_files
@@ -28,6 +29,12 @@ from ims.source.mapping import SourceMapping
 
 _NO_SOURCE: Final = "RECONCILE_SOURCE_DSN is not set"
 _NEXT_PUBLICATION: Final = "the next publication compares everything again"
+_NOT_STORED: Final = "not stored, and no repair begun: this role may only read the state database"
+_OTHER_MAPPING: Final = (
+    "the facts were made with another mapping than this process has, so that nothing was compared:"
+    " give every process the MAPPING_FILE that materialize reads"
+)
+_NO_MAPPING: Final = "it is not known with which mapping the facts were made: start materialize of this version"
 _NEW_EPOCH: Final = "a new epoch: every importer takes the snapshot again"
 
 
@@ -68,15 +75,28 @@ def reconcile(
     rules = check_rules(connection, target_id, lambda: not run.pause(0))
     run.begun("source")
     source = _source(connection, settings, mapping, target, run)
+    found = [files, rules, source]
+    try:
+        found = _repaired(connection, settings, target_id, now, found)
+        results_store.keep(connection, target_id, found, target.position.snapshot_through, now)
+    except (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.InsufficientPrivilege):
+        # What was found is shown all the same, and what this role cannot do beside it.
+        return [msgspec.structs.replace(one, repair=one.repair or _NOT_STORED) for one in found]
+    return found
+
+
+def _repaired(
+    connection: Connection, settings: Settings, target_id: int, now: datetime, found: list[Checked]
+) -> list[Checked]:
+    """Begin the repairs, and return what was found with them."""
+    files, rules, source = found
     if rules.outcome == "differs":
         results_store.ask_for_repair(connection, target_id)
         rules = msgspec.structs.replace(rules, repair=_NEXT_PUBLICATION)
     if files.broken_at is not None:
         begin_epoch(connection, settings.feed_directory, target_id, now, "the nightly reconciliation")
         files = msgspec.structs.replace(files, repair=_NEW_EPOCH)
-    found = [files, rules, source]
-    results_store.keep(connection, target_id, found, target.position.snapshot_through, now)
-    return found
+    return [files, rules, source]
 
 
 def _files(connection: Connection, settings: Settings, target: TargetRow) -> Checked:
@@ -97,6 +117,9 @@ def _source(
     if dsn is None:
         return not_done("source", _NO_SOURCE, skipped=True)
     partition = target.owner_id % settings.kafka_partitions
+    digest = mapping_digest(connection, settings.kafka_topic, partition)
+    if digest != mapping.digest:
+        return not_done("source", _NO_MAPPING if digest is None else _OTHER_MAPPING)
     try:
         with source_reader.connect(dsn.get_secret_value()) as session:
             source = SourceReader(session, settings.source_schema, settings.source_publication, mapping)
@@ -110,7 +133,11 @@ def _source(
             raise
         return not_done("source", _why(error))
     command = f"imsfeed resync {target.owner_id}"
-    repair = f"a resync of owner {target.owner_id} is asked for" if asked else f"none: run `{command}`"
+    repair = (
+        f"a resync of owner {target.owner_id} is asked for"
+        if asked
+        else f"none: this role may not ask for it; run `{command}`"
+    )
     return msgspec.structs.replace(found, repair=repair)
 
 

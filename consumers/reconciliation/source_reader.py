@@ -22,6 +22,11 @@ _OPTIONS: Final = (
     " -c idle_in_transaction_session_timeout=0"
 )
 _ROWS: Final = 2_000
+_NOT_WRITABLE: Final = (
+    psycopg.errors.InsufficientPrivilege,
+    psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.FeatureNotSupported,  # a standby server
+)
 
 _POSITION: Final = """
 select pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn()
@@ -37,9 +42,13 @@ class SourceReader:
         schema: the schema of the source's tables.
         publication: the publication that defines the captured columns; without it all are.
         mapping: from the source's tables and columns to ours.
+
+    Attributes:
+        skipped: how many rows of the last :meth:`rows` had a key that cannot be read.
     """
 
     def __init__(self, connection: Connection, schema: str, publication: str, mapping: SourceMapping) -> None:
+        self.skipped = 0
         self._connection = connection
         self._schema = schema
         self._publication = publication
@@ -70,7 +79,7 @@ class SourceReader:
             Values by key and by our column names; ``None`` for a row that cannot be a fact. Its change is in
             quarantine, if it was captured. A row whose key cannot be read is skipped.
         """
-        columns = self._mapping.columns(table)
+        columns, self.skipped = self._mapping.columns(table), 0
         given = {ours: theirs for ours, theirs in columns.items() if theirs in self._columns(table)}
         with self._connection.cursor(name="imsfeed_rows") as cursor:
             cursor.execute(self._query(table, given, ids is not None), (str(owner_id), list(map(str, ids or ()))))
@@ -86,18 +95,24 @@ class SourceReader:
             Whether a resync is requested now.
         """
         allowed = self._connection.execute(
-            "select coalesce(has_table_privilege(to_regclass('imsfeed.resync'), 'select, insert'), false)"
+            "select coalesce(has_table_privilege(to_regclass('imsfeed.resync'), 'select'), false)"
             " and has_table_privilege(to_regclass('imsfeed.resync'), 'insert')"
         ).fetchone()
         if allowed != (True,):
             return False
-        self._connection.execute(
-            "insert into imsfeed.resync (owner_id, requested_at, requested_by) select %(owner)s, now(),"
-            " 'reconciliation'"
-            " where not exists (select from imsfeed.resync r where r.owner_id = %(owner)s"
-            " and to_jsonb(r) ->> 'done_at' is null)",
-            {"owner": owner_id},
-        )
+        try:
+            with self._connection.transaction():
+                # The role is read-only by default, so that nothing else is written by mistake.
+                self._connection.execute("set transaction read write")
+                self._connection.execute(
+                    "insert into imsfeed.resync (owner_id, requested_at, requested_by) select %(owner)s, now(),"
+                    " 'reconciliation'"
+                    " where not exists (select from imsfeed.resync r where r.owner_id = %(owner)s"
+                    " and to_jsonb(r) ->> 'done_at' is null)",
+                    {"owner": owner_id},
+                )
+        except _NOT_WRITABLE:
+            return False
         return True
 
     def _columns(self, table: Table) -> set[str]:
@@ -122,31 +137,29 @@ class SourceReader:
             sql.SQL("case when {0} is not null then format('%%s', {0}) end").format(sql.Identifier(column))
             for column in given.values()
         )
-        columns = self._mapping.columns(table)
-        key = columns["owner_id" if table is Table.OWNER else "id"]
         only = sql.SQL("{}::text = any (%s)") if some else sql.SQL("cardinality(%s::text[]) = 0")
         return sql.SQL("select {} from {} where {} = %s and ").format(
             texts,
             sql.Identifier(self._schema, self._mapping.source_table(table)),
-            sql.Identifier(columns["owner_id"]),
-        ) + only.format(sql.Identifier(key))
+            self._expression(table, "owner_id"),
+        ) + only.format(self._expression(table, "owner_id" if table is Table.OWNER else "id"))
+
+    def _expression(self, table: Table, name: str) -> sql.Composable:
+        """Return the source's column, or the constant that the mapping has instead, as a text."""
+        constants = self._mapping.constants(table)
+        if name in constants:
+            return sql.Literal(str(constants[name]))
+        return sql.Identifier(self._mapping.columns(table)[name])
 
     def _fact(self, table: Table, row: dict[str, Any]) -> tuple[FactKey, Row | None] | None:
         name = self._mapping.source_table(table)
         try:
             change = self._mapping.fact_change(name, after=row, key={})
         except BadMessageError:
-            key = self._key(table, row)
-            return None if key is None else (key, None)
+            seen = self._mapping.row_key(name, row)
+            self.skipped += seen is None
+            return None if seen is None else (seen[1], None)
         return change.key, change.values
-
-    def _key(self, table: Table, row: dict[str, Any]) -> FactKey | None:
-        columns = self._mapping.columns(table)
-        try:
-            owner_id = int(row[columns["owner_id"]])
-            return FactKey(owner_id, owner_id if table is Table.OWNER else int(row[columns["id"]]))
-        except (KeyError, TypeError, ValueError):
-            return None
 
 
 def connect(dsn: str) -> Connection:

@@ -9,6 +9,7 @@ import typer
 from consumers.database import sessions
 from consumers.database.sessions import Connection
 from consumers.materialize import quarantine, quarantine_store
+from consumers.materialize.mapping_record import differing_partitions
 from consumers.materialize.quarantine import Description, QuarantineError
 from consumers.materialize.quarantine_store import QuarantinedMessage
 from deploy.commands.arguments import caller, whole_number
@@ -90,6 +91,11 @@ def replay(
     mapping, by = read_mapping(settings), name or caller()
     remaining = 0
     with sessions.connect(settings.state(), "quarantine") as connection:
+        if differing_partitions(connection, settings.kafka_topic, mapping.digest):
+            raise InvalidSettingsError(
+                "materialize makes the facts with another mapping than this command has; restart materialize with the"
+                " corrected MAPPING_FILE, and give this command the same one"
+            )
         waiting = [
             quarantined.number
             for quarantined in quarantine_store.all_quarantined(connection)

@@ -6,10 +6,12 @@ from typing import Final
 import psycopg
 
 from consumers.database.clocks import clock_troubles
+from consumers.materialize.mapping_record import differing_partitions
 from deploy.doctor.databases import check_server, first_line, opened, permitted, value
 from deploy.doctor.finding import NOT_CONFIGURED, SAME_AS_TEXT, Area, Findings
 from deploy.state import migrate
 from ims.errors import InvalidSettingsError
+from ims.runtime.mapping_file import read_mapping
 from ims.runtime.settings import Settings
 from producers.source.catalog import Connection
 
@@ -52,6 +54,10 @@ def _partitions(connection: Connection, settings: Settings) -> Findings:
     missing = set(range(settings.kafka_partitions)) - {row[0] for row in rows}
     text = f"not begun: {', '.join(map(str, sorted(missing)))}" if missing else f"{len(rows)} begun"
     yield _AREA.judge("partitions", not missing, text, "start materialize", otherwise="warning")
+    others = differing_partitions(connection, settings.kafka_topic, read_mapping(settings).digest)
+    text = f"another one made the facts of partitions {', '.join(map(str, others))}" if others else "the facts' own"
+    fix = "give every process the same MAPPING_FILE, restart materialize, and run `imsfeed resync all`"
+    yield _AREA.judge("mapping", not others, text, fix)
     now, limit = datetime.now(UTC), _LATE_HEARTBEATS * settings.heartbeat_seconds
     silent = [p for p, beat, _, _ in rows if beat is None or (now - beat).total_seconds() > limit]
     text = f"late in partitions {', '.join(map(str, silent))}" if silent else "fresh in every partition"

@@ -1,7 +1,8 @@
 -- The roles that imsfeed needs in the source: one for capture, and one that only reads, for the nightly reconciliation.
 --
 -- Run this with psql in the source database, as a superuser or as a role that may create roles and grant these
--- privileges; before or after `imsfeed setup source`, and again at any time:
+-- privileges; before `imsfeed setup source`, again after it, so that the reconciliation may request a resync, and at any
+-- time:
 --
 --   psql "$ADMIN_DSN" -v owner=visma -f deploy/source/roles.sql
 --   psql "$ADMIN_DSN" -c '\password imsfeed_capture'      # no login without a password; the password is in no file
@@ -60,3 +61,8 @@ grant select on all tables in schema imsfeed to :"reader";
 alter default privileges for role :"owner" in schema imsfeed
     grant select, insert, update, delete on tables to :"capture";
 alter default privileges for role :"owner" in schema imsfeed grant select on tables to :"reader";
+
+-- The one thing that the reader may write: a request for a resync, when the reconciliation has found a difference. It says
+-- so for its transaction; everything else stays read-only by default.
+select format('grant insert on imsfeed.resync to %I', :'reader') where to_regclass('imsfeed.resync') is not null
+\gexec

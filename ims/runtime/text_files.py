@@ -9,7 +9,7 @@ import codecs
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from ims.errors import InvalidSettingsError
 
@@ -85,7 +85,7 @@ class _Rejoined(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - any object with writable bytes
         read, self._begun = self._begun[: len(buffer)], self._begun[len(buffer) :]
         read = read or self._rest.read(len(buffer))
         buffer[: len(read)] = read

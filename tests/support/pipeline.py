@@ -17,6 +17,7 @@ from consumers.holds.open_holds import open_holds
 from consumers.materialize.apply import materialize_once
 from consumers.materialize.batch import Message, Outcome, Progress, Refused
 from consumers.materialize.facts_store import FactsStore
+from consumers.materialize.mapping_record import note_mapping
 from consumers.operations import approvals
 from consumers.operations.holds_report import read_hold
 from ims.feed.manifest import Manifest, decode
@@ -85,6 +86,7 @@ class Pipeline:
         self.connection = sessions.connect(dsn, "test")
         self.store = FactsStore(self.connection, "test", 1)
         self.progress: Progress = self.store.begin(0, 0)
+        note_mapping(self.connection, "test", [0], REFERENCE_MAPPING.digest)
         self.metrics = CompactMetrics(CollectorRegistry(), EXCLUDED_SERIES)
         self.compactor = Compactor(self.settings, self.metrics, self.connection, Immediately())
         self.now = NOON

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from consumers.reconciliation.run import Run, reconcile
-from ims.source.mapping import REFERENCE_MAPPING
+from ims.source.mapping import REFERENCE_MAPPING, parse_mapping
 from tests.support.builders import a_group, a_person, a_school, an_enrolment, an_owner
 from tests.support.reconciling import ReconciledPipeline, compare_facts
 
@@ -28,7 +28,7 @@ def test_a_differing_fact_is_named_by_table_number_and_column(
     pipeline.execute(by_hand)
     found = pipeline.night()["source"]
     assert (found.outcome, found.details) == ("differs", [said])
-    assert found.repair == "none: run `imsfeed resync 1`"
+    assert found.repair == "none: this role may not ask for it; run `imsfeed resync 1`"
     assert pipeline.differences("source") == 1
 
 
@@ -112,6 +112,59 @@ def test_a_row_that_cannot_be_a_fact_is_no_difference(pipeline: ReconciledPipeli
     pipeline.source.execute("alter table person alter protected type text")
     pipeline.source.execute("update person set protected = 'perhaps' where id = 1")
     assert compare_facts(pipeline, lambda _seconds: False).outcome == "ok"
+
+
+def test_rows_that_cannot_be_read_are_counted_beside_the_result(pipeline: ReconciledPipeline) -> None:
+    pipeline.source.execute("alter table person alter protected type text")
+    pipeline.source.execute("update person set protected = 'perhaps' where id = 1")
+    (detail,) = compare_facts(pipeline, lambda _seconds: False).details
+    assert detail.startswith("person: 1 rows cannot be read and were not compared")
+
+
+def test_a_comparison_of_nothing_is_not_ok(pipeline: ReconciledPipeline) -> None:
+    pipeline.source.execute("alter table person rename given_name to fornavn")
+    found = compare_facts(pipeline, lambda _seconds: False)
+    assert (found.outcome, found.differences) == ("unfinished", None)
+    assert "no row of person can be read by this mapping" in found.details[0]
+    pipeline.source.execute("delete from owner; delete from school; delete from person; delete from employee")
+    pipeline.source.execute("delete from course_group; delete from enrolment")
+    found = compare_facts(pipeline, lambda _seconds: False)
+    assert (found.outcome, found.details) == (
+        "unfinished",
+        ("the source has no row of owner 1, so that nothing was compared",),
+    )
+
+
+def test_another_mapping_than_the_facts_were_made_with_compares_nothing(pipeline: ReconciledPipeline) -> None:
+    mapping = parse_mapping("[person]\nvalues.protected = { J = true }")
+    run = Run(lambda _seconds: False)
+    found = reconcile(pipeline.connection, pipeline.settings, mapping, 1, pipeline.now, run)[2]
+    assert (found.outcome, found.differences) == ("unfinished", None)
+    assert "the facts were made with another mapping" in found.details[0]
+    pipeline.connection.execute("update imsfeed.topic_partition set mapping_digest = null")
+    assert pipeline.reconcile()[2].outcome == "unfinished"
+
+
+def test_a_role_that_is_read_only_by_default_requests_a_resync(pipeline: ReconciledPipeline) -> None:
+    pipeline.source.execute(
+        "create schema imsfeed; create table imsfeed.resync"
+        " (owner_id int, requested_at timestamptz, requested_by text, done_at timestamptz);"
+        " alter role current_user set default_transaction_read_only = on"
+    )
+    try:
+        pipeline.execute("delete from imsfeed.enrolment where id = 3")
+        found = pipeline.reconcile()[2]
+    finally:
+        pipeline.source.execute("alter role current_user reset default_transaction_read_only")
+    assert (found.details, found.repair) == (("enrolment 3: is missing",), "a resync of owner 1 is asked for")
+
+
+def test_a_role_that_may_store_nothing_shows_the_differences(pipeline: ReconciledPipeline) -> None:
+    pipeline.execute("update imsfeed.person set given_name = 'Eva' where id = 1")
+    pipeline.connection.execute("set default_transaction_read_only = on")
+    found = pipeline.reconcile()
+    assert found[2].details == ("person 1: differs in given_name",)
+    assert (found[0].repair or "").startswith("not stored, and no repair begun")
 
 
 def test_without_a_source_the_comparison_is_skipped(state_dsn: str, tmp_path: Path) -> None:
