@@ -291,10 +291,9 @@ def changed_keys(table: Table, key: FactKey, row: RowState, stored: Mapping[str,
 def _insert_changes(cursor: Cursor, changes: ChangedKeys) -> None:
     if not changes:
         return
-    owners, kinds, ids = zip(*changes, strict=True)
     cursor.execute(
         "insert into imsfeed.pending_change (owner_id, kind, id, committed_at)"
         " select * from unnest(%s::bigint[], %s::text[], %s::bigint[], %s::timestamptz[])",
-        [array_literal(column) for column in (owners, kinds, ids, list(changes.values()))],
+        [array_literal([*column]) for column in (*zip(*changes, strict=True), changes.values())],
     )
     cursor.execute(f"notify {CHANNEL}")

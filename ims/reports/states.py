@@ -212,6 +212,9 @@ _HALTED: Final[Mapping[HaltReason, str]] = {
     HaltReason.UNKNOWN_EPOCH: "filene passer ikke med databasen, som er en annen.",
     HaltReason.FILES_MISSING: "filene er borte: lagringsplassen er ikke koblet til, eller den er tapt.",
     HaltReason.UNREADABLE: "filen manifest.json kan ikke leses.",
+    HaltReason.FOLDER_TAKEN: "mappen som filene skal skrives til, tilhører en annen eksport. Organisasjonsnummeret kan"
+    " være feil.",
+    HaltReason.OWNER_UNKNOWN: "mappen har filer fra før, og det er ikke kjent hvilken skoleeier de gjelder.",
 }
 
 

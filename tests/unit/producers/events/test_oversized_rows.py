@@ -64,7 +64,7 @@ def test_a_consumer_names_the_row_and_its_column() -> None:
     with pytest.raises(BadMessageError, match=r"person.email has 9002 bytes in the row with owner_id 1, id 42"):
         read_value(Table.PERSON, "email", (change.after or {})["email"])
     with pytest.raises(BadMessageError) as caught:
-        REFERENCE_MAPPING.fact_change("person", after=change.after, key={})
+        REFERENCE_MAPPING.fact_change("person", after=change.after, key={}, sparse=True)
     assert caught.value.reason == "too_large"
 
 
