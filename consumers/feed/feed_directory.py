@@ -226,7 +226,7 @@ def _digest(path: Path) -> str:
 def verify_folder(folder: Path, progress: Progress = lambda _done, _all: None) -> Verification:
     """Verify the feed in a target's folder (:func:`ims.feed.verification.verify`)."""
     return verify(
-        lambda name: _inside(folder, name).open("rb"),
+        lambda name: inside(folder, name).open("rb"),
         lambda name: sorted(path.name for path in (folder / name).glob("*")),
         progress,
     )
@@ -237,11 +237,11 @@ def verify_step_in(
 ) -> StepVerification:
     """Verify one step of the feed in a target's folder against what the state database has recorded of its files."""
     return verify_step(
-        lambda name: _inside(folder, name).open("rb"), earlier, later, deltas, recorded_in="the state database"
+        lambda name: inside(folder, name).open("rb"), earlier, later, deltas, recorded_in="the state database"
     )
 
 
-def _inside(folder: Path, name: str) -> Path:
+def inside(folder: Path, name: str) -> Path:
     """Return the path of a file that a manifest names.
 
     The manifest may come from anyone, so a path that leads out of the folder counts as a missing file.

@@ -14,16 +14,18 @@ from consumers.database.clocks import checked_now
 from consumers.database.targets_table import find_target
 from consumers.feed.feed_directory import verify_folder
 from consumers.feed.feed_permissions import check_permissions
+from consumers.feed.importer_play import play_folder
 from consumers.feed.manifests import write_manifest
 from consumers.feed.snapshots import take_snapshot
 from consumers.operations.status_report import StatusReport, TargetStatus, report
-from deploy.commands.exit_codes import exits
+from deploy.commands.exit_codes import DIFFERENCES, exits
 from deploy.commands.printing import moment, print_json, print_table, progress, say
 from ims.errors import FeedError
 from ims.feed.manifest import MANIFEST
 from ims.feed.verification import Verification
 from ims.holds.losses import Cause
 from ims.runtime.settings import read_settings
+from ims.targets.importer_profiles import PROFILES, importer_named
 
 _SHOWN = 20
 
@@ -32,7 +34,8 @@ def add_commands(app: typer.Typer) -> None:
     """Add these commands to *app*."""
     app.command(epilog=exits())(status)
     app.command(epilog=exits())(snapshot)
-    app.command(epilog=exits("a feed has a problem"))(verify)
+    more = f", {DIFFERENCES} if the importer would have something wrong"
+    app.command(epilog=exits("a feed has a problem", more))(verify)
 
 
 def status(
@@ -73,15 +76,23 @@ def snapshot(
 
 def verify(
     directory: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A feed directory, or a part of it.")],
+    as_importer: Annotated[
+        str | None,
+        typer.Option(metavar="PROFILE", help=f"Also play this importer over each feed: {', '.join(PROFILES)}."),
+    ] = None,
 ) -> None:
     """Verify feeds from their files alone: digests, chain, schema, and snapshot + deltas = next snapshot.
 
-    Example: [bold]imsfeed verify .imsfeed-demo/feed[/bold]
+    With --as-importer, says what that importer would have wrong after reading everything: who has no access, who has
+    kept it, whose name is another. It holds a feed's records in memory.
+
+    Example: [bold]imsfeed verify feed/310000000/moodle --as-importer moodle[/bold]
     """
+    importer = None if as_importer is None else importer_named(as_importer)
     folders = sorted(path.parent for path in directory.rglob(MANIFEST))
     if not folders:
         raise FeedError(f"there is no {MANIFEST} in {directory} or below")
-    problems = 0
+    problems = differences = 0
     for folder in folders:
         verification = _verified(folder)
         problems += len(verification.problems)
@@ -89,8 +100,15 @@ def verify(
         say(f"{folder}: {counts}")
         for problem in verification.problems:
             say(f"  {problem}")
+        if importer is not None and not verification.problems:
+            played = play_folder(folder, importer)
+            differences += len(played)
+            for line in played or ["nothing is wrong at the end"]:
+                say(f"  as {importer}: {line}")
     if problems:
         raise FeedError(f"{problems} problems found")
+    if differences:
+        raise typer.Exit(DIFFERENCES)
 
 
 def _verified(folder: Path) -> Verification:

@@ -13,9 +13,11 @@ to the published state gives the current state; hence snapshot + deltas == next 
 ['GONE', 'NEW']
 """
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 from xml.sax.saxutils import unescape
 
@@ -58,10 +60,13 @@ class Delta(msgspec.Struct, frozen=True):
     Attributes:
         closed_groups: ``sourcedid/id`` of groups that are no longer published, without a record that removes them, for
             an importer that could not undo the removal. Their memberships are removed like all others.
+        ahead: memberships that are removed in a delta of their own, before this one, and the id that takes over the
+            account of each member: once it has, the importer no longer knows the old id.
     """
 
     changes: tuple[Change, ...]
     closed_groups: tuple[str, ...] = ()
+    ahead: Mapping[RecordKey, str] = MappingProxyType({})
 
     def __bool__(self) -> bool:
         return bool(self.changes or self.closed_groups)
@@ -126,7 +131,25 @@ def between(
             changes += _changes(key, before, record, text, profile)
     carried_on = {record.old_id for record in current.values() if isinstance(record, PersonRecord)}
     in_order = sorted(changes, key=lambda change: _sort_key(change, carried_on))
-    return Delta(tuple(in_order), tuple(sorted(key.id for key in closed)))
+    ahead = _ahead(changes, published, current) if profile.adopts_by_login else {}
+    return Delta(tuple(in_order), tuple(sorted(key.id for key in closed)), ahead)
+
+
+def _ahead(
+    changes: Collection[Change], published: Mapping[RecordKey, str], current: Mapping[RecordKey, Record]
+) -> dict[RecordKey, str]:
+    """Return the removed memberships that the id which takes over the account does not have, with that id."""
+    new = [key for key, record in current.items() if isinstance(record, PersonRecord) and key not in published]
+    heirs = {login: key.id for key in new for login in itertools.islice(_names(current[key]), 1)}
+    found = {}
+    for change in changes if heirs else ():
+        member, person = change.record, RecordKey(RecordKind.PERSON, change.key.member)
+        if change.text is None and isinstance(member, MemberRecord) and person in published and person not in current:
+            heir = heirs.get(published_login(published[person]) or "")
+            kept = None if heir is None else current.get(RecordKey(RecordKind.MEMBERSHIP, member.group, heir))
+            if heir is not None and not (isinstance(kept, MemberRecord) and kept.role is member.role):
+                found[change.key] = heir
+    return found
 
 
 def delta_document(properties: Properties, delta: Delta, profile: Profile = PROFILES["none"]) -> bytes:

@@ -94,11 +94,17 @@ def _next_delta(head: Head, writing: Writing, delta: Delta) -> tuple[DeltaEntry,
 def split(delta: Delta, persons: Mapping[str, int], limit: int = LIMIT) -> list[Delta]:
     """Return the parts of *delta*, in the order of publication; only itself if it is small enough.
 
+    What is removed ahead of the rest is always a part of its own.
+
     Args:
         persons: running number of each person by ``sourcedid/id``, for published ids and current ones, so that a
             person's old and new id are in one part. An id without a number counts as a person of its own.
         limit: the maximum number of records in one part.
     """
+    if delta.ahead:
+        first = tuple(change for change in delta.changes if change.key in delta.ahead)
+        rest = tuple(change for change in delta.changes if change.key not in delta.ahead)
+        return [*split(Delta(first), persons, limit), *split(Delta(rest, delta.closed_groups), persons, limit)]
     if len(delta.changes) <= limit:
         return [delta] if delta else []
     parts = [

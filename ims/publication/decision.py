@@ -131,12 +131,15 @@ def numbers_of(ids: Mapping[int, str]) -> dict[str, int]:
 
 
 def tombstones(delta: Delta, dialect: Dialect) -> dict[RecordKey, str]:
-    """Return the text of each record that *delta* removes: of a changed role, that of the old role."""
-    return {
-        change.key: fragment(change.record, RecStatus.GONE, dialect)
-        for change in delta.changes
-        if change.recstatus is RecStatus.GONE
-    }
+    """Return the text of each record that *delta* removes: of a changed role, that of the old role.
+
+    A membership whose member's account another id takes over is removed under that id too: who reads the file after it
+    no longer knows the old one.
+    """
+    gone = {change.key: change.record for change in delta.changes if change.recstatus is RecStatus.GONE}
+    for key, heir in delta.ahead.items():
+        gone[RecordKey(RecordKind.MEMBERSHIP, key.id, heir)] = msgspec.structs.replace(gone[key], person=heir)
+    return {key: fragment(record, RecStatus.GONE, dialect) for key, record in gone.items()}
 
 
 def returned(delta: Delta) -> dict[RecordKey, str]:

@@ -15,6 +15,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from ims.errors import InvalidSettingsError
+
 Importer = Literal["none", "moodle", "itslearning", "efeide", "iam-core", "fronter", "vigobas"]
 """``none``: an importer of which nothing is known; it gets what most of them can take."""
 
@@ -41,6 +43,13 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
             same record as changed.
         empties_missing_email: an element that is absent leaves the old e-mail address; an empty one removes it.
         keeps_closed_groups: nothing undoes the removal of a group, so that a closed group is emptied instead.
+        keeps_absent: what is not in a full file stays as it is.
+        keeps_accounts: a removed person keeps the account, without memberships.
+        adopts_by_login: an account whose login a new record has gets that record's id, and keeps its memberships; what
+            the old id loses must be removed before.
+        adds_roles: a new role does not replace the old one, which must be removed before.
+        stores_entities: it stores ``&amp;`` as it is in the file.
+        drops_unplaced: it passes over a person in no group, and a group whose parent is not in the file.
         sources: where each of these behaviours was seen.
     """
 
@@ -53,6 +62,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     new_then_changed: bool = False
     empties_missing_email: bool = False
     keeps_closed_groups: bool = False
+    keeps_absent: bool = False
+    keeps_accounts: bool = False
+    adopts_by_login: bool = False
+    adds_roles: bool = False
+    stores_entities: bool = False
+    drops_unplaced: bool = False
     sources: Mapping[str, str] = {}
 
 
@@ -103,6 +118,11 @@ PROFILES: Final[Mapping[Importer, Profile]] = {
         new_then_changed=True,
         empties_missing_email=True,
         keeps_closed_groups=True,
+        keeps_absent=True,
+        keeps_accounts=True,
+        adopts_by_login=True,
+        adds_roles=True,
+        stores_entities=True,
         sources={
             "reads": "enrol/imsenterprise of 4.3, run: a file's type is ignored, and what is absent stays",
             "needs_login": "run: no account without userid, and an update of an unknown person is ignored",
@@ -110,6 +130,11 @@ PROFILES: Final[Mapping[Importer, Profile]] = {
             "new_then_changed": "run: 1 changes nothing of a known user or course, 2 makes none of an unknown user",
             "empties_missing_email": "run: an update writes the elements that are there; an empty one blanks",
             "keeps_closed_groups": "run: 3 hides a course, keeps its enrolments, and neither 1 nor 2 shows it again",
+            "keeps_absent": "run: a snapshot read again removed no person, no course and no enrolment",
+            "keeps_accounts": "imsdeleteusers is off, as the page says: a deleted account is not found again",
+            "adopts_by_login": "run: the account with that user name silently gets the new id number",
+            "adds_roles": "run: a role that is added leaves the old one; removed before it in one file, it is clean",
+            "stores_entities": "run: entities are stored as they stand, in names, ids and user names",
         },
     ),
     "itslearning": Profile(
@@ -126,7 +151,11 @@ PROFILES: Final[Mapping[Importer, Profile]] = {
         defaults=_FULL_PIFU,
         limits=_LIMITS,
         reads="full",
-        sources={"reads": f"docs.identum.no, stopped imports: it {_DIFFS}"},
+        drops_unplaced=True,
+        sources={
+            "reads": f"docs.identum.no, stopped imports: it {_DIFFS}",
+            "drops_unplaced": "docs.identum.no: a person in no school and no group is not imported",
+        },
     ),
     "iam-core": Profile(
         page="iam-core.md",
@@ -149,6 +178,22 @@ PROFILES: Final[Mapping[Importer, Profile]] = {
         defaults=_FULL_PIFU,
         limits=_LIMITS,
         reads="full",
-        sources={"reads": "FINTLabs/vigobas-pifu-ist-ma, source code: any type but full is an exception"},
+        drops_unplaced=True,
+        sources={
+            "reads": "FINTLabs/vigobas-pifu-ist-ma, source code: any type but full is an exception",
+            "drops_unplaced": "the same: persons in no school and groups without their parent are dropped",
+        },
     ),
 }
+
+
+def importer_named(name: str) -> Importer:
+    """Return the importer with this name.
+
+    Raises:
+        InvalidSettingsError: there is none.
+    """
+    for importer in PROFILES:
+        if importer == name:
+            return importer
+    raise InvalidSettingsError(f"there is no importer {name!r}: it must be one of {', '.join(PROFILES)}")

@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from ims.feed.delta import between, delta_document
+from ims.feed.delta import Delta, between, delta_document
+from ims.feed.delta_files import split
 from ims.feed.manifest import (
     MANIFEST,
     DeltaEntry,
@@ -71,10 +72,15 @@ class MemoryFeed:
         delta = between(self.published, current, self.dialect, profile=self.profile)
         if not delta:
             return None
-        xml = delta_document(Properties(SOURCE, "lms", "delta", AT, self.dialect), delta, self.profile)
+        *_, xml = map(self._publish, split(delta, {}))
         self.published |= delta.upserts
         for key in delta.removals:
             del self.published[key]
+        self._write_manifest()
+        return xml
+
+    def _publish(self, delta: Delta) -> bytes:
+        xml = delta_document(Properties(SOURCE, "lms", "delta", AT, self.dialect), delta, self.profile)
         self.entries.append(
             DeltaEntry(
                 seq=self.seq + 1,
@@ -88,7 +94,7 @@ class MemoryFeed:
                 closed_groups=delta.closed_groups,
             )
         )
-        self._write(self.entries[-1].path, xml)
+        self.files[self.entries[-1].path] = xml
         return xml
 
     def take_snapshot(self) -> bytes:
@@ -106,7 +112,8 @@ class MemoryFeed:
                 local_date=at.date(),
             )
         )
-        self._write(self.snapshots[-1].path, xml)
+        self.files[self.snapshots[-1].path] = xml
+        self._write_manifest()
         return xml
 
     def verify(self) -> Verification:
@@ -156,8 +163,7 @@ class MemoryFeed:
         """Return the names of the files in a subfolder."""
         return [path.removeprefix(f"{folder}/") for path in self.files if path.startswith(f"{folder}/")]
 
-    def _write(self, path: str, xml: bytes) -> None:
-        self.files[path] = xml
+    def _write_manifest(self) -> None:
         self.files[MANIFEST] = encode(
             Manifest(
                 target="lms",

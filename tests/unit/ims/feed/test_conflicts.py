@@ -27,6 +27,7 @@ def a_manifest(*deltas: int, snapshot: int = 0, **changes: Any) -> Manifest:
             prev_sha256=digest("0"),
             size=1,
             created=NOW,
+            oldest_event_at=None,
             counts=Counts(),
         )
         for n in deltas
