@@ -34,9 +34,10 @@ def waiting(connection: Connection, target_id: int) -> Waiting:
 
 
 def departures(connection: Connection, target_id: int, now: datetime) -> list[Departure]:
-    """Return the persons who left, or whose id changed, in the last day without an approval."""
+    """Return what was lost in the last day without an approval."""
     rows = connection.execute(
-        "select person_id, left_at, teacher, id_change from imsfeed.departure where target_id = %s and left_at > %s",
+        "select person_id, left_at, teacher, id_change, login, group_id from imsfeed.departure"
+        " where target_id = %s and left_at > %s",
         (target_id, now - DAY),
     ).fetchall()
     return [Departure(*row) for row in rows]
@@ -49,7 +50,13 @@ def published_counts(connection: Connection, target_id: int, enough: PublishedCo
         row = connection.execute(query.encode(), (target_id, limit)).fetchone() if limit else None
         return int(row[0]) if row else 0
 
-    return PublishedCounts(count(_PERSONS, enough.persons), count(_TEACHERS, enough.teachers))
+    return PublishedCounts(
+        persons=count(_OF_KIND.format(kind=1), enough.persons),
+        teachers=count(_TEACHERS, enough.teachers),
+        memberships=count(_OF_KIND.format(kind=3), enough.memberships),
+        teacher_memberships=count(_INSTRUCTORS, enough.teacher_memberships),
+        groups=count(_OF_KIND.format(kind=2), enough.groups),
+    )
 
 
 def keep(connection: Connection, target_id: int, before: Waiting, after: Waiting, now: datetime) -> None:
@@ -69,8 +76,9 @@ def note_departures(connection: Connection, target_id: int, new: Iterable[Depart
     rows = list(new)
     if rows:
         connection.execute(
-            "insert into imsfeed.departure (target_id, person_id, left_at, teacher, id_change)"
-            " select %s, * from unnest(%s::bigint[], %s::timestamptz[], %s::boolean[], %s::boolean[])",
+            "insert into imsfeed.departure (target_id, person_id, left_at, teacher, id_change, login, group_id)"
+            " select %s, * from unnest(%s::bigint[], %s::timestamptz[], %s::boolean[], %s::boolean[], %s::boolean[],"
+            " %s::text[])",
             (target_id, *map(list, zip(*rows, strict=True))),
         )
 
@@ -80,28 +88,36 @@ def delete_old_departures(connection: Connection, now: datetime) -> None:
     connection.execute("delete from imsfeed.departure where left_at < %s", (now - DAY,))
 
 
-def initial_is_approved(connection: Connection, target_id: int, *, accepted: bool, now: datetime) -> bool:
-    """Return whether a target may be published for the first time; if so, end its hold, if not, begin it.
-
-    Args:
-        accepted: the target's settings say that no approval is needed.
-    """
+def initial_approval(connection: Connection, target_id: int, now: datetime) -> bytes | None:
+    """Return what was approved of a target's first publication; ``None`` if nothing was, and begin its hold."""
     row = connection.execute(
-        "select approved_at is not null from imsfeed.hold"
+        "select case when approved_at is not null then approved_content end from imsfeed.hold"
         " where target_id = %s and cause = 'initial' and ended_at is null",
         (target_id,),
     ).fetchone()
-    if accepted or (row is not None and row[0]):
-        connection.execute(
-            "update imsfeed.hold set ended_at = %s,"
-            " outcome = case when approved_at is null then 'released' else 'approved' end"
-            " where target_id = %s and cause = 'initial' and ended_at is null",
-            (now, target_id),
-        )
-        return True
     if row is None:
         _open(connection, target_id, Cause.INITIAL, now)
-    return False
+        return None
+    return None if row[0] is None else bytes(row[0])
+
+
+def end_initial(connection: Connection, target_id: int, now: datetime) -> None:
+    """End the hold of a target's first publication, if there is one."""
+    connection.execute(
+        "update imsfeed.hold set ended_at = %s, approved_content = null,"
+        " outcome = case when approved_at is null then 'released' else 'approved' end"
+        " where target_id = %s and cause = 'initial' and ended_at is null",
+        (now, target_id),
+    )
+
+
+def ask_again(connection: Connection, target_id: int, now: datetime) -> None:
+    """Take back the approval of a first publication: it would publish something else now."""
+    connection.execute(
+        "update imsfeed.hold set approved_at = null, approved_content = null, digest = '', changed_at = %s"
+        " where target_id = %s and cause = 'initial' and ended_at is null",
+        (now, target_id),
+    )
 
 
 def counts(connection: Connection) -> dict[Cause, int]:
@@ -193,8 +209,12 @@ def digest_of(cause: Cause, entries: Mapping[_Key, Loss]) -> str:
     )
 
 
-_PERSONS: Final = """
-select count(*) from (select from imsfeed.published where target_id = %s and kind = 1 limit %s) person
+_OF_KIND: Final = """
+select count(*) from (select from imsfeed.published where target_id = %s and kind = {kind} limit %s) record
+"""
+_INSTRUCTORS: Final = """
+select count(*) from (select from imsfeed.published
+ where target_id = %s and kind = 3 and xml like '%%roletype="02"%%' limit %s) record
 """
 # A teacher as in ims.holds.losses: by the institution role, or, in PIFU-IMS, by being an instructor somewhere.
 _TEACHERS: Final = """

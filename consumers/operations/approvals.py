@@ -6,9 +6,12 @@ from typing import Final, Literal
 from consumers.database.audit_text import audit_text
 from consumers.database.notifications import CHANNEL
 from consumers.database.sessions import Connection
-from consumers.holds.open_holds import find_hold
-from consumers.operations.holds_report import Details, details_of
+from consumers.database.targets_table import read_target
+from consumers.holds.open_holds import Hold, find_hold
+from consumers.operations.holds_report import Details, details_of, first_details
+from consumers.publication.first_publication import preview
 from ims.errors import ImsfeedError, InvalidSettingsError
+from ims.holds.losses import Cause
 
 SHORTEST_DIGEST: Final = 12
 """The first hexadecimal digits of a digest that are enough to identify the content that was shown."""
@@ -41,14 +44,20 @@ def approve(connection: Connection, hold_id: int, digest: str, by: str, reason: 
     if len(digest) < SHORTEST_DIGEST or not all(digit in "0123456789abcdef" for digit in digest):
         raise InvalidSettingsError(f"--digest takes at least {SHORTEST_DIGEST} of the digits that `holds show` shows")
     with connection.transaction():
-        details = _lock(connection, hold_id, now)
+        hold, content = _lock(connection, hold_id), None
+        if hold.cause is Cause.INITIAL:
+            found = preview(connection, read_target(connection, hold.target_id), now)
+            details, content = first_details(hold, found), found.content
+        else:
+            details = details_of(connection, hold, now)
         if not details.hold.digest.startswith(digest):
             raise HoldChangedError(
                 f"hold {hold_id} keeps back something else now; look again with `imsfeed holds show {hold_id}`"
             )
         connection.execute(
-            "update imsfeed.hold set approved_at = %s, rejected_at = null, digest = %s where hold_id = %s",
-            (now, details.hold.digest, hold_id),
+            "update imsfeed.hold set approved_at = %s, rejected_at = null, digest = %s, approved_content = %s"
+            " where hold_id = %s",
+            (now, details.hold.digest, content, hold_id),
         )
         connection.execute("update imsfeed.target set review = true where target_id = %s", (details.hold.target_id,))
         _audit(connection, "approved", details, by, reason, now)
@@ -72,7 +81,7 @@ def reject(connection: Connection, hold_id: int, by: str, reason: str, now: date
     """
     by, reason = audit_text(by, "--name"), audit_text(reason, "--reason")
     with connection.transaction():
-        details = _lock(connection, hold_id, now)
+        details = details_of(connection, _lock(connection, hold_id), now)
         connection.execute(
             "update imsfeed.hold set rejected_at = %s, approved_at = null where hold_id = %s", (now, hold_id)
         )
@@ -80,7 +89,7 @@ def reject(connection: Connection, hold_id: int, by: str, reason: str, now: date
     return details
 
 
-def _lock(connection: Connection, hold_id: int, now: datetime) -> Details:
+def _lock(connection: Connection, hold_id: int) -> Hold:
     # The lock comes first: no publication can change any more what this transaction reads after it.
     locked = connection.execute(
         "select target_id from imsfeed.target where target_id ="
@@ -89,7 +98,7 @@ def _lock(connection: Connection, hold_id: int, now: datetime) -> Details:
     ).fetchone()
     if locked is None:
         raise InvalidSettingsError(f"there is no hold {hold_id}; `imsfeed holds list` shows the open ones")
-    return details_of(connection, find_hold(connection, hold_id), now)
+    return find_hold(connection, hold_id)
 
 
 def _audit(

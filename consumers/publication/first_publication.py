@@ -17,22 +17,39 @@ from consumers.database.targets_table import FeedPosition, TargetRow, as_json, l
 from consumers.facts.facts_reader import pending_changes
 from consumers.holds import holds_store
 from consumers.publication.everything import Everything, Part
+from consumers.publication.first_approval import (
+    Line,
+    MoreThanApprovedError,
+    approval_from,
+    content_of,
+    lines_of,
+    settings_digest,
+)
 from consumers.publication.postgres_view import PostgresView
 from consumers.published import exclusions_store, published_store
 from ims.feed.manifest import Totals
 from ims.publication.gathered import Terms
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
+from ims.rules.roster import Roster
 from ims.runtime.failpoints import failpoint
+from ims.runtime.logs import get_logger
 from ims.targets.schedule import due_snapshot, local_day
 from ims.xml.writer import fragment
 
+log = get_logger(__name__)
+
 
 class Preview(msgspec.Struct, frozen=True):
-    """The outcome of a first publication: how many records, and the digest to which its approval is bound."""
+    """The outcome of a first publication: how many records, and the digest to which its approval is bound.
+
+    Attributes:
+        content: what an approval stores (:mod:`consumers.publication.first_approval`).
+    """
 
     totals: Totals
     digest: str
+    content: bytes
 
 
 def publish_first(
@@ -45,19 +62,35 @@ def publish_first(
 
     Returns:
         True if it was published; False while the owner's facts are arriving, while the owner has no organisation
-        number, or until it is approved.
+        number, or until it is approved; likewise if it is more than was approved, which ends the approval.
     """
+    try:
+        return _publish_first(connection, target_id, now, alive)
+    except MoreThanApprovedError:
+        holds_store.ask_again(connection, target_id, now)
+        log.warning("the first publication is more than was approved and waits again", target_id=target_id)
+        return False
+
+
+def _publish_first(connection: Connection, target_id: int, now: datetime, alive: Callable[[], None]) -> bool:
     with repeatable_read(connection):
         target = lock_target(connection, target_id)
         orgnr = None if target is None else valid_orgnr(target.owner.registered, target.settings)
         if target is None or target.state != "waiting" or target.owner.open or orgnr is None:
             return False
         accepted = target.settings.accept_initial
-        if not holds_store.initial_is_approved(connection, target_id, accepted=accepted, now=now):
-            return False
+        approval = None
+        if not accepted:
+            content = holds_store.initial_approval(connection, target_id, now)
+            if content is None:
+                return False
+            approval = approval_from(content)
+            approval.check_settings(target.settings)
+        holds_store.end_initial(connection, target_id, now)
         terms = Terms(target.settings, orgnr, local_day(now, target.settings.zone))
         changes = pending_changes(connection, target.owner_id, target.position.changes_through)
-        _store(connection, target_id, Everything(PostgresView(connection, target), terms), terms, now, alive)
+        check = (lambda _roster: None) if approval is None else approval.check
+        _store(connection, target_id, Everything(PostgresView(connection, target), terms), terms, now, alive, check)
         through = changes[-1].change_id if changes else target.position.changes_through
         _store_position(connection, target_id, first_position(target.position, terms, through, now))
         failpoint("first.before_commit")
@@ -95,13 +128,12 @@ def preview(connection: Connection, target: TargetRow, now: datetime) -> Preview
     orgnr = valid_orgnr(target.owner.registered, settings)
     terms = Terms(settings, orgnr or "", local_day(now, settings.zone))
     kinds: Counter[RecordKind] = Counter()
-    lines: set[tuple[int, int, str]] = set()
+    lines: set[Line] = set()
     for part in Everything(PostgresView(connection, target), terms).parts():
-        for key, (person, _) in part.roster.subjects.items():
-            lines.add((int(key.kind), person or 0, "" if key.kind is RecordKind.PERSON else key.id))
+        lines |= lines_of(part.roster)
     kinds.update(RecordKind(kind) for kind, _, _ in lines)
-    digest = hashlib.sha256(msgspec.json.encode(sorted(lines))).hexdigest()
-    return Preview(Totals(*(kinds[kind] for kind in RecordKind)), digest)
+    digest = hashlib.sha256(settings_digest(settings) + msgspec.json.encode(sorted(lines))).hexdigest()
+    return Preview(Totals(*(kinds[kind] for kind in RecordKind)), digest, content_of(settings, lines))
 
 
 def _store(
@@ -111,11 +143,17 @@ def _store(
     terms: Terms,
     now: datetime,
     alive: Callable[[], None],
+    check: Callable[[Roster], None],
 ) -> None:
-    """Store all parts; each is stored while the next, which was read before, is worked out."""
+    """Store all parts; each is stored while the next, which was read before, is worked out.
+
+    Args:
+        check: called with each part before it is stored; raises if it may not be published.
+    """
     dialect = terms.settings.dialect
 
     def written(part: Part) -> tuple[Part, Mapping[RecordKey, str]]:
+        check(part.roster)
         return part, {key: fragment(record, dialect=dialect) for key, record in sorted(part.roster.records.items())}
 
     def store(part: Part, fragments: Mapping[RecordKey, str]) -> None:

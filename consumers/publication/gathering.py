@@ -91,7 +91,7 @@ class Gatherer:
         gathered = self._with_logins(closed, left_alone)
         return msgspec.structs.replace(
             gathered,
-            holds=self._hold_state(gathered, waiting, explained, request.now) if request.holds else None,
+            holds=self._hold_state(gathered, waiting, explained, request) if request.holds else None,
             orders=self._orders(closed, request),
         )
 
@@ -198,18 +198,18 @@ class Gatherer:
             logins = self._view.logins_elsewhere(leaving, persons)
         return Gathered(closed.scope, closed.roster, published, left_alone, closed.numbers, logins)
 
-    def _hold_state(self, gathered: Gathered, waiting: Waiting, explained: Scope, now: datetime) -> HoldState | None:
+    def _hold_state(self, gathered: Gathered, waiting: Waiting, explained: Scope, request: Request) -> HoldState | None:
         compared = gathered.compared
         lost = losses(compared.published, compared.published_ids, compared.roster)
         gone = gone_groups(compared.published, compared.roster)
         if not (lost or gone or waiting):
             return None
-        departures = self._view.departures(now)
-        counts = enough_to_count(self._terms.settings, lost, departures)
+        departures = self._view.departures(request.now)
+        counts = enough_to_count(self._terms.settings, lost, departures, gone)
         if any(counts):
             counts = self._view.published_counts(counts)
         known = (frozenset(explained.persons), frozenset(explained.groups))
-        return HoldState(lost, gone, waiting, departures, counts, known, now)
+        return HoldState(lost, gone, waiting, departures, counts, known, request.now, _changed(request))
 
     def _orders(self, closed: _Closed, request: Request) -> LeaveOrders | None:
         if closed.leave_now is None:
@@ -238,6 +238,14 @@ def gather_urgent(view: View) -> Gathered | None:
     return Gathered(
         scope, roster, published, logins=view.logins_elsewhere(persons, persons) if persons else frozenset()
     )
+
+
+def _changed(request: Request) -> tuple[frozenset[int], frozenset[int]] | None:
+    """Return the persons and groups that the changes are about, if days have passed and the changes say it exactly."""
+    changes = request.changes
+    if request.days is None or changes.everything or changes.schools:
+        return None
+    return changes.persons, changes.groups
 
 
 def _joined(roster: Roster) -> dict[int, str]:

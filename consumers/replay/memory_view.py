@@ -14,7 +14,7 @@ from consumers.publication.view import Held, Ids, Related
 from consumers.replay.memory_target import MemoryTarget
 from ims.feed.delta import published_login
 from ims.holds.limits import DAY, Departure, PublishedCounts
-from ims.holds.losses import count_teachers
+from ims.holds.losses import count_taught, count_teachers
 from ims.publication.gathered import Published, Scope
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
@@ -152,8 +152,14 @@ class MemoryView:
         """Count the published persons and teachers; see :meth:`View.published_counts`."""
         published = self._target.published
         kinds = Counter(key.kind for key in published)
-        teachers = count_teachers(published) if enough.teachers else 0
-        return PublishedCounts(min(kinds[RecordKind.PERSON], enough.persons), min(teachers, enough.teachers))
+        counted = PublishedCounts(
+            persons=kinds[RecordKind.PERSON],
+            teachers=count_teachers(published) if enough.teachers else 0,
+            memberships=kinds[RecordKind.MEMBERSHIP],
+            teacher_memberships=count_taught(published) if enough.teacher_memberships else 0,
+            groups=kinds[RecordKind.GROUP],
+        )
+        return PublishedCounts(*map(min, counted, enough))
 
     def logins_elsewhere(self, persons: Collection[str], in_scope: Collection[str]) -> frozenset[str]:
         """Return the logins that persons out of scope have too; see :meth:`View.logins_elsewhere`."""

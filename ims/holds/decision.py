@@ -12,8 +12,9 @@ from typing import Final
 
 import msgspec
 
-from ims.holds.limits import Departure, Limits, Verdict, judge, still_loses
+from ims.holds.limits import Departure, Limits
 from ims.holds.losses import NEVER_HELD, Cause, HoldEntry, Loss
+from ims.holds.verdict import Verdict, judge, still_loses
 from ims.records.model import RecordKey, Subjects
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import Reason, has_school_number
@@ -21,7 +22,7 @@ from ims.rules.roster import Roster
 from ims.source.facts import Facts
 from ims.xml.reader import read_fragment
 
-_OF_GROUPS: Final = frozenset({Cause.SETTING, Cause.RESYNC, Cause.SCHOOL_NUMBER})
+_OF_GROUPS: Final = frozenset({Cause.SETTING, Cause.RESYNC, Cause.SCHOOL_NUMBER, Cause.GROUPS})
 """Causes for which a group's removal waits even if none of its members does."""
 
 
@@ -67,7 +68,7 @@ class Origin(msgspec.Struct, frozen=True):
 
     def of_person(self, number: int, loss: Loss) -> Cause | None:
         """Return why a person's loss has to wait whatever the limits say, or ``None``."""
-        if self.due_to is not None and number not in self.changed_by_events[0]:
+        if self.due_to is not None and number not in self.changed_by_events[0] and not loss.only_login:
             return self.due_to
         without = not self.lost_number.isdisjoint(loss.groups) or (
             loss.last and loss.teacher and number in self.teachers_without_number
@@ -144,14 +145,28 @@ def decide(
         limits: the target's limits at the time of the publication.
     """
     never_held = frozenset(n for n in compared.published_ids if _reason(compared.roster, n) in NEVER_HELD)
-    inferred = {number: cause for number, loss in losses.items() if (cause := origin.of_person(number, loss))}
+    # A group without a member takes access from nobody, such as one under a number that was a slip.
+    with_members = {key.id for key in compared.published if key.kind is RecordKind.MEMBERSHIP}
+    counting = limits.groups(with_members.intersection(gone))
+    too_many = _too_many_groups(gone, counting, origin, waiting.groups, limits)
+    inferred = {
+        number: cause
+        for number, loss in losses.items()
+        if (cause := origin.of_person(number, loss) or (None if too_many.isdisjoint(loss.groups) else Cause.GROUPS))
+    }
     own = {number: entry for number, entry in waiting.persons.items() if entry.own}
     verdict = judge(losses, never_held, inferred, own, limits)
     causes = _with_followers(verdict.held, compared, never_held)
     persons = {number: _entry(number, cause, losses.get(number, Loss()), verdict) for number, cause in causes.items()}
     ids = _ids(causes, compared) - {compared.published_ids[number] for number in never_held}
-    groups = _groups(compared.published, gone, origin, waiting.groups, _cause_by_id(causes, compared))
+    own_causes = {id_: origin.of_group(id_) or (Cause.GROUPS if id_ in too_many else None) for id_ in gone}
+    groups = _groups(compared.published, own_causes, waiting.groups, _cause_by_id(causes, compared))
     departures = [departure for departure in verdict.departures if departure.person not in causes]
+    departures += [
+        Departure(0, limits.now, group=id_)
+        for id_ in sorted(counting)
+        if id_ not in groups and not (id_ in waiting.groups and waiting.groups[id_].approved)
+    ]
     return Decision(
         {key: text for key, text in compared.published.items() if not _is_frozen(key, ids, groups)},
         _without_held(compared.roster, ids, causes),
@@ -234,21 +249,38 @@ def _cause_by_id(causes: Mapping[int, Cause], compared: Compared) -> dict[str, C
     }
 
 
+def _too_many_groups(
+    gone: Iterable[str], counting: Iterable[str], origin: Origin, waiting: Mapping[str, HoldEntry], limits: Limits
+) -> frozenset[str]:
+    """Return the removed groups that wait because they are too many, and those that have waited for that.
+
+    Args:
+        counting: those that count against the limits.
+    """
+    own = {id_: entry for id_, entry in waiting.items() if entry.own and entry.cause in _OF_GROUPS}
+    stay = {id_ for id_, entry in own.items() if entry.cause is Cause.GROUPS and not entry.approved}
+    new = {id_ for id_ in counting if id_ not in own and origin.of_group(id_) is None}
+    return frozenset(stay.intersection(gone) | (new if limits.are_broken("groups", new) else set()))
+
+
 def _groups(
     published: Mapping[RecordKey, str],
-    gone: Collection[str],
-    origin: Origin,
+    gone: Mapping[str, Cause | None],
     waiting: Mapping[str, HoldEntry],
     frozen: Mapping[str, Cause],
 ) -> dict[str, HoldEntry]:
-    """Return the removals of groups that wait: for a cause of their own, or because a member is held."""
+    """Return the removals of groups that wait: for a cause of their own, or because a member is held.
+
+    Args:
+        gone: each removed group, and the cause for which it has to wait, if any.
+    """
     found = {}
-    for id_ in gone:
+    for id_, new in gone.items():
         before = waiting.get(id_)
         if before is not None and before.own and before.cause in _OF_GROUPS:
             cause = None if before.approved else before.cause
         else:
-            cause = origin.of_group(id_)
+            cause = new
         if cause is not None:
             found[id_] = HoldEntry(cause)
     # The membership of a held person stays published, and a membership must not outlive its group.

@@ -1,57 +1,89 @@
-"""How many persons may be removed in an hour and in a day before the rest waits for an approval.
+"""How much may be taken away in an hour and in a day before the rest waits for an approval.
 
-Distinct persons are counted, in rolling windows: those removed in the last hour (day) without an approval, and those of
-this publication. So a fault that removes persons a few at a time is noticed like one that removes them all in one step.
+Persons, teachers, ids, logins, memberships and groups have limits of their own, since importers act on each. Distinct
+ones are counted, in rolling windows: those lost in the last hour (day) without an approval, and those of this
+publication. So a fault that removes a few at a time is noticed like one that removes them all in one step.
 
 Entra, Okta, Grouper and EgilSCIM count per run instead, and miss a fault that removes a few persons in each run.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
-import msgspec
-
-from ims.holds.losses import Cause, HoldEntry, Loss
+from ims.holds.losses import Loss
 from ims.targets.target_settings import TargetSettings
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 """The longer window: a departure that is older counts in none."""
-_BY_LIMIT: Final = frozenset({Cause.PERSONS, Cause.TEACHERS, Cause.ID_CHANGES})
-"""Causes that depend on a number: once enough persons have come back, the rest need not wait any longer."""
-
 _Window = tuple[timedelta, int, int]
 """A window's length, its absolute limit and its limit in percent."""
 
 
 class Departure(NamedTuple):
-    """A person removed, or published under another id, without an approval.
+    """A person removed without an approval, or something that a person who stays, or everyone, has lost.
 
     Attributes:
-        person: running number.
+        person: running number; 0 where a group was removed.
         id_change: the id changed; the person stays.
+        login: the login changed; the person stays.
+        group: ``sourcedid/id`` of the removed group, or of the group in which a membership that is not the last ended.
     """
 
     person: int
     at: datetime
     teacher: bool = False
     id_change: bool = False
+    login: bool = False
+    group: str = ""
+
+    @property
+    def of_person(self) -> bool:
+        """Return True if the person left."""
+        return not (self.id_change or self.login or self.group)
 
 
 class PublishedCounts(NamedTuple):
-    """How many persons, and teachers among them, were published; counted no further than :func:`enough_to_count`."""
+    """How much was published; counted no further than :func:`enough_to_count`.
+
+    Attributes:
+        teachers: the teachers among the persons.
+        teacher_memberships: memberships as instructor.
+    """
 
     persons: int = 0
     teachers: int = 0
+    memberships: int = 0
+    teacher_memberships: int = 0
+    groups: int = 0
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """The persons on hold, by running number, and the departures that are published now and count from now on."""
+Limited = Literal["persons", "teachers", "id_changes", "logins", "memberships", "teacher_memberships", "groups"]
+"""What is limited, as the names of the settings have it."""
 
-    held: dict[int, Cause]
-    departures: list[Departure]
+_KEYS: Final[dict[Limited, Callable[[Departure], Hashable]]] = {
+    "persons": lambda one: one.person if one.of_person else None,
+    "teachers": lambda one: one.person if one.of_person and one.teacher else None,
+    "id_changes": lambda one: one.person if one.id_change else None,
+    "logins": lambda one: one.person if one.login else None,
+    "memberships": lambda one: (one.person, one.group) if one.person and one.group else None,
+    "teacher_memberships": lambda one: (one.person, one.group) if one.person and one.group and one.teacher else None,
+    "groups": lambda one: one.group if not one.person and one.group else None,
+}
+"""What distinguishes a departure of each kind from others; ``None`` if it is of another kind."""
+
+
+class Changed(NamedTuple):
+    """The persons and groups that change events affect, where days have passed as well.
+
+    Everything else ended by its date, which was registered before: the close of a term, which counts against no limit
+    of memberships or groups. Persons who lose their last membership count all the same.
+    """
+
+    persons: AbstractSet[int]
+    groups: AbstractSet[str]
 
 
 class Limits:
@@ -60,63 +92,55 @@ class Limits:
     Args:
         departures: those of at least the last day.
         now: the time of the publication.
+        changed: what change events affect; ``None`` if no day has passed, so that they explain everything.
     """
 
     def __init__(
-        self, settings: TargetSettings, departures: Iterable[Departure], published: PublishedCounts, now: datetime
+        self,
+        settings: TargetSettings,
+        departures: Iterable[Departure],
+        published: PublishedCounts,
+        now: datetime,
+        changed: Changed | None = None,
     ) -> None:
         self._settings = settings
         self._departures = list(departures)
         self._published = published
+        self._changed = changed
         self.now = now
 
-    def held(self, leavers: Mapping[int, Loss]) -> dict[int, Cause]:
-        """Return which persons of those that lose their last membership have to wait: all, the teachers, or none."""
-        if self._broken(
-            leavers.keys(),
-            [departure for departure in self._departures if not departure.id_change],
-            _windows(self._settings, "persons"),
-            self._published.persons,
-        ):
-            return dict.fromkeys(leavers, Cause.PERSONS)
-        teachers = {number for number, loss in leavers.items() if loss.teacher}
-        if self._broken(
-            teachers,
-            [departure for departure in self._departures if departure.teacher and not departure.id_change],
-            _windows(self._settings, "teachers"),
-            self._published.teachers,
-        ):
-            return dict.fromkeys(teachers, Cause.TEACHERS)
-        return {}
+    def are_broken(self, what: Limited, lost: AbstractSet[Hashable]) -> bool:
+        """Return True if in a window more is lost than its absolute number and more than its percentage.
 
-    def held_changes(self, changed: AbstractSet[int]) -> dict[int, Cause]:
-        """Return which of the persons whose id changes have to wait: all or none, since any of them may be wrong."""
-        s = self._settings
-        windows = ((HOUR, s.hold_hour_id_changes, 0), (DAY, s.hold_day_id_changes, 0))
-        changes = [departure for departure in self._departures if departure.id_change]
-        return dict.fromkeys(changed, Cause.ID_CHANGES) if self._broken(changed, changes, windows, 0) else {}
-
-    def _broken(
-        self,
-        leaving: AbstractSet[int],
-        before: Iterable[Departure],
-        windows: Iterable[_Window],
-        published: int,
-    ) -> bool:
-        """Return True if in a window there are more than its absolute number and more than its percentage."""
-        if not leaving:
+        Args:
+            lost: persons by running number, memberships as in :meth:`memberships`, or groups by ``sourcedid/id``.
+        """
+        if not lost:
             return False
-        for span, absolute, percent in windows:
-            number = len(leaving | {one.person for one in before if self.now - span < one.at})
+        published: int = getattr(self._published, what, 0)
+        before = [(one.at, key) for one in self._departures if (key := _KEYS[what](one)) is not None]
+        for span, absolute, percent in _windows(self._settings, what):
+            number = len(lost | {key for at, key in before if self.now - span < at})
             if number > absolute and (percent == 0 or number * 100 > percent * published):
                 return True
         return False
 
+    def memberships(self, losses: Mapping[int, Loss]) -> set[tuple[int, str]]:
+        """Return the memberships that count: those that are not a person's last and did not end by their date."""
+        changed = self._changed
+        return {
+            one for one in _not_last(losses) if changed is None or one[0] in changed.persons or one[1] in changed.groups
+        }
+
+    def groups(self, gone: Iterable[str]) -> set[str]:
+        """Return those of the removed groups that count: those that did not end by their date."""
+        return {id_ for id_ in gone if self._changed is None or id_ in self._changed.groups}
+
 
 def enough_to_count(
-    settings: TargetSettings, losses: Mapping[int, Loss], departures: Iterable[Departure]
+    settings: TargetSettings, losses: Mapping[int, Loss], departures: Iterable[Departure], gone: Iterable[str] = ()
 ) -> PublishedCounts:
-    """Return from which number on it makes no difference how many persons, and teachers, were published.
+    """Return from which number on it makes no difference how much was published.
 
     0 where the absolute limits alone allow the publication, so that nothing has to be counted: counting a million
     persons for one who leaves would keep that person waiting.
@@ -124,100 +148,37 @@ def enough_to_count(
     Args:
         losses: what the persons in scope lose; some of them may turn out not to count.
         departures: as for :class:`Limits`.
+        gone: the removed groups.
     """
-    leaving = {number for number, loss in losses.items() if loss.last}
-    teachers = {number for number in leaving if losses[number].teacher}
-    gone = [departure for departure in departures if not departure.id_change]
-    return PublishedCounts(
-        _enough(leaving, gone, _windows(settings, "persons")),
-        _enough(teachers, [one for one in gone if one.teacher], _windows(settings, "teachers")),
-    )
-
-
-def judge(
-    losses: Mapping[int, Loss],
-    never_held: AbstractSet[int],
-    inferred: Mapping[int, Cause],
-    waiting: Mapping[int, HoldEntry],
-    limits: Limits,
-) -> Verdict:
-    """Decide which persons are on hold from now on.
-
-    A person on hold stays on hold, whatever the windows say later, until they lose nothing any more or their hold is
-    approved. If some of them have come back, and those held by a limit are few enough now, these are released too.
-
-    Args:
-        losses: what the persons in scope lose (:func:`ims.holds.losses.losses`).
-        never_held: those of them who are removed immediately.
-        inferred: those of them whose loss no change of the source explains, and the cause for which they wait.
-        waiting: all persons on hold already if any of them is in scope, else none.
-    """
-    approved = {
-        number
-        for number, entry in waiting.items()
-        if entry.approved and number in losses and losses[number].within(entry.loss)
+    before = list(departures)
+    lost: dict[Limited, set[Hashable]] = {
+        "persons": {number for number, loss in losses.items() if loss.last},
+        "teachers": {number for number, loss in losses.items() if loss.last and loss.teacher},
+        "memberships": set(_not_last(losses)),
+        "teacher_memberships": {one for one in _not_last(losses) if losses[one[0]].teacher},
+        "groups": set(gone),
     }
-    free = approved | never_held
-    stay = {
-        number: entry.cause
-        for number, entry in waiting.items()
-        if number not in free and still_loses(entry.cause, losses.get(number, Loss()))
-    }
-    came_back = any(
-        entry.cause in _BY_LIMIT and number not in stay and number not in free for number, entry in waiting.items()
-    )
-    new = {number: loss for number, loss in losses.items() if number not in free and number not in stay}
-    held = stay | {number: inferred[number] for number in new.keys() & inferred.keys()}
-    ordinary = {number: loss for number, loss in new.items() if number not in inferred}
-    # The rest is judged again only when a person has come back. Otherwise it would be released as soon as the windows
-    # have moved on, without an operator's decision.
-    rest = {number: losses[number] for number, cause in stay.items() if cause in _BY_LIMIT} if came_back else {}
-    if rest and not _over_limits(ordinary | rest, limits):
-        held = {number: cause for number, cause in held.items() if number not in rest}
-    else:
-        held |= _over_limits(ordinary, limits)
-    going = {number: loss for number, loss in losses.items() if number not in held and number not in approved}
-    return Verdict(held, list(_departures(going, limits.now)))
+    return PublishedCounts(**{what: _enough(found, before, settings, what) for what, found in lost.items()})
 
 
-def _over_limits(losses: Mapping[int, Loss], limits: Limits) -> dict[int, Cause]:
-    held = limits.held({number: loss for number, loss in losses.items() if loss.last})
-    changed = {number for number, loss in losses.items() if loss.id_changed and number not in held}
-    return held | limits.held_changes(changed)
+def _not_last(losses: Mapping[int, Loss]) -> Iterable[tuple[int, str]]:
+    return ((number, group) for number, loss in losses.items() if not loss.last for group in loss.groups)
 
 
-def still_loses(cause: Cause, loss: Loss) -> bool:
-    """Return True if a person held for *cause* still loses what the cause is about."""
-    if cause in {Cause.PERSONS, Cause.TEACHERS}:
-        return loss.last
-    return loss.id_changed if cause is Cause.ID_CHANGES else bool(loss)
+def _windows(settings: TargetSettings, what: Limited) -> list[_Window]:
+    return [
+        (span, getattr(settings, f"hold_{name}_{what}"), getattr(settings, f"hold_{name}_{what}_percent", 0))
+        for name, span in (("hour", HOUR), ("day", DAY))
+    ]
 
 
-def _departures(going: Mapping[int, Loss], now: datetime) -> Iterable[Departure]:
-    for number, loss in going.items():
-        if loss.last:
-            yield Departure(number, now, loss.teacher)
-        if loss.id_changed:
-            yield Departure(number, now, loss.teacher, id_change=True)
-
-
-def _windows(settings: TargetSettings, whose: Literal["persons", "teachers"]) -> tuple[_Window, _Window]:
-    s = settings
-    if whose == "persons":
-        return (
-            (HOUR, s.hold_hour_persons, s.hold_hour_persons_percent),
-            (DAY, s.hold_day_persons, s.hold_day_persons_percent),
-        )
-    return (
-        (HOUR, s.hold_hour_teachers, s.hold_hour_teachers_percent),
-        (DAY, s.hold_day_teachers, s.hold_day_teachers_percent),
-    )
-
-
-def _enough(leaving: AbstractSet[int], before: Iterable[Departure], windows: Iterable[_Window]) -> int:
+def _enough(
+    leaving: AbstractSet[Hashable], before: Iterable[Departure], settings: TargetSettings, what: Limited
+) -> int:
     if not leaving:
         return 0
-    most = len(leaving | {one.person for one in before})
+    most = len(leaving | {key for one in before if (key := _KEYS[what](one)) is not None})
     return max(
-        (-(-most * 100 // percent) for _, absolute, percent in windows if percent and most > absolute), default=0
+        (-(-most * 100 // percent) for _, absolute, percent in _windows(settings, what) if percent and most > absolute),
+        default=0,
     )

@@ -16,10 +16,12 @@ from typing import Final
 
 import msgspec
 
-from ims.records.model import RecordKey
+from ims.feed.delta import published_login
+from ims.records.model import PersonRecord, RecordKey
 from ims.records.vocabulary import InstitutionRole, RecordKind, RoleType
 from ims.rules.eligibility import IMMEDIATE
 from ims.rules.roster import Roster
+from ims.xml.reader import read_fragment
 
 NEVER_HELD: Final = IMMEDIATE
 """Exclusion reasons that never wait: a threatened person's safety comes before all other persons' access."""
@@ -37,6 +39,14 @@ class Cause(StrEnum):
     """More teachers would lose their last membership than the limits allow."""
     ID_CHANGES = "id_changes"
     """The ``sourcedid/id`` of more persons would change than the limits allow."""
+    LOGINS = "logins"
+    """The login of more persons would change, or be taken away, than the limits allow."""
+    MEMBERSHIPS = "memberships"
+    """More memberships that are not a person's last would end than the limits allow."""
+    TEACHER_MEMBERSHIPS = "teacher_memberships"
+    """More such memberships of teachers would end than the limits allow."""
+    GROUPS = "groups"
+    """More groups would be removed, or published under another id, than the limits allow."""
     SETTING = "setting"
     """A changed setting of the target causes the removal, no change in the source."""
     RESYNC = "resync"
@@ -56,6 +66,7 @@ class Loss(msgspec.Struct, frozen=True):
         groups: ``sourcedid/id`` of the groups in which the membership ends, in order.
         id_changed: the ``sourcedid/id`` is another one now.
         teacher: was published as a teacher.
+        login_changed: was published with a login, and has another one or none now; the person stays.
     """
 
     gone: bool = False
@@ -63,9 +74,15 @@ class Loss(msgspec.Struct, frozen=True):
     groups: tuple[str, ...] = ()
     id_changed: bool = False
     teacher: bool = False
+    login_changed: bool = False
 
     def __bool__(self) -> bool:
-        return self.gone or bool(self.groups) or self.id_changed
+        return self.gone or bool(self.groups) or self.id_changed or self.login_changed
+
+    @property
+    def only_login(self) -> bool:
+        """Return True if nothing but the login is another one."""
+        return self.login_changed and not (self.gone or self.groups or self.id_changed)
 
     def within(self, approved: "Loss") -> bool:
         """Return True if nothing is lost beyond what was approved."""
@@ -73,6 +90,7 @@ class Loss(msgspec.Struct, frozen=True):
             self.gone <= approved.gone
             and set(self.groups) <= set(approved.groups)
             and self.id_changed <= approved.id_changed
+            and self.login_changed <= approved.login_changed
         )
 
 
@@ -112,6 +130,9 @@ def losses(published: Mapping[RecordKey, str], published_ids: Mapping[int, str],
         number: _loss(id_, ids.get(number), memberships.get(id_, ()), roster, members)
         for number, id_ in published_ids.items()
     }
+    for number, id_ in published_ids.items():
+        if ids.get(number) == id_ and _has_other_login(id_, published, roster):
+            found[number] = msgspec.structs.replace(found[number], login_changed=True)
     return {
         number: msgspec.structs.replace(loss, teacher=_as_teacher(published, published_ids[number], memberships))
         for number, loss in found.items()
@@ -134,12 +155,20 @@ def count_teachers(published: Mapping[RecordKey, str]) -> int:
     })
 
 
+def count_taught(published: Mapping[RecordKey, str]) -> int:
+    """Return how many of these published memberships are an instructor's."""
+    return sum(key.kind is RecordKind.MEMBERSHIP and _INSTRUCTOR in text for key, text in published.items())
+
+
 def digest(cause: Cause, persons: Mapping[int, Loss], groups: Iterable[str]) -> str:
     """Return the SHA-256, in hexadecimal, of exactly what a hold keeps back; an approval is bound to it.
 
     Persons are in it by running number; the digest discloses nothing that the hold itself does not show.
     """
-    taken = [[number, loss.gone, sorted(loss.groups), loss.id_changed] for number, loss in sorted(persons.items())]
+    taken = [
+        [number, loss.gone, sorted(loss.groups), loss.id_changed, *(["login"] if loss.login_changed else [])]
+        for number, loss in sorted(persons.items())
+    ]
     canonical = msgspec.json.encode([cause.value, taken, sorted(groups)])
     return hashlib.sha256(canonical).hexdigest()
 
@@ -154,6 +183,20 @@ def _loss(id_: str, now: str | None, groups: Iterable[str], roster: Roster, memb
         groups=tuple(g for g in groups if RecordKey(RecordKind.MEMBERSHIP, g, current) not in roster.records),
         id_changed=now is not None and now != id_,
     )
+
+
+def _has_other_login(id_: str, published: Mapping[RecordKey, str], roster: Roster) -> bool:
+    """Return True if a person who stays under this id was published with a login, and has another one or none now."""
+    key = RecordKey(RecordKind.PERSON, id_)
+    text, now = published.get(key), roster.records.get(key)
+    if text is None or not isinstance(now, PersonRecord):
+        return False
+    before = published_login(text)
+    if before is None or (now.login is not None and before == now.login.casefold()):
+        return False
+    record = read_fragment(key, text)  # what the text alone shows depends on the dialect
+    login = record.login if isinstance(record, PersonRecord) else None
+    return login is not None and (now.login is None or login.casefold() != now.login.casefold())
 
 
 def _as_teacher(published: Mapping[RecordKey, str], id_: str, memberships: Mapping[str, list[str]]) -> bool:

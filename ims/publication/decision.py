@@ -12,7 +12,7 @@ from ims.feed.delta import Delta, between, published_login
 from ims.feed.previous_ids import former_ids, with_old_ids
 from ims.holds import decision as hold_decision
 from ims.holds.decision import Origin, Waiting, groups_without_school_number
-from ims.holds.limits import Departure, Limits
+from ims.holds.limits import Changed, Departure, Limits
 from ims.holds.losses import Cause
 from ims.publication.gathered import Format, Gathered, HoldState, LeaveOrders, Scope, Terms
 from ims.records.model import MemberRecord, Record, RecordKey, Subjects
@@ -183,7 +183,8 @@ def _hold_back(gathered: Gathered, terms: Terms, cause: Cause | None) -> hold_de
     origin = Origin(
         cause, (persons, published.group_ids(groups)), lost_number.intersection(state.gone), numbers.teachers
     )
-    limits = Limits(terms.settings, state.departures, state.counts, state.now)
+    changed = None if state.changed is None else Changed(state.changed[0], published.group_ids(state.changed[1]))
+    limits = Limits(terms.settings, state.departures, state.counts, state.now, changed)
     return hold_decision.decide(compared, state.losses, state.gone, origin, state.waiting, limits)
 
 

@@ -103,6 +103,7 @@ class HoldState(msgspec.Struct, frozen=True):
         counts: how many persons were published, counted only as far as the limits need it.
         explained: the persons, and the course groups, that change events or dates affect.
         now: the time of the publication.
+        changed: the persons and course groups that change events affect; ``None`` if no day has passed.
     """
 
     losses: Mapping[int, Loss]
@@ -112,6 +113,7 @@ class HoldState(msgspec.Struct, frozen=True):
     counts: PublishedCounts
     explained: tuple[frozenset[int], frozenset[int]]
     now: datetime
+    changed: tuple[frozenset[int], frozenset[int]] | None = None
 
 
 class LeaveOrders(msgspec.Struct, frozen=True):

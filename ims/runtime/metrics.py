@@ -27,7 +27,19 @@ QUARANTINE_REASONS = (
 RECONCILIATION_CHECKS = ("files", "rules", "source")
 TARGET_STATES = ("ok", "held", "stale", "waiting", "disabled")
 CLOCKS = ("local", "database", "source_ahead", "source_behind", "disagree", "leap")
-HOLD_CAUSES = ("persons", "teachers", "id_changes", "setting", "resync", "school_number", "initial")
+HOLD_CAUSES = (
+    "persons",
+    "teachers",
+    "id_changes",
+    "logins",
+    "memberships",
+    "teacher_memberships",
+    "groups",
+    "setting",
+    "resync",
+    "school_number",
+    "initial",
+)
 END_TO_END_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 Labels = Sequence[str]

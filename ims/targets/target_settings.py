@@ -88,6 +88,21 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         hold_day_teachers: as ``hold_hour_teachers``, in 24 hours.
         hold_day_teachers_percent: as ``hold_hour_teachers_percent``, in 24 hours.
         hold_day_id_changes: as ``hold_hour_id_changes``, in 24 hours.
+        hold_hour_logins: persons whose published login may change or be taken away in an hour.
+        hold_day_logins: the same in 24 hours.
+        hold_hour_memberships: memberships that are not a person's last and that may end in an hour by a change (not by
+            their date); more wait, unless they are no more than ``hold_hour_memberships_percent`` of all memberships.
+        hold_hour_memberships_percent: see ``hold_hour_memberships``.
+        hold_day_memberships: as ``hold_hour_memberships``, in 24 hours.
+        hold_day_memberships_percent: as ``hold_hour_memberships_percent``, in 24 hours.
+        hold_hour_teacher_memberships: as ``hold_hour_memberships``, of teachers alone.
+        hold_hour_teacher_memberships_percent: the percentage of the memberships as instructor.
+        hold_day_teacher_memberships: as ``hold_hour_teacher_memberships``, in 24 hours.
+        hold_day_teacher_memberships_percent: as ``hold_hour_teacher_memberships_percent``, in 24 hours.
+        hold_hour_groups: groups that may be removed, or get another id, in an hour by a change (not by their date).
+        hold_hour_groups_percent: the percentage of the published groups.
+        hold_day_groups: as ``hold_hour_groups``, in 24 hours.
+        hold_day_groups_percent: as ``hold_hour_groups_percent``, in 24 hours.
         allow_test_numbers: accept national ids of the synthetic series.
     """
 
@@ -126,6 +141,20 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     hold_day_teachers: Limit = 3
     hold_day_teachers_percent: Limit = 20
     hold_day_id_changes: Limit = 5
+    hold_hour_logins: Limit = 5
+    hold_day_logins: Limit = 5
+    hold_hour_memberships: Limit = 40
+    hold_hour_memberships_percent: Limit = 20
+    hold_day_memberships: Limit = 40
+    hold_day_memberships_percent: Limit = 20
+    hold_hour_teacher_memberships: Limit = 10
+    hold_hour_teacher_memberships_percent: Limit = 20
+    hold_day_teacher_memberships: Limit = 10
+    hold_day_teacher_memberships_percent: Limit = 20
+    hold_hour_groups: Limit = 5
+    hold_hour_groups_percent: Limit = 10
+    hold_day_groups: Limit = 5
+    hold_day_groups_percent: Limit = 10
     allow_test_numbers: bool = False
 
     def __post_init__(self) -> None:
