@@ -9,7 +9,10 @@ from consumers.database.targets_table import TargetRow, all_targets
 from consumers.holds import holds_store
 from consumers.published import exclusions_store, published_store
 from ims.holds.losses import Cause
+from ims.runtime.logs import get_logger
 from ims.runtime.metrics import TARGET_STATES, CompactMetrics
+
+log = get_logger(__name__)
 
 
 def show_targets(metrics: CompactMetrics, targets: Sequence[TargetRow]) -> None:
@@ -34,4 +37,14 @@ def show_counts(
     held = holds_store.counts(connection)
     for cause in Cause:
         metrics.held_persons.labels(cause.value).set(held.get(cause, 0))
+    _show_protected(metrics, connection, now)
     metrics.deadline_margin_seconds.set(lowest_margin(connection, all_targets(connection), now))
+
+
+def _show_protected(metrics: CompactMetrics, connection: Connection, now: datetime) -> None:
+    """Show how many protected persons have left, and say it where they are many."""
+    departures = holds_store.protected_departures(connection, now)
+    metrics.protected_departures.set(max(departures.values(), default=0))
+    for target_id, persons in departures.items():
+        if persons > holds_store.MANY_PROTECTED:
+            log.error("many persons were removed because they are protected", target_id=target_id, persons=persons)

@@ -14,6 +14,8 @@ from ims.holds.losses import Cause, HoldEntry, Loss, digest
 from ims.records.vocabulary import RecordKind
 
 _Key = tuple[RecordKind, str]
+MANY_PROTECTED: Final = 5
+"""Protected persons who leave a target in a day without an alarm: they leave immediately, however many they are."""
 
 
 def waiting(connection: Connection, target_id: int) -> Waiting:
@@ -81,6 +83,19 @@ def note_departures(connection: Connection, target_id: int, new: Iterable[Depart
             " %s::text[])",
             (target_id, *map(list, zip(*rows, strict=True))),
         )
+
+
+def protected_departures(connection: Connection, now: datetime) -> dict[int, int]:
+    """Return how many persons left each enabled target in the last day because they are protected, by its number."""
+    rows = connection.execute(
+        "select d.target_id, count(distinct d.person_id) from imsfeed.departure d"
+        " join imsfeed.target t on t.target_id = d.target_id and (t.settings ->> 'enabled')::boolean"
+        " join imsfeed.exclusion e on e.target_id = d.target_id and e.kind = 1 and e.id = d.person_id"
+        " and e.reason = 'person_protected'"
+        " where d.left_at > %s and d.group_id = '' and not d.login and not d.id_change group by 1",
+        (now - DAY,),
+    ).fetchall()
+    return dict(rows)
 
 
 def delete_old_departures(connection: Connection, now: datetime) -> None:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from consumers.database import sessions
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, all_targets
+from consumers.holds import holds_store
 from consumers.holds.obstacles import obstacle_at
 from consumers.holds.open_holds import Hold, held_figure, open_holds
 from consumers.notices import notice_store
@@ -95,7 +96,10 @@ class Notices:
             log.error("notices failed", exc_info=error)  # noqa: TRY400 - the error is given
 
     def _send_due_of(self, connection: Connection, target: TargetRow, broken: Failure | None, now: datetime) -> None:
-        notice_store.note_failures(connection, target.target_id, failures_of(target, broken, now), now)
+        found = failures_of(target, broken, now)
+        if holds_store.protected_departures(connection, now).get(target.target_id, 0) > holds_store.MANY_PROTECTED:
+            found.append(Failure.MANY_PROTECTED)
+        notice_store.note_failures(connection, target.target_id, found, now)
         failures = notice_store.recent_failures(connection, target.target_id, now)
         claimed = notice_store.claimed(connection, target.target_id)
         holds = open_holds(connection, target.target_id)

@@ -3,7 +3,7 @@
 Persons and groups are named by their running numbers only.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
@@ -14,6 +14,7 @@ from consumers.database.target_error_table import TargetError, errors_of
 from consumers.database.targets_table import TargetRow, read_targets
 from consumers.database.unreadable_target import UnreadableTarget
 from consumers.facts.suppressions import Suppression, all_in_force
+from consumers.holds import holds_store
 from consumers.holds.obstacles import obstacle_at
 from consumers.holds.open_holds import Hold, open_holds
 from consumers.materialize.quarantine_store import QuarantinedMessage, all_quarantined
@@ -79,6 +80,7 @@ class TargetStatus(msgspec.Struct, frozen=True):
         not_published: the same in words, with what to do about it.
         errors: why it could not be brought up to date when that was last tried.
         reconciliation: the findings of the last reconciliation, by check.
+        left_protected: persons who left in the last day because they are protected; ``excluded`` lists them.
     """
 
     owner: int
@@ -99,6 +101,7 @@ class TargetStatus(msgspec.Struct, frozen=True):
     not_published: str | None = None
     errors: list[TargetError] = []
     reconciliation: list[ReconciliationStatus] = []
+    left_protected: int = 0
 
 
 class StatusReport(msgspec.Struct, frozen=True):
@@ -180,6 +183,7 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         not_published=None if situation is None else explain_obstacle(situation, Language.ENGLISH),
         errors=errors_of(connection, target.target_id),
         reconciliation=results_store.latest(connection, target.target_id),
+        left_protected=holds_store.protected_departures(connection, datetime.now(UTC)).get(target.target_id, 0),
     )
 
 

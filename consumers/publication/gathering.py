@@ -17,9 +17,10 @@ import msgspec
 
 from consumers.facts.pending_changes import Days, Pending, as_changed
 from consumers.publication.view import Held, Ids, View
-from ims.holds.decision import Waiting, has_school_without_number, teachers_without_school_number
+from ims.holds.decision import Waiting
 from ims.holds.limits import enough_to_count
 from ims.holds.losses import gone_groups, losses
+from ims.holds.school_numbers import has_school_without_number, teachers_without_school_number
 from ims.publication.decision import persons_who_may_leave
 from ims.publication.gathered import Gathered, HoldState, LeaveOrders, Published, SchoolNumbers, Scope, Terms
 from ims.records.vocabulary import RecordKind

@@ -73,6 +73,11 @@ def _order(kind: Kind, owner: int, person: int, who: str, reason: str, *, undoin
     say(f"person {person} of owner {owner} is {'no longer ' * undoing}{_DESCRIBED[kind]}{_earlier(done)}")
     if not done.known:
         say("The source has sent no such person; check the running number.")
+    if kind == "leave_now" and not undoing:
+        say(
+            "The order ends by itself once the source has no place for the person any more, now or on a later day;"
+            " until then no place, old or new, brings the person in again."
+        )
     for affected in done.targets:
         say(f"  {affected.target.settings.name}: {_undone(affected) if undoing else _removed(affected)}")
     for name in done.unreadable:

@@ -17,6 +17,7 @@ from consumers.feed.feed_permissions import check_permissions
 from consumers.feed.importer_play import play_folder
 from consumers.feed.manifests import write_manifest
 from consumers.feed.snapshots import take_snapshot
+from consumers.holds.holds_store import MANY_PROTECTED
 from consumers.operations.status_report import StatusReport, TargetStatus, report
 from deploy.commands.exit_codes import DIFFERENCES, exits
 from deploy.commands.printing import moment, print_json, print_table, progress, say
@@ -167,6 +168,8 @@ def _print_targets(found: Sequence[TargetStatus]) -> None:
             since = moment(hold.began_at)
             say(f"{_name(target)} hold {hold.hold_id} {hold.state}: {hold.cause}, since {since}{size}")
             say(f"  still in the feed until decided: `imsfeed holds show {hold.hold_id}`, then `holds approve`")
+        if target.left_protected > MANY_PROTECTED:
+            say(f"{_name(target)}: {target.left_protected} persons left in a day because they are protected")
         if target.warning:
             say(f"Warning: {target.warning}")
         for result in target.reconciliation:

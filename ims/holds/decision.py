@@ -17,9 +17,8 @@ from ims.holds.losses import NEVER_HELD, Cause, HoldEntry, Loss
 from ims.holds.verdict import Verdict, judge, still_loses
 from ims.records.model import RecordKey, Subjects
 from ims.records.vocabulary import RecordKind
-from ims.rules.eligibility import Reason, has_school_number
+from ims.rules.eligibility import Reason
 from ims.rules.roster import Roster
-from ims.source.facts import Facts
 from ims.xml.reader import read_fragment
 
 _OF_GROUPS: Final = frozenset({Cause.SETTING, Cause.RESYNC, Cause.SCHOOL_NUMBER, Cause.GROUPS})
@@ -145,7 +144,7 @@ def decide(
         limits: the target's limits at the time of the publication.
     """
     never_held = frozenset(n for n in compared.published_ids if _reason(compared.roster, n) in NEVER_HELD)
-    # A group without a member takes access from nobody, such as one under a number that was a slip.
+    # A group without a member takes no access away, such as one under a number that was a slip.
     with_members = {key.id for key in compared.published if key.kind is RecordKind.MEMBERSHIP}
     counting = limits.groups(with_members.intersection(gone))
     too_many = _too_many_groups(gone, counting, origin, waiting.groups, limits)
@@ -177,30 +176,6 @@ def decide(
 
 def _entry(number: int, cause: Cause, loss: Loss, verdict: Verdict) -> HoldEntry:
     return HoldEntry(cause, loss, own=number in verdict.held or still_loses(cause, loss))
-
-
-def groups_without_school_number(roster: Roster) -> list[int]:
-    """Return the running numbers of the groups that are excluded because their school has no school number."""
-    return [
-        id_
-        for (kind, id_), reason in roster.excluded.items()
-        if kind is RecordKind.GROUP and reason is Reason.SCHOOL_WITHOUT_NUMBER
-    ]
-
-
-def has_school_without_number(facts: Facts) -> bool:
-    """Return True if a school of the owner has no school number: a school's group may be removed because of that."""
-    return not all(map(has_school_number, facts.schools.values()))
-
-
-def teachers_without_school_number(facts: Facts) -> frozenset[int]:
-    """Return the persons who are employed as active teachers at a school that has no school number."""
-    without = {school.id for school in facts.schools.values() if not has_school_number(school)}
-    return frozenset(
-        employee.person_id
-        for employee in facts.employees.values()
-        if employee.kind == "teacher" and employee.active and employee.school_id in without
-    )
 
 
 def _reason(roster: Roster, number: int) -> Reason | None:

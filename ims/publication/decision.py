@@ -11,9 +11,10 @@ import msgspec
 from ims.feed.delta import Delta, between, published_login
 from ims.feed.previous_ids import former_ids, with_old_ids
 from ims.holds import decision as hold_decision
-from ims.holds.decision import Origin, Waiting, groups_without_school_number
+from ims.holds.decision import Origin, Waiting
 from ims.holds.limits import Changed, Departure, Limits
 from ims.holds.losses import Cause
+from ims.holds.school_numbers import groups_without_school_number
 from ims.publication.gathered import Format, Gathered, HoldState, LeaveOrders, Scope, Terms
 from ims.records.model import MemberRecord, Record, RecordKey, Subjects
 from ims.records.vocabulary import RecordKind, RecStatus

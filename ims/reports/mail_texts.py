@@ -34,6 +34,8 @@ class Failure(StrEnum):
     """The target's folder belongs to another target."""
     SNAPSHOT_MISSING = "snapshot_missing"
     """The daily snapshot is late, or missing when the importer reads."""
+    MANY_PROTECTED = "many_protected"
+    """Unusually many persons were removed in a day because they are protected: right for each, if it is no mistake."""
 
 
 class ExcludedCount(NamedTuple):
@@ -117,6 +119,8 @@ _WORDS: Final = {
             Failure.NOT_UPDATED: "Eksporten blir ikke oppdatert. Endringer når ikke mottakeren før feilen er rettet.",
             Failure.FOLDER_TAKEN: "Mappen som eksporten skal skrives til, tilhører en annen eksport.",
             Failure.SNAPSHOT_MISSING: "Den daglige fullfilen er ikke laget. Mottakeren kan ha lest en gammel fil.",
+            Failure.MANY_PROTECTED: "Uvanlig mange er fjernet det siste døgnet fordi de er registrert som skjermet."
+            " Er det en feil, må den rettes i fagsystemet; da kommer de tilbake.",
         },
     ),
     Language.ENGLISH: _Words(
@@ -139,6 +143,8 @@ _WORDS: Final = {
             Failure.NOT_UPDATED: "The export is not updated. Changes do not reach the importer until this is fixed.",
             Failure.FOLDER_TAKEN: "The folder that the export should be written to belongs to another export.",
             Failure.SNAPSHOT_MISSING: "The daily full file was not made. The importer may have read an old one.",
+            Failure.MANY_PROTECTED: "Unusually many were removed in the last day because they are registered as"
+            " protected. A mistake must be corrected in the administration system; they then come back.",
         },
     ),
 }

@@ -8,8 +8,17 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Final
 
+import msgspec
+
 from ims.identifiers import compact
-from ims.rules.eligibility import GroupCase, group_is_active, group_is_within_its_dates, is_effective, membership_day
+from ims.rules.eligibility import (
+    GroupCase,
+    Reason,
+    group_is_active,
+    group_is_within_its_dates,
+    is_effective,
+    membership_day,
+)
 from ims.source.facts import Enrolment, Facts
 from ims.targets.target_settings import TargetSettings
 
@@ -26,6 +35,10 @@ def with_same_national_id(facts: Facts, persons: Iterable[int]) -> frozenset[int
 
     A text that cannot be a national id (``-``, ``ukjent``, ``00000000000``) counts for no person: schools type it for
     everyone whose number they do not know, and one protected person must not exclude all of them.
+
+    The protection lasts as long as a registration with it. If the source deletes the protected one of two, it says that
+    the person who is left is not protected, and that one is exported like anyone else: nothing else distinguishes a
+    correction from a mistake. An operator who is not sure suppresses the person, which no change of the source ends.
     """
     ordered = frozenset(persons)
     numbers = {number for id_ in ordered if (number := _national_id(facts, id_))}
@@ -35,7 +48,10 @@ def with_same_national_id(facts: Facts, persons: Iterable[int]) -> frozenset[int
 
 
 def has_left(facts: Facts, person_id: int, settings: TargetSettings, today: date) -> bool:
-    """Return True if by the source itself a person is neither a learner nor a teacher anywhere, or is protected.
+    """Return True if by the source itself a person neither has nor will have a place anywhere, or is protected.
+
+    A place is an enrolment as learner or an employment as teacher. One that begins on a later day counts: it was known
+    when the removal was ordered, and would bring the person in again on that day.
 
     Only the person's enrolments and employments count. That a target excludes a group, that a school has lost its
     number, or that a name is incomplete does not count: the person would come back as soon as that is corrected.
@@ -54,12 +70,18 @@ def has_left(facts: Facts, person_id: int, settings: TargetSettings, today: date
 
 
 def _counts(enrolment: Enrolment, facts: Facts, settings: TargetSettings, today: date) -> bool:
+    """Return True if an enrolment counts today or may count on a later day."""
     group = facts.groups.get(enrolment.group_id)
     if group is None:
-        return is_effective(enrolment, today)
+        return _is_not_over(enrolment, today)
     case = GroupCase(group, None, "", today, settings)
-    runs = group_is_active(case) is None and group_is_within_its_dates(case) is None
-    return runs and is_effective(enrolment, membership_day(group, today))
+    if group_is_active(case) is not None or group_is_within_its_dates(case) is Reason.GROUP_ENDED:
+        return False
+    return _is_not_over(enrolment, min(membership_day(group, today), today))
+
+
+def _is_not_over(enrolment: Enrolment, day: date) -> bool:
+    return is_effective(msgspec.structs.replace(enrolment, starts_on=min(enrolment.starts_on, day)), day)
 
 
 def _national_id(facts: Facts, person_id: int) -> str:

@@ -238,6 +238,10 @@ class CompactMetrics(ProcessMetrics):
         )
 
     def _define_alarms(self) -> None:
+        self.protected_departures = self._gauge(
+            "protected_departures",
+            "Persons who left a target in the last 24 hours because they are protected; the highest of all targets.",
+        )
         self.clock_trouble = self._gauge(
             "clock_trouble",
             "1 for the clock that is not believed, so that no day is published by it; else 0.",

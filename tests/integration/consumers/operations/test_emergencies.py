@@ -1,6 +1,7 @@
 """Emergency orders in the feed: the next delta removes the person, and no later one does again."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -271,3 +272,17 @@ def test_an_order_keeps_the_groups_of_owner_and_schools(pipeline: Pipeline) -> N
     said = next_delta(pipeline)
     assert said > ALL_OF_1
     assert {key.kind for key, _ in said} == {RecordKind.PERSON, RecordKind.MEMBERSHIP}
+
+
+def test_leave_now_between_two_places_lasts_beyond_the_next(pipeline: Pipeline) -> None:
+    pipeline.commit(an_enrolment(1, person=1, group=1, starts_on=pipeline.now.date() + timedelta(days=1)))
+    pipeline.commit(an_enrolment(2, person=1, group=2), gone=True)
+    pipeline.compact(seconds=1)
+    assert "on a later day" in done("leave-now", "1", "1", *WHY)
+    pipeline.compact(seconds=1)
+    assert suppressions.in_force(pipeline.connection, 1, [1])["leave_now"] == {1}
+    pipeline.compact(days=1)
+    assert (excluded(pipeline), person(1) in pipeline.snapshot()) == ("leave_now", False)
+    pipeline.commit(an_enrolment(1, person=1, group=1), gone=True)
+    pipeline.compact(seconds=1)
+    assert suppressions.in_force(pipeline.connection, 1, [1])["leave_now"] == frozenset()

@@ -114,7 +114,11 @@ def test_a_person_who_has_not_arrived_covers_no_other() -> None:
         ([a_person(), a_group(), an_enrolment()], False),
         ([a_person(), a_group(), an_enrolment(status="ended")], True),
         ([a_person(), a_group(), an_enrolment(ends_on=YESTERDAY)], True),
-        ([a_person(), a_group(), an_enrolment(starts_on=TOMORROW)], True),
+        ([a_person(), a_group(), an_enrolment(starts_on=TOMORROW)], False),
+        ([a_person(), an_enrolment(starts_on=TOMORROW)], False),
+        ([a_person(), a_group(starts_on=TOMORROW), an_enrolment()], False),
+        ([a_person(), a_group(active=False), an_enrolment(starts_on=TOMORROW)], True),
+        ([a_person(), a_group(), an_enrolment(starts_on=TOMORROW, status="ended")], True),
         ([a_person(), a_group(active=False), an_enrolment()], True),
         ([a_person(), a_group(ends_on=YESTERDAY), an_enrolment()], True),
         ([a_person(), a_group(), an_enrolment(role="teacher")], True),
@@ -151,6 +155,13 @@ def test_a_person_has_not_left_on_lead_and_grace_days() -> None:
     ended = facts_of(a_person(), a_group(ends_on=YESTERDAY), an_enrolment())
     coming = facts_of(a_person(), a_group(starts_on=TOMORROW), an_enrolment(starts_on=TOMORROW))
     assert has_left(ended, 1, a_target(), TODAY)
-    assert has_left(coming, 1, a_target(), TODAY)
     assert not has_left(ended, 1, a_target(grace_days=1), TODAY)
+    assert not has_left(coming, 1, a_target(), TODAY)
     assert not has_left(coming, 1, a_target(lead_days=1), TODAY)
+
+
+def test_protection_ends_with_the_registration_that_has_it() -> None:
+    number = a_person(1).national_id
+    both = facts_of(a_person(1, protected=True), a_person(2, national_id=number))
+    assert with_same_national_id(both, [1]) == {1, 2}
+    assert with_same_national_id(facts_of(a_person(2, national_id=number)), []) == frozenset()
