@@ -9,7 +9,7 @@ from consumers.compact.full_files import FullFiles
 from consumers.compact.timing import IDLE_SECONDS, IMMEDIATELY, SOON, Pace, TargetProgress, export_is_due, has_passed
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow
-from consumers.feed.feed_check import FeedCheck
+from consumers.feed.feed_check import FeedCheck, may_begin
 from consumers.feed.manifests import write_manifest
 from consumers.publication import dates
 from consumers.publication.delta import Publication, publish_delta
@@ -30,7 +30,7 @@ class TargetUpdate:
     Args:
         files: writes the full files.
         check: the checks of the targets' files.
-        pace: is told when the next step is due.
+        pace: learns when the next step is due.
     """
 
     def __init__(
@@ -75,6 +75,8 @@ class TargetUpdate:
         progress = self._progress.setdefault(target.target_id, TargetProgress())
         self._files.collect(self._connection, target, progress, now)
         if target.position.head_seq is None:
+            if not may_begin(self._connection, self._settings.feed_directory, target):
+                return
             if not publish_first(self._connection, target.target_id, now, lambda: self._metrics.alive(time.time())):
                 return
             failpoint("first.committed")

@@ -102,7 +102,7 @@ def is_usable(connection: Connection) -> bool:
 
 
 def needs_new_session(error: BaseException) -> bool:
-    """Return whether only a new session can succeed: this server is a standby now, or its cached plans are outdated."""
+    """Return whether only another session can succeed: the server is a standby now, or cached plans are outdated."""
     return isinstance(error, psycopg.errors.ReadOnlySqlTransaction | psycopg.errors.FeatureNotSupported)
 
 

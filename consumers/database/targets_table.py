@@ -9,9 +9,10 @@ import msgspec
 from psycopg.rows import dict_row, kwargs_row
 from psycopg.types.json import Jsonb
 
+from consumers.database.feed_folders import refuse_taken
 from consumers.database.sessions import Connection
 from consumers.database.target_audit import note_change
-from consumers.database.unreadable_target import UnreadableTarget
+from consumers.database.unreadable_target import UnreadableTarget, refuse_named
 from ims.errors import InvalidSettingsError
 from ims.feed.conflicts import HaltReason
 from ims.identifiers import compact, organisation_number
@@ -220,9 +221,7 @@ def find_target(connection: Connection, name: str) -> TargetRow:
         InvalidSettingsError: there is none, or more than one.
     """
     targets, unreadable = read_targets(connection)
-    for row in unreadable:
-        if name in {row.name, f"{row.owner_id}/{row.name}"}:
-            row.refuse()
+    refuse_named(unreadable, name)
     return named(targets, name)
 
 
@@ -243,7 +242,7 @@ def named(targets: Iterable[TargetRow], name: str) -> TargetRow:
 
 
 def apply_settings(connection: Connection, targets: Iterable[TargetSettings], changed_by: str) -> list[str]:
-    """Store the settings of *targets*, creating new targets; other targets stay as they are.
+    """Store the settings of *targets*, creating new ones (:func:`refuse_taken`); other targets stay as they are.
 
     Returns:
         One line per target that was created or changed.
@@ -259,6 +258,7 @@ def apply_settings(connection: Connection, targets: Iterable[TargetSettings], ch
                 _replace(connection, target_id, None, settings, changed_by)
                 lines.append(f"changed {settings.owner}/{settings.name}")
             elif row is None:
+                refuse_taken(connection, settings.owner, settings.name)
                 connection.execute(
                     "insert into imsfeed.target (owner_id, name, settings) values (%s, %s, %s)",
                     (settings.owner, settings.name, Jsonb(written(settings))),

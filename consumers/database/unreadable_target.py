@@ -1,5 +1,7 @@
 """A target whose row this version of imsfeed cannot read: it is named to people, and stops no other target."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from ims.errors import InvalidSettingsError
@@ -24,5 +26,16 @@ class UnreadableTarget(msgspec.Struct, frozen=True):
         """
         raise InvalidSettingsError(
             f"the settings of target {self.owner_id}/{self.name} in the state database cannot be read: {self.why};"
-            " write them anew with `imsfeed targets apply`"
+            " write them again with `imsfeed targets apply`"
         )
+
+
+def refuse_named(unreadable: Iterable[UnreadableTarget], name: str) -> None:
+    """Check that none of *unreadable* is called *name*, or ``OWNER/NAME``.
+
+    Raises:
+        InvalidSettingsError: one is.
+    """
+    for target in unreadable:
+        if name in {target.name, f"{target.owner_id}/{target.name}"}:
+            target.refuse()

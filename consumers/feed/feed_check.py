@@ -6,8 +6,10 @@ The finding is stored with the target, so that every process and `imsfeed status
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from consumers.database import feed_folders
 from consumers.database.sessions import Connection
-from consumers.database.targets_table import TargetRow, lock_target
+from consumers.database.targets_table import TargetRow, lock_target, valid_orgnr
+from consumers.feed import folder_owner
 from consumers.feed.feed_directory import FeedDirectory
 from consumers.feed.feed_permissions import check_folder
 from consumers.feed.snapshots import feed_directory
@@ -71,7 +73,14 @@ def check_feed(connection: Connection, target: TargetRow, directory: FeedDirecto
 
     The caller's transaction must hold the target's lock.
     """
-    found = _find(connection, target, directory)
+    found = folder_owner.refusal(connection, directory.path, target, target.position.orgnr or "")
+    if found is None and folder_owner.is_unknown(connection, directory, target):
+        found = HaltReason.OWNER_UNKNOWN
+    if found is None:
+        found = _find(connection, target, directory)
+    if found is None:
+        feed_folders.claim(connection, target.position.orgnr or "", target.settings.name, target.target_id)
+        folder_owner.mark(directory, target)
     if found != target.position.halt_reason:
         connection.execute("update imsfeed.target set halt_reason = %s where target_id = %s", (found, target.target_id))
     return found
@@ -91,15 +100,14 @@ def _find(connection: Connection, target: TargetRow, directory: FeedDirectory) -
 
 def _recorded(connection: Connection, target: TargetRow, manifest: Manifest) -> Recorded:
     row = connection.execute(
-        "select array(select epoch from imsfeed.former_epoch where target_id = %(target)s),"
-        " (select sha256 from imsfeed.delta where target_id = %(target)s and seq = %(seq)s),"
+        "select (select sha256 from imsfeed.delta where target_id = %(target)s and seq = %(seq)s),"
         " (select sha256 from imsfeed.snapshot where target_id = %(target)s and path = %(path)s)",
         {"target": target.target_id, "seq": manifest.head_seq, "path": manifest.snapshot.path},
     ).fetchone()
-    former, delta, snapshot = row or ((), None, None)
+    delta, snapshot = row or (None, None)
     return Recorded(
         epoch=target.position.epoch,
-        former_epochs=frozenset(former),
+        former_epochs=folder_owner.former_epochs(connection, target.target_id),
         head_seq=target.position.head_seq,
         head_sha256=target.position.head_sha256,
         delta_sha256=delta,
@@ -121,3 +129,20 @@ def _has_newest_files(connection: Connection, target: TargetRow, folder: Path) -
     snapshot, delta = row or (None, None)
     paths = [snapshot, None if delta is None else delta_path(delta)]
     return all((folder / path).is_file() for path in paths if path is not None)
+
+
+def may_begin(connection: Connection, root: Path, target: TargetRow) -> bool:
+    """Return whether a target that was never published may use the folder that it would be published in.
+
+    The finding is stored with the target, and logged when it changes.
+    """
+    orgnr = valid_orgnr(target.owner.registered, target.settings)
+    if orgnr is None:
+        return True  # it is not published anyway
+    found = folder_owner.refusal(connection, root / orgnr / target.settings.name, target, orgnr)
+    if found != target.position.halt_reason:
+        connection.execute("update imsfeed.target set halt_reason = %s where target_id = %s", (found, target.target_id))
+        if found is not None:
+            name = target.settings.name
+            log.error("target waits", target=name, owner=target.owner_id, reason=text_of(found, name))
+    return found is None

@@ -15,6 +15,7 @@ from typing import IO, Final
 
 import msgspec
 
+from consumers.feed.regular_files import opened, read_regular
 from ims.errors import FeedError
 from ims.feed.manifest import (
     DELTAS,
@@ -34,6 +35,10 @@ _DIRECTORY_MODE: Final = 0o750
 _FOLDERS: Final = (DELTAS, SNAPSHOTS)
 _ORPHAN_SECONDS: Final = 3_600
 """The age from which an unrecorded file is swept: a file that is being written now is not recorded yet."""
+_LONGEST_MANIFEST: Final = 1 << 28
+"""Bytes. An entry has some 450, so this is a delta every two seconds for two weeks."""
+_LONGEST_NUMBER: Final = 18
+"""Digits. A longer number in a file's name is none of ours, and does not fit the state database."""
 _BLOCK_CHARACTERS: Final = 1 << 18
 
 
@@ -121,18 +126,19 @@ class FeedDirectory:
             FeedError: it cannot be read.
         """
         try:
-            return decode((self.path / MANIFEST).read_bytes())
+            return decode(read_regular(self.path / MANIFEST, _LONGEST_MANIFEST))
         except FileNotFoundError:
             return None
 
     def highest_seq(self) -> int:
         """Return the highest sequence number of the folder's files and its manifest, if readable; 0 without any."""
-        deltas = [int(path.stem) for path in (self.path / DELTAS).glob("*.xml") if path.stem.isdecimal()]
+        deltas = [int(path.stem) for path in (self.path / DELTAS).glob("*.xml") if _is_number(path.stem)]
         names = filter(None, (parse_snapshot_name(path.name) for path in (self.path / SNAPSHOTS).glob("*.xml")))
+        seqs = [name.seq for name in names if _is_number(str(name.seq))]
         with contextlib.suppress(FeedError):
             if (manifest := self.manifest()) is not None:
                 deltas.append(manifest.head_seq)
-        return max([0, *deltas, *(name.seq for name in names)])
+        return max([0, *deltas, *seqs])
 
     def write_manifest(self, content: bytes, confirm_lock: Callable[[], None] = lambda: None) -> None:
         """Replace the manifest in one step.
@@ -207,6 +213,10 @@ class FeedDirectory:
         _sync_directory(target.parent)
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER
+
+
 def _path_step(name: str) -> str:
     """Return *name* if it is a single step of a path.
 
@@ -219,7 +229,7 @@ def _path_step(name: str) -> str:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as existing:
+    with opened(path) as existing:
         return hashlib.file_digest(existing, "sha256").hexdigest()
 
 
@@ -244,10 +254,10 @@ def verify_step_in(
 def inside(folder: Path, name: str) -> Path:
     """Return the path of a file that a manifest names.
 
-    The manifest may come from anyone, so a path that leads out of the folder counts as a missing file.
+    The manifest may come from anyone, so a path that leads out of the folder, or to a pipe, counts as a missing file.
     """
     path = folder / name
-    if "\0" in name or not path.resolve().is_relative_to(folder.resolve()):
+    if "\0" in name or not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
         raise FileNotFoundError(name)
     return path
 

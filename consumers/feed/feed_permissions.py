@@ -5,7 +5,7 @@ have no access. Nothing in a feed is a symbolic link: a link planted there would
 somewhere else.
 
 Compact does not start if the feed directory itself is wrong. What is wrong in one target's folder halts that target
-alone: whoever can write there must not be able to stop the others.
+alone: a program that can write there must not be able to stop the others.
 """
 
 import os
@@ -58,7 +58,7 @@ def check_folder(root: Path, folder: Path) -> None:
 
     Raises:
         FeedError: the group may write, others have access, or there is a symbolic link.
-        OSError: the folder cannot be looked at.
+        OSError: the folder cannot be read.
     """
     for path in (folder.parent, folder):
         try:
@@ -88,7 +88,7 @@ def _faults_below(folder: Path, root: Path, depth: int | None = None) -> Iterato
             except FileNotFoundError:
                 continue  # another compact has replaced or removed it since the folder was listed
             except OSError as error:
-                fault = f"{path} cannot be looked at: {error.strerror}"
+                fault = f"{path} cannot be read: {error.strerror}"
             if fault is not None:
                 yield path, fault
         if depth is not None and len(Path(place).relative_to(folder).parts) + 1 >= depth:

@@ -12,9 +12,11 @@ from pathlib import Path
 import msgspec
 from psycopg.types.json import Jsonb
 
+from consumers.database import feed_folders
 from consumers.database.audit_text import audit_text
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, lock_target, read_target
+from consumers.feed import folder_owner
 from consumers.feed.feed_directory import FeedDirectory
 from consumers.feed.manifests import write_manifest
 from consumers.feed.snapshots import take_snapshot, write_export
@@ -60,7 +62,7 @@ def republish(
     """
     with connection.transaction():
         target = _lock(connection, target_id)
-        directory = _folder(root, target)
+        directory = _folder(connection, root, target)
         _refuse_newer_feed(target, directory)
         numbers = _linked_deltas(connection, target_id)
         for seq in shown(numbers):
@@ -72,7 +74,9 @@ def republish(
     return _finish(connection, root, target_id, now, len(numbers), path)
 
 
-def begin_epoch(connection: Connection, root: Path, target_id: int, now: datetime, by: str) -> Republished:
+def begin_epoch(
+    connection: Connection, root: Path, target_id: int, now: datetime, by: str, of_owner: int | None = None
+) -> Republished:
     """Begin a new epoch of a target: a new snapshot with a number that no file has had, then deltas from there.
 
     The snapshot shows the last published state. What has changed since then follows immediately in a delta, so that
@@ -81,14 +85,16 @@ def begin_epoch(connection: Connection, root: Path, target_id: int, now: datetim
 
     Args:
         by: who asked for it, for the audit.
+        of_owner: the owner to whom the folder belongs, by the operator's knowledge; needed only if the folder has a
+            feed of an unknown epoch and no mark of its owner.
 
     Raises:
-        FeedError: the target was never published.
+        FeedError: the target was never published, or the folder is another target's, or may be.
         psycopg.errors.LockNotAvailable: another process works on the target for longer than one should wait.
     """
     with connection.transaction():
         target = _lock(connection, target_id)
-        directory = _folder(root, target)
+        directory = _folder(connection, root, target, of_owner)
         former = {target.position.epoch, *_epoch_in(directory)}
         seq = max(directory.highest_seq(), target.position.head_seq or 0) + 1
         _delete_history(connection, target_id, former, seq, now)
@@ -110,9 +116,21 @@ def _lock(connection: Connection, target_id: int) -> TargetRow:
     return target
 
 
-def _folder(root: Path, target: TargetRow) -> FeedDirectory:
-    """Return the target's folder; create it if it was lost, and remove its manifest if that cannot be read."""
-    directory = FeedDirectory(root, target.position.orgnr or "", target.settings.name)
+def _folder(connection: Connection, root: Path, target: TargetRow, of_owner: int | None = None) -> FeedDirectory:
+    """Return the target's folder; create it if it was lost, and remove its manifest if that cannot be read.
+
+    Raises:
+        FeedError: it is another target's, or may be.
+    """
+    orgnr, name = target.position.orgnr or "", target.settings.name
+    refused = folder_owner.refusal(connection, root / orgnr / name, target, orgnr)
+    if refused is not None:
+        raise FeedError(f"target {name}: {text_of(refused, name)}")
+    directory = FeedDirectory(root, orgnr, name)
+    if folder_owner.is_unknown(connection, directory, target) and of_owner != target.owner_id:
+        raise FeedError(f"target {name}: {text_of(HaltReason.OWNER_UNKNOWN, name)}")
+    feed_folders.claim(connection, orgnr, name, target.target_id)
+    folder_owner.mark(directory, target)
     try:
         directory.manifest()
     except FeedError:
@@ -121,7 +139,7 @@ def _folder(root: Path, target: TargetRow) -> FeedDirectory:
 
 
 def _refuse_newer_feed(target: TargetRow, directory: FeedDirectory) -> None:
-    if target.position.halt_reason in {HaltReason.AHEAD, HaltReason.UNKNOWN_EPOCH}:
+    if target.position.halt_reason in {HaltReason.AHEAD, HaltReason.UNKNOWN_EPOCH, HaltReason.OWNER_UNKNOWN}:
         raise FeedError(f"target {target.settings.name}: {text_of(target.position.halt_reason, target.settings.name)}")
     if directory.highest_seq() > (target.position.head_seq or 0):
         raise FeedError(f"target {target.settings.name}: {text_of(HaltReason.AHEAD, target.settings.name)}")

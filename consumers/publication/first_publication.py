@@ -12,6 +12,7 @@ from datetime import datetime
 
 import msgspec
 
+from consumers.database import feed_folders
 from consumers.database.sessions import Connection, repeatable_read
 from consumers.database.targets_table import FeedPosition, TargetRow, as_json, lock_target, valid_orgnr
 from consumers.facts.facts_reader import pending_changes
@@ -62,7 +63,8 @@ def publish_first(
 
     Returns:
         True if it was published; False while the owner's facts are arriving, while the owner has no organisation
-        number, or until it is approved; likewise if it is more than was approved, which ends the approval.
+        number or its folder is another target's, or until it is approved; likewise if it is more than was approved,
+        which ends the approval.
     """
     try:
         return _publish_first(connection, target_id, now, alive)
@@ -86,6 +88,8 @@ def _publish_first(connection: Connection, target_id: int, now: datetime, alive:
                 return False
             approval = approval_from(content)
             approval.check_settings(target.settings)
+        if not feed_folders.claim(connection, orgnr, target.settings.name, target_id):
+            return False  # the folder is another target's
         holds_store.end_initial(connection, target_id, now)
         terms = Terms(target.settings, orgnr, local_day(now, target.settings.zone))
         changes = pending_changes(connection, target.owner_id, target.position.changes_through)

@@ -107,7 +107,7 @@ class NightlyReconciliation:
             log.warning("reconciliation failed", error=error, **names)  # it is tried again later
             return
         except Exception as error:
-            # Nobody asks the future for it: unlogged, the target would go unreconciled in silence.
+            # No caller asks the future for it: unlogged, the target would go unreconciled in silence.
             log.error("reconciliation failed", exc_info=error, **names)  # noqa: TRY400 - the error is given
             return
         for one in found:

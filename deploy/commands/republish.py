@@ -31,6 +31,10 @@ def republish_(
         bool,
         typer.Option("--new-epoch", help="Begin a new epoch, so that every importer takes the snapshot again."),
     ] = False,
+    of_owner: Annotated[
+        int | None,
+        typer.Option(help="With --new-epoch: the owner whose feed the folder has, if nothing in the folder says it."),
+    ] = None,
 ) -> None:
     """Write a target's files again from the state database: the same deltas, a new snapshot, the manifest last.
 
@@ -44,7 +48,8 @@ def republish_(
     with sessions.connect(settings.state(), "republish") as connection:
         for row in _chosen(connection, target):
             try:
-                say(f"{row.owner_id}/{row.settings.name}: {_republished(connection, settings, row, new_epoch)}")
+                done = _republished(connection, settings, row, new_epoch, of_owner)
+                say(f"{row.owner_id}/{row.settings.name}: {done}")
             except FeedError as error:
                 if target != "all":
                     raise
@@ -60,10 +65,12 @@ def _chosen(connection: Connection, target: str) -> Iterable[TargetRow]:
     return [row for row in all_targets(connection) if row.position.head_seq is not None and row.state != "disabled"]
 
 
-def _republished(connection: Connection, settings: Settings, row: TargetRow, new_epoch: bool) -> str:
+def _republished(
+    connection: Connection, settings: Settings, row: TargetRow, new_epoch: bool, of_owner: int | None
+) -> str:
     root, now = settings.feed_directory, checked_now(connection)
     if new_epoch:
-        done = begin_epoch(connection, root, row.target_id, now, caller())
+        done = begin_epoch(connection, root, row.target_id, now, caller(), of_owner)
     else:
         done = republish(connection, root, row.target_id, now, caller(), partial(_with_progress, row.settings.name))
     snapshot = "the snapshot existed" if done.snapshot is None else f"new snapshot {done.snapshot}"

@@ -30,7 +30,7 @@ def check_targets(settings: Settings) -> Findings:
         with opened(settings.state()) as connection:
             targets, unreadable = read_targets(connection)
             for row in unreadable:
-                fix = "write the settings anew with `imsfeed targets apply`"
+                fix = "write the settings again with `imsfeed targets apply`"
                 yield area.error(f"{row.owner_id}/{row.name}", f"settings cannot be read: {row.why}", fix)
             if not any(target.settings.enabled for target in targets):
                 yield area.warning("targets", "none is enabled: nothing is published", "run `imsfeed targets apply`")

@@ -31,12 +31,15 @@ _SNAPSHOT_NAME: Final = re.compile(r"(\d{4}-\d{2}-\d{2})-(\d+)\.xml", re.ASCII)
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time in UTC, written as RFC 3339."""
-Seq = Annotated[int, msgspec.Meta(ge=0)]
-DeltaSeq = Annotated[int, msgspec.Meta(ge=1)]
+_LARGEST_SEQ: Final = 10**18 - 1
+Seq = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST_SEQ)]
+DeltaSeq = Annotated[int, msgspec.Meta(ge=1, le=_LARGEST_SEQ)]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 """Digest of a file's bytes, in lower-case hexadecimal."""
 Size = Annotated[int, msgspec.Meta(ge=0)]
 """Bytes."""
+Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$", max_length=1_024)]
+"""A name, a path or an epoch: no database and no file system takes the zero character."""
 
 
 class KindCounts(msgspec.Struct, frozen=True, gc=False):
@@ -72,7 +75,7 @@ class SnapshotEntry(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     seq: Seq
-    path: str
+    path: Text
     sha256: Sha256
     size: Size
     counts: Totals
@@ -93,7 +96,7 @@ class DeltaEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     """
 
     seq: DeltaSeq
-    path: str
+    path: Text
     sha256: Sha256
     prev_sha256: Sha256
     size: Size
@@ -126,8 +129,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     format: int = FORMAT
-    target: str
-    epoch: str
+    target: Text
+    epoch: Text
     epoch_seq: Seq = 0
     head_seq: Seq
     oldest_delta_seq: DeltaSeq | None
@@ -189,8 +192,10 @@ def decode(data: bytes) -> Manifest:
     """
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, ValueError, OverflowError) as error:  # bytes that are not UTF-8 are a ValueError
         raise FeedError(f"{MANIFEST} cannot be read: {error}") from None
+    except RecursionError:
+        raise FeedError(f"{MANIFEST} cannot be read: it is nested too deep") from None
     if manifest.format != FORMAT:
         raise FeedError(f"{MANIFEST} has format {manifest.format}; this version of imsfeed reads format {FORMAT}")
     return manifest
