@@ -1,6 +1,8 @@
 """`imsfeed capture`, `materialize` and `compact` run one of the three processes, `imsfeed run` all of them together."""
 
+import contextlib
 import gc
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -11,8 +13,9 @@ from prometheus_client import CollectorRegistry
 
 from consumers.compact import process as compact_process
 from consumers.materialize import process as materialize_process
-from deploy.commands.exit_codes import exits
+from deploy.commands.exit_codes import WRONG_SETTINGS, exits
 from deploy.process_names import PROCESSES
+from ims.errors import InvalidSettingsError
 from ims.runtime.lifecycle import Stop, stop_on_signals
 from ims.runtime.logs import configure, get_logger
 from ims.runtime.metrics import CaptureMetrics, CompactMetrics, MaterializeMetrics, ProcessMetrics
@@ -74,6 +77,8 @@ def compact() -> None:
 def run() -> None:
     """Run capture, materialize and compact together until stopped, and restart a process that fails.
 
+    One that refuses to run (exit code 2) is not restarted; the others go on, and its /healthz says that it refuses.
+
     For small installations. Their /metrics are at METRICS_PORT and the two ports after it, in that order.
 
     Example: [bold]imsfeed run[/bold]
@@ -82,9 +87,24 @@ def run() -> None:
     configure("run", settings.log_level)
     commands = {name: [sys.executable, "-m", "deploy", name] for name in PROCESSES}
     ports = {name: {"METRICS_PORT": str(settings.metrics_port + n)} for n, name in enumerate(PROCESSES)}
-    with stop_on_signals() as stop:
-        code = supervise(commands, stop, ports, get_logger(__name__))
+    with contextlib.ExitStack() as stand_ins, stop_on_signals() as stop:
+
+        def stand_in(name: str) -> None:
+            port = int(ports[name]["METRICS_PORT"])
+            answer_for(stand_ins, name, settings.metrics_host, port)
+
+        code = supervise(commands, stop, ports, get_logger(__name__), stand_in)
     raise typer.Exit(code)
+
+
+def answer_for(stand_ins: contextlib.ExitStack, name: str, host: str, port: int) -> None:
+    """Answer the probes of a process that refuses to run, so that its container is unhealthy and says why."""
+    health = Health(math.inf, time.time)
+    health.refusal = f"{name} has ended with exit code {WRONG_SETTINGS}; the last line of its log says what to do"
+    try:
+        stand_ins.enter_context(serve(host, port, CollectorRegistry(), health))
+    except InvalidSettingsError as error:  # its port may be the very reason
+        get_logger(__name__).error("probes cannot be answered", name=name, error=str(error))
 
 
 def set_up_interpreter(name: str) -> None:

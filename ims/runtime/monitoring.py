@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from ims.errors import InvalidSettingsError
 from ims.runtime.logs import get_logger
 
 _SILENT_CLIENT_SECONDS = 5
@@ -26,10 +27,15 @@ class Health:
     Args:
         stall_seconds: seconds without a tick of the loop after which the process counts as stalled.
         clock: returns the time now, in seconds since 1970.
+
+    Attributes:
+        ready: it does what it is there for.
+        refusal: why the process does not run at all, or ``None``.
     """
 
     def __init__(self, stall_seconds: float, clock: Callable[[], float]) -> None:
         self.ready = False
+        self.refusal: str | None = None
         self._stall_seconds = stall_seconds
         self._clock = clock
         self._last_tick = clock()
@@ -57,9 +63,16 @@ def serve(host: str, port: int, registry: CollectorRegistry, health: Health) -> 
         The port that the server listens on.
 
     Raises:
-        OSError: the server cannot listen on the address and port.
+        InvalidSettingsError: the server cannot listen on the address and port.
     """
-    with _Server((host, port), registry, health) as server:
+    try:
+        listening = _Server((host, port), registry, health)
+    except OSError as error:
+        raise InvalidSettingsError(
+            f"METRICS_HOST {host}, METRICS_PORT {port}: {error.strerror or error}; /metrics and the probes need an"
+            " address of this machine and a free port, so set another one"
+        ) from None
+    with listening as server:
         thread = threading.Thread(target=server.serve_forever, name="monitoring", daemon=True)
         thread.start()
         try:
@@ -98,9 +111,9 @@ class _Request(BaseHTTPRequestHandler):
             case "/metrics":
                 self._answer(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(self.server.registry))
             case "/healthz":
-                self._answer_json(*_healthz(self.server.health.stalled_since()))
+                self._answer_json(*_healthz(self.server.health))
             case "/readyz":
-                self._answer_json(*_readyz(ready=self.server.health.ready))
+                self._answer_json(*_readyz(self.server.health))
             case _:
                 self.send_error(HTTPStatus.NOT_FOUND)
 
@@ -122,14 +135,23 @@ class _Request(BaseHTTPRequestHandler):
         """Log nothing: lines of probes and scrapes would outnumber all others."""
 
 
-def _healthz(stalled_since: float | None) -> tuple[HTTPStatus, dict[str, str]]:
+def _healthz(health: Health) -> tuple[HTTPStatus, dict[str, str]]:
+    if health.refusal is not None:
+        return _refused(health.refusal)
+    stalled_since = health.stalled_since()
     if stalled_since is None:
         return HTTPStatus.OK, {"status": "ok"}
     since = datetime.fromtimestamp(stalled_since, UTC).isoformat(timespec="seconds")
     return HTTPStatus.SERVICE_UNAVAILABLE, {"status": "stalled", "since": since}
 
 
-def _readyz(*, ready: bool) -> tuple[HTTPStatus, dict[str, str]]:
-    if ready:
+def _refused(why: str) -> tuple[HTTPStatus, dict[str, str]]:
+    return HTTPStatus.SERVICE_UNAVAILABLE, {"status": "refuses to run", "why": why}
+
+
+def _readyz(health: Health) -> tuple[HTTPStatus, dict[str, str]]:
+    if health.refusal is not None:
+        return _refused(health.refusal)
+    if health.ready:
         return HTTPStatus.OK, {"status": "ready"}
     return HTTPStatus.SERVICE_UNAVAILABLE, {"status": "not ready"}

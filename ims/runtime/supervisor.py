@@ -11,7 +11,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -30,17 +30,22 @@ def supervise(
     stop: Stop,
     environment: Mapping[str, Mapping[str, str]],
     log: FilteringBoundLogger,
+    on_refusal: Callable[[str], None] = lambda _name: None,
 ) -> int:
     """Run the commands until asked to stop, and restart each that ends; call it from the main thread.
+
+    A process that refuses to run, with exit code 2, is not started again, because no restart can fix its settings. The
+    others go on without it: compact carries out orders to leave, whatever keeps capture from running.
 
     Args:
         commands: the command line of each process, by its name.
         stop: ends all: SIGTERM to each, and SIGKILL to those still running after 20 seconds or at another signal.
         environment: what a process gets in addition to our own environment, by its name.
         log: gets a line for every start and end.
+        on_refusal: called with the name of a process that refuses to run.
 
     Returns:
-        0 if all ended as asked; 2 if one found its settings wrong, which no restart can fix; 1 if one had to be killed.
+        0 if all ended as asked; 2 if one refused to run; 1 if one had to be killed. If all refuse, it returns at once.
 
     Raises:
         OSError: a command cannot be started.
@@ -48,7 +53,7 @@ def supervise(
     children = [_Child(name, command, environment.get(name, {})) for name, command in commands.items()]
     with _Endings() as endings:
         try:
-            code = _run(children, stop, endings, log)
+            code = _run(children, stop, endings, log, on_refusal)
             return code if _end(children, endings, log) else code or 1
         finally:
             for child in children:
@@ -98,6 +103,7 @@ class _Child:
     started: float = 0
     due: float = 0
     ends: int = 0
+    refused: bool = False
 
     def start(self, now: float) -> subprocess.Popen[bytes]:
         # A process group of its own: a terminal sends Ctrl-C to the whole group, and the child would get SIGINT and
@@ -133,23 +139,32 @@ def pause_before_restart(ends: int) -> float:
     return min(2.0 ** min(ends - 1, 10), _LONGEST_PAUSE_SECONDS)
 
 
-def _run(children: Sequence[_Child], stop: Stop, endings: _Endings, log: FilteringBoundLogger) -> int:
-    """Keep all running; return 0 once asked to stop, or 2 once a process ends because its settings are wrong."""
-    while not stop:
+def _run(
+    children: Sequence[_Child],
+    stop: Stop,
+    endings: _Endings,
+    log: FilteringBoundLogger,
+    on_refusal: Callable[[str], None],
+) -> int:
+    """Keep all running that do not refuse, until asked to stop or until none is left; return 2 if any has refused."""
+    while not (stop or all(child.refused for child in children)):
         now = time.monotonic()
         for child in children:
             code = child.ended(now)
             if code is not None:
                 log.error("process ended", name=child.name, code=code)
             if code == WRONG_SETTINGS:
-                return WRONG_SETTINGS
-            if child.process is None and child.due <= now:
+                child.refused = True
+                log.error("process refuses to run", name=child.name, others=[c.name for c in children if not c.refused])
+                on_refusal(child.name)
+            if child.process is None and child.due <= now and not child.refused:
                 process = child.start(now)
                 endings.watch(process)
                 log.info("process started", name=child.name, pid=process.pid)
-        pauses = [child.due - now for child in children if child.process is None]
-        endings.wait(min(pauses, default=_STEADY_SECONDS), stop)
-    return 0
+        pauses = [child.due - now for child in children if child.process is None and not child.refused]
+        if not all(child.refused for child in children):
+            endings.wait(min(pauses, default=_STEADY_SECONDS), stop)
+    return WRONG_SETTINGS if any(child.refused for child in children) else 0
 
 
 def _end(children: Sequence[_Child], endings: _Endings, log: FilteringBoundLogger) -> bool:

@@ -265,7 +265,7 @@ def test_the_build_tools_come_from_the_lock() -> None:
 @pytest.mark.parametrize(("silent_seconds", "healthy"), [(0, True), (61, False)])
 def test_the_health_check_of_the_image_asks_the_process(silent_seconds: float, healthy: bool) -> None:
     command = json.loads(_instructions("HEALTHCHECK")[0].split("CMD ")[1])
-    assert command[:2] == ["python", "-c"]
+    assert command[:2] == ["python", "-m"]
     now = [0.0]
     with serve("127.0.0.1", 0, CollectorRegistry(), Health(60, lambda: now[0])) as port:
         now[0] = silent_seconds

@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from structlog.testing import capture_logs
 
+from ims.errors import InvalidSettingsError
 from ims.runtime import monitoring
 from ims.runtime.metrics import CompactMetrics
 from ims.runtime.monitoring import Health, serve
@@ -165,7 +166,7 @@ def test_the_server_stops_after_the_block() -> None:
 
 def test_a_port_that_is_taken_is_an_error(watched: _Watched) -> None:
     with (
-        pytest.raises(OSError, match="in use"),
+        pytest.raises(InvalidSettingsError, match=rf"METRICS_PORT {watched.port}: .*in use"),
         serve("127.0.0.1", watched.port, watched.registry, watched.health),
     ):
         pass

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -57,7 +57,12 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def _run(commands: dict[str, Sequence[str]], when: Callable[[], object], **environment: dict[str, str]) -> int:
+def _run(
+    commands: Mapping[str, Sequence[str]],
+    when: Callable[[], object],
+    on_refusal: Callable[[str], None] = lambda _name: None,
+    **environment: dict[str, str],
+) -> int:
     """Supervise until something has happened, and return the exit code."""
     stop = Stop()
 
@@ -70,7 +75,7 @@ def _run(commands: dict[str, Sequence[str]], when: Callable[[], object], **envir
     asking = threading.Thread(target=ask)
     asking.start()
     try:
-        return supervise(commands, stop, environment, log)
+        return supervise(commands, stop, environment, log, on_refusal)
     finally:
         asking.join()
 
@@ -109,12 +114,22 @@ def test_a_process_that_ends_is_started_again(output: Path, pids: Callable[[], l
     assert len(pids()) >= 2
 
 
-def test_wrong_settings_end_all_processes_without_a_restart(tmp_path: Path, pids: Callable[[], list[int]]) -> None:
+def test_the_others_go_on_without_a_process_that_refuses(tmp_path: Path, pids: Callable[[], list[int]]) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
-    commands = {"one": _child(STAYS, one), "two": _child(HAS_WRONG_SETTINGS, two)}
-    assert supervise(commands, Stop(), {}, log) == 2
-    assert _lines(two) == ["up"]
+    commands = {"one": _child(HAS_WRONG_SETTINGS, one), "two": _child(ENDS, two)}
+    refused: list[str] = []
+    # The other one is restarted after the first has refused: both are still looked after.
+    assert _run(commands, lambda: refused and len(_lines(two)) >= 2, refused.append) == 2
+    assert (_lines(one), refused) == (["up"], ["one"])
     assert not any(_is_running(pid) for pid in pids())
+
+
+def test_it_ends_when_all_processes_refuse(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    commands = {"one": _child(HAS_WRONG_SETTINGS, one), "two": _child(HAS_WRONG_SETTINGS, two)}
+    stop = Stop()
+    assert supervise(commands, stop, {}, log) == 2
+    assert (_lines(one), _lines(two)) == (["up"], ["up"])
 
 
 def test_a_process_that_ignores_sigterm_is_killed(
