@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from email import policy
+from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Final, Literal
 
@@ -17,6 +18,7 @@ from ims.identifiers.national_id import without_national_ids
 from ims.records.text import clean_text
 from ims.reports.mail_texts import Mail
 from ims.runtime.settings import Settings
+from ims.targets.email_address import is_valid, parsed, without_smtputf8
 
 _TIMEOUT_SECONDS: Final = 10.0
 """Longest wait for one reply of the mail server."""
@@ -78,12 +80,15 @@ def mail_server(settings: Settings) -> MailServer | None:
 def send(server: MailServer, mail: Mail, recipients: Sequence[str], name: str, at: datetime) -> int:
     """Send a mail to all *recipients*, with everything masked that looks like a national id.
 
+    A recipient to whom this server cannot deliver keeps no other one from getting it: an address that is not valid, or
+    that has letters beyond ASCII before the ``@`` where the server does not have SMTPUTF8 (RFC 6531).
+
     Args:
         name: a unique name of the mail among all mails of this sender. It becomes the ``Message-ID``, by which mail
             systems recognise a duplicate.
 
     Returns:
-        How many of the recipients the server refused while it accepted others.
+        How many of the recipients do not get the mail while others do.
 
     Raises:
         MailRefusedError: the server did not accept this mail.
@@ -91,7 +96,6 @@ def send(server: MailServer, mail: Mail, recipients: Sequence[str], name: str, a
     """
     message = EmailMessage(policy.SMTP)
     message["From"] = server.sender
-    message["To"] = ", ".join(recipients)
     # Masked after cleaning: a character that is cleaned away may separate the digits of a national id.
     message["Subject"] = without_national_ids(clean_text(mail.subject))
     message["Date"] = at
@@ -99,8 +103,9 @@ def send(server: MailServer, mail: Mail, recipients: Sequence[str], name: str, a
     # No automatic answers to an automatic mail (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(without_national_ids(mail.text))
+    addresses = [parsed(recipient) for recipient in recipients if is_valid(recipient)]
     try:
-        return _send(server, message)
+        return len(recipients) - _send(server, message, addresses)
     except smtplib.SMTPRecipientsRefused as error:
         codes = {code for code, _ in error.recipients.values()}
         raise _refused(error, *codes) from None
@@ -131,9 +136,20 @@ def _refused(error: smtplib.SMTPException, *codes: int) -> MailRefusedError:
     return MailRefusedError(f"{type(error).__name__} {text}", permanent=min(codes) >= _PERMANENT)
 
 
-def _send(server: MailServer, message: EmailMessage) -> int:
+def _send(server: MailServer, message: EmailMessage, addresses: Sequence[Address]) -> int:
+    """Send the message to those of *addresses* to whom the server can deliver; return to how many.
+
+    Raises:
+        MailRefusedError: to none of them.
+    """
     with _smtp_session(server) as smtp:
-        return len(smtp.send_message(message))
+        smtp.ehlo_or_helo_if_needed()
+        if not smtp.has_extn("smtputf8"):
+            addresses = [one for one in map(without_smtputf8, addresses) if one is not None]
+        if not addresses:
+            raise MailRefusedError("no recipient has an address that the mail server takes", permanent=True)
+        message["To"] = addresses
+        return len(addresses) - len(smtp.send_message(message, to_addrs=[one.addr_spec for one in addresses]))
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from consumers.holds import holds_store
 from consumers.holds.obstacles import obstacle_at
 from consumers.holds.open_holds import Hold, held_figure, open_holds
 from consumers.notices import notice_store
-from consumers.notices.mail import MailError, MailRefusedError, MailServer, send
+from consumers.notices.mail import MailError, MailRefusedError, MailServer, greet, send
 from consumers.notices.notice_store import FailureRow, Kind
 from ims.reports.mail_texts import Failure, Mail, daily, failure_began, failure_over, hold_began, hold_changed
 from ims.runtime.lifecycle import Stop
@@ -90,7 +90,7 @@ class Notices:
                     if target.state != "disabled" and target.settings.case_workers:
                         self._send_due_of(connection, target, broken.get(target.target_id), now)
         except MailError as error:
-            # The other targets' mails go to the same server, so this round ends; the next one tries again.
+            # The server takes no other target's mails either, so this round ends; the next one tries again.
             log.warning("mail server failed", error=str(error))
         except Exception as error:  # no failure of the mails may stop the feeds
             log.error("notices failed", exc_info=error)  # noqa: TRY400 - the error is given
@@ -108,10 +108,19 @@ class Notices:
             *_due(target, failures, claimed, self._settings.notice_hour, now),
             *due_hold_mails(holds, claimed, mailed, now),
         ):
-            # Composed before it is claimed: an error while composing must not use up the only attempt.
-            mail = self._compose(connection, target, due, failures, now)
-            if notice_store.claim(connection, target.target_id, due.kind, due.subject, now):
-                self._send(connection, target, due, mail, now)
+            try:
+                # Composed before it is claimed: an error while composing must not use up the only attempt.
+                mail = self._compose(connection, target, due, failures, now)
+                if notice_store.claim(connection, target.target_id, due.kind, due.subject, now):
+                    self._send(connection, target, due, mail, now)
+            except MailError as error:
+                greet(self._server)  # does the server fail, or was it this mail?
+                log.warning("mail failed", kind=due.kind, error=str(error), **_about(target))
+            except Exception as error:
+                if not sessions.is_usable(connection):
+                    raise
+                # One mail's text must not keep the others from being sent, of this target or another.
+                log.error("mail failed", kind=due.kind, exc_info=error, **_about(target))  # noqa: TRY400 - the error is given
 
     def _compose(
         self, connection: Connection, target: TargetRow, due: _Due, failures: list[FailureRow], now: datetime
@@ -131,7 +140,7 @@ class Notices:
 
     def _send(self, connection: Connection, target: TargetRow, due: _Due, mail: Mail, now: datetime) -> None:
         recipients = target.settings.case_workers
-        about = {"target": target.settings.name, "owner": target.owner_id, "kind": due.kind}
+        about = {"kind": due.kind, **_about(target)}
         self._metrics.notice_attempts.inc()
         try:
             refused = send(
@@ -145,9 +154,17 @@ class Notices:
                 raise
             log.error("mail refused", error=str(error), permanent=permanent, **about)  # noqa: TRY400 - the text says it all
             return
+        except Exception:
+            # It was not handed over to the server, so it may be tried again.
+            notice_store.release(connection, target.target_id, due.kind, due.subject)
+            raise
         notice_store.mark_sent(connection, target.target_id, due.kind, due.subject, now)
         self._metrics.notices_sent.inc()
         log.info("mail sent", recipients=len(recipients), refused=refused, **about)
+
+
+def _about(target: TargetRow) -> dict[str, str | int]:
+    return {"target": target.settings.name, "owner": target.owner_id}
 
 
 def failures_of(target: TargetRow, broken: Failure | None, now: datetime) -> list[Failure]:

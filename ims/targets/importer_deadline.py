@@ -13,6 +13,7 @@ False
 from datetime import date, datetime, time, timedelta
 from typing import Final
 
+from ims.targets.email_address import is_valid
 from ims.targets.schedule import due_snapshot, next_moment, snapshot_moment
 from ims.targets.target_settings import TargetSettings
 
@@ -40,6 +41,11 @@ def is_short_notice(settings: TargetSettings) -> bool:
 
 def settings_warning(settings: TargetSettings) -> str | None:
     """Return a warning for the operator about settings that are valid but unwise, or ``None``."""
+    unusable = sum(not is_valid(address) for address in settings.case_workers)
+    if unusable:
+        return (
+            f"target {settings.name}: {unusable} of the addresses in `case_workers` cannot be mailed to; correct them"
+        )
     if not is_short_notice(settings):
         return None
     return (

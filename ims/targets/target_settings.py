@@ -25,12 +25,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from ims.errors import InvalidSettingsError
+from ims.targets import email_address
 from ims.targets.importer_profiles import PROFILE_KEYS, PROFILES, Importer, Profile
 
 _NAME: Final = re.compile(r"[a-z0-9-]{1,64}")
 _PATH: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
-_ADDRESS: Final = re.compile(r"[^@\s<>,;\"]+@[A-Za-z0-9.-]+", re.ASCII)
+_ADDRESS: Final = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+", re.ASCII)
+"""What has been stored as an address; what may be written as one is stricter (:mod:`ims.targets.email_address`)."""
 _RESERVED: Final = frozenset({"manifest.json", "snapshots", "deltas"})
 """The names that the feed itself uses in the target's folder."""
 SOURCE_LIMIT: Final = 32
@@ -242,6 +244,7 @@ def parse_toml(text: str) -> list[TargetSettings]:
         raise InvalidSettingsError(f"targets.toml: {error}") from None
     seen: set[tuple[int, str]] = set()
     for target in targets:
+        _check_addresses(target)
         if (target.owner, target.name) in seen:
             raise InvalidSettingsError(f"targets.toml: target {target.name!r} of owner {target.owner} is listed twice")
         seen.add((target.owner, target.name))
@@ -276,9 +279,26 @@ def changed(settings: TargetSettings, changes: dict[str, Any]) -> TargetSettings
     if fixed:
         raise InvalidSettingsError(f"{', '.join(sorted(fixed))} of a target cannot change; create another target")
     try:
-        return msgspec.convert(_without_reset({**written(settings), **changes}), TargetSettings)
+        new = msgspec.convert(_without_reset({**written(settings), **changes}), TargetSettings)
     except msgspec.ValidationError as error:
         raise InvalidSettingsError(f"target {settings.name}: {error}") from None
+    if "case_workers" in changes:
+        _check_addresses(new)
+    return new
+
+
+def _check_addresses(settings: TargetSettings) -> None:
+    """Check addresses where they are written, not where they are stored: an old one must not stop a feed.
+
+    Raises:
+        InvalidSettingsError: a mail cannot be sent to one; it is named by its place, as it may hold anything.
+    """
+    for number, address in enumerate(settings.case_workers, 1):
+        if not email_address.is_valid(address):
+            raise InvalidSettingsError(
+                f"target {settings.name}: `case_workers`, number {number}: must be a plain e-mail address, such as"
+                " post@example.org"
+            )
 
 
 def _without_reset(keys: dict[str, Any]) -> dict[str, Any]:

@@ -12,13 +12,15 @@ from prometheus_client import CollectorRegistry
 
 from consumers.compact import process as compact
 from consumers.compact.process import EXCLUDED_SERIES
+from consumers.notices import notices
 from consumers.notices.mail import mail_server
 from deploy.local.process import free_port
 from ims.errors import InvalidSettingsError
+from ims.reports.mail_texts import Figures, Mail, daily
 from ims.runtime.lifecycle import Stop
 from ims.runtime.metrics import CompactMetrics
 from ims.runtime.settings import Settings
-from tests.support.builders import a_person, an_owner
+from tests.support.builders import a_birth_number, a_person, an_owner
 from tests.support.fixtures.mail import WORKERS
 from tests.support.pipeline import Pipeline
 from tests.support.servers.mail_server import PASSWORD, USER, MailServer, running_mail_server
@@ -153,3 +155,65 @@ def test_incomplete_mail_settings_are_refused_at_the_start(changes: dict[str, An
 
 def test_without_smtp_host_there_is_no_mail_server() -> None:
     assert mail_server(Settings.model_validate({})) is None
+
+
+@pytest.mark.parametrize("stored", ["bjørn@elsewhere.example", "a:b@elsewhere.example", "x\u2028y@elsewhere.example"])
+def test_an_address_beyond_ascii_keeps_no_other_recipient_from_the_mail(
+    mailing: Pipeline, mails: MailServer, stored: str
+) -> None:
+    """Nor one that was stored before addresses were checked; the server is one without SMTPUTF8."""
+    mails.controller.SMTP_kwargs["enable_SMTPUTF8"] = False
+    mailing.target(name="a-sick", case_workers=(stored,))
+    mailing.target(case_workers=(WORKERS[0], stored))
+    with structlog.testing.capture_logs() as logs:
+        mailing.compact()
+    assert [mail.recipients for mail in mails.arrived] == [[WORKERS[0]]]
+    assert [line["refused"] for line in logs if line["event"] == "mail sent"] == [1]
+    assert [line["target"] for line in logs if line["event"] == "mail refused"] == ["a-sick"]
+    assert "elsewhere" not in str(logs)
+
+
+def test_an_address_beyond_ascii_gets_its_mail_where_the_server_takes_it(mailing: Pipeline, mails: MailServer) -> None:
+    mailing.target(case_workers=("bjørn@blåbær.example",))
+    mailing.compact()
+    assert [mail.recipients for mail in mails.arrived] == [["bjørn@blåbær.example"]]
+
+
+def test_a_mail_that_cannot_be_composed_keeps_no_other_back(
+    mailing: Pipeline, mails: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailing.target(name="a-sick", case_workers=WORKERS)
+
+    def instead(figures: Figures) -> Mail:
+        if figures.target == "a-sick":
+            raise KeyError(figures.target)
+        return daily(figures)
+
+    monkeypatch.setattr(notices, "daily", instead)
+    mailing.compact()
+    assert len(mails.arrived) == 1
+    monkeypatch.setattr(notices, "daily", daily)
+    mailing.compact(minutes=1)
+    assert len(mails.arrived) == 2
+
+
+def test_a_mail_that_was_not_handed_over_is_tried_again(
+    mailing: Pipeline, mails: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(notices, "send", lambda *_: 1 // 0)
+        mailing.compact()
+    assert mails.arrived == []
+    mailing.compact(minutes=1)
+    assert len(mails.arrived) == 1
+
+
+def test_the_body_of_a_mail_is_masked(start_mailing: Callable[..., Pipeline], mails: MailServer) -> None:
+    number = a_birth_number(3)
+    mailing = start_mailing(report_url=f"https://ims.example/{number}")
+    mailing.target(case_workers=WORKERS)
+    mailing.commit(an_owner(), a_person(1, national_id=None))
+    mailing.compact()
+    (mail,) = mails.arrived
+    assert "https://ims.example/" in str(mail.get_content())
+    assert number not in str(mail.get_content())
