@@ -16,7 +16,8 @@ from consumers.database.unreadable_target import UnreadableTarget, refuse_named
 from ims.errors import InvalidSettingsError
 from ims.feed.conflicts import HaltReason
 from ims.identifiers import compact, organisation_number
-from ims.targets.target_settings import TargetSettings, changed, written
+from ims.targets.target_settings import TargetSettings, written
+from ims.targets.written_settings import changed
 from ims.xml.dialect import Dialect
 
 

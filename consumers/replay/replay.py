@@ -29,7 +29,8 @@ from ims.errors import InvalidSettingsError
 from ims.source.facts import Facts
 from ims.source.mapping import REFERENCE_MAPPING, SourceMapping
 from ims.targets.schedule import next_midnight, next_snapshot
-from ims.targets.target_settings import TargetSettings, changed
+from ims.targets.target_settings import TargetSettings
+from ims.targets.written_settings import changed
 
 SETTLE: Final = timedelta(seconds=0.2)
 """How long a change has to settle before it is published; the default of ``SETTLE_SECONDS``."""

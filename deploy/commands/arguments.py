@@ -55,5 +55,5 @@ def _assignment(text: str) -> tuple[str, Any]:
         raise InvalidSettingsError(f"{text!r} is not KEY=VALUE, such as enabled=true")
     try:
         return key, msgspec.json.decode(value)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return key, value

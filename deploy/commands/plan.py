@@ -17,7 +17,8 @@ from deploy.commands.printing import print_json, print_table, progress, say
 from ims.reports.reason_texts import Language
 from ims.reports.states import Situation, explain_obstacle
 from ims.runtime.settings import read_settings
-from ims.targets.target_settings import TargetSettings, changed
+from ims.targets.target_settings import TargetSettings
+from ims.targets.written_settings import changed
 
 
 def add_commands(app: typer.Typer) -> None:

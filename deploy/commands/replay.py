@@ -24,7 +24,7 @@ from ims.runtime.mapping_file import read_mapping
 from ims.runtime.settings import read_settings
 from ims.runtime.text_files import lines_of, read_text
 from ims.source.mapping import REFERENCE_MAPPING, parse_mapping
-from ims.targets.target_settings import parse_toml
+from ims.targets.written_settings import parse_toml
 
 _FILE = typer.Argument(exists=True, dir_okay=False, help="Change events, one JSON object on each line.")
 

@@ -18,7 +18,7 @@ from ims.feed.manifest import MANIFEST, DeltaEntry, decode
 from ims.identifiers.national_id import NationalId
 from ims.source.events import Envelope, Source, Transaction, encode
 from ims.source.facts import FACT_TYPES, Fact, Owner
-from ims.targets.target_settings import to_toml
+from ims.targets.written_settings import to_toml
 
 EVENTS: Final = "events.jsonl"
 TARGETS_FILE: Final = "targets.toml"

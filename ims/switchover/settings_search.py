@@ -20,7 +20,8 @@ from ims.records.text import clean_text
 from ims.source.facts import Facts
 from ims.switchover.comparison import Comparison, DifferenceType
 from ims.switchover.matching import OldRoster
-from ims.targets.target_settings import TargetSettings, changed
+from ims.targets.target_settings import TargetSettings
+from ims.targets.written_settings import changed
 
 
 class Step(NamedTuple):

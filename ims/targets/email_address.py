@@ -12,9 +12,12 @@ knows whether a mailbox exists.
 """
 
 import re
+from collections.abc import Iterable
 from email.errors import MessageError
 from email.headerregistry import Address
 from typing import Final
+
+from ims.errors import InvalidSettingsError
 
 _LOCAL: Final = re.compile(r"[\w#$&'*+/=?^`{|}~-]+(\.[\w#$&'*+/=?^`{|}~-]+)*")
 _LABEL: Final = r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
@@ -50,6 +53,22 @@ def is_valid(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def check_all(addresses: Iterable[str], where: str) -> None:
+    """Check the addresses of case workers where they are written, not where they are stored: an old one stops no feed.
+
+    Args:
+        where: the place of the addresses, for the error's text.
+
+    Raises:
+        InvalidSettingsError: a mail cannot be sent to one; it is named by its place, as it may hold anything.
+    """
+    for number, address in enumerate(addresses, 1):
+        if not is_valid(address):
+            raise InvalidSettingsError(
+                f"{where}: `case_workers`, number {number}: must be a plain e-mail address, such as post@example.org"
+            )
 
 
 def without_smtputf8(address: Address) -> Address | None:

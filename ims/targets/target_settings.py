@@ -1,31 +1,15 @@
 """The settings of a target: one importer of one owner, what is published to it, and when.
 
-``targets.toml`` is their form for import and export, one ``[[target]]`` table each; the state database has the settings
-that are in force.
-
->>> settings = parse_toml('''
-... [[target]]
-... name = "lms"
-... owner = 1
-... enabled = true
-... ''')
->>> settings[0].name, settings[0].snapshot_hour
-('lms', 2)
->>> parse_toml(to_toml(settings)) == settings
-True
+The state database has those in force; :mod:`ims.targets.written_settings` has the file that people write.
 """
 
 import re
-import tomllib
-from collections.abc import Iterator, Sequence
 from string import Formatter
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from ims.errors import InvalidSettingsError
-from ims.targets import email_address
 from ims.targets.importer_profiles import PROFILE_KEYS, PROFILES, Importer, Profile
 
 _NAME: Final = re.compile(r"[a-z0-9-]{1,64}")
@@ -38,7 +22,9 @@ _RESERVED: Final = frozenset({"manifest.json", "snapshots", "deltas"})
 SOURCE_LIMIT: Final = 32
 """Characters that ``sourcedid/source`` may have (IMS Enterprise 1.1)."""
 
-Limit = Annotated[int, msgspec.Meta(ge=0)]
+Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""A running number: what PostgreSQL keeps as a ``bigint``."""
+Limit = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 """How many persons, or what percentage, may be removed before the rest waits; 0: every removal needs an approval."""
 _OF_PROFILE: Final[Any] = msgspec.UNSET
 """Stands for a key that was not written, until the profile's default takes its place."""
@@ -109,7 +95,7 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """
 
     name: str
-    owner: int
+    owner: Number
     enabled: bool = False
     importer: Importer = "none"
     snapshot_hour: Annotated[int, msgspec.Meta(ge=0, le=23)] = 2
@@ -117,7 +103,7 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     importer_sync_time: str | None = None
     scope: Literal["all", "grunnskole"] = "all"
     excluded_kinds: tuple[str, ...] = ()
-    excluded_groups: tuple[int, ...] = ()
+    excluded_groups: tuple[Number, ...] = ()
     lead_days: Annotated[int, msgspec.Meta(ge=0, le=366)] = 0
     grace_days: Annotated[int, msgspec.Meta(ge=0, le=366)] = 0
     org_groups: bool = _OF_PROFILE
@@ -225,32 +211,6 @@ def _check_template(template: str) -> None:
         raise ValueError("`group_id` must be printable characters, with no space at either end")
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
-    target: list[TargetSettings] = []
-
-
-def parse_toml(text: str) -> list[TargetSettings]:
-    """Read ``targets.toml``.
-
-    Raises:
-        InvalidSettingsError: the text is not TOML, a key is unknown or wrong (the error names it), or a target is
-            listed twice.
-    """
-    try:
-        targets = msgspec.convert(tomllib.loads(text), _File).target
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidSettingsError(f"targets.toml is not TOML: {error}") from None
-    except msgspec.ValidationError as error:
-        raise InvalidSettingsError(f"targets.toml: {error}") from None
-    seen: set[tuple[int, str]] = set()
-    for target in targets:
-        _check_addresses(target)
-        if (target.owner, target.name) in seen:
-            raise InvalidSettingsError(f"targets.toml: target {target.name!r} of owner {target.owner} is listed twice")
-        seen.add((target.owner, target.name))
-    return targets
-
-
 def source_of(settings: TargetSettings, orgnr: str | None) -> str:
     """Return ``sourcedid/source`` as the settings say: their own, or one of the owner's organisation number.
 
@@ -267,65 +227,3 @@ def written(settings: TargetSettings) -> dict[str, Any]:
     False
     """
     return {key: value for key, value in msgspec.to_builtins(settings).items() if key not in settings.unwritten}
-
-
-def changed(settings: TargetSettings, changes: dict[str, Any]) -> TargetSettings:
-    """Return the settings with some keys changed; a key of the profile that is set to ``None`` is no longer written.
-
-    Raises:
-        InvalidSettingsError: a key is unknown, may not change (``name``, ``owner``), or its value is wrong.
-    """
-    fixed = {"name", "owner"} & {key for key, value in changes.items() if value != getattr(settings, key, None)}
-    if fixed:
-        raise InvalidSettingsError(f"{', '.join(sorted(fixed))} of a target cannot change; create another target")
-    try:
-        new = msgspec.convert(_without_reset({**written(settings), **changes}), TargetSettings)
-    except msgspec.ValidationError as error:
-        raise InvalidSettingsError(f"target {settings.name}: {error}") from None
-    if "case_workers" in changes:
-        _check_addresses(new)
-    return new
-
-
-def _check_addresses(settings: TargetSettings) -> None:
-    """Check addresses where they are written, not where they are stored: an old one must not stop a feed.
-
-    Raises:
-        InvalidSettingsError: a mail cannot be sent to one; it is named by its place, as it may hold anything.
-    """
-    for number, address in enumerate(settings.case_workers, 1):
-        if not email_address.is_valid(address):
-            raise InvalidSettingsError(
-                f"target {settings.name}: `case_workers`, number {number}: must be a plain e-mail address, such as"
-                " post@example.org"
-            )
-
-
-def _without_reset(keys: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in keys.items() if value is not None or key not in PROFILE_KEYS}
-
-
-def to_toml(targets: Sequence[TargetSettings]) -> str:
-    """Return the settings as ``targets.toml``.
-
-    Keys that are ``None`` are omitted, because TOML has no null; those that are not written are comments, so that the
-    file says what applies, and they stay the profile's when it is read again.
-    """
-    return "\n".join("[[target]]\n" + "".join(_toml_lines(target)) for target in targets)
-
-
-def _toml_lines(target: TargetSettings) -> Iterator[str]:
-    for key, value in msgspec.to_builtins(target).items():
-        if key in target.unwritten:
-            yield f"# {key} = {_toml_value(value)}  # not written: the default of importer = {target.importer}\n"
-        elif value is not None:
-            yield f"{key} = {_toml_value(value)}\n"
-
-
-def _toml_value(value: object) -> str:
-    # JSON's strings, booleans, integers and arrays are TOML's as well, except one character that only TOML must escape;
-    # and a terminal obeys others.
-    text = msgspec.json.encode(value).decode()
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else f"\\U{ord(one):08x}" for one in text)

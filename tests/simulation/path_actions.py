@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any, Final
 
-from ims.targets.target_settings import changed
+from ims.targets.written_settings import changed
 from tests.simulation.pipeline.compactor import Compactor, choose
 from tests.simulation.pipeline.materializer import Materializer
 from tests.simulation.world import MOMENT, Action, World

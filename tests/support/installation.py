@@ -22,7 +22,8 @@ from ims.feed.manifest import Manifest, decode
 from ims.feed.verification import Verification
 from ims.records.model import Record, RecordKey
 from ims.source.facts import Fact
-from ims.targets.target_settings import TargetSettings, to_toml
+from ims.targets.target_settings import TargetSettings
+from ims.targets.written_settings import to_toml
 from ims.xml.reader import ReadRecord, read
 from tests.support.builders import ORGNR, a_target
 from tests.support.pipeline import row_of, table_of

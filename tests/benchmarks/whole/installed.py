@@ -8,7 +8,7 @@ from typing import Final
 from kafka import KafkaAdminClient
 
 from ims.feed.manifest import MANIFEST
-from ims.targets.target_settings import to_toml
+from ims.targets.written_settings import to_toml
 from tests.benchmarks.servers import Servers, topic_name
 from tests.benchmarks.whole.school import School
 from tests.support.builders import a_target

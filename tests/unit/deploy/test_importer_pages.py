@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ims.runtime.settings import descriptions
-from ims.targets.target_settings import TargetSettings, parse_toml
+from ims.targets.target_settings import TargetSettings
+from ims.targets.written_settings import parse_toml
 from tests.support.paths import DOCS
 
 FOLDER = DOCS / "importers"

@@ -9,7 +9,7 @@ from consumers.database import targets_table
 from consumers.database.targets_table import TargetRow, all_targets
 from deploy.state.migrate import MIGRATIONS
 from ims.targets.importer_profiles import PROFILE_KEYS
-from ims.targets.target_settings import parse_toml
+from ims.targets.written_settings import parse_toml
 from tests.support.builders import a_target
 
 LEAST = '[[target]]\nname = "lms"\nowner = 1\nenabled = true\n'

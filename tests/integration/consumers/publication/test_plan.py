@@ -19,7 +19,7 @@ from consumers.publication.plan import Excluded, Plan, plan
 from deploy.cli import app
 from ims.errors import InvalidSettingsError
 from ims.rules.eligibility import Reason
-from ims.targets.target_settings import changed
+from ims.targets.written_settings import changed
 from tests.support.builders import (
     a_birth_number,
     a_d_number,

@@ -18,7 +18,8 @@ from consumers.replay import events_file
 from consumers.replay.replay import Replay
 from ims.source.facts import Fact, Owner
 from ims.targets.schedule import next_midnight
-from ims.targets.target_settings import TargetSettings, changed
+from ims.targets.target_settings import TargetSettings
+from ims.targets.written_settings import changed
 from tests.support.builders import (
     ORGNR,
     a_birth_number,

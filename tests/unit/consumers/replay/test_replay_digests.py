@@ -14,7 +14,8 @@ import pytest
 
 from consumers.replay import events_file
 from consumers.replay.replay import Replay
-from ims.targets.target_settings import TargetSettings, parse_toml
+from ims.targets.target_settings import TargetSettings
+from ims.targets.written_settings import parse_toml
 from tests.support.paths import DOCS
 
 KIT = DOCS / "importers" / "kit"

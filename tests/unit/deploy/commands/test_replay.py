@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy.cli import main
-from ims.targets.target_settings import to_toml
+from ims.targets.written_settings import to_toml
 from tests.support.builders import ORGNR, a_group, a_person, a_school, a_target, an_enrolment, an_owner
 from tests.support.events import Scenario
 

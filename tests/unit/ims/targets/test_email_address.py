@@ -4,7 +4,8 @@ import pytest
 
 from ims.errors import InvalidSettingsError
 from ims.targets.email_address import is_valid, parsed, without_smtputf8
-from ims.targets.target_settings import TargetSettings, changed, parse_toml
+from ims.targets.target_settings import TargetSettings
+from ims.targets.written_settings import changed, parse_toml
 
 PLAIN = [
     "post@example.org",

@@ -5,7 +5,8 @@ import pytest
 
 from ims.errors import InvalidSettingsError
 from ims.targets.importer_profiles import PROFILE_KEYS, PROFILES, Importer
-from ims.targets.target_settings import TargetSettings, changed, parse_toml, to_toml, written
+from ims.targets.target_settings import TargetSettings, written
+from ims.targets.written_settings import changed, parse_toml, to_toml
 from tests.support.paths import DOCS
 
 LEAST = '[[target]]\nname = "lms"\nowner = 1\n'

@@ -4,13 +4,16 @@ import tomllib
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ims.errors import InvalidSettingsError
 from ims.targets.importer_profiles import PROFILE_KEYS
-from ims.targets.target_settings import SOURCE_LIMIT, TargetSettings, changed, parse_toml, to_toml
+from ims.targets.target_settings import SOURCE_LIMIT, TargetSettings
+from ims.targets.written_settings import changed, parse_toml, to_toml
+from tests.support.builders import a_birth_number
 
 LEAST = '[[target]]\nname = "lms"\nowner = 1\n'
 
@@ -128,8 +131,8 @@ TARGETS = st.builds(
     allow_test_numbers=st.booleans(),
     importer_sync_time=st.none() | st.sampled_from(["00:00", "23:59"]),
     scope=st.sampled_from(["all", "grunnskole"]),
-    excluded_kinds=st.lists(st.text(), max_size=3).map(tuple),
-    excluded_groups=st.lists(st.integers(-(2**63), 2**63 - 1), max_size=3).map(tuple),
+    excluded_kinds=st.lists(st.text(st.characters(exclude_categories=("Cc", "Cs"))), max_size=3).map(tuple),
+    excluded_groups=st.lists(st.integers(-(2**63), 10**9) | st.integers(10**12, 2**63 - 1), max_size=3).map(tuple),
     lead_days=st.integers(0, 366),
     grace_days=st.integers(0, 366),
     org_groups=st.booleans(),
@@ -167,6 +170,66 @@ def test_any_change_gives_settings_or_an_error_of_ours(key: str, value: Any) -> 
         )
     except InvalidSettingsError as error:
         assert key in str(error)  # noqa: PT017 - whether the value is wrong depends on what it is
+
+
+@pytest.mark.parametrize(
+    ("line", "allowed"),
+    [
+        (
+            'case_workers = "post@example.org"',
+            '`case_workers` must be a list of texts, such as case_workers = ["post@e',
+        ),
+        ('scope = "Grunnskole"', '`scope` must be one of "all", "grunnskole", such as scope = "grunnskole"'),
+        ("snapshot_hour = 24", "`snapshot_hour` must be a whole number from 0 to 23, such as snapshot_hour = 2"),
+        ("hold_day_persons = -1", "`hold_day_persons` must be a whole number from 0, such as hold_day_persons = 10"),
+        ("enabled = 1", "`enabled` must be true or false, such as enabled = true"),
+        ("excluded_groups = [1, 2.5]", "`excluded_groups` must be a list of whole numbers"),
+        ("source = 1", '`source` must be a text, such as source = "imsfeed@988077917"'),
+        ("snapshothour = 3", "`snapshot_hour` is meant perhaps"),
+    ],
+)
+def test_a_wrong_value_says_what_is_allowed_with_an_example(line: str, allowed: str) -> None:
+    said = complaint(LEAST + line)
+    assert allowed in said
+    assert "$." not in said
+    key, _, value = line.partition(" = ")
+    if key in TargetSettings.__struct_fields__:
+        with pytest.raises(InvalidSettingsError) as caught:
+            changed(TargetSettings(name="lms", owner=1), tomllib.loads(f"{key} = {value}"))
+        assert allowed in str(caught.value)
+
+
+@pytest.mark.parametrize("key", TargetSettings.__struct_fields__)
+def test_the_example_of_every_key_is_allowed(key: str) -> None:
+    others = "\n".join(line for line in LEAST.splitlines() if not line.startswith(f"{key} = "))
+    said = complaint(f"{others}\n{key} = 1979-05-27").partition("such as ")[2]
+    example = tomllib.loads(said)
+    assert [*example] == [key]
+    msgspec.convert({"name": "lms", "owner": 1, **example}, TargetSettings)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"x = {'[' * 1000}{']' * 1000}",
+        f"case_workers = {'[' * 90}{']' * 90}",
+        f"owner = {'9' * 4400}",
+        f"owner = {2**63}",
+        f"owner = {-(2**63) - 1}",
+        f"excluded_groups = [{2**63}]",
+        f"hold_day_persons = {10**30}",
+        'excluded_kinds = ["a\\u0000b"]',
+        'excluded_kinds = ["a\\u001bb"]',
+        f'excluded_kinds = ["{a_birth_number(1)}"]',
+        f'group_id = "{a_birth_number(1)[:6]} {a_birth_number(1)[6:]}-{{id}}"',
+        f"excluded_groups = [{a_birth_number(1).lstrip('0')}]",
+    ],
+)
+def test_what_no_database_or_person_should_keep_is_refused_in_one_line(line: str) -> None:
+    said = complaint(LEAST.replace("owner = 1\n", "") + line if line.startswith("owner") else LEAST + line)
+    assert "\n" not in said
+    assert len(said) < 300
+    assert a_birth_number(1).lstrip("0") not in said
 
 
 def test_changed_settings_keep_the_other_keys() -> None:
