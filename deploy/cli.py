@@ -1,7 +1,6 @@
 """The command `imsfeed`: its subcommands, and how their errors are shown to the operator.
 
-Exit codes: 0 done; 1 failed, and the text says why and what to do; 2 wrong settings or arguments; 3 done, but what was
-compared differs; 130 interrupted.
+The exit codes are those of :mod:`deploy.commands.exit_codes`.
 """
 
 import os
@@ -19,6 +18,7 @@ from typer.core import TyperGroup
 from deploy.commands import (
     compare,
     demo,
+    docs,
     doctor,
     emergency,
     feed,
@@ -37,7 +37,7 @@ from deploy.commands import (
 )
 from deploy.commands.exit_codes import FAILED, INTERRUPTED, WRONG_SETTINGS
 from deploy.commands.printing import printable, say
-from ims.errors import ImsfeedError, InvalidSettingsError
+from ims.errors import ImsfeedError, OperatorNeededError
 from ims.identifiers.national_id import without_national_ids
 from ims.runtime import failpoints
 from ims.runtime.logs import configure, get_logger
@@ -46,6 +46,7 @@ _MODULES = (
     processes,
     setup,
     doctor,
+    docs,
     resync,
     republish,
     quarantine,
@@ -120,12 +121,12 @@ def main() -> None:
     try:
         failpoints.arm(os.environ.get(failpoints.VARIABLE))
         app()
-    except InvalidSettingsError as error:
+    except OperatorNeededError as error:
         _fail(str(error), WRONG_SETTINGS)
     except ImsfeedError as error:
         _fail(str(error), FAILED)
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction) as error:
-        _fail(f"not allowed: {error.diag.message_primary}; docs/security.md lists what each role may do", FAILED)
+        _fail(f"not allowed: {error.diag.message_primary}; `imsfeed docs security` lists what each role may do", FAILED)
     except (psycopg.OperationalError, KafkaError, OSError) as error:
         # The first line of a driver's text says which server and why; it never quotes a row.
         _fail(f"{type(error).__name__}: {(str(error).splitlines() or ['no more is known'])[0]}", FAILED)

@@ -8,7 +8,11 @@ class ImsfeedError(Exception):
     """Base of every error that imsfeed raises on purpose."""
 
 
-class InvalidSettingsError(ImsfeedError):
+class OperatorNeededError(ImsfeedError):
+    """Only a person can fix this; to start again does not help. A process ends with exit code 2."""
+
+
+class InvalidSettingsError(OperatorNeededError):
     """A setting of a process or of a target is missing or wrong; correct it and start again."""
 
 

@@ -9,7 +9,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from consumers.materialize.batch import Message
-from ims.errors import ImsfeedError
+from ims.errors import OperatorNeededError
 from ims.runtime import kafka_internals
 from ims.runtime.bearer_token import EndpointToken, FileToken
 from ims.runtime.kafka_connection import KafkaUnreachableError, kafka_options, unreachable_error
@@ -38,7 +38,7 @@ _RECONNECT_MS: Final = 1_000
 """Longest pause between attempts to connect; the client's default of 30 s would lengthen every outage of Kafka."""
 
 
-class OffsetLostError(ImsfeedError):
+class OffsetLostError(OperatorNeededError):
     """The stored offset does not match Kafka's messages: some were removed, or the topic is another one."""
 
 

@@ -1,11 +1,22 @@
 """The exit codes of the commands, and the sentence about them at the end of each command's help."""
 
+from collections.abc import Mapping
 from typing import Final
 
+DONE: Final = 0
 FAILED: Final = 1
 WRONG_SETTINGS: Final = 2
 DIFFERENCES: Final = 3
 INTERRUPTED: Final = 130
+
+CODES: Final[Mapping[int, str]] = {
+    DONE: "done",
+    FAILED: "failed; trying again may help",
+    WRONG_SETTINGS: "only a person can fix it: a setting, an argument, or the state of a server",
+    DIFFERENCES: "done, but what was compared differs",
+    INTERRUPTED: "interrupted",
+}
+"""Every code with which a command or process ends; docs/exit-codes.md is its page."""
 
 
 def exits(or_if: str = "", more: str = "") -> str:

@@ -38,7 +38,7 @@ Run = Callable[[Settings, Stop, Callable[[bool], None]], None]
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to *app*."""
     for command in (capture, materialize, compact, run):
-        app.command(epilog=exits())(command)
+        app.command(epilog=exits(more=" or only an operator can let it go on"))(command)
 
 
 def capture() -> None:

@@ -44,7 +44,7 @@ _WRITERS: Final = {Format.HTML: as_html, Format.CSV: as_csv}
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to *app*."""
     app.command(epilog=exits())(report)
-    app.command(epilog=exits("the person is not known"))(why)
+    app.command(epilog=exits())(why)
 
 
 def report(

@@ -59,10 +59,15 @@ def _partitions(connection: Connection, settings: Settings) -> Findings:
     fix = "give every process the same MAPPING_FILE, restart materialize, and run `imsfeed resync all`"
     yield _AREA.judge("mapping", not others, text, fix)
     now, limit = datetime.now(UTC), _LATE_HEARTBEATS * settings.heartbeat_seconds
-    silent = [p for p, beat, _, _ in rows if beat is None or (now - beat).total_seconds() > limit]
-    text = f"late in partitions {', '.join(map(str, silent))}" if silent else "fresh in every partition"
+    if not rows:
+        yield _AREA.skipped("heartbeats", "none yet: no partition has been read")
+        return
+    late = [str(p) for p, beat, _, _ in rows if beat is not None and (now - beat).total_seconds() > limit]
+    unseen = [str(p) for p, beat, _, _ in rows if beat is None]
+    texts = ((late, "late in partitions"), (unseen, "none yet in partitions"))
+    text = "; ".join(f"{what} {', '.join(some)}" for some, what in texts if some) or "fresh in every partition"
     fix = "the source, capture, Kafka or materialize is stuck: read their logs"
-    yield _AREA.judge("heartbeats", not silent, text, fix, otherwise="warning")
+    yield _AREA.judge("heartbeats", not late and not unseen, text, fix, otherwise="warning")
     stuck = sorted({o for _, _, owners, at in rows for o in owners if (now - at).total_seconds() > limit})
     text = f"owners with one that has waited long: {', '.join(map(str, stuck))}" if stuck else "none is stuck"
     fix = "the rest of a source transaction has not arrived: read capture's log, and check Kafka"

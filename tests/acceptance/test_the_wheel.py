@@ -56,6 +56,9 @@ def test_the_wheel_is_the_product_without_the_development_parts(wheel: Path) -> 
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     files = (path for package in PACKAGES for path in (ROOT / package).rglob("*"))
     kept = {path.relative_to(ROOT).as_posix() for path in files if path.is_file() and "__pycache__" not in path.parts}
+    pages = {f"deploy/pages/{path.relative_to(DOCS)}" for path in DOCS.rglob("*.md") if KIT not in path.parents}
+    assert pages == {name for name in names if name.startswith("deploy/pages/") and name.endswith(".md")}
+    names = {name for name in names if not name.startswith("deploy/pages/")}
     assert names == {name for name in kept if not name.startswith(DEVELOPMENT)}
     assert {"deploy/state/roles.sql", "deploy/monitoring/alerts.yml", "ims/xml/schemas/pifu-ims-1.3.rng"} < names
 
@@ -114,3 +117,7 @@ def test_the_demo_says_in_one_line_what_to_install(installed: FreshEnvironment) 
 
 def _files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_page_that_a_message_cites_is_printed_by_the_wheel(installed: FreshEnvironment) -> None:
+    assert installed.run("imsfeed", "docs", "docs/runbook/lost-slot.md").stdout.startswith("# ")

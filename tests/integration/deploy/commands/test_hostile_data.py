@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from consumers.holds.open_holds import open_holds
-from deploy.cli import app
+from deploy.cli import app, main
 from ims.source.events import Envelope, Source, Transaction, encode
 from tests.support.builders import a_birth_number, a_group, a_person, a_school, an_enrolment, an_owner
 from tests.support.pipeline import Pipeline
@@ -126,3 +126,32 @@ def test_what_is_typed_for_an_audit_is_kept_without_national_ids(
     assert result.exit_code == 0, result.output
     row: Any = pipeline.connection.execute(f"select {columns} from imsfeed.{table}").fetchone()  # noqa: S608 - of this test
     assert row == ("Kari ***********", "asked for by ***********\\x1b[2J")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("holds", "show", "999"),
+        ("holds", "reject", "999", "--reason", "x"),
+        ("quarantine", "show", "999"),
+        ("quarantine", "discard", "999", "--reason", "x"),
+        ("why", "lms", "999"),
+        ("why", "moodle", "1"),
+        ("report", "moodle"),
+        ("plan", "moodle"),
+        ("targets", "show", "moodle"),
+        ("targets", "set", "moodle", "enabled=true"),
+        ("leave-now", "99", "1", "--reason", "x"),
+        ("docs", "moodel"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_named_and_does_not_exist_ends_with_2(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    assert pipeline.manifest().state == "held"
+    monkeypatch.setattr("sys.argv", ["imsfeed", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("imsfeed: ")

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from deploy.cli import app
+from ims.errors import InvalidSettingsError
 from ims.feed.manifest import delta_path
 from tests.support.builders import a_d_number, a_group, a_person, a_school, an_employee, an_enrolment, an_owner
 from tests.support.pipeline import Pipeline
@@ -159,5 +160,5 @@ def test_why_says_that_a_target_is_disabled(pipeline: Pipeline) -> None:
 @pytest.mark.usefixtures("pipeline")
 def test_an_unknown_person_is_an_error() -> None:
     result = run("why", "lms", "999")
-    assert result.exit_code == 1
+    assert isinstance(result.exception, InvalidSettingsError)
     assert "person 999 is not known" in str(result.exception)
