@@ -60,6 +60,14 @@ def test_another_scope_than_was_approved_asks_again(pipeline: Pipeline) -> None:
     assert pipeline.manifest().snapshot.counts.person == 3
 
 
+def test_another_login_than_was_approved_asks_again(pipeline: Pipeline) -> None:
+    approve(pipeline)
+    pipeline.target(accept_initial=False, scope="grunnskole", login="none")
+    pipeline.compact(seconds=1)
+    assert not pipeline.folder().exists()
+    assert the_hold(pipeline).state == "waiting"
+
+
 def test_one_person_more_than_was_approved_asks_again(pipeline: Pipeline) -> None:
     approve(pipeline)
     pipeline.commit(a_person(4), an_enrolment(4, person=4))

@@ -139,6 +139,12 @@ def test_what_ends_by_its_date_counts_against_no_limit_of_memberships() -> None:
     assert held(found) == set()
 
 
+def test_memberships_that_end_by_their_date_do_not_wait() -> None:
+    ended = school(ended=memberships_of(range(1, 20), 3))
+    assert held(decided(ended, changed=Changed(frozenset({40}), frozenset({"group-30"})))) == set()
+    assert held(decided(ended, changed=Changed(frozenset(range(1, 20)), frozenset()))) == {Cause.MEMBERSHIPS}
+
+
 @pytest.mark.parametrize("loss", [Loss(login_changed=True), Loss(login_changed=True, teacher=True)])
 def test_a_changed_login_alone_is_a_loss(loss: Loss) -> None:
     assert loss
