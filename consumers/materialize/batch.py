@@ -148,7 +148,10 @@ class _BatchReader:
             return
         if change.op == "t":
             table = without_national_ids(change.table[:63])
-            raise BadMessageError("truncate", f"table {table!r} was truncated; run `imsfeed resync all`")
+            raise BadMessageError(
+                "truncate",
+                f"table {table!r} was truncated; run `imsfeed resync all`, or `imsfeed resync OWNER` for each owner",
+            )
         key = old_row(message, change)
         fact = self.mapping.fact_change(change.table, after=change.after, key=key, sparse=self.sparse)
         row = fact.table, fact.key

@@ -110,6 +110,20 @@ def sweep(cursor: Cursor, table: Table, load: Load, partitions: int, partition: 
     return {owner_id for (owner_id,) in cursor.fetchall()}
 
 
+def any_seen_before(cursor: Cursor, epoch: int, lsn: int) -> bool:
+    """Return whether a row of any owner was last seen before that epoch and LSN."""
+    for table in Table:
+        cursor.execute(
+            sql.SQL("select exists (select from imsfeed.{} where (source_epoch, commit_lsn) < (%s, %s))").format(
+                sql.Identifier(table.value)
+            ),
+            (epoch, lsn),
+        )
+        if cursor.fetchone() == (True,):
+            return True
+    return False
+
+
 def all_seen_after(connection: Connection, owner_id: int, epoch: int, lsn: int) -> bool:
     """Return whether the owner has rows and all of them were seen after that epoch and LSN, as after a load."""
     seen = [

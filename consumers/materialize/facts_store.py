@@ -1,9 +1,9 @@
 """Materialize's adapter to the state database: facts, progress and pending changes in one transaction."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -14,19 +14,16 @@ from consumers.database.notifications import CHANNEL
 from consumers.materialize import fact_tables, quarantine_store
 from consumers.materialize.batch import Load, Message, Outcome, Progress, Refused, RowState, earliest
 from consumers.materialize.fact_tables import Cursor
+from consumers.materialize.owner_partitions import without_misplaced
 from consumers.materialize.restricted_rows import RestrictedRow, of_refused_rows
+from consumers.materialize.row_state import REFERENCES, ChangedKey, changed_keys
 from ims.errors import ImsfeedError
 from ims.runtime.failpoints import failpoint
 from ims.source.events import Position
 from ims.source.facts import Table
 from ims.source.mapping import COLUMNS, FactKey, missing_columns
 
-_REFERENCES: Final[Mapping[Table, str]] = {Table.EMPLOYEE: "person_id", Table.ENROLMENT: "person_id"}
-"""Tables whose rows affect a person: the one they point to now, and the one they pointed to before."""
-
 R = TypeVar("R")
-ChangedKey = tuple[int, str, int]
-"""Owner, kind (``person``, ``group``, ``school``, ``owner``) and id of a pending change."""
 ChangedKeys = dict[ChangedKey, datetime | None]
 """With the source's time of the earliest change, if it is known."""
 
@@ -98,7 +95,8 @@ class FactsStore:
         with self._connection.transaction(), self._connection.cursor() as cursor:
             any_waiting = self._move(cursor, partition, start, outcome.progress)
             changes: ChangedKeys = {}
-            refused = [*outcome.refused, *self._apply_rows(cursor, outcome, changes)]
+            outcome, misplaced = without_misplaced(outcome, partition, self._partitions)
+            refused = [*outcome.refused, *misplaced, *self._apply_rows(cursor, outcome, changes)]
             applied = _applied(outcome, refused) if any_waiting or refused else []
             # Earlier messages in quarantine first: those of this batch are compared when they are inserted below.
             if any_waiting:
@@ -110,6 +108,8 @@ class FactsStore:
                 if load.owner_id is None:
                     quarantine_store.resolve_by_load(cursor, self._topic, partition, load.epoch)
             quarantine_store.quarantine(cursor, self._topic, partition, refused, applied)
+            if outcome.loads or any(one.reason == "truncate" for one in refused):
+                quarantine_store.resolve_truncates(cursor, self._topic)
             _insert_changes(cursor, changes)
             failpoint("materialize.before_commit")
         failpoint("materialize.committed")
@@ -128,7 +128,8 @@ class FactsStore:
         """
         with self._connection.cursor() as cursor:
             changes: ChangedKeys = {}
-            refused = [*outcome.refused, *self._apply_rows(cursor, outcome, changes)]
+            outcome, misplaced = without_misplaced(outcome, partition, self._partitions)
+            refused = [*outcome.refused, *misplaced, *self._apply_rows(cursor, outcome, changes)]
             quarantine_store.resolve(cursor, self._topic, partition, _applied(outcome, refused), before=number)
             _insert_changes(cursor, changes)
         return refused
@@ -247,7 +248,7 @@ def _read_stored(
     That is all of *partial*, whose events left out columns, and the person that each changed row pointed to before. A
     row that was only loaded needs no such person, because its whole owner counts as changed.
     """
-    pointing = _REFERENCES.get(table)
+    pointing = REFERENCES.get(table)
     if pointing is None:
         return fact_tables.read_rows(cursor, table, partial)
     needed = frozenset(partial)
@@ -270,22 +271,6 @@ def _complete(
         else:
             rows[key] = msgspec.structs.replace(row, values=values)
     return refused
-
-
-def changed_keys(table: Table, key: FactKey, row: RowState, stored: Mapping[str, Any] | None) -> Iterator[ChangedKey]:
-    """Yield the pending changes of a row that is written or deleted.
-
-    Args:
-        stored: the row before the change, if the table's rows point to a person.
-    """
-    if row.loading or table is Table.OWNER:
-        yield key.owner_id, "owner", key.owner_id
-    elif table in _REFERENCES:
-        for values in (stored, row.values):
-            if values:
-                yield key.owner_id, "person", values[_REFERENCES[table]]
-    else:
-        yield key.owner_id, "group" if table is Table.COURSE_GROUP else table.value, key.id
 
 
 def _insert_changes(cursor: Cursor, changes: ChangedKeys) -> None:

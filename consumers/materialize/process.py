@@ -20,7 +20,7 @@ from consumers.materialize.facts_store import FactsStore, FencedError
 from consumers.materialize.kafka_source import REMEDY, KafkaSource, OffsetLostError
 from consumers.materialize.mapping_record import note_mapping
 from consumers.materialize.unresolved_references import UnresolvedCount
-from ims.errors import ImsfeedError
+from ims.errors import ImsfeedError, InvalidSettingsError
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
 from ims.runtime.mapping_file import read_mapping
@@ -214,7 +214,19 @@ class _Session:
         log.info("partitions assigned", given=new, taken=revoked, offsets=self._offsets())
 
     def _check_topic(self, store: FactsStore, source: KafkaSource) -> None:
-        """Raise OffsetLostError if the stored offsets belong to a former topic of the same name."""
+        """Check that the topic is the one to which the stored offsets belong, and has as many partitions as we know.
+
+        Raises:
+            InvalidSettingsError: it has another number of partitions, so that owners may have moved between them.
+            OffsetLostError: the stored offsets belong to a former topic of the same name.
+        """
+        partitions = len(source.partitions())
+        if partitions not in {0, self._settings.kafka_partitions}:
+            raise InvalidSettingsError(
+                f"topic {self._settings.kafka_topic} has {partitions} partitions and KAFKA_PARTITIONS is"
+                f" {self._settings.kafka_partitions}; set it to {partitions} for every process, then run"
+                " `imsfeed resync all`"
+            )
         topic_id = source.topic_id()
         others = store.belong_to(topic_id, self._progress) if topic_id is not None else []
         if others:

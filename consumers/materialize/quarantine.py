@@ -16,13 +16,15 @@ from consumers.database.sessions import Connection
 from consumers.materialize import fact_tables, quarantine_store
 from consumers.materialize.batch import Message, Outcome, Progress, Refused, old_row, read_batch
 from consumers.materialize.facts_store import FactsStore
-from consumers.materialize.quarantine_store import QuarantinedMessage
+from consumers.materialize.quarantine_store import QuarantinedMessage, names_table
 from ims.errors import BadMessageError, ImsfeedError, InvalidSettingsError
 from ims.identifiers.national_id import without_national_ids
 from ims.source.events import Change, decode
 from ims.source.facts import Table
 from ims.source.mapping import SourceMapping
 
+_UNREADABLE: Final = frozenset({"not_json", "not_an_envelope", "unknown_op"})
+"""Reasons for which the table of a message was not known when later messages could have resolved it."""
 _LONGEST_RUNNING_NUMBER: Final = 9
 """Digits; a longer number in a key is not shown, since it may be a national id, whose first zero JSON does not keep."""
 
@@ -159,6 +161,11 @@ def _check_applicable(quarantined: QuarantinedMessage, message: Message) -> None
         refusal = "it is superseded: its row has been written since; discard it"
     elif quarantined.reason == "truncate":
         refusal = "a TRUNCATE is never applied; `imsfeed resync all` brings what the source has now"
+    elif quarantined.reason in _UNREADABLE and message.key is not None and not names_table(message.key):
+        refusal = (
+            "it could not be read when it arrived, and its key names no table, so it is not known whether its row has"
+            " been written since; `imsfeed resync all` brings what the source has now, then discard it"
+        )
     elif message.key is None:
         refusal = (
             "it has no key, so it is not known whether its row has been written since;"

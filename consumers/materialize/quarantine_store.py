@@ -13,6 +13,7 @@ import msgspec
 import psycopg
 from psycopg.rows import class_row
 
+from consumers.materialize import fact_tables
 from consumers.materialize.batch import Message, Refused
 from ims.errors import BadMessageError
 from ims.source.events import Change, decode
@@ -152,6 +153,27 @@ def resolve_by_load(cursor: Cursor, topic: str, partition: int, epoch: int) -> N
     _set_resolved(cursor, resolved)
 
 
+def resolve_truncates(cursor: Cursor, topic: str) -> None:
+    """Resolve the truncates after which every fact has been seen again, by loads of all owners or of each.
+
+    What a truncate removed has then been found missing, whichever table it emptied.
+    """
+    cursor.execute(
+        "select quarantine_id, message_value from imsfeed.quarantine"
+        " where topic = %s and reason = 'truncate' and resolved_at is null",
+        (topic,),
+    )
+    changes = [(number, _change(value)) for number, value in cursor.fetchall()]
+    _set_resolved(
+        cursor,
+        [
+            number
+            for number, change in changes
+            if change is not None and not fact_tables.any_seen_before(cursor, *change.position[:2])
+        ],
+    )
+
+
 def count_unresolved(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
     """Return how many messages in quarantine are unresolved and wait for an operator."""
     row = connection.execute("select count(*) from imsfeed.quarantine where resolved_at is null").fetchone()
@@ -173,13 +195,24 @@ def _by_key(messages: Iterable[Message]) -> dict[bytes | None, list[Message]]:
 def _same_row(quarantined: Message, applied: Message) -> bool:
     """Return whether two messages with the same key are about the same row: a key identifies a row within its table.
 
-    A message that cannot be read may be about any table. It counts as the same row, because an outdated message must
-    never be applied. A message without a key is never resolved this way.
+    A message that cannot be read is about the row of its key if the key names the table, as capture's does and
+    Debezium's does not. A message without a key is never resolved this way.
     """
     if quarantined.key is None:
         return False
     one, other = _change(quarantined.value), _change(applied.value)
-    return one is None or other is None or (one.schema, one.table) == (other.schema, other.table)
+    if one is None or other is None:
+        return names_table(quarantined.key)
+    return (one.schema, one.table) == (other.schema, other.table)
+
+
+def names_table(key: bytes) -> bool:
+    """Return whether a message's key names the table of its row."""
+    try:
+        read = msgspec.json.decode(key)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return isinstance(read, dict) and "table" in read
 
 
 def _change(value: bytes | None) -> Change | None:

@@ -1,9 +1,18 @@
-"""A message of Kafka, and the state of one row after a batch of them."""
+"""A message of Kafka, the state of one row after a batch of them, and which pending changes it leads to."""
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+
+from ims.source.facts import Table
+from ims.source.mapping import FactKey
+
+REFERENCES: Final[Mapping[Table, str]] = {Table.EMPLOYEE: "person_id", Table.ENROLMENT: "person_id"}
+"""Tables whose rows affect a person: the one they point to now, and the one they pointed to before."""
+ChangedKey = tuple[int, str, int]
+"""Owner, kind (``person``, ``group``, ``school``, ``owner``) and id of a pending change."""
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -41,3 +50,19 @@ def earliest(one: datetime | None, other: datetime | None) -> datetime | None:
     if one is None or other is None:
         return other if one is None else one
     return min(one, other)
+
+
+def changed_keys(table: Table, key: FactKey, row: RowState, stored: Mapping[str, Any] | None) -> Iterator[ChangedKey]:
+    """Yield the pending changes of a row that is written or deleted.
+
+    Args:
+        stored: the row before the change, if the table's rows point to a person.
+    """
+    if row.loading or table is Table.OWNER:
+        yield key.owner_id, "owner", key.owner_id
+    elif table in REFERENCES:
+        for values in (stored, row.values):
+            if values:
+                yield key.owner_id, "person", values[REFERENCES[table]]
+    else:
+        yield key.owner_id, "group" if table is Table.COURSE_GROUP else table.value, key.id

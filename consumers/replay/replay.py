@@ -21,7 +21,7 @@ import msgspec
 from consumers.database.targets_table import OwnerState, named, valid_orgnr
 from consumers.facts.pending_changes import LONGEST_WAIT
 from consumers.materialize.batch import Message, Outcome, Refused, read_batch
-from consumers.materialize.facts_store import changed_keys
+from consumers.materialize.row_state import changed_keys
 from consumers.replay.events_file import EventsFileError, Line, MessageLine, SettingsLine
 from consumers.replay.memory_store import MemoryFacts
 from consumers.replay.replay_feed import Replayed, ReplayedFeed

@@ -17,7 +17,7 @@ from consumers.facts.pending_changes import Pending
 from consumers.feed.feed_directory import FeedDirectory
 from consumers.feed.manifests import manifest_of
 from consumers.feed.snapshots import document, feed_directory
-from consumers.materialize.facts_store import ChangedKey
+from consumers.materialize.row_state import ChangedKey
 from consumers.publication.everything import Everything
 from consumers.publication.first_publication import first_position
 from consumers.publication.rounds import rounds

@@ -13,6 +13,7 @@ from ims.errors import InvalidSettingsError
 from ims.runtime.settings import read_settings
 from producers.source import sessions as source_sessions
 from producers.source import source_setup
+from producers.source.open_transactions import OpenTransaction
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, without doing it.")]
 
@@ -32,11 +33,21 @@ def source(dry_run: DryRun = False) -> None:
     """
     settings = read_settings()
     with source_sessions.connect(settings.source(), "setup") as connection:
-        statements = (source_setup.plan if dry_run else source_setup.apply)(connection, settings)
+        if dry_run:
+            statements = source_setup.plan(connection, settings)
+        else:
+            statements = source_setup.apply(connection, settings, report=report_waits)
     for statement in statements:
         say(statement if statement.endswith(";") else f"{statement};")
     if not statements:
         say("-- the source is set up already")
+
+
+def report_waits(transactions: list[OpenTransaction]) -> None:
+    """Print the open transactions for which a new slot waits."""
+    say("the new slot waits until these transactions of the source have ended:", error=True)
+    for transaction in transactions:
+        say(f"  {transaction}", error=True)
 
 
 def state(

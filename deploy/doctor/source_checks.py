@@ -16,6 +16,7 @@ from ims.source.facts import Table
 from producers.source import catalog
 from producers.source.captured_table import HEARTBEAT, OWNER_COLUMN, TableName, owner_columns
 from producers.source.catalog import Connection
+from producers.source.open_transactions import open_transactions
 from producers.source.preflight import RELOAD, check_slot, identity_suffices, require_logical_wal
 from producers.source.table_kinds import problems
 
@@ -28,6 +29,7 @@ _HALF: Final = 0.5
 _LATE_HEARTBEATS: Final = 6
 _LEAST_IDLE_SECONDS: Final = 24 * 3600
 _LEAST_SENDER_SECONDS: Final = 10
+_LONG_TRANSACTION_SECONDS: Final = 60
 
 
 def check_source(settings: Settings) -> Findings:
@@ -198,10 +200,27 @@ def _retained(connection: Connection, slot: dict[str, Any]) -> Findings:
         yield _AREA.ok("retained WAL", text)
 
 
+def _open_transactions(connection: Connection, _settings: Settings) -> Findings:
+    found = open_transactions(connection, _LONG_TRANSACTION_SECONDS)
+    text = "; ".join(map(str, found)) if found else "none is old"
+    end = found[0].pid if found else None
+    yield _AREA.judge(
+        "open transactions",
+        not found,
+        text,
+        "a new slot, a load and a resync wait for them; end them"
+        + ("" if end is None else f", such as with `select pg_terminate_backend({end})`"),
+        otherwise="warning",
+    )
+
+
 def _load(connection: Connection, settings: Settings) -> Findings:
     loaded = catalog.load_state(connection, settings.source_slot)
+    waits_for = open_transactions(connection)
     if loaded is None:
         yield _AREA.error("initial load", "imsfeed.capture has no row for the slot", _SETUP)
+    elif loaded.loaded_at is None and waits_for:
+        yield _AREA.warning("initial load", f"waits for an open transaction: {waits_for[0]}", "end the transaction")
     else:
         done = loaded.loaded_at is not None
         yield _AREA.judge(
@@ -261,6 +280,7 @@ _PARTS: Final[dict[str, Callable[[Connection, Settings], Findings]]] = {
     "server": _server,
     "publication": _publication,
     "tables": _tables,
+    "open transactions": _open_transactions,
     "slot": _slot,
     "initial load": _load,
     "heartbeat": _heartbeat,

@@ -44,10 +44,11 @@ def migrate(dsn: str, directory: Path = MIGRATIONS) -> list[str]:
         The names of the migrations applied, in order; empty if there was nothing to do.
 
     Raises:
-        InvalidSettingsError: the database does not fit this version: an applied migration has changed, or this version
-            does not have it.
+        InvalidSettingsError: the database's encoding is not UTF-8; or it does not fit this version: an applied
+            migration has changed, or this version does not have it.
     """
     with psycopg.connect(dsn, autocommit=True) as connection:
+        require_utf8(connection)
         connection.execute("select pg_advisory_lock(%s)", [_LOCK])
         connection.execute(_LEDGER)
         missing = _missing(connection, directory)
@@ -68,7 +69,22 @@ def pending(dsn: str, directory: Path = MIGRATIONS) -> list[str]:
         InvalidSettingsError: as :func:`migrate`.
     """
     with psycopg.connect(dsn, autocommit=True) as connection:
+        require_utf8(connection)
         return [migration.name for migration in _missing(connection, directory)]
+
+
+def require_utf8(connection: psycopg.Connection) -> None:
+    """Check that the state database can store every character of a name.
+
+    Raises:
+        InvalidSettingsError: its encoding is not UTF-8: each row with a character that it lacks would be quarantined.
+    """
+    (encoding,) = connection.execute("select current_setting('server_encoding')").fetchone() or ("unknown",)
+    if encoding != "UTF8":
+        raise InvalidSettingsError(
+            f"the state database's encoding is {encoding}, which cannot hold every name; make another with"
+            " `create database … encoding 'UTF8' template template0`, and set STATE_DSN to it"
+        )
 
 
 def _missing(connection: psycopg.Connection, directory: Path) -> list[_Migration]:

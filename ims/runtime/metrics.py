@@ -22,6 +22,7 @@ QUARANTINE_REASONS = (
     "impossible_value",
     "too_large",
     "unknown_word",
+    "wrong_partition",
     "truncate",
 )
 RECONCILIATION_CHECKS = ("files", "rules", "source")

@@ -23,10 +23,13 @@ from producers.loads import resync_requests
 from producers.loads.resync_requests import Request
 from producers.source import preflight, sessions
 from producers.source.catalog import Connection
+from producers.source.open_transactions import open_transactions
 
 log = get_logger(__name__)
 
 _JOIN_SECONDS: Final = 15.0
+_REPEAT_SECONDS: Final = 30.0
+"""Time between two warnings about the same wait."""
 _SLOT = """
 select coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::float8,
        coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn), 0)::float8,
@@ -60,6 +63,7 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         self._request: Request | None = None
         self._transactions_before: int | None = None
+        self._waits_reported_at = float("-inf")
         self.reload_wanted = threading.Event()
         self.session_lost = threading.Event()
         self.problem: InvalidSettingsError | None = None
@@ -141,8 +145,19 @@ class Heartbeat:
         known, self._transactions_before = self._transactions_before, newest
         # The snapshot of a resync waits for every running transaction, and the stream waits with it. So a resync begins
         # only when all transactions that were running at the beat before have ended: none of them is a long one.
+        request = resync_requests.oldest_open(connection, self._settings.source_slot)
         if known is not None and oldest >= known:
-            self._request = resync_requests.oldest_open(connection, self._settings.source_slot)
+            self._request = request
+            self._waits_reported_at = float("-inf")
+        elif request is not None and time.monotonic() - self._waits_reported_at >= _REPEAT_SECONDS:
+            transactions = open_transactions(connection)
+            if transactions:
+                self._waits_reported_at = time.monotonic()
+                log.warning(
+                    "resync waits for open transactions of the source",
+                    owner=request.owner_id,
+                    transactions=list(map(str, transactions)),
+                )
 
     def _measure_slot(self, connection: Connection) -> None:
         metrics, slot = self._metrics, self._settings.source_slot

@@ -146,6 +146,11 @@ class _Capture:
         walsender.start(settings.source_slot, settings.source_publication)
         with sessions.connect(settings.source(), "preflight") as connection:
             known = catalog.load_state(connection, settings.source_slot)
+            # A source that was loaded by an older version has no number of partitions yet.
+            connection.execute(
+                "update imsfeed.capture set partitions = %s where slot_name = %s and partitions is null",
+                [settings.kafka_partitions, settings.source_slot],
+            )
             types = catalog.types(connection)
         # Another capture may have loaded before the slot became ours; the next session sees its epoch.
         if not _is_current(known, epoch):

@@ -126,7 +126,7 @@ class ChangeStream:
     def _row_events(self, change: Change) -> list[RowEvent]:
         if isinstance(change, Truncate):
             tables = [self._by_relation[relation.relation_id] for relation in change.relations]
-            return [truncate_event(table, partition) for table in tables for partition in range(self._partitions)]
+            return [truncate_event(table) for table in tables]
         table = self._by_relation[change.relation.relation_id]
         match change:
             case Insert():
@@ -153,9 +153,9 @@ def load_event(table: CapturedTable, row: Row, partitions: int) -> RowEvent:
     return _row_event(table, "r", None, row, partitions)
 
 
-def truncate_event(table: CapturedTable, partition: int) -> RowEvent:
-    """Return the event of an emptied table for one partition; every partition needs one."""
-    return RowEvent(table, "t", {}, None, None, partition)
+def truncate_event(table: CapturedTable) -> RowEvent:
+    """Return the event of an emptied table: one, in the first partition, since no consumer applies it."""
+    return RowEvent(table, "t", {}, None, None, 0)
 
 
 def update_events(table: CapturedTable, before: Row | None, after: Row, partitions: int) -> list[RowEvent]:

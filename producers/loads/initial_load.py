@@ -22,6 +22,7 @@ from producers.events.publisher import Publisher
 from producers.loads import resync_requests
 from producers.source import catalog, sessions
 from producers.source.catalog import Connection
+from producers.source.open_transactions import OpenTransaction, waits_reported
 from producers.source.preflight import CheckedSource
 from producers.source.replication import Walsender, lsn_text
 from producers.source.table_rows import rows_of, snapshot_session
@@ -72,7 +73,8 @@ class InitialLoad:
             self._control = control
             if catalog.slot(control, slot) is not None:
                 walsender.drop_slot(slot)
-            snapshot = walsender.create_slot(slot)
+            with waits_reported(self._settings.source(), _report_waits):
+                snapshot = walsender.create_slot(slot)
             lsn = lsn_text(snapshot.consistent_point)
             log.info("initial load begun", slot=slot, epoch=epoch, lsn=lsn)
             # One below the consistent point: the first commit that is streamed may begin at that very point, and its
@@ -108,8 +110,8 @@ class InitialLoad:
     def _complete(self, control: Connection, lsn: str) -> None:
         control.execute(
             "update imsfeed.capture set loaded_at = now(), loaded_lsn = %s::text::pg_lsn,"
-            " confirmable_lsn = %s::text::pg_lsn, loaded_rows = %s where slot_name = %s",
-            [lsn, lsn, self._rows, self._settings.source_slot],
+            " confirmable_lsn = %s::text::pg_lsn, loaded_rows = %s, partitions = %s where slot_name = %s",
+            [lsn, lsn, self._rows, self._settings.kafka_partitions, self._settings.source_slot],
         )
 
     def _publish(self, checked: CheckedSource, snapshot: str, lsn: int, events: OrderedEvents) -> None:
@@ -137,6 +139,10 @@ class InitialLoad:
             log.info("loading", rows=self._rows, inflight=self._publisher.inflight)
             query = "update imsfeed.capture set loaded_rows = %s where slot_name = %s"
             self._control.execute(query, [self._rows, self._settings.source_slot])
+
+
+def _report_waits(transactions: list[OpenTransaction]) -> None:
+    log.warning("initial load waits for open transactions of the source", transactions=list(map(str, transactions)))
 
 
 def _lock(control: Connection, slot: str) -> None:

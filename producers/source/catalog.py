@@ -102,12 +102,14 @@ class LoadState(msgspec.Struct, frozen=True):
         loaded_at: when the last load was complete; ``None`` while a load is needed.
         confirmable_lsn: position up to which capture may confirm the slot; ``None`` if none has been stored yet.
         rows: number of rows that the last load has sent so far.
+        partitions: number of the topic's partitions when the last load was complete; ``None`` if it was not stored.
     """
 
     epoch: int
     loaded_at: datetime | None
     confirmable_lsn: int | None = None
     rows: int = 0
+    partitions: int | None = None
 
 
 def tables(connection: Connection, names: Iterable[TableName]) -> dict[TableName, SourceTable]:
@@ -196,10 +198,11 @@ def load_state(connection: Connection, slot_name: str) -> LoadState | None:
     """Return the slot's row of ``imsfeed.capture``, or ``None`` if the row or the table does not exist."""
     if not exists(connection, "imsfeed.capture"):
         return None
-    # Read through JSON, since a source may have been set up before the last two columns were added.
+    # Read through JSON, since a source may have been set up before the last three columns were added.
     query = (
         "select epoch, loaded_at, ((to_jsonb(c) ->> 'confirmable_lsn')::pg_lsn - '0/0')::bigint,"
-        " coalesce((to_jsonb(c) ->> 'loaded_rows')::bigint, 0) from imsfeed.capture c where slot_name = %s"
+        " coalesce((to_jsonb(c) ->> 'loaded_rows')::bigint, 0), (to_jsonb(c) ->> 'partitions')::integer"
+        " from imsfeed.capture c where slot_name = %s"
     )
     row = connection.execute(query, [slot_name]).fetchone()
     return None if row is None else LoadState(*row)

@@ -12,7 +12,7 @@ import msgspec
 from ims.errors import InvalidSettingsError
 from ims.runtime.settings import Settings
 from producers.source import catalog, source_schema, table_kinds
-from producers.source.captured_table import HEARTBEAT, OWNER_COLUMN, CapturedTable, TableName, owner_columns
+from producers.source.captured_table import CAPTURE, HEARTBEAT, OWNER_COLUMN, CapturedTable, TableName, owner_columns
 from producers.source.catalog import Connection, LoadState, SourceTable
 from producers.source.replication import lsn_of, lsn_text
 
@@ -50,12 +50,26 @@ def check(connection: Connection, settings: Settings) -> CheckedSource:
     loaded = catalog.load_state(connection, settings.source_slot)
     if loaded is None:
         raise InvalidSettingsError(f"imsfeed.capture in the source has no row for {settings.source_slot!r}; {_SETUP}")
-    if not catalog.exists(connection, "imsfeed.resync"):
+    capture_columns = catalog.tables(connection, [CAPTURE])[CAPTURE].columns
+    if not catalog.exists(connection, "imsfeed.resync") or "partitions" not in capture_columns:
         raise InvalidSettingsError(f"the source was set up for an older version of imsfeed; {_SETUP}")
     database = catalog.database(connection)
     check_slot(slot, settings.source_slot, database, loaded)
+    _require_same_partitions(settings, loaded)
     tables = _captured(connection, settings)
     return CheckedSource(database, loaded.epoch, loaded.loaded_at is None, tables)
+
+
+def _require_same_partitions(settings: Settings, loaded: LoadState) -> None:
+    """Check that every owner is in the partition that it was in when everything was loaded.
+
+    Two partitions are read independently: an owner's older change in one could be applied after a newer one in another.
+    """
+    if loaded.loaded_at is not None and loaded.partitions not in {None, settings.kafka_partitions}:
+        raise InvalidSettingsError(
+            f"the source was loaded into {loaded.partitions} partitions and KAFKA_PARTITIONS is"
+            f" {settings.kafka_partitions}, so that owners would move between partitions; {RELOAD}"
+        )
 
 
 def require_logical_wal(connection: Connection) -> None:

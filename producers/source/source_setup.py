@@ -5,7 +5,7 @@ run, and there are none when everything is in place.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, LiteralString
 
 import msgspec
@@ -17,6 +17,7 @@ from ims.runtime.settings import Settings
 from producers.source import catalog, source_schema
 from producers.source.captured_table import CAPTURE, HEARTBEAT, OWN_SCHEMA, TableName, owner_columns
 from producers.source.catalog import Connection, LoadState, SourceTable
+from producers.source.open_transactions import OpenTransaction, waits_reported
 from producers.source.preflight import (
     check_slot,
     require_logical_wal,
@@ -29,11 +30,12 @@ _CREATE_HEARTBEAT = "create table imsfeed.heartbeat (owner_id integer primary ke
 _CREATE_CAPTURE = (
     "create table imsfeed.capture"
     " (slot_name text primary key, epoch bigint not null, loaded_at timestamptz, loaded_lsn pg_lsn,"
-    " loaded_rows bigint not null default 0, confirmable_lsn pg_lsn)"
+    " loaded_rows bigint not null default 0, confirmable_lsn pg_lsn, partitions integer)"
 )
 _EXTEND_CAPTURE = (
     "alter table imsfeed.capture add column loaded_rows bigint not null default 0, add column confirmable_lsn pg_lsn"
 )
+_ADD_PARTITIONS = "alter table imsfeed.capture add column partitions integer"
 _CREATE_RESYNC = (
     "create table imsfeed.resync (resync_id bigint generated always as identity primary key, slot_name text,"
     " owner_id bigint not null, requested_at timestamptz not null default now(),"
@@ -97,13 +99,20 @@ def plan(connection: Connection, settings: Settings, *, reload: bool = False) ->
     return needed
 
 
-def apply(connection: Connection, settings: Settings, *, reload: bool = False) -> list[str]:
+def apply(
+    connection: Connection,
+    settings: Settings,
+    *,
+    reload: bool = False,
+    report: Callable[[list[OpenTransaction]], None] = lambda _: None,
+) -> list[str]:
     """Run the statements of :func:`plan` and return them.
 
     Args:
         connection: in autocommit mode, because a slot cannot be created in a transaction that has written.
         settings: what to set up.
         reload: as for :func:`plan`.
+        report: called with the open transactions of the source for which a new slot waits.
 
     Raises:
         InvalidSettingsError: as for :func:`plan`; or a privilege is missing. The statements that were run before it
@@ -112,7 +121,8 @@ def apply(connection: Connection, settings: Settings, *, reload: bool = False) -
     needed = plan(connection, settings, reload=reload)
     for statement in needed:
         try:
-            connection.execute(statement.encode())
+            with waits_reported(settings.source(), report):
+                connection.execute(statement.encode())
         except psycopg.errors.InsufficientPrivilege as error:
             raise InvalidSettingsError(
                 f"not allowed: {statement} ({error.diag.message_primary});"
@@ -219,8 +229,11 @@ def _own_tables(state: SourceState, settings: Settings) -> Iterator[str]:
         yield _sql("delete from imsfeed.heartbeat where owner_id >= {partitions}", partitions=partitions)
     if "capture" not in state.own_tables:
         yield _CREATE_CAPTURE
-    elif "confirmable_lsn" not in state.capture_columns:
-        yield _EXTEND_CAPTURE
+    else:
+        if "confirmable_lsn" not in state.capture_columns:
+            yield _EXTEND_CAPTURE
+        if "partitions" not in state.capture_columns:
+            yield _ADD_PARTITIONS
     if state.loaded is None:
         yield _sql("insert into imsfeed.capture (slot_name, epoch) values ({slot}, 0)", slot=settings.source_slot)
     if "resync" not in state.own_tables:

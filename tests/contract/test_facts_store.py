@@ -228,6 +228,18 @@ def test_a_row_that_is_refused_when_it_is_written_takes_away_too(store: Store, r
     assert rows(Table.PERSON)[FactKey(2, 5)]["national_id"] == "1"
 
 
+def test_a_row_in_a_former_partition_is_quarantined(request: pytest.FixtureRequest) -> None:
+    """The topic had one partition and has two: what is left of owner 3 in the first is older than its load."""
+    with sessions.connect(request.getfixturevalue("state_dsn"), "test") as connection:
+        store = FactsStore(connection, "test", 2)
+        refused = deliver(store, a_school(10), a_school(11, owner_id=3))
+        assert [(one.reason, one.message.offset) for one in refused] == [("wrong_partition", 1)]
+        assert "owner 3 belongs to partition 1 of 2" in refused[0].detail
+        assert connection.execute("select owner_id from imsfeed.school").fetchall() == [(2,)]
+        deliver(store, a_school(20, op="r", epoch=2))
+        assert store.quarantine_size() == 0, "the load has resolved it"
+
+
 def test_progress_is_read_as_it_was_written(store: Store) -> None:
     deliver(store, a_school(10, last=False))
     progress = store.progress(0)

@@ -13,7 +13,7 @@ import msgspec
 from consumers.database.targets_table import OwnerState, TargetRow
 from consumers.facts import pending_changes
 from consumers.materialize.batch import Outcome, Refused
-from consumers.materialize.facts_store import changed_keys
+from consumers.materialize.row_state import changed_keys
 from consumers.replay.memory_store import MemoryFacts
 from consumers.replay.memory_target import MemoryTarget
 from consumers.replay.memory_view import MemoryView

@@ -1,6 +1,7 @@
 """`imsfeed resync`, with a capture that carries the requests out."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,11 +51,11 @@ def test_the_command_waits_until_every_table_is_loaded(
 
 
 def test_a_request_without_waiting_stays_open(source: Connection, settings: Settings) -> None:
-    result = run_resync(settings, "7", "--no-wait")
+    result = run_resync(settings, "2", "--no-wait")
     assert (result.exit_code, result.stdout.startswith("requested")) == (0, True)
     request = resync_requests.oldest_open(source, settings.source_slot)
     assert request is not None
-    assert request.owner_id == 7
+    assert request.owner_id == 2
 
 
 @pytest.fixture
@@ -89,6 +90,15 @@ def test_a_source_without_setup_is_refused_with_the_remedy(settings: Settings) -
     result: Any = run_resync(settings, "1")
     assert isinstance(result.exception, InvalidSettingsError)
     assert "imsfeed setup source" in str(result.exception)
+
+
+def test_an_owner_that_the_source_does_not_know_is_refused(source: Connection, settings: Settings) -> None:
+    result: Any = run_resync(settings, "99", "--no-wait")
+    assert isinstance(result.exception, InvalidSettingsError)
+    assert re.search("no owner 99.*`imsfeed resync all`", str(result.exception))
+    assert resync_requests.oldest_open(source, settings.source_slot) is None
+    source.execute("insert into school (owner_id, id, name) values (98, 1, 'Fjordvik')")
+    assert run_resync(settings, "98", "--no-wait").exit_code == 0, "its own row may be missing"
 
 
 @pytest.mark.parametrize("owner", ["alle", "1.5", "99999999999999999999"])

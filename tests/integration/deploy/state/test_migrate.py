@@ -1,3 +1,4 @@
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -5,9 +6,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from deploy.doctor.state_checks import check_state
 from deploy.local.postgres import LocalPostgres
 from deploy.state.migrate import MIGRATIONS, migrate, pending
 from ims.errors import InvalidSettingsError
+from ims.runtime.settings import Settings
 from tests.support.fixtures.postgres import temporary_database
 from tests.support.waiting import until
 
@@ -38,6 +41,22 @@ def test_every_migration_of_this_version_is_applied_and_recorded(empty_dsn: str)
         assert connection.execute("select count(*) from imsfeed.target").fetchone() == (0,)
         recorded = connection.execute("select name from imsfeed.schema_migration order by name").fetchall()
     assert [name for (name,) in recorded] == files
+
+
+def test_a_database_that_cannot_hold_every_name_is_refused(state_server: LocalPostgres) -> None:
+    name = f"imsfeed_test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(state_server.dsn("postgres"), autocommit=True) as connection:
+        connection.execute(f"create database {name} encoding 'LATIN1' locale 'C' template template0".encode())
+        try:
+            for look in (migrate, pending):
+                with pytest.raises(
+                    InvalidSettingsError, match=r"encoding is LATIN1.*encoding 'UTF8' template template0"
+                ):
+                    look(state_server.dsn(name))
+            settings = Settings.model_validate({"state_dsn": state_server.dsn(name)})
+            assert [one.check for one in check_state(settings) if one.status == "error"] == ["encoding", "migrations"]
+        finally:
+            connection.execute(f"drop database {name}".encode())
 
 
 def test_migrations_are_applied_in_the_order_of_their_numbers(empty_dsn: str, directory: Path) -> None:

@@ -66,6 +66,17 @@ def test_every_partition_has_a_heartbeat_row(source: Connection, settings: Setti
     assert rows(source, "select count(*) from imsfeed.heartbeat") == [(2,)]
 
 
+def test_other_partitions_than_loaded_are_refused_until_a_reload(source: Connection, settings: Settings) -> None:
+    source_setup.apply(source, settings)
+    source.execute("update imsfeed.capture set loaded_at = now(), partitions = 3")
+    preflight.check(source, settings)
+    more = settings.model_copy(update={"kafka_partitions": 4})
+    with pytest.raises(InvalidSettingsError, match=r"loaded into 3 partitions and .* is 4.*imsfeed resync all"):
+        preflight.check(source, more)
+    source_setup.apply(source, more, reload=True)
+    assert preflight.check(source, more).needs_load
+
+
 def test_a_missing_table_is_named(source: Connection, settings: Settings) -> None:
     source.execute("drop table enrolment")
     with pytest.raises(InvalidSettingsError, match=r"no table public\.enrolment"):
@@ -213,10 +224,11 @@ def test_types_that_can_be_read_as_needed_are_accepted(source: Connection, setti
 def test_a_source_set_up_by_an_older_version_is_updated(source: Connection, settings: Settings) -> None:
     source_setup.apply(source, settings)
     source.execute("drop table imsfeed.resync")
-    source.execute("alter table imsfeed.capture drop column confirmable_lsn, drop column loaded_rows")
+    for column in ("confirmable_lsn", "loaded_rows", "partitions"):
+        source.execute(f"alter table imsfeed.capture drop column {column}".encode())
     with pytest.raises(InvalidSettingsError, match="older version of imsfeed; run `imsfeed setup source`"):
         preflight.check(source, settings)
-    assert len(source_setup.apply(source, settings)) == 2
+    assert len(source_setup.apply(source, settings)) == 3
     assert preflight.check(source, settings).needs_load
     assert source_setup.plan(source, settings) == []
 

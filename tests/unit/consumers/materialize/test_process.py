@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from consumers.materialize.apply import materialize_once
 from consumers.materialize.batch import Message, Outcome, Progress, Refused, read_batch
 from consumers.materialize.process import ConsumerStalledError, _Session
+from ims.errors import InvalidSettingsError
 from ims.runtime.metrics import MaterializeMetrics
 from ims.runtime.settings import Settings
 from ims.source.events import Envelope, Source, Transaction, encode
@@ -84,7 +85,7 @@ def test_a_person_refused_by_postgresql_is_protected_all_the_same() -> None:
 
 def a_session(ready: Callable[[bool], None] = lambda _ready: None) -> _Session:
     metrics = MaterializeMetrics(CollectorRegistry())
-    session = _Session(Settings.model_validate({}), metrics, REFERENCE_MAPPING, ready)
+    session = _Session(Settings(kafka_partitions=1), metrics, REFERENCE_MAPPING, ready)
     session._progress = {0: Progress(5)}
     return session
 
@@ -222,3 +223,10 @@ def test_a_partition_revoked_before_its_begin_is_not_begun() -> None:
     group.set_in_use = revoke  # type: ignore[method-assign, assignment]
     follow(session, store, topic, group)
     assert session._progress == {}
+
+
+def test_a_topic_with_other_partitions_is_refused() -> None:
+    session, store, topic = a_race()
+    session._settings = Settings(kafka_partitions=2)
+    with pytest.raises(InvalidSettingsError, match=r"has 1 partitions and KAFKA_PARTITIONS is 2.*`imsfeed resync all`"):
+        follow(session, store, topic, Group(0))
