@@ -23,6 +23,7 @@ from deploy.commands import (
     emergency,
     feed,
     holds,
+    mapping,
     plan,
     processes,
     quarantine,
@@ -45,6 +46,7 @@ from ims.runtime.logs import configure, get_logger
 _MODULES = (
     processes,
     setup,
+    mapping,
     doctor,
     docs,
     resync,

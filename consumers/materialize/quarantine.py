@@ -233,6 +233,7 @@ def _described(known: Description, message: Message, change: Change, mapping: So
     table = mapping.table_of(change.table)
     columns = dict(mapping.columns(table)) if table is not None else {"owner_id": "owner_id", "id": "id"}
     key = change.after if change.after is not None else old_row(message, change)
+    constant = None if table is None else mapping.constants(table).get("owner_id")
     given = {**(change.before or {}), **(change.after or {})}
     mapped = sorted(given.keys() & set(columns.values())) if table is not None else []
     return msgspec.structs.replace(
@@ -240,7 +241,7 @@ def _described(known: Description, message: Message, change: Change, mapping: So
         table=without_national_ids(f"{change.schema[:63]}.{change.table[:63]}"),
         op=change.op,
         position=tuple(change.position),
-        owner_id=_running_number(key.get(columns["owner_id"])),
+        owner_id=_running_number(constant if constant is not None else key.get(columns["owner_id"])),
         id=None if table is Table.OWNER else _running_number(key.get(columns["id"])),
         columns=mapped,
         unmapped=len(given) - len(mapped),

@@ -3,6 +3,7 @@
 Persons and groups are named by their running numbers only.
 """
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -111,6 +112,7 @@ class StatusReport(msgspec.Struct, frozen=True):
         suppressions: the emergency orders in force, by running number.
         clocks: the machines that run compact and do not believe one of the clocks.
         unreadable: targets whose settings this version cannot read; nothing is published to them.
+        unknown_words: how many messages each word has in quarantine that no list has, by what is wrong with it.
     """
 
     partitions: list[PartitionStatus]
@@ -119,6 +121,7 @@ class StatusReport(msgspec.Struct, frozen=True):
     suppressions: list[Suppression] = []
     clocks: list[ClockStatus] = []
     unreadable: list[UnreadableTarget] = []
+    unknown_words: dict[str, int] = {}
 
 
 def report(connection: Connection) -> StatusReport:
@@ -133,6 +136,9 @@ def report(connection: Connection) -> StatusReport:
         partitions=[PartitionStatus(*row) for row in partitions],
         targets=[_target(connection, row) for row in targets],
         quarantine=sorted(quarantined, key=lambda one: one.quarantined_at, reverse=True),
+        unknown_words=dict(
+            Counter(one.detail for one in quarantined if one.reason == "unknown_word" and one.resolved_at is None)
+        ),
         suppressions=all_in_force(connection),
         clocks=clock_troubles(connection),
         unreadable=unreadable,

@@ -4,7 +4,7 @@ Capture and its code are not used: the reconciliation must be able to find what 
 the text that PostgreSQL prints, as in change events.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -68,12 +68,18 @@ class SourceReader:
             yield int(row[0]) if row and row[0] is not None else 0
 
     def rows(
-        self, table: Table, owner_id: int, ids: Collection[int] | None = None
+        self,
+        table: Table,
+        owner_id: int | None,
+        ids: Collection[int] | None = None,
+        refused: Callable[[BadMessageError], None] = lambda _error: None,
     ) -> Iterator[dict[FactKey, Row | None]]:
         """Yield the owner's rows of a table as facts, a part at a time; needs a :meth:`view`.
 
         Args:
+            owner_id: the owner, or ``None`` for all owners.
             ids: only these rows.
+            refused: called with the reason of each row that cannot be a fact.
 
         Yields:
             Values by key and by our column names; ``None`` for a row that cannot be a fact. Its change is in
@@ -82,10 +88,13 @@ class SourceReader:
         columns, self.skipped = self._mapping.columns(table), 0
         given = {ours: theirs for ours, theirs in columns.items() if theirs in self._columns(table)}
         with self._connection.cursor(name="imsfeed_rows") as cursor:
-            cursor.execute(self._query(table, given, ids is not None), (str(owner_id), list(map(str, ids or ()))))
+            owner = None if owner_id is None else str(owner_id)
+            cursor.execute(self._query(table, given, ids is not None), (owner, owner, list(map(str, ids or ()))))
             while rows := cursor.fetchmany(_ROWS):
                 yield dict(
-                    filter(None, (self._fact(table, dict(zip(given.values(), row, strict=True))) for row in rows))
+                    filter(
+                        None, (self._fact(table, dict(zip(given.values(), row, strict=True)), refused) for row in rows)
+                    )
                 )
 
     def ask_for_resync(self, owner_id: int) -> bool:
@@ -138,7 +147,7 @@ class SourceReader:
             for column in given.values()
         )
         only = sql.SQL("{}::text = any (%s)") if some else sql.SQL("cardinality(%s::text[]) = 0")
-        return sql.SQL("select {} from {} where {} = %s and ").format(
+        return sql.SQL("select {} from {} where (%s::text is null or {} = %s) and ").format(
             texts,
             sql.Identifier(self._schema, self._mapping.source_table(table)),
             self._expression(table, "owner_id"),
@@ -151,11 +160,14 @@ class SourceReader:
             return sql.Literal(str(constants[name]))
         return sql.Identifier(self._mapping.columns(table)[name])
 
-    def _fact(self, table: Table, row: dict[str, Any]) -> tuple[FactKey, Row | None] | None:
+    def _fact(
+        self, table: Table, row: dict[str, Any], refused: Callable[[BadMessageError], None]
+    ) -> tuple[FactKey, Row | None] | None:
         name = self._mapping.source_table(table)
         try:
             change = self._mapping.fact_change(name, after=row, key={})
-        except BadMessageError:
+        except BadMessageError as error:
+            refused(error)
             seen = self._mapping.row_key(name, row)
             self.skipped += seen is None
             return None if seen is None else (seen[1], None)

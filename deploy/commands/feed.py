@@ -139,6 +139,8 @@ def _print(found: StatusReport) -> None:
     )
     kinds = Counter(one.kind for one in found.suppressions)
     say(f"Suppressed: {kinds['suppressed']}; removed ahead of the source: {kinds['leave_now']}")
+    for word, messages in found.unknown_words.items():
+        say(f"UNKNOWN WORD: {word}: {messages} messages in quarantine; map it in MAPPING_FILE (docs/mapping.md)")
     waiting = [message for message in found.quarantine if message.resolved_at is None]
     say(f"In quarantine: {len(waiting)}, and {len(found.quarantine) - len(waiting)} resolved")
     for message in waiting[:_SHOWN]:

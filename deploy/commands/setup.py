@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import psycopg
 import typer
 
 from consumers.database import sessions
@@ -14,6 +15,7 @@ from ims.runtime.settings import read_settings
 from producers.source import sessions as source_sessions
 from producers.source import source_setup
 from producers.source.open_transactions import OpenTransaction
+from producers.source.source_words import unknown_words
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, without doing it.")]
 
@@ -37,10 +39,17 @@ def source(dry_run: DryRun = False) -> None:
             statements = source_setup.plan(connection, settings)
         else:
             statements = source_setup.apply(connection, settings, report=report_waits)
+        try:
+            unknown = unknown_words(connection, settings)
+        except psycopg.errors.InsufficientPrivilege as error:
+            say(f"warning: the words of the source were not checked: {error.diag.message_primary}", error=True)
+            unknown = []
     for statement in statements:
         say(statement if statement.endswith(";") else f"{statement};")
     if not statements:
         say("-- the source is set up already")
+    for word in unknown:
+        say(f"warning: {word}: its rows will be quarantined; map it in MAPPING_FILE (docs/mapping.md)", error=True)
 
 
 def report_waits(transactions: list[OpenTransaction]) -> None:

@@ -8,7 +8,8 @@ from deploy.doctor.feed_checks import check_feed
 from deploy.doctor.finding import Area, Finding, Findings
 from deploy.doctor.kafka_checks import check_kafka
 from deploy.doctor.machine_checks import check_machine, check_mail, check_metrics
-from deploy.doctor.source_checks import check_reconciliation_source, check_source
+from deploy.doctor.reconciliation_source_checks import check_reconciliation_source
+from deploy.doctor.source_checks import check_source
 from deploy.doctor.state_checks import check_state
 from deploy.doctor.target_checks import check_targets
 from ims.errors import ImsfeedError

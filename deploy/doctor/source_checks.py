@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import psycopg
 
-from consumers.reconciliation.source_reader import SourceReader
 from deploy.doctor.databases import check_server, first_line, opened, permitted, value
 from deploy.doctor.finding import NOT_CONFIGURED, SAME_AS_TEXT, Area, Findings
 from ims.errors import InvalidSettingsError
@@ -14,10 +13,11 @@ from ims.runtime.mapping_file import read_mapping
 from ims.runtime.settings import Settings
 from ims.source.facts import Table
 from producers.source import catalog
-from producers.source.captured_table import HEARTBEAT, OWNER_COLUMN, TableName, owner_columns
+from producers.source.captured_table import HEARTBEAT, TableName, owner_columns
 from producers.source.catalog import Connection
 from producers.source.open_transactions import open_transactions
 from producers.source.preflight import RELOAD, check_slot, identity_suffices, require_logical_wal
+from producers.source.source_words import unknown_words
 from producers.source.table_kinds import problems
 
 _AREA: Final = Area("source")
@@ -45,35 +45,6 @@ def check_source(settings: Settings) -> Findings:
     except psycopg.OperationalError as error:
         yield _AREA.error("reachable", first_line(error), "check SOURCE_DSN, the network and the server")
         yield _AREA.skipped("everything else", "the source does not answer")
-
-
-def check_reconciliation_source(settings: Settings) -> Findings:
-    """Check the role with which the nightly reconciliation reads the source."""
-    area = Area("reconciliation source")
-    if settings.reconcile_source_dsn is None:
-        effect = "the nightly reconciliation does not compare facts with the source"
-        yield area.skipped("reachable", f"RECONCILE_SOURCE_DSN: {NOT_CONFIGURED}: {effect}")
-        return
-    try:
-        with opened(settings.reconcile_source_dsn.get_secret_value()) as connection:
-            reader = SourceReader(
-                connection, settings.source_schema, settings.source_publication, read_mapping(settings)
-            )
-            with reader.view():
-                for table in Table:
-                    next(reader.rows(table, -1), None)
-            yield area.ok("select", "every table may be read")
-            writes = value(connection, _WRITES, [settings.source_schema])
-            yield area.judge(
-                "privileges",
-                not writes,
-                "may write the source's tables" if writes else "may only read",
-                "set a role in RECONCILE_SOURCE_DSN that may only read",
-                otherwise="warning",
-            )
-    except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable) as error:
-        fix = "grant this role select on the captured tables, or correct RECONCILE_SOURCE_DSN"
-        yield area.error("select", first_line(error), fix)
 
 
 def _server(connection: Connection, settings: Settings) -> Findings:
@@ -151,12 +122,27 @@ def _tables(connection: Connection, settings: Settings) -> Findings:
         if lacking:
             text = f"the publication lacks the columns {', '.join(sorted(lacking))}"
             yield _AREA.error(f"table {name}", text, fix)
-        elif not identity_suffices(found[name], owner or OWNER_COLUMN):
-            yield _AREA.error(f"table {name}", f"its replica identity lacks {owner} or the primary key", _SETUP)
+        elif not identity_suffices(found[name], owner):
+            lacks = f"{owner} or the primary key" if owner else "the primary key"
+            yield _AREA.error(f"table {name}", f"its replica identity lacks {lacks}", _SETUP)
         elif not value(connection, "select has_table_privilege(%s, 'select')", [_quoted(connection, name)]):
             yield _AREA.error(f"table {name}", "may not be read", f"grant select on {name} to capture's role")
         else:
             yield _AREA.ok(f"table {name}", "captured, with all its columns")
+
+
+def _words(connection: Connection, settings: Settings) -> Findings:
+    try:
+        unknown = unknown_words(connection, settings)
+    except psycopg.errors.QueryCanceled:
+        yield _AREA.skipped("words", "reading them takes longer than a check may: run `imsfeed mapping check`")
+        return
+    except psycopg.ProgrammingError as error:
+        yield _AREA.skipped("words", first_line(error))
+        return
+    text = "; ".join(map(str, unknown)) or "the mapping knows every status, role, kind and programme"
+    fix = "map them in MAPPING_FILE under values (docs/mapping.md): their rows are quarantined"
+    yield _AREA.judge("words", not unknown, text, fix)
 
 
 def _slot(connection: Connection, settings: Settings) -> Findings:
@@ -271,16 +257,12 @@ def _seconds(connection: Connection, name: str) -> Any:  # noqa: ANN401 - None w
     )
 
 
-_WRITES: Final = """
-select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
- where n.nspname = %s and c.relkind in ('r', 'p') and has_table_privilege(c.oid, 'insert, update, delete, truncate'))
-"""
-
 _PARTS: Final[dict[str, Callable[[Connection, Settings], Findings]]] = {
     "server": _server,
     "publication": _publication,
     "tables": _tables,
     "open transactions": _open_transactions,
+    "words": _words,
     "slot": _slot,
     "initial load": _load,
     "heartbeat": _heartbeat,

@@ -82,7 +82,10 @@ class Settings(BaseSettings):
         ge=0,
     )
     mapping_file: Path | None = _setting(
-        None, "path", "TOML file that maps the source's tables and columns; unset: the reference schema."
+        None,
+        "path",
+        "TOML file that maps the source's tables, columns and values, the same for every process; unset: the reference"
+        " schema.",
     )
     state_dsn: SecretStr | None = _setting(
         None, "DSN", "imsfeed's own PostgreSQL. Materialize, compact, `setup state` and `targets` need it."

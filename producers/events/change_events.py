@@ -181,4 +181,7 @@ def _filled(row: Row, old: Row) -> Row:
 def _row_event(table: CapturedTable, op: str, before: Row | None, after: Row | None, partitions: int) -> RowEvent:
     row = after or before or {}
     key = {name: row.get(name) for name in table.key_columns}
-    return RowEvent(table, op, key, before, after, partition_of(row.get(table.owner_column), partitions))
+    if table.owner is None:
+        return RowEvent(table, op, key, before, after, partition_of(row.get(table.owner_column), partitions))
+    key = {OWNER_COLUMN: table.owner, **key}
+    return RowEvent(table, op, key, before, after, partition_of(table.owner, partitions))

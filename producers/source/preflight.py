@@ -12,7 +12,15 @@ import msgspec
 from ims.errors import InvalidSettingsError
 from ims.runtime.settings import Settings
 from producers.source import catalog, source_schema, table_kinds
-from producers.source.captured_table import CAPTURE, HEARTBEAT, OWNER_COLUMN, CapturedTable, TableName, owner_columns
+from producers.source.captured_table import (
+    CAPTURE,
+    HEARTBEAT,
+    OWNER_COLUMN,
+    CapturedTable,
+    TableName,
+    constant_owners,
+    owner_columns,
+)
 from producers.source.catalog import Connection, LoadState, SourceTable
 from producers.source.replication import lsn_of, lsn_text
 
@@ -124,8 +132,14 @@ def check_slot(slot: dict[str, Any] | None, name: str, database: str, loaded: Lo
 
 
 def identity_suffices(table: SourceTable, owner_column: str) -> bool:
-    """Return True if the old row that a delete sends contains the owner and the primary key."""
-    return {owner_column, *table.key_columns} <= table.identity_columns and not weaker_partitions(table)
+    """Return True if the old row that a delete sends contains the owner and the primary key.
+
+    Args:
+        table: the table.
+        owner_column: its owner column; empty if every row is of one owner, which a delete need not name.
+    """
+    needed = {*table.key_columns, *filter(None, (owner_column,))}
+    return bool(table.identity_columns) and needed <= table.identity_columns and not weaker_partitions(table)
 
 
 def weaker_partitions(table: SourceTable) -> list[str]:
@@ -186,20 +200,30 @@ def _captured(connection: Connection, settings: Settings) -> dict[TableName, Cap
     problems += _identity_problems({name: found[name] for name in existing}, owners, published)
     if problems:
         raise InvalidSettingsError(f"publication {settings.source_publication!r}: {'; '.join(problems)}; {_SETUP}")
+    constants = constant_owners(settings)
     order = [name for name in (*owners, *sorted(existing - owners.keys())) if name != HEARTBEAT]
     wanted = source_schema.wanted_columns(settings)
     return {
-        name: _captured_table(found[name], owners.get(name, OWNER_COLUMN), published[name], wanted.get(name))
+        name: _captured_table(
+            found[name], owners.get(name, OWNER_COLUMN), published[name], wanted.get(name), constants.get(name)
+        )
         for name in (*order, HEARTBEAT)
     }
 
 
 def _captured_table(
-    table: SourceTable, owner_column: str, published: tuple[str, ...], wanted: Collection[str] | None
+    table: SourceTable,
+    owner_column: str,
+    published: tuple[str, ...],
+    wanted: Collection[str] | None,
+    owner: int | None,
 ) -> CapturedTable:
     """Return the table with the columns that are sent: the mapped ones, the key and the owner; all without a mapping.
 
     Other columns may be large, or private.
+
+    Args:
+        owner: the owner of every row, if the mapping has a constant for it.
     """
     sent = published if wanted is None else {*wanted, *table.key_columns, owner_column}
     return CapturedTable(
@@ -208,6 +232,7 @@ def _captured_table(
         table.key_columns,
         tuple(name for name in published if name in sent),
         tuple(name for name in published if name not in sent),
+        owner,
     )
 
 

@@ -12,8 +12,8 @@ from ims.errors import InvalidSettingsError
 from ims.runtime.logs import get_logger
 from ims.runtime.mapping_file import read_mapping
 from ims.runtime.settings import Settings
+from ims.source.columns import COLUMNS, UNPUBLISHED
 from ims.source.facts import Table
-from ims.source.mapping import COLUMNS
 from producers.source.captured_table import TableName
 from producers.source.pgoutput import Relation
 
@@ -39,10 +39,17 @@ class ColumnType(NamedTuple):
 
 
 class WantedColumn(NamedTuple):
-    """A column that the mapping names: imsfeed's name for it, such as ``person.given_name``, and imsfeed's type."""
+    """A column that the mapping names.
+
+    Attributes:
+        ours: imsfeed's name for it, such as ``person.given_name``.
+        kind: imsfeed's type.
+        mapped: the mapping says what its values mean, so that they may be words.
+    """
 
     ours: str
     kind: type
+    mapped: bool = False
 
 
 Columns = Mapping[str, ColumnType | None]
@@ -62,7 +69,7 @@ _LEADING_ZEROS: Final = "person.national_id"
 
 
 def wanted_columns(settings: Settings) -> dict[TableName, dict[str, WantedColumn]]:
-    """Return the columns that the mapping names, by table.
+    """Return the columns that the mapping names, by table, without those that are never published: nothing needs them.
 
     Raises:
         InvalidSettingsError: the mapping file cannot be read, or is not a valid mapping.
@@ -70,8 +77,9 @@ def wanted_columns(settings: Settings) -> dict[TableName, dict[str, WantedColumn
     mapping = read_mapping(settings)
     return {
         TableName(settings.source_schema, mapping.source_table(table)): {
-            column: WantedColumn(f"{table.value}.{name}", COLUMNS[table][name].type)
+            column: WantedColumn(f"{table.value}.{name}", COLUMNS[table][name].type, mapping.has_values(table, name))
             for name, column in mapping.columns(table).items()
+            if name not in UNPUBLISHED.get(table, ())
         }
         for table in Table
     }
@@ -95,16 +103,17 @@ def problems(table: TableName, wanted: Mapping[str, WantedColumn], columns: Colu
     for name, column in wanted.items():
         found = columns.get(name)
         if found is not None and not _suits(column, found):
-            needed = _SUITABLE[column.kind][1]
+            needed = _SUITABLE[column.kind][1] + (" (or map its values)" if column.kind is bool else "")
             yield f"column {name} of table {table} is of type {found.name}, but {column.ours} must be {needed}"
 
 
 def _suits(column: WantedColumn, found: ColumnType) -> bool:
     if column.ours == _LEADING_ZEROS and found.category == "N":
         return False
-    if column.kind is int and not found.whole:
+    if column.kind is int and not column.mapped and not found.whole:
         return False
-    return found.category in _SUITABLE[column.kind][0]
+    suitable = _SUITABLE[str if column.mapped else column.kind][0]
+    return found.category in suitable + ("B" if column.mapped else "")
 
 
 class SchemaWatch:

@@ -30,10 +30,12 @@ def snapshot_session(dsn: str, name: str, snapshot: str) -> Connection:
 
 def rows_of(reader: Connection, table: CapturedTable, owner: int | None = None) -> Iterator[list[Row]]:
     """Yield the rows of *table*, or those of one *owner*, some thousands at a time."""
+    if owner is not None and table.owner is not None and table.owner != owner:
+        return
     query = sql.SQL("declare load_rows no scroll cursor for select {} from {}").format(
         sql.SQL(", ").join(map(sql.Identifier, table.columns)), sql.Identifier(table.name.schema, table.name.table)
     )
-    if owner is not None:
+    if owner is not None and table.owner is None:
         query += sql.SQL(" where {} = {}").format(sql.Identifier(table.owner_column), owner)
     reader.execute(query)
     while rows := _fetch(reader, table.columns):

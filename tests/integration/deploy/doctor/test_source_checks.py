@@ -3,7 +3,8 @@
 import psycopg
 import pytest
 
-from deploy.doctor.source_checks import check_reconciliation_source, check_source
+from deploy.doctor.reconciliation_source_checks import check_reconciliation_source
+from deploy.doctor.source_checks import check_source
 from deploy.local.postgres import LocalPostgres
 from ims.runtime.settings import Settings
 from tests.integration.deploy.doctor.findings import lines

@@ -119,6 +119,124 @@ def test_a_wrong_mapping_is_refused_with_its_place(text: str, message: str) -> N
         parse_mapping(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[elev]", "owner, school, person, employee, course_group, enrolment"),
+        ("person = 1", "[person]"),
+        ("[person]\ntable = 7", 'table = "elev"'),
+        ("[person]\nvalues = 7", "[person] values must be a table"),
+        ('[person]\ntabel = "x"', "its keys are table, columns, values, constants"),
+        ('[enrolment]\nvalues.status = { AKTIV = "aktive" }', "'AKTIV' must become one of active, applied"),
+        ("[enrolment]\nvalues.status = { AKTIV = true }", "must become one of active"),
+        ('[person]\nvalues.protected = { J = "true" }', "must become true or false, without quotes"),
+        ('[person]\nvalues.given_name = { A = "B" }', "of person those of protected may be"),
+        ('[owner]\nvalues.name = { A = "B" }', "the values of owner.name cannot be mapped"),
+        ("[enrolment]\nvalues.role = {}", "our value for each of the source's"),
+        ("[enrolment]\nconstants = { id = 1 }", "enrolment.id cannot be a constant"),
+        ("[person]\nconstants = { national_id = '1' }", "person.national_id cannot be a constant"),
+        ('[person]\nconstants = { owner_id = "en" }', "person.constants.owner_id must be a int"),
+        ('[enrolment]\nconstants = { status = "aktiv" }', "enrolment.constants.status must be one of active"),
+        ("[person]\nconstants = { protected = 1 }", "person.constants.protected must be a bool"),
+        ('[person]\ncolumns = { owner_id = "a" }\nconstants = { owner_id = 1 }', "a column and a constant"),
+        ("[person]\ncolumns = { owner_id = 1 }", "belongs in constants"),
+    ],
+)
+def test_an_error_of_a_mapping_names_what_is_allowed(text: str, named: str) -> None:
+    with pytest.raises(InvalidSettingsError, match=r"docs/mapping\.md") as caught:
+        parse_mapping(text)
+    assert named in str(caught.value)
+
+
+MAPPED = parse_mapping("""
+[person]
+values.protected = { J = true, N = false, "" = false }
+constants = { owner_id = 7 }
+[course_group]
+values.kind = { KLASSE = "class", "*" = "subject" }
+[enrolment]
+values.status = { AKTIV = "active", 1 = "active", "*" = "ended" }
+values.role = { ELEV = "learner" }
+""")
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value", "read"),
+    [
+        (Table.PERSON, "protected", "J", True),
+        (Table.PERSON, "protected", "N ", False),
+        (Table.PERSON, "protected", None, False),
+        (Table.PERSON, "protected", "  ", False),
+        (Table.PERSON, "protected", "t", True),
+        (Table.PERSON, "protected", 2, True),
+        (Table.COURSE_GROUP, "kind", "KLASSE", "class"),
+        (Table.COURSE_GROUP, "kind", "FAG", "subject"),
+        (Table.ENROLMENT, "status", "AKTIV   ", "active"),
+        (Table.ENROLMENT, "status", 1, "active"),
+        (Table.ENROLMENT, "status", "SLUTTET", "ended"),
+        (Table.ENROLMENT, "status", "withdrawn", "withdrawn"),
+        (Table.ENROLMENT, "status", "active", "active"),
+        (Table.ENROLMENT, "role", "ELEV", "learner"),
+        (Table.ENROLMENT, "role", "teacher", "teacher"),
+    ],
+)
+def test_a_mapping_maps_values_and_still_knows_our_own(table: Table, column: str, value: Any, read: Any) -> None:
+    assert MAPPED.read(table, column, value) == read
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value", "reason"),
+    [
+        (Table.PERSON, "protected", "X", "unknown_word"),
+        (Table.PERSON, "protected", "*", "unknown_word"),
+        (Table.ENROLMENT, "role", "LÆRER", "unknown_word"),
+        (Table.ENROLMENT, "role", "*", "unknown_word"),
+        (Table.ENROLMENT, "status", None, "impossible_value"),
+        (Table.ENROLMENT, "status", "", "unknown_word"),
+        (Table.ENROLMENT, "role", ["ELEV"], "impossible_value"),
+    ],
+)
+def test_a_value_that_no_list_has_is_refused(table: Table, column: str, value: Any, reason: str) -> None:
+    with pytest.raises(BadMessageError) as caught:
+        MAPPED.read(table, column, value)
+    assert caught.value.reason == reason
+
+
+def test_a_constant_stands_for_a_missing_column_in_rows_and_deletes() -> None:
+    change = MAPPED.fact_change("person", after={"id": 5, "protected": "J"}, key={}, sparse=True)
+    assert (change.key, change.values) == (FactKey(7, 5), {"owner_id": 7, "id": 5, "protected": True})
+    assert MAPPED.fact_change("person", after=None, key={"id": 5}).key == FactKey(7, 5)
+    assert MAPPED.row_key("person", {"id": "5"}) == (Table.PERSON, FactKey(7, 5))
+
+
+def test_the_digest_is_that_of_what_a_mapping_says() -> None:
+    named = parse_mapping('[person]\ncolumns = { given_name = "given_name" }\ntable = "person"')
+    assert named.digest == REFERENCE_MAPPING.digest
+    others = {
+        "[person]\ntable = 'elev'",
+        "[person]\nconstants.owner_id = 1",
+        "[person]\nvalues.protected = { J = true }",
+    }
+    assert len({REFERENCE_MAPPING.digest, *(parse_mapping(text).digest for text in others)}) == 4
+
+
+@given(
+    table=st.sampled_from([table.value for table in Table]), column=st.integers(0, 20), value=st.text() | st.integers()
+)
+def test_a_row_is_read_alike_fast_and_slowly(table: str, column: int, value: Any) -> None:
+    """Compare a whole row with the same row when another of its columns is written in an unusual way."""
+    names = list(MAPPED.columns(Table(table)))
+    name = names[column % len(names)]
+    try:
+        expected = MAPPED.read(Table(table), name, value)
+    except BadMessageError:
+        return
+    for reading in (MAPPED._readers[Table(table)],):
+        fast = next(read for ours, _, _, read in reading if ours == name)
+        with suppress(ValueError):
+            assert fast(value) == expected
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
