@@ -69,7 +69,9 @@ def compare_(
     _print(found, settings)
     if csv is not None:
         _write(csv, rows_of(found.differences, facts))
-    if found.differences and search:
+    if not any(found.old.values()):
+        say("The file has no person, group or membership in it: no settings can be found from it.")
+    elif found.differences and search:
         values = candidates(file, facts, found, settings, templates)
         with waiting("searching settings"):
             steps = search_settings(settings, values, lambda tried: tally(compared(tried)))

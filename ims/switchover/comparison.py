@@ -206,17 +206,25 @@ def _changes(old: OldPerson | OldGroup, new: PersonRecord | GroupRecord) -> Iter
 
 
 def login_of(person: OldPerson | PersonRecord) -> str:
-    """Return a person's login: the first ``userid`` whose type is a login's, or that has no type; empty if none."""
+    """Return a person's login: the first ``userid``, whatever its type, unless it is known to be another id.
+
+    Exporters write their own types (``Logon ID``), and importers take the first one (Moodle). Empty if there is none.
+    """
     own = person.login if isinstance(person, PersonRecord) else None
     if own:
         return clean_text(own)
     for userid in person.userids:
-        if userid.type.lower() in _LOGINS:
+        if userid.type.lower() not in _OTHER_IDS:
             return clean_text(userid.value)
     return ""
 
 
-_LOGINS: Final = {"", "username", "feideid"}
+_OTHER_IDS: Final = {
+    *("personnin", "personninencrypted", "personlin", "personfin", "studentid", "workforceid", "sisid"),
+    *("sctid", "udcidentifier", "pidm", "uuid", "email id"),
+}
+"""The types of userids that are no logins, in lower case: those of PIFU-IMS 1.3 but user name, Feide name and UPN, and
+Luminis's."""
 
 
 def _old_members(old: OldRoster) -> dict[tuple[str, str], str]:

@@ -14,6 +14,7 @@ CWE-776). A file takes as much memory as its largest record, which is one group'
 [('7',)]
 """
 
+import re
 from collections.abc import Iterator
 from typing import BinaryIO, Final, Literal
 
@@ -22,7 +23,7 @@ from lxml import etree
 
 from ims.errors import ImsfeedError
 from ims.records.text import clean_text
-from ims.records.vocabulary import IDTYPE_PERSON, GroupLevel, RecStatus, RoleType
+from ims.records.vocabulary import GroupLevel, RecStatus, RoleType
 from ims.xml.shapes import local_name, tag_of
 
 
@@ -81,11 +82,19 @@ class OldGroup(msgspec.Struct, frozen=True):
 
 
 class OldMembership(msgspec.Struct, frozen=True):
-    """One person in one group. ``role`` is IMS Enterprise's two-digit code, or the file's own text if it is no code."""
+    """One person in one group.
+
+    Attributes:
+        role: IMS Enterprise's two-digit code, or the file's own text if it is no code.
+        group_source: ``sourcedid/source`` of the group's id.
+        person_source: likewise of the person's.
+    """
 
     group: str
     person: str
     role: str
+    group_source: str = ""
+    person_source: str = ""
 
 
 OldRecord = OldPerson | OldGroup | OldMembership
@@ -98,7 +107,13 @@ _PARENT: Final = {"1", "parent"}
 _CURRENT: Final = {"", "new"}
 _ROLE_NAMES: Final = {
     "learner": "01",
+    "student": "01",
+    "elev": "01",
+    "deltaker": "01",
     "instructor": "02",
+    "teacher": "02",
+    "faculty": "02",
+    "lærer": "02",
     "contentdeveloper": "03",
     "member": "04",
     "manager": "05",
@@ -106,8 +121,11 @@ _ROLE_NAMES: Final = {
     "administrator": "07",
     "teachingassistant": "08",
 }
+"""IMS Enterprise's names of the roles, and the words of exporters that write their own (SchILD-NRW's ``Student``)."""
 _TEACHER: Final = "lærer"
-_GONE: Final = str(RecStatus.GONE.value)
+_GONE: Final = {str(RecStatus.GONE.value), "delete", "deleted"}
+_INACTIVE: Final = {"inactive", "inaktiv", "false", "no"}
+_OF_GROUP: Final = {"2", "group"}
 
 
 def read_old_file(stream: BinaryIO) -> Iterator[OldHead | OldRecord]:
@@ -121,17 +139,18 @@ def read_old_file(stream: BinaryIO) -> Iterator[OldHead | OldRecord]:
             document type. Names the line, never its contents.
     """
     headed = False
+    parsing = etree.iterparse(
+        stream,
+        events=("start", "end"),
+        tag=("{*}enterprise", *_RECORDS),
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
     try:
-        for event, element in etree.iterparse(
-            stream,
-            events=("start", "end"),
-            tag=("{*}enterprise", *_RECORDS),
-            resolve_entities=False,
-            no_network=True,
-            load_dtd=False,
-            remove_comments=True,
-            remove_pis=True,
-        ):
+        for event, element in parsing:
             parent = element.getparent()
             if parent is None and event == "start" and not headed:
                 headed = True
@@ -140,16 +159,21 @@ def read_old_file(stream: BinaryIO) -> Iterator[OldHead | OldRecord]:
                 yield from _records(element)
                 _free(element, parent)
     except etree.XMLSyntaxError as error:
-        raise OldFileError(_not_well_formed(error)) from None
+        raise OldFileError(_not_well_formed(error, list(parsing.error_log))) from None
     if not headed:
         raise OldFileError("this is not an IMS Enterprise file: its root is not <enterprise>; nothing was compared")
 
 
-def _not_well_formed(error: etree.XMLSyntaxError) -> str:
+def _not_well_formed(error: etree.XMLSyntaxError, logged: list[etree._LogEntry]) -> str:
     # The parser's own text may quote the file.
-    encoding = error.code in {etree.ErrorTypes.ERR_INVALID_CHAR, etree.ErrorTypes.ERR_INVALID_ENCODING}
+    if not error.lineno and not logged:
+        return "the file is empty; nothing was compared"
+    line, code = (error.lineno, error.code) if error.lineno else (logged[0].line, logged[0].type)
+    if code == etree.ErrorTypes.ERR_UNDECLARED_ENTITY:
+        return f"line {line}: an entity that is not defined, such as &oslash; nothing was compared"
+    encoding = code in {etree.ErrorTypes.ERR_INVALID_CHAR, etree.ErrorTypes.ERR_INVALID_ENCODING}
     hint = "; or it is not in the encoding that its first line declares (UTF-8 if none)" if encoding else ""
-    return f"line {error.lineno}: not well-formed XML{hint}; nothing was compared"
+    return f"line {line}: not well-formed XML{hint}; nothing was compared"
 
 
 def _free(element: etree._Element, parent: etree._Element) -> None:
@@ -168,7 +192,7 @@ def _records(element: etree._Element) -> Iterator[OldRecord]:
     kind = local_name(element)
     if kind == "membership":
         yield from _members(element)
-    elif element.get("recstatus") != _GONE:
+    elif not _is_gone(element):
         yield _person(element) if kind == "person" else _group(element)
 
 
@@ -216,26 +240,34 @@ def _level(element: etree._Element) -> GroupLevel:
 
 
 def _members(element: etree._Element) -> Iterator[OldMembership]:
-    _, groups = _sourcedids(element)
+    group_source, groups = _sourcedids(element)
     for member in element.iterfind("{*}member"):
-        _, persons = _sourcedids(member)
+        person_source, persons = _sourcedids(member)
         # Not in the schema of <member>, but some exporters write it there, and Moodle reads it there.
-        gone = member.get("recstatus") == _GONE
+        gone = _is_gone(member)
         roles = [role for role in map(_role, member.iterfind("{*}role")) if role is not None]
-        of_person = _text(member, "{*}idtype") in {"", IDTYPE_PERSON}
+        of_person = _text(member, "{*}idtype").casefold() not in _OF_GROUP
         if groups and persons and roles and of_person and not gone:
-            yield OldMembership(groups[0], persons[0], roles[0])
+            yield OldMembership(groups[0], persons[0], roles[0], group_source, person_source)
+
+
+def _is_gone(element: etree._Element) -> bool:
+    return element.get("recstatus", "").strip().casefold() in _GONE
 
 
 def _role(element: etree._Element) -> str | None:
     """Return the code of an active role, else ``None``."""
-    if element.get("recstatus") == _GONE or _text(element, "{*}status") in {"0", "Inactive"}:
+    status = _text(element, "{*}status").casefold()
+    if _is_gone(element) or status in _INACTIVE or (status.isdecimal() and int(status) == 0):
         return None
     # Fronter uses roletype as a permission, 01 for all persons; subrole says who teaches (Cerebrum's export).
     if _text(element, "{*}subrole").lower() == _TEACHER:
         return RoleType.INSTRUCTOR.value
-    value = element.get("roletype", "01").strip()
-    return value.zfill(2) if value.isdecimal() else _ROLE_NAMES.get(value.lower().replace(" ", ""), value)
+    value = element.get("roletype", "01").strip() or "01"
+    if value.isdecimal():
+        return f"{int(value):02}"
+    # A role may be a word of any case, with or without spaces, or the end of a URN (learning tools' roles).
+    return _ROLE_NAMES.get(re.sub(r"[\s_-]", "", re.split("[/#:]", value)[-1]).casefold(), value)
 
 
 def _sourcedids(element: etree._Element) -> tuple[str, tuple[str, ...]]:

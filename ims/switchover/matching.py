@@ -20,7 +20,10 @@ from ims.switchover.existing_file import OldGroup, OldHead, OldMembership, OldPe
 
 
 class OldRoster(msgspec.Struct, frozen=True):
-    """A whole existing file. Persons and groups by ``sourcedid/id``; of two with the same id the later counts."""
+    """A whole existing file. Persons and groups by ``sourcedid/id``; of two with the same source and id the later one.
+
+    If two sources have the same id, the key of the later record has its source too.
+    """
 
     head: OldHead
     persons: dict[str, OldPerson]
@@ -43,12 +46,34 @@ def collect(records: Iterable[OldHead | OldRecord]) -> OldRoster:
             case OldHead():
                 old = msgspec.structs.replace(old, head=record)
             case OldPerson():
-                old.persons[record.ids[0] if record.ids else f"\0{len(old.persons)}"] = record
+                old.persons[_key(record, old.persons)] = record
             case OldGroup():
-                old.groups[record.ids[0] if record.ids else f"\0{len(old.groups)}"] = record
+                old.groups[_key(record, old.groups)] = record
             case OldMembership():
                 old.memberships.append(record)
+    for number, membership in enumerate(old.memberships):
+        group = _referred(membership.group, membership.group_source, old.groups)
+        person = _referred(membership.person, membership.person_source, old.persons)
+        if (group, person) != (membership.group, membership.person):
+            old.memberships[number] = msgspec.structs.replace(membership, group=group, person=person)
     return old
+
+
+def _key(record: OldPerson | OldGroup, known: Mapping[str, OldPerson] | Mapping[str, OldGroup]) -> str:
+    if not record.ids:
+        return f"\0{len(known)}"
+    other = known.get(record.ids[0])
+    return record.ids[0] if other is None or other.source == record.source else _with_source(record)
+
+
+def _with_source(record: OldPerson | OldGroup) -> str:
+    return f"{record.ids[0]}\0{record.source}"
+
+
+def _referred(id_: str, source: str, known: Mapping[str, OldPerson] | Mapping[str, OldGroup]) -> str:
+    """Return the key of the record that a membership means, if the file has two with its id; else the id."""
+    both = f"{id_}\0{source}"
+    return both if both in known else id_
 
 
 def match_records(old: OldRoster, facts: Facts, templates: Sequence[str]) -> Matches:

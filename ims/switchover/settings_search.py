@@ -5,8 +5,9 @@ change that turns out to be unnecessary is taken back. Each key has only a few c
 at all, and those that the existing file suggests. Keys that say what *may* be published, such as
 ``allow_test_numbers``, are not tried, nor is the exclusion of single groups, which could be fitted to any file.
 
-No change is proposed by which more of the existing file would be missing than before, however few differences it
-leaves: it would lock out a person who has access.
+No change is proposed by which more of the existing file would be missing than before, or more persons would lose their
+login, however few differences it leaves: it would lock out a person who has access. For the same reason ``login =
+"none"`` is tried only if the file has no userid at all, and nothing is tried on a file without records.
 """
 
 from collections import Counter
@@ -16,9 +17,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from ims.errors import InvalidSettingsError
+from ims.records.model import PersonRecord
 from ims.records.text import clean_text
 from ims.source.facts import Facts
-from ims.switchover.comparison import Comparison, DifferenceType
+from ims.switchover.comparison import Comparison, DifferenceType, login_of
 from ims.switchover.matching import OldRoster
 from ims.targets.target_settings import TargetSettings
 from ims.targets.written_settings import changed
@@ -34,10 +36,20 @@ class Step(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """The number of differences under some settings, and how many of them are missing records."""
+    """The number of differences under some settings, and how many of them are losses.
+
+    Attributes:
+        missing: missing records.
+        unreachable: persons who have a login in the existing file and would have none.
+    """
 
     differences: int
     missing: int
+    unreachable: int = 0
+
+    def loses_more_than(self, other: "Tally") -> bool:
+        """Return True if more would be missing, or more persons without a login."""
+        return self.missing > other.missing or self.unreachable > other.unreachable
 
 
 _DAYS: Final = (0, 1, 7, 14, 30)
@@ -53,13 +65,15 @@ def candidates(
         comparison: the comparison under the present settings.
         templates: candidates for ``group_id``.
     """
+    if not (old.persons or old.groups or old.memberships):
+        return {}
     sources = Counter(record.source for records in (old.persons, old.groups) for record in records.values())
     return {
         "dialect": [old.head.dialect],
         "source": [None, *(source for source, _ in sources.most_common(2) if source)],
         "person_id": ["national", "running"],
         "group_id": list(templates),
-        "login": ["feide", "email", "none"],
+        "login": ["feide", "email", *(() if any(person.userids for person in old.persons.values()) else ("none",))],
         "org_groups": [False, True],
         "scope": ["all", "grunnskole"],
         "excluded_kinds": [[], _kinds_without(comparison, facts, settings)],
@@ -89,7 +103,13 @@ def _kept(comparison: Comparison, kinds: Mapping[int, str]) -> set[str]:
 def tally(comparison: Comparison) -> Tally:
     """Return the number of a comparison's differences."""
     missing = sum(difference.what is DifferenceType.MISSING for difference in comparison.differences)
-    return Tally(len(comparison.differences), missing)
+    unreachable = sum(
+        difference.what is DifferenceType.LOGIN
+        and isinstance(difference.new, PersonRecord)
+        and not login_of(difference.new)
+        for difference in comparison.differences
+    )
+    return Tally(len(comparison.differences), missing, unreachable)
 
 
 def search_settings(
@@ -124,7 +144,7 @@ def _better(
     best: TargetSettings, tried: Sequence[TargetSettings], count: Callable[[TargetSettings], Tally]
 ) -> TargetSettings:
     """Return the settings with the fewest differences of those with no more missing; the first of equally good ones."""
-    safe = [settings for settings in tried if count(settings).missing <= count(best).missing]
+    safe = [settings for settings in tried if not count(settings).loses_more_than(count(best))]
     return min((best, *safe), key=lambda settings: count(settings).differences)
 
 
@@ -143,7 +163,7 @@ def _needed(settings: TargetSettings, best: TargetSettings, count: Callable[[Tar
     for key in settings.__struct_fields__:
         without = msgspec.structs.replace(best, **{key: getattr(settings, key)})
         with_it, without_it = count(best), count(without)
-        if without_it.differences <= with_it.differences and without_it.missing <= with_it.missing:
+        if without_it.differences <= with_it.differences and not without_it.loses_more_than(with_it):
             best = without
     return best
 

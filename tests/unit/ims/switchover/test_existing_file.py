@@ -159,7 +159,7 @@ def test_a_visma_like_file_is_read() -> None:
             (),
             GroupLevel.GROUP,
         ),
-        OldMembership("grp-7", NUMBER, "01"),
+        OldMembership("grp-7", NUMBER, "01", "voksen@fjordvik", "voksen@fjordvik"),
     ]
 
 
@@ -172,7 +172,7 @@ def test_a_cerebrum_like_file_is_read() -> None:
     assert (root.parents, root.level) == (("root",), GroupLevel.GROUP)
     assert isinstance(room, OldGroup)
     assert (room.names, room.parents, room.level) == (("Norsk B1",), ("root",), GroupLevel.GROUP)
-    assert member == OldMembership("room-7", "åsetest", "02")
+    assert member == OldMembership("room-7", "åsetest", "02", "cerebrum@fjordvik.no", "cerebrum@fjordvik.no")
 
 
 def test_a_wis_like_file_in_another_order_is_read() -> None:
@@ -187,7 +187,7 @@ def test_a_wis_like_file_in_another_order_is_read() -> None:
       <name><n><given>Ada</given><family>Sørum</family></n></name>
       <sourcedid><id>{NUMBER}</id><source>wis</source></sourcedid></person></enterprise>"""
     _, member, group, person = records(file.encode("iso-8859-1"))
-    assert member == OldMembership("8A", NUMBER, "02")
+    assert member == OldMembership("8A", NUMBER, "02", "wis", "wis")
     assert isinstance(group, OldGroup)
     assert (group.source, group.ids, group.names) == ("wis", ("8A",), ("Klasse 8A",))
     assert isinstance(person, OldPerson)
@@ -208,8 +208,8 @@ def test_every_version_of_pifu_is_read(namespace: str) -> None:
 def test_a_moodle_fixture_is_read_without_removed_records() -> None:
     found = records(MOODLE_FIXTURE)
     assert [record for record in found if isinstance(record, OldMembership)] == [
-        OldMembership("course1", "modern1", "01"),
-        OldMembership("course1", "modern2", "02"),
+        OldMembership("course1", "modern1", "01", "TestSource", "TestSource"),
+        OldMembership("course1", "modern2", "02", "TestSource", "TestSource"),
     ]
     assert [record.ids for record in found if isinstance(record, OldPerson | OldGroup)] == [("modern1",), ("course1",)]
 
@@ -221,7 +221,7 @@ def test_a_moodle_fixture_is_read_without_removed_records() -> None:
         ('roletype="Instructor"', "02"),
         ('roletype="Content Developer"', "03"),
         ('roletype="7"', "07"),
-        ('roletype="elev"', "elev"),
+        ('roletype="kontakt"', "kontakt"),
     ],
 )
 def test_a_role_may_be_a_name_or_a_code(roletype: str, role: str) -> None:

@@ -39,8 +39,14 @@ def test_another_kind_of_file_is_refused(file: bytes) -> None:
 
 
 def test_an_empty_file_is_refused() -> None:
-    with pytest.raises(OldFileError, match="not well-formed"):
+    with pytest.raises(OldFileError, match=r"^the file is empty; nothing was compared$"):
         records(b"")
+
+
+def test_a_letter_as_an_undefined_entity_is_named_with_its_line() -> None:
+    file = b"<?xml version='1.0'?>\n<enterprise><person><name><fn>K&aring;re</fn></name></person></enterprise>"
+    with pytest.raises(OldFileError, match=r"^line 2: an entity that is not defined"):
+        records(file)
 
 
 def test_entities_are_neither_expanded_nor_fetched() -> None:
