@@ -5,7 +5,7 @@ passes through them:
 
 * :mod:`ims.source` - what the administration system says: the change event, the mapping, the facts
 * :mod:`ims.identifiers` - Norwegian identifiers, and the national id that prints masked
-* :mod:`ims.targets` - one importer's settings, its schedule, its deadline
+* :mod:`ims.targets` - one importer's profile, settings, its schedule, its deadline
 * :mod:`ims.rules` - who is exported, as which records, and the one first reason for each exclusion
 * :mod:`ims.records` - persons, groups and memberships in the terms of IMS Enterprise
 * :mod:`ims.publication` - what a target is sent next: the one decision that puts rules, holds and feed together
@@ -13,6 +13,7 @@ passes through them:
 * :mod:`ims.feed` - delta, manifest, and the verification of a feed from its files
 * :mod:`ims.xml` - records to XML and back, in both dialects
 * :mod:`ims.reports` - what case workers read
+* :mod:`ims.importers` - importers as they behave: what one of them ends with that has read a feed
 * :mod:`ims.switchover` - an existing file of another exporter, compared with ours
 * :mod:`ims.runtime` - what every process needs to run; knows nothing of persons or groups
 * :mod:`ims.errors` - the errors that an operator can act on

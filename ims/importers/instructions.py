@@ -1,6 +1,6 @@
 """The records of a file as an importer reads them: what each says, and which elements are absent.
 
-Unlike :mod:`ims.xml.reader`, it tells an element that is absent from one that is empty, and takes full files with
+Unlike :mod:`ims.xml.reader`, it knows an element that is absent from one that is empty, and takes full files with
 removed records too (those at a fixed path): importers see both.
 """
 

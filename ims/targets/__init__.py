@@ -1,4 +1,4 @@
-"""One importer: its ``target_settings``, the ``schedule`` of its snapshots, its ``importer_deadline``.
+"""One importer: ``importer_profiles``, its ``target_settings``, the ``schedule`` of its snapshots, ``importer_deadline``.
 
 Imports :mod:`ims.errors` alone.
 """
