@@ -37,6 +37,7 @@ def delete_old_rows(connection: Connection, before: datetime, now: datetime) -> 
         before: mails and failures that are older are deleted.
     """
     published_store.delete_published_changes(connection)
+    published_store.merge_repeated_changes(connection)
     notice_store.delete_old(connection, before)
     holds_store.delete_old_departures(connection, now)
     target_error_table.delete_stale(connection, now)

@@ -140,11 +140,11 @@ def store_moved(connection: Connection, target_id: int, moved: Subjects) -> None
 
 
 def pending_changes_count(connection: Connection) -> int:
-    """Return how many pending changes are not published to some enabled target."""
+    """Return how many pending changes an enabled target has not published, apart from those that wait to begin."""
     row = connection.execute(
         "select count(*) from imsfeed.pending_change m where exists (select from imsfeed.target t where t.owner_id ="
         " m.owner_id"
-        " and (t.settings ->> 'enabled')::boolean and t.changes_through < m.change_id)"
+        " and (t.settings ->> 'enabled')::boolean and t.head_seq is not null and t.changes_through < m.change_id)"
     ).fetchone()
     return int(row[0]) if row else 0
 
@@ -152,10 +152,31 @@ def pending_changes_count(connection: Connection) -> int:
 def delete_published_changes(connection: Connection) -> int:
     """Delete the pending changes that every enabled target of their owner has published, and return how many.
 
-    A target that is enabled later compares everything.
+    A target that is enabled later, and the first publication of one that waits, compare everything.
     """
     return connection.execute(
         "delete from imsfeed.pending_change m where not exists (select from imsfeed.target t where t.owner_id ="
         " m.owner_id"
-        " and (t.settings ->> 'enabled')::boolean and t.changes_through < m.change_id)"
+        " and (t.settings ->> 'enabled')::boolean and t.head_seq is not null and t.changes_through < m.change_id)"
+    ).rowcount
+
+
+def merge_repeated_changes(connection: Connection) -> int:
+    """Delete all but the newest of the old pending changes about the same person, group, school or owner.
+
+    A publication takes them together. So the changes that wait for a halted target are no more than its owner has
+    persons and groups, however long it is halted. Changes of the last ten minutes stay as they are: they may be settling.
+
+    Returns:
+        How many were deleted.
+    """
+    return connection.execute(
+        "with old as materialized (select change_id, owner_id, kind, id, committed_at from imsfeed.pending_change"
+        " where noted_at < now() - interval '10 minutes'),"
+        " repeated as (select owner_id, kind, id, max(change_id) as newest, min(committed_at) as oldest_commit"
+        " from old group by owner_id, kind, id having count(*) > 1),"
+        " kept as (update imsfeed.pending_change c set committed_at = r.oldest_commit from repeated r"
+        " where c.change_id = r.newest)"
+        " delete from imsfeed.pending_change c using old o join repeated r using (owner_id, kind, id)"
+        " where c.change_id = o.change_id and o.change_id < r.newest"
     ).rowcount

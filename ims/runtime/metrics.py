@@ -208,6 +208,10 @@ class CompactMetrics(ProcessMetrics):
         self.snapshot_last_success_timestamp_seconds = self._gauge(
             "snapshot_last_success_timestamp_seconds", "When a snapshot was last written, in seconds since 1970."
         )
+        self.snapshots_late = self._gauge(
+            "snapshots_late",
+            "Targets whose daily snapshot is missing: a quarter of an hour late, or not there when the importer reads.",
+        )
         self.snapshot_duration_seconds = self._gauge(
             "snapshot_duration_seconds", "How long the last snapshot took, in seconds."
         )
@@ -223,6 +227,10 @@ class CompactMetrics(ProcessMetrics):
         self.notices_sent = self._counter("notices_sent", "Mails to case workers that the mail server has accepted.")
         self.pending_changes = self._gauge(
             "pending_changes", "Pending changes that an enabled target has not published yet."
+        )
+        self.pending_change_age_seconds = self._gauge(
+            "pending_change_age_seconds",
+            "Age of the oldest change that a target in order has not published, the highest of all, in seconds.",
         )
         self.targets = self._gauge("targets", "Targets by state.", ("state",), zip(TARGET_STATES, strict=True))
         self.targets_failing = self._gauge(
