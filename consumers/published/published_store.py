@@ -165,7 +165,7 @@ def merge_repeated_changes(connection: Connection) -> int:
     """Delete all but the newest of the old pending changes about the same person, group, school or owner.
 
     A publication takes them together. So the changes that wait for a halted target are no more than its owner has
-    persons and groups, however long it is halted. Changes of the last ten minutes stay as they are: they may be settling.
+    persons and groups, however long it is halted. Changes of the last ten minutes stay: they may be settling.
 
     Returns:
         How many were deleted.
