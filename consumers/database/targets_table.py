@@ -289,10 +289,8 @@ def set_settings(connection: Connection, name: str, changes: dict[str, Any], cha
 def _replace(
     connection: Connection, target_id: int, old: TargetSettings | None, settings: TargetSettings, changed_by: str
 ) -> None:
-    connection.execute(
-        "update imsfeed.target set settings = %s, recompute = true where target_id = %s",
-        (Jsonb(written(settings)), target_id),
-    )
+    query = "update imsfeed.target set settings = %s, recompute = true where target_id = %s"
+    connection.execute(query, (Jsonb(written(settings)), target_id))
     note_change(connection, old, settings, changed_by)
 
 

@@ -12,13 +12,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 
 from consumers.database import sessions
+from consumers.database.mapping_record import note_mapping
 from consumers.materialize import kafka_source
 from consumers.materialize.apply import Batch, read, write
 from consumers.materialize.batch import Message, Outcome, Progress, Refused
 from consumers.materialize.consumer_group import ConsumerGroup
 from consumers.materialize.facts_store import FactsStore, FencedError
 from consumers.materialize.kafka_source import REMEDY, KafkaSource, OffsetLostError
-from consumers.materialize.mapping_record import note_mapping
 from consumers.materialize.unresolved_references import UnresolvedCount
 from ims.errors import ImsfeedError, InvalidSettingsError
 from ims.runtime.lifecycle import Stop

@@ -12,10 +12,10 @@ from typing import Final
 import msgspec
 import psycopg
 
+from consumers.database.mapping_record import mapping_digest
 from consumers.database.sessions import Connection
 from consumers.database.targets_table import TargetRow, read_target
 from consumers.feed.republish import begin_epoch
-from consumers.materialize.mapping_record import mapping_digest
 from consumers.reconciliation import results_store, source_reader
 from consumers.reconciliation.facts import AGAIN_SECONDS, FactsComparison
 from consumers.reconciliation.files import check_files

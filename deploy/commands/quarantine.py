@@ -7,9 +7,9 @@ import msgspec
 import typer
 
 from consumers.database import sessions
+from consumers.database.mapping_record import differing_partitions
 from consumers.database.sessions import Connection
 from consumers.materialize import quarantine, quarantine_store
-from consumers.materialize.mapping_record import differing_partitions
 from consumers.materialize.quarantine import Description, QuarantineError
 from consumers.materialize.quarantine_store import QuarantinedMessage
 from deploy.commands.arguments import caller, whole_number

@@ -6,7 +6,7 @@ from typing import Final
 import psycopg
 
 from consumers.database.clocks import clock_troubles
-from consumers.materialize.mapping_record import differing_partitions
+from consumers.database.mapping_record import differing_partitions
 from deploy.doctor.databases import check_server, first_line, opened, permitted, value
 from deploy.doctor.finding import NOT_CONFIGURED, SAME_AS_TEXT, Area, Findings
 from deploy.state import migrate

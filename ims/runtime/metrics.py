@@ -199,28 +199,8 @@ class CompactMetrics(ProcessMetrics):
         self.delta_published = self._counter("delta_published", "Deltas published as files.")
         self.changed_ids = self._counter("changed_ids", "Persons whose id in a feed has changed.")
         self.delta_seq = self._gauge("delta_seq", "Highest sequence number that any target has reached.")
-        self.snapshot_attempts = self._counter("snapshot_attempts", "Snapshots begun.")
-        self.snapshot_published = self._counter("snapshot_published", "Snapshots published as files.")
         self.manifest_written = self._counter("manifest_written", "Manifests written.")
-        self.snapshot_last_attempt_timestamp_seconds = self._gauge(
-            "snapshot_last_attempt_timestamp_seconds", "When a snapshot was last begun, in seconds since 1970."
-        )
-        self.snapshot_last_success_timestamp_seconds = self._gauge(
-            "snapshot_last_success_timestamp_seconds", "When a snapshot was last written, in seconds since 1970."
-        )
-        self.snapshots_late = self._gauge(
-            "snapshots_late",
-            "Targets whose daily snapshot is missing: a quarter of an hour late, or not there when the importer reads.",
-        )
-        self.snapshot_duration_seconds = self._gauge(
-            "snapshot_duration_seconds", "How long the last snapshot took, in seconds."
-        )
-        self.snapshot_members = self._gauge("snapshot_members", "Memberships in the last snapshot.")
-        self.deadline_margin_seconds = self._gauge(
-            "deadline_margin_seconds",
-            "Time between a snapshot and its importer's deadline, the lowest of all targets, in seconds; negative if"
-            " the snapshot is late, NaN if no target has an importer_sync_time.",
-        )
+        self._define_snapshots()
         self._define_reconciliation()
         self._define_alarms()
         self.notice_attempts = self._counter("notice_attempts", "Attempts to send a mail to case workers.")
@@ -244,6 +224,29 @@ class CompactMetrics(ProcessMetrics):
         )
         self.excluded = self._gauge(
             "excluded", "Persons and groups that are excluded, by their first reason.", ("kind", "reason"), reasons
+        )
+
+    def _define_snapshots(self) -> None:
+        self.snapshot_attempts = self._counter("snapshot_attempts", "Snapshots begun.")
+        self.snapshot_published = self._counter("snapshot_published", "Snapshots published as files.")
+        self.snapshot_last_attempt_timestamp_seconds = self._gauge(
+            "snapshot_last_attempt_timestamp_seconds", "When a snapshot was last begun, in seconds since 1970."
+        )
+        self.snapshot_last_success_timestamp_seconds = self._gauge(
+            "snapshot_last_success_timestamp_seconds", "When a snapshot was last written, in seconds since 1970."
+        )
+        self.snapshots_late = self._gauge(
+            "snapshots_late",
+            "Targets whose daily snapshot is missing: a quarter of an hour late, or not there when the importer reads.",
+        )
+        self.snapshot_duration_seconds = self._gauge(
+            "snapshot_duration_seconds", "How long the last snapshot took, in seconds."
+        )
+        self.snapshot_members = self._gauge("snapshot_members", "Memberships in the last snapshot.")
+        self.deadline_margin_seconds = self._gauge(
+            "deadline_margin_seconds",
+            "Time between a snapshot and its importer's deadline, the lowest of all targets, in seconds; negative if"
+            " the snapshot is late, NaN if no target has an importer_sync_time.",
         )
 
     def _define_alarms(self) -> None:

@@ -1,4 +1,4 @@
-"""One importer: ``importer_profiles``, its ``target_settings``, the ``schedule`` of its snapshots, ``importer_deadline``.
+"""One importer: its profile, the ``target_settings``, the ``schedule`` of its snapshots, the ``importer_deadline``.
 
 Imports :mod:`ims.errors` alone.
 """

@@ -27,7 +27,7 @@ from tests.support.builders import (
     an_owner,
 )
 from tests.support.installation import PROCESSES, Installation, installed
-from tests.support.national_ids import found
+from tests.support.processes.national_ids import found
 from tests.support.servers.mail_server import PASSWORD, USER, MailServer
 from tests.support.waiting import until
 

@@ -12,12 +12,12 @@ from prometheus_client import CollectorRegistry
 
 from consumers.compact.process import EXCLUDED_SERIES, Compactor
 from consumers.database import sessions, targets_table
+from consumers.database.mapping_record import note_mapping
 from consumers.feed.feed_directory import verify_folder
 from consumers.holds.open_holds import open_holds
 from consumers.materialize.apply import materialize_once
 from consumers.materialize.batch import Message, Outcome, Progress, Refused
 from consumers.materialize.facts_store import FactsStore
-from consumers.materialize.mapping_record import note_mapping
 from consumers.operations import approvals
 from consumers.operations.holds_report import read_hold
 from ims.feed.manifest import Manifest, decode

@@ -7,19 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 from psycopg import sql
-from typer.testing import CliRunner
 
 from consumers.materialize import quarantine, quarantine_store
 from consumers.materialize.quarantine import QuarantineError
-from deploy.cli import app
 from ims.source.events import Envelope, Source, Transaction, encode
 from ims.source.facts import Table
 from ims.source.mapping import REFERENCE_MAPPING, parse_mapping
 from tests.support.builders import a_group, a_person, a_school, an_enrolment, an_owner
 from tests.support.feed_words import id_of, person
 from tests.support.pipeline import Pipeline, row_of
-
-KEY = b'{"owner_id":1,"id":1}'
+from tests.support.quarantined import KEY, an_event, audit, deliver, numbers, resolved
 
 
 @pytest.fixture
@@ -32,42 +29,8 @@ def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
     pipeline.close()
 
 
-def an_event(
-    lsn: int, *, table: str = "person", op: str = "c", epoch: int = 1, last: bool = True, **columns: Any
-) -> bytes:
-    """Return an event that writes person 1; *columns* may have impossible values."""
-    return encode(
-        Envelope(
-            source=Source(schema="public", table=table, epoch=epoch),
-            op=op,
-            before={"owner_id": 1, "id": 1} if op == "d" else None,
-            after=None if op in "dt" else {**row_of(a_person(1)), **columns},
-            transaction=Transaction(f"7:{lsn}", 1, 1, last=last or None),
-        )
-    )
-
-
-def deliver(pipeline: Pipeline, *values: bytes, key: bytes | None = None) -> None:
-    pipeline.key = key
-    pipeline.deliver(*values)
-
-
 def replayed(pipeline: Pipeline, number: int, mapping: Any = REFERENCE_MAPPING) -> Any:
     return quarantine.replay(pipeline.connection, number, mapping, 1, 0, "Ada")
-
-
-def numbers(pipeline: Pipeline) -> list[int]:
-    return [one.number for one in quarantine_store.all_quarantined(pipeline.connection)]
-
-
-def resolved(pipeline: Pipeline) -> list[bool]:
-    return [one.resolved_at is not None for one in quarantine_store.all_quarantined(pipeline.connection)]
-
-
-def audit(pipeline: Pipeline) -> list[tuple[Any, ...]]:
-    return pipeline.connection.execute(
-        "select done_by, action, explanation, quarantine_id, reason from imsfeed.quarantine_audit order by audit_id"
-    ).fetchall()
 
 
 def test_a_message_of_a_newly_mapped_table_is_applied_and_published(pipeline: Pipeline) -> None:
@@ -251,61 +214,6 @@ def test_a_replay_takes_away_what_it_can_read(pipeline: Pipeline) -> None:
     assert refused is not None
     query = "select protected from imsfeed.person where id = 1"
     assert pipeline.connection.execute(query).fetchone() == (True,)
-
-
-class TestCommands:
-    @pytest.fixture(autouse=True)
-    def _environment(self, state_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("STATE_DSN", state_dsn)
-        monkeypatch.setenv("KAFKA_PARTITIONS", "1")
-
-    def run(self, *arguments: str) -> tuple[int, str]:
-        done = CliRunner().invoke(app, ["quarantine", *arguments], env={"COLUMNS": "200"})
-        return done.exit_code, done.output + (str(done.exception) if done.exception else "")
-
-    def test_the_list_names_each_message_and_where_it_lies(self, pipeline: Pipeline) -> None:
-        assert self.run("list") == (0, "no message is in quarantine\n")
-        deliver(pipeline, an_event(900, given_name=None), key=KEY)
-        assert "test[0]@" in self.run("list")[1]
-        (listed,) = msgspec.json.decode(self.run("list", "--json")[1])
-        assert (listed["number"], listed["reason"]) == (numbers(pipeline)[0], "impossible_value")
-
-    def test_one_message_is_shown(self, pipeline: Pipeline) -> None:
-        deliver(pipeline, an_event(900, given_name=None), key=KEY)
-        code, said = self.run("show", str(numbers(pipeline)[0]))
-        assert code == 0
-        assert "table: public.person" in said
-        assert id_of(1) not in said
-        assert self.run("show", "4711")[1].endswith(
-            "there is no message 4711 in quarantine; `imsfeed quarantine list` shows all"
-        )
-
-    def test_all_unresolved_messages_are_applied_or_reported(self, pipeline: Pipeline) -> None:
-        deliver(pipeline, an_event(900, given_name=None), key=KEY)
-        pipeline.connection.execute("update imsfeed.quarantine set message_value = %s", (an_event(900),))
-        deliver(pipeline, b"no json", key=KEY)
-        code, said = self.run("replay", "--all", "--name", "Grace")
-        assert code == 1
-        assert "1 of 2 messages were applied; 1 stay in quarantine" in said
-        assert audit(pipeline)[0][:2] == ("Grace", "replayed")
-
-    def test_the_audit_of_a_discarded_message_lacks_its_content(self, pipeline: Pipeline) -> None:
-        deliver(pipeline, an_event(900, given_name=None), key=KEY)
-        (number,) = numbers(pipeline)
-        assert self.run("discard", str(number))[0] != 0, "a reason must be given"
-        assert self.run("discard", str(number), "--reason", "fixed", "--name", "Grace")[0] == 0
-        assert numbers(pipeline) == []
-        assert audit(pipeline) == [("Grace", "discarded", "fixed", number, "impossible_value")]
-
-    def test_resolved_messages_are_discarded_together(self, pipeline: Pipeline) -> None:
-        deliver(pipeline, an_event(900, given_name=None), an_event(901), key=KEY)
-        deliver(pipeline, b"no json", key=b"other")
-        assert self.run("discard", "--resolved", "--reason", "superseded")[0] == 0
-        assert resolved(pipeline) == [False]
-
-    @pytest.mark.parametrize("arguments", [("replay",), ("replay", "1", "--all"), ("discard", "--reason", "x")])
-    def test_which_messages_must_be_said(self, arguments: tuple[str, ...]) -> None:
-        assert "give the numbers of the messages" in self.run(*arguments)[1]
 
 
 def test_a_message_older_than_all_its_owners_rows_is_superseded(pipeline: Pipeline) -> None:
