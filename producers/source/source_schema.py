@@ -45,11 +45,13 @@ class WantedColumn(NamedTuple):
         ours: imsfeed's name for it, such as ``person.given_name``.
         kind: imsfeed's type.
         mapped: the mapping says what its values mean, so that they may be words.
+        needed: something is published or decided by it; whatever happens to another one stops nothing.
     """
 
     ours: str
     kind: type
     mapped: bool = False
+    needed: bool = True
 
 
 Columns = Mapping[str, ColumnType | None]
@@ -69,7 +71,7 @@ _LEADING_ZEROS: Final = "person.national_id"
 
 
 def wanted_columns(settings: Settings) -> dict[TableName, dict[str, WantedColumn]]:
-    """Return the columns that the mapping names, by table, without those that are never published: nothing needs them.
+    """Return the columns that the mapping names, by table.
 
     Raises:
         InvalidSettingsError: the mapping file cannot be read, or is not a valid mapping.
@@ -77,9 +79,13 @@ def wanted_columns(settings: Settings) -> dict[TableName, dict[str, WantedColumn
     mapping = read_mapping(settings)
     return {
         TableName(settings.source_schema, mapping.source_table(table)): {
-            column: WantedColumn(f"{table.value}.{name}", COLUMNS[table][name].type, mapping.has_values(table, name))
+            column: WantedColumn(
+                f"{table.value}.{name}",
+                COLUMNS[table][name].type,
+                mapped=mapping.has_values(table, name),
+                needed=name not in UNPUBLISHED.get(table, ()),
+            )
             for name, column in mapping.columns(table).items()
-            if name not in UNPUBLISHED.get(table, ())
         }
         for table in Table
     }
@@ -93,7 +99,7 @@ def problems(table: TableName, wanted: Mapping[str, WantedColumn], columns: Colu
         wanted: the columns that the mapping names.
         columns: the columns that the table publishes.
     """
-    missing = [f"{name} ({column.ours})" for name, column in wanted.items() if name not in columns]
+    missing = [f"{name} ({column.ours})" for name, column in wanted.items() if column.needed and name not in columns]
     if missing:
         others = ", ".join(name for name in columns if name not in wanted) or "none"
         yield (
@@ -102,7 +108,7 @@ def problems(table: TableName, wanted: Mapping[str, WantedColumn], columns: Colu
         )
     for name, column in wanted.items():
         found = columns.get(name)
-        if found is not None and not _suits(column, found):
+        if column.needed and found is not None and not _suits(column, found):
             needed = _SUITABLE[column.kind][1] + (" (or map its values)" if column.kind is bool else "")
             yield f"column {name} of table {table} is of type {found.name}, but {column.ours} must be {needed}"
 
