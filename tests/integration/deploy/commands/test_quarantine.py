@@ -8,9 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from deploy.cli import app
+from ims.source.events import Envelope, Source, Transaction, encode
 from tests.support.builders import a_group, a_person, a_school, an_enrolment, an_owner
 from tests.support.feed_words import id_of
-from tests.support.pipeline import Pipeline
+from tests.support.pipeline import Pipeline, row_of
 from tests.support.quarantined import KEY, an_event, audit, deliver, numbers, resolved
 
 
@@ -50,6 +51,25 @@ class TestCommands:
         assert self.run("show", "4711")[1].endswith(
             "there is no message 4711 in quarantine; `imsfeed quarantine list` shows all"
         )
+
+    def test_a_replay_with_another_mapping_is_refused(
+        self, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        deliver(pipeline, an_event(900, given_name=None), key=KEY)
+        mapping = tmp_path / "mapping.toml"
+        mapping.write_text("[person]\nvalues.protected = { J = true }")
+        monkeypatch.setenv("KAFKA_TOPIC", "test")
+        monkeypatch.setenv("MAPPING_FILE", str(mapping))
+        code, said = self.run("replay", "--all")
+        assert (code, "materialize makes the facts with another mapping" in said) == (1, True)
+
+    def test_the_status_names_unknown_words(self, pipeline: Pipeline) -> None:
+        enrolment = {**row_of(an_enrolment(1)), "status": "aktiv"}
+        source = Source(schema="public", table="enrolment", epoch=1)
+        transaction = Transaction("7:900", 1, 1, last=True)
+        deliver(pipeline, encode(Envelope(source=source, op="c", after=enrolment, transaction=transaction)))
+        said = CliRunner().invoke(app, ["status"]).output
+        assert "UNKNOWN WORD: enrolment.status has the unknown word 'aktiv': 1 messages in quarantine" in said
 
     def test_all_unresolved_messages_are_applied_or_reported(self, pipeline: Pipeline) -> None:
         deliver(pipeline, an_event(900, given_name=None), key=KEY)
