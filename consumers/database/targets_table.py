@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from consumers.database.feed_folders import refuse_taken
 from consumers.database.sessions import Connection
 from consumers.database.target_audit import note_change
-from consumers.database.unreadable_target import UnreadableTarget, refuse_named
+from consumers.database.unreadable_target import UnreadableTarget, forget_unreadable, refuse_named
 from ims.errors import InvalidSettingsError
 from ims.feed.conflicts import HaltReason
 from ims.identifiers import compact, organisation_number
@@ -166,9 +166,8 @@ def valid_orgnr(registered: str | None, settings: TargetSettings) -> str | None:
     return _valid_orgnr(registered or "", allow_test_numbers=settings.allow_test_numbers)
 
 
-@lru_cache(1024)
+@lru_cache(1024)  # called with the same few numbers whenever a target's state is computed
 def _valid_orgnr(registered: str, *, allow_test_numbers: bool) -> str | None:
-    # Called with the same few numbers whenever a target's state is computed.
     number = compact(registered)
     return number if organisation_number.is_valid(number, allow_test_numbers=allow_test_numbers) else None
 
@@ -243,11 +242,7 @@ def named(targets: Iterable[TargetRow], name: str) -> TargetRow:
 
 
 def apply_settings(connection: Connection, targets: Iterable[TargetSettings], changed_by: str) -> list[str]:
-    """Store the settings of *targets*, creating new ones (:func:`refuse_taken`); other targets stay as they are.
-
-    Returns:
-        One line per target that was created or changed.
-    """
+    """Store the settings of *targets*, creating new ones (:func:`refuse_taken`); return a line for each that changed."""
     lines = []
     with connection.transaction():
         rows, unreadable = read_targets(connection)
@@ -256,6 +251,7 @@ def apply_settings(connection: Connection, targets: Iterable[TargetSettings], ch
         for settings in targets:
             row = existing.get((settings.owner, settings.name))
             if target_id := lost.get((settings.owner, settings.name)):
+                forget_unreadable(connection, target_id)
                 _replace(connection, target_id, None, settings, changed_by)
                 lines.append(f"changed {settings.owner}/{settings.name}")
             elif row is None:

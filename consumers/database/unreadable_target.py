@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from consumers.database.sessions import Connection
 from ims.errors import InvalidSettingsError
 
 
@@ -39,3 +40,13 @@ def refuse_named(unreadable: Iterable[UnreadableTarget], name: str) -> None:
     for target in unreadable:
         if name in {target.name, f"{target.owner_id}/{target.name}"}:
             target.refuse()
+
+
+def forget_unreadable(connection: Connection, target_id: int) -> None:
+    """Forget what else of a target's row may be unreadable; both are found out again.
+
+    Without the settings of its last publication, what changed settings take away counts as a change of the source.
+    """
+    connection.execute(
+        "update imsfeed.target set published_settings = null, halt_reason = null where target_id = %s", (target_id,)
+    )

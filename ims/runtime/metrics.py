@@ -208,14 +208,7 @@ class CompactMetrics(ProcessMetrics):
         self.pending_changes = self._gauge(
             "pending_changes", "Pending changes that an enabled target has not published yet."
         )
-        self.pending_change_age_seconds = self._gauge(
-            "pending_change_age_seconds",
-            "Age of the oldest change that a target in order has not published, the highest of all, in seconds.",
-        )
         self.targets = self._gauge("targets", "Targets by state.", ("state",), zip(TARGET_STATES, strict=True))
-        self.targets_failing = self._gauge(
-            "targets_failing", "Targets that this process could not bring up to date when it last tried."
-        )
         self.held_persons = self._gauge(
             "held_persons",
             "Persons on hold, waiting for an approval, by cause.",
@@ -235,10 +228,6 @@ class CompactMetrics(ProcessMetrics):
         self.snapshot_last_success_timestamp_seconds = self._gauge(
             "snapshot_last_success_timestamp_seconds", "When a snapshot was last written, in seconds since 1970."
         )
-        self.snapshots_late = self._gauge(
-            "snapshots_late",
-            "Targets whose daily snapshot is missing: a quarter of an hour late, or not there when the importer reads.",
-        )
         self.snapshot_duration_seconds = self._gauge(
             "snapshot_duration_seconds", "How long the last snapshot took, in seconds."
         )
@@ -250,6 +239,17 @@ class CompactMetrics(ProcessMetrics):
         )
 
     def _define_alarms(self) -> None:
+        self.snapshots_late = self._gauge(
+            "snapshots_late",
+            "Targets whose daily snapshot is missing: a quarter of an hour late, or not there when the importer reads.",
+        )
+        self.pending_change_age_seconds = self._gauge(
+            "pending_change_age_seconds",
+            "Age of the oldest change that a target in order has not published, the highest of all, in seconds.",
+        )
+        self.targets_failing = self._gauge(
+            "targets_failing", "Targets that this process could not bring up to date when it last tried."
+        )
         self.protected_departures = self._gauge(
             "protected_departures",
             "Persons who left a target in the last 24 hours because they are protected; the highest of all targets.",

@@ -81,7 +81,6 @@ def raising(error: BaseException) -> Callable[[Path, pytest.MonkeyPatch], None]:
     "trouble",
     [
         no_space,
-        folder_as_manifest,
         file_as_folder,
         raising(OSError(errno.ESTALE, "Stale file handle")),
         raising(PermissionError(errno.EACCES, "Permission denied")),
@@ -102,6 +101,16 @@ def test_one_targets_error_stops_no_other(
     (error,) = [one for one in status(both).errors if one.part == "feed"]
     assert error.attempts >= 1
     assert status(both, "lms").errors == []
+
+
+def test_a_folder_where_the_manifest_should_be_halts_its_target_alone(
+    both: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder_as_manifest(both.folder(SICK), monkeypatch)
+    rename(both, "Ny")
+    both.compact(minutes=1)
+    assert both.manifest().head_seq == 1
+    assert "the manifest cannot be read" in (status(both).halt_reason or "")
 
 
 def test_orders_to_leave_go_out_beside_a_failing_target(both: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,9 +166,11 @@ def test_a_failing_snapshot_is_shown_and_delays_no_delta(both: Pipeline) -> None
     assert failing(both) == 1
 
 
-def test_settings_that_cannot_be_read_stop_no_other_target(both: Pipeline) -> None:
+@pytest.mark.parametrize("column", ["settings", "published_settings"])
+def test_settings_that_cannot_be_read_stop_no_other_target(both: Pipeline, column: str) -> None:
     both.connection.execute(
-        "update imsfeed.target set settings = settings || %s where name = %s", (Jsonb({"of_a_later_version": 1}), SICK)
+        f"update imsfeed.target set {column} = {column} || %s where name = %s",  # noqa: S608 - our own names
+        (Jsonb({"of_a_later_version": 1}), SICK),
     )
     rename(both, "Ny")
     assert both.manifest().head_seq == 1
