@@ -242,7 +242,7 @@ def named(targets: Iterable[TargetRow], name: str) -> TargetRow:
 
 
 def apply_settings(connection: Connection, targets: Iterable[TargetSettings], changed_by: str) -> list[str]:
-    """Store the settings of *targets*, creating new ones (:func:`refuse_taken`); return a line for each that changed."""
+    """Store the settings of *targets*, creating new ones (:func:`refuse_taken`); return a line for each changed one."""
     lines = []
     with connection.transaction():
         rows, unreadable = read_targets(connection)

@@ -50,7 +50,7 @@ def republish_(
             try:
                 done = _republished(connection, settings, row, new_epoch, of_owner)
                 say(f"{row.owner_id}/{row.settings.name}: {done}")
-            except FeedError as error:
+            except (FeedError, OSError) as error:
                 if target != "all":
                     raise
                 say(f"{row.owner_id}/{row.settings.name}: {error}")

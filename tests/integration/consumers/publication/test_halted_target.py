@@ -282,6 +282,17 @@ class TestCommand:
         assert "1/lms: target lms: the manifest names what the state database does not know" in said
         assert pipeline.verification("other").problems == []
 
+    def test_a_folder_that_cannot_be_read_is_named_beside_the_others(self, pipeline: Pipeline) -> None:
+        pipeline.target(name="other")
+        pipeline.compact()
+        shutil.rmtree(pipeline.folder("other"))
+        shutil.rmtree(pipeline.folder())
+        pipeline.folder().write_text("a file where the folder should be")
+        code, said = self.run(pipeline, "all")
+        assert code == 1
+        assert "1/lms: [Errno" in said
+        assert pipeline.verification("other").problems == []
+
     def test_a_target_that_was_never_published_is_refused(self, pipeline: Pipeline) -> None:
         pipeline.target(name="new")
         assert "was never published" in self.run(pipeline, "new")[1]
