@@ -42,7 +42,7 @@ def feed(pipeline: Pipeline) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("orgnr", ["100000008", "100 000 008"])
-def test_a_second_target_waits_and_is_told_why(pipeline: Pipeline, orgnr: str) -> None:
+def test_a_second_target_waits_with_the_reason(pipeline: Pipeline, orgnr: str) -> None:
     before = feed(pipeline)
     add_second(pipeline, orgnr)
     pipeline.compact(minutes=1)
