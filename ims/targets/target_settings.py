@@ -74,23 +74,12 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         hold_day_persons: as ``hold_hour_persons``, in 24 hours.
         hold_day_persons_percent: as ``hold_hour_persons_percent``, in 24 hours.
         hold_day_teachers: as ``hold_hour_teachers``, in 24 hours.
-        hold_day_teachers_percent: as ``hold_hour_teachers_percent``, in 24 hours.
-        hold_day_id_changes: as ``hold_hour_id_changes``, in 24 hours.
+        hold_day_teachers_percent: as ``hold_hour_teachers_percent``, in 24 hours; so are all others for a day.
         hold_hour_logins: persons whose published login may change or be taken away in an hour.
-        hold_day_logins: the same in 24 hours.
-        hold_hour_memberships: memberships that are not a person's last and that may end in an hour by a change (not by
-            their date); more wait, unless they are no more than ``hold_hour_memberships_percent`` of all memberships.
-        hold_hour_memberships_percent: see ``hold_hour_memberships``.
-        hold_day_memberships: as ``hold_hour_memberships``, in 24 hours.
-        hold_day_memberships_percent: as ``hold_hour_memberships_percent``, in 24 hours.
-        hold_hour_teacher_memberships: as ``hold_hour_memberships``, of teachers alone.
-        hold_hour_teacher_memberships_percent: the percentage of the memberships as instructor.
-        hold_day_teacher_memberships: as ``hold_hour_teacher_memberships``, in 24 hours.
-        hold_day_teacher_memberships_percent: as ``hold_hour_teacher_memberships_percent``, in 24 hours.
-        hold_hour_groups: groups that may be removed, or get another id, in an hour by a change (not by their date).
-        hold_hour_groups_percent: the percentage of the published groups.
-        hold_day_groups: as ``hold_hour_groups``, in 24 hours.
-        hold_day_groups_percent: as ``hold_hour_groups_percent``, in 24 hours.
+        hold_hour_memberships: memberships that are not the last and that may end in an hour by a change, not by their
+            date, unless they are no more than ``hold_hour_memberships_percent`` of all.
+        hold_hour_teacher_memberships: the same of teachers, and of the memberships as instructor.
+        hold_hour_groups: groups that may go, or get another id, in an hour by a change, likewise.
         allow_test_numbers: accept national ids of the synthetic series.
     """
 
