@@ -38,7 +38,7 @@ from deploy.commands import (
 )
 from deploy.commands.exit_codes import FAILED, INTERRUPTED, WRONG_SETTINGS
 from deploy.commands.printing import printable, say
-from ims.errors import ImsfeedError, OperatorNeededError
+from ims.errors import ImsfeedError, OperatorNeededError, named_settings
 from ims.identifiers.national_id import without_national_ids
 from ims.runtime import failpoints
 from ims.runtime.logs import configure, get_logger
@@ -131,7 +131,8 @@ def main() -> None:
         _fail(f"not allowed: {error.diag.message_primary}; `imsfeed docs security` lists what each role may do", FAILED)
     except (psycopg.OperationalError, KafkaError, OSError) as error:
         # The first line of a driver's text says which server and why; it never quotes a row.
-        _fail(f"{type(error).__name__}: {(str(error).splitlines() or ['no more is known'])[0]}", FAILED)
+        text = (str(error).splitlines() or ["no more is known"])[0]
+        _fail(f"{named_settings(error)}{type(error).__name__}: {text}", FAILED)
     except psycopg.ProgrammingError as error:
         if error.sqlstate is not None:
             raise

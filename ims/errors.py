@@ -3,6 +3,9 @@
 Texts never hold personal data: they may name a table, a column, a running number or a file, never a national id.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 
 class ImsfeedError(Exception):
     """Base of every error that imsfeed raises on purpose."""
@@ -32,3 +35,18 @@ class BadMessageError(ImsfeedError):
 
 class FeedError(ImsfeedError):
     """A file of the feed contradicts what was recorded about it; nothing is overwritten, an operator must look."""
+
+
+@contextlib.contextmanager
+def naming_setting(name: str) -> Iterator[None]:
+    """Add the setting *name* to any error of the block: a library's error says which server failed, not whose it is."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(name)
+        raise
+
+
+def named_settings(error: BaseException) -> str:
+    """Return the settings of :func:`naming_setting` before an error's text, such as ``STATE_DSN: ``; or nothing."""
+    return "".join(f"{name}: " for name in getattr(error, "__notes__", ()))

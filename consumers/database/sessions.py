@@ -17,6 +17,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from consumers.database.error_causes import Cause, cause_of
+from ims.errors import naming_setting
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -48,17 +49,18 @@ def connect(
         psycopg.OperationalError: the server cannot be reached or refuses.
     """
     options = _OPTIONS + (_APPLYING if applying else "") + (_EXCLUSIVE if exclusive else "")
-    return psycopg.connect(
-        dsn,
-        autocommit=autocommit,
-        application_name=f"imsfeed {name}",
-        options=f"{options} {conninfo_to_dict(dsn).get('options') or ''}",
-        connect_timeout=10,
-        keepalives_idle=10,
-        keepalives_interval=5,
-        keepalives_count=3,
-        tcp_user_timeout=30_000,
-    )
+    with naming_setting("STATE_DSN"):
+        return psycopg.connect(
+            dsn,
+            autocommit=autocommit,
+            application_name=f"imsfeed {name}",
+            options=f"{options} {conninfo_to_dict(dsn).get('options') or ''}",
+            connect_timeout=10,
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+            tcp_user_timeout=30_000,
+        )
 
 
 def try_lock(connection: Connection, name: str) -> bool:

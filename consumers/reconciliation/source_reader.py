@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from consumers.database.sessions import Connection, repeatable_read
-from ims.errors import BadMessageError
+from ims.errors import BadMessageError, naming_setting
 from ims.source.events import Row
 from ims.source.facts import Table
 from ims.source.mapping import FactKey, SourceMapping
@@ -180,15 +180,16 @@ def connect(dsn: str) -> Connection:
     Raises:
         psycopg.OperationalError: the server cannot be reached or refuses.
     """
-    return psycopg.connect(
-        dsn,
-        autocommit=True,
-        application_name="imsfeed reconciliation",
-        options=_OPTIONS,
-        client_encoding="UTF8",
-        connect_timeout=10,
-        keepalives_idle=10,
-        keepalives_interval=5,
-        keepalives_count=3,
-        tcp_user_timeout=30_000,
-    )
+    with naming_setting("RECONCILE_SOURCE_DSN"):
+        return psycopg.connect(
+            dsn,
+            autocommit=True,
+            application_name="imsfeed reconciliation",
+            options=_OPTIONS,
+            client_encoding="UTF8",
+            connect_timeout=10,
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+            tcp_user_timeout=30_000,
+        )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from ims.errors import InvalidSettingsError
+from ims.errors import InvalidSettingsError, naming_setting
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -47,7 +47,7 @@ def migrate(dsn: str, directory: Path = MIGRATIONS) -> list[str]:
         InvalidSettingsError: the database's encoding is not UTF-8; or it does not fit this version: an applied
             migration has changed, or this version does not have it.
     """
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with _connect(dsn) as connection:
         require_utf8(connection)
         connection.execute("select pg_advisory_lock(%s)", [_LOCK])
         connection.execute(_LEDGER)
@@ -68,9 +68,14 @@ def pending(dsn: str, directory: Path = MIGRATIONS) -> list[str]:
     Raises:
         InvalidSettingsError: as :func:`migrate`.
     """
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with _connect(dsn) as connection:
         require_utf8(connection)
         return [migration.name for migration in _missing(connection, directory)]
+
+
+def _connect(dsn: str) -> psycopg.Connection:
+    with naming_setting("STATE_DSN"):
+        return psycopg.connect(dsn, autocommit=True)
 
 
 def require_utf8(connection: psycopg.Connection) -> None:

@@ -51,7 +51,7 @@ def unreachable_error(settings: Settings) -> KafkaUnreachableError:
     immediately, and the client then drops the answer that came before.
     """
     tried = "; ".join(f"{server}: {_probe(server, settings)}" for server in settings.bootstrap_servers)
-    return KafkaUnreachableError(f"no Kafka broker accepted a connection: {tried}")
+    return KafkaUnreachableError(f"KAFKA_BOOTSTRAP_SERVERS: no Kafka broker accepted a connection: {tried}")
 
 
 def _probe(server: str, settings: Settings) -> str:

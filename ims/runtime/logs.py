@@ -25,6 +25,7 @@ import structlog
 from structlog.stdlib import LoggerFactory, ProcessorFormatter
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
+from ims.errors import named_settings
 from ims.identifiers.national_id import without_national_ids
 
 _QUOTE_VALUES: Final = frozenset({"psycopg", "kafka", "lxml", "pydantic_core"})
@@ -45,10 +46,11 @@ def configure(process: str, level: str) -> None:
     handler.setFormatter(_formatter(process))
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(severity)
-    for library in ("kafka", "psycopg"):
-        logging.getLogger(library).setLevel(max(severity, logging.WARNING))
-    # It warns whenever this machine is busy for a tenth of a second, about which an operator can do nothing.
-    logging.getLogger("kafka.net.selector").setLevel(max(severity, logging.ERROR))
+    logging.getLogger("psycopg").setLevel(max(severity, logging.WARNING))
+    # Whatever goes wrong with Kafka is an error that we report once, with the setting to check. The client itself
+    # writes five lines a second while no broker answers, and buries ours.
+    debugging = severity <= logging.DEBUG
+    logging.getLogger("kafka").setLevel(logging.WARNING if debugging else logging.CRITICAL)
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[ProcessorFormatter.wrap_for_formatter],
@@ -151,7 +153,9 @@ def summary(error: BaseException) -> str:
     if sqlstate:
         return f"{name} (SQLSTATE {sqlstate})"
     # Errors that the server reports for a statement have a SQLSTATE; libpq's own, about the connection, have none.
-    return f"{name}: {_masked(' '.join(str(error).split()))}" if name == "OperationalError" else name
+    if name != "OperationalError":
+        return name
+    return f"{name}: {named_settings(error)}{_masked(' '.join(str(error).split()))}"
 
 
 def _without_personal_data(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -19,6 +19,7 @@ import msgspec
 import psycopg
 from psycopg import errors, pq
 
+from ims.errors import naming_setting
 from ims.runtime.lifecycle import Stop
 from producers.source.sessions import CONNECT_SECONDS, conninfo
 
@@ -71,7 +72,8 @@ class Walsender:
         self._received = 0
         self._connection = pq.PGconn.connect_start(conninfo(dsn, "capture", replication=True).encode())
         try:
-            self._finish_connecting()
+            with naming_setting("SOURCE_DSN"):
+                self._finish_connecting()
         except BaseException:
             self.close()
             raise

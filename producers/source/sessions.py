@@ -8,6 +8,8 @@ from typing import Any, Final
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from ims.errors import naming_setting
+
 _OPTIONS: Final = (
     "-c datestyle=ISO -c timezone=UTC -c intervalstyle=postgres -c extra_float_digits=1"
     # An initial load may take long, and may wait for Kafka inside its transaction: the server's limits must not end it.
@@ -45,7 +47,8 @@ def connect(dsn: str, name: str, *, autocommit: bool = True) -> psycopg.Connecti
     Raises:
         psycopg.OperationalError: the server cannot be reached or refuses.
     """
-    return psycopg.connect(conninfo(dsn, name), autocommit=autocommit)
+    with naming_setting("SOURCE_DSN"):
+        return psycopg.connect(conninfo(dsn, name), autocommit=autocommit)
 
 
 def is_transient(error: BaseException) -> bool:

@@ -95,9 +95,22 @@ def test_an_unreachable_server_exits_with_1_and_shows_no_password(
     monkeypatch.setenv("STATE_DSN", SECRET)
     assert run(monkeypatch, "status") == 1
     printed = capsys.readouterr().err
-    assert printed.startswith("imsfeed: OperationalError: ")
+    assert printed.startswith("imsfeed: STATE_DSN: OperationalError: ")
     assert "correct-horse" not in printed
     assert printed.count("\n") == 1
+
+
+def test_an_unreachable_kafka_is_one_line_that_names_its_setting() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy", "export-events"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "STATE_DSN": SECRET, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"},
+    )
+    (line,) = filter(None, done.stderr.splitlines())
+    assert line.startswith("imsfeed: KAFKA_BOOTSTRAP_SERVERS: no Kafka broker accepted a connection: 127.0.0.1:1: ")
 
 
 def test_a_directory_without_a_feed_exits_with_1(

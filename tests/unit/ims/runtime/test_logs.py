@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from ims.errors import naming_setting
 from ims.runtime import logs
 from tests.support.fixtures.logs import Lines
 
@@ -61,11 +62,27 @@ def test_less_severe_lines_than_the_level_are_not_logged(lines: Lines) -> None:
 
 
 def test_libraries_log_warnings_in_the_same_form(lines: Lines) -> None:
-    logging.getLogger("kafka.conn").info("connected")
-    logging.getLogger("kafka.conn").warning("node %s is away", 3)
     logging.getLogger("psycopg").info("connected")
+    logging.getLogger("psycopg").warning("session %s is away", 3)
     (line,) = lines()
-    assert (line["level"], line["logger"], line["event"]) == ("warning", "kafka.conn", "node 3 is away")
+    assert (line["level"], line["logger"], line["event"]) == ("warning", "psycopg", "session 3 is away")
+
+
+@pytest.mark.parametrize(("level", "expected"), [("info", []), ("debug", ["node 3 is away"])])
+def test_kafkas_client_logs_only_for_debugging(lines: Lines, level: str, expected: list[str]) -> None:
+    """It writes five lines a second while no broker answers, and would bury the one that says what to check."""
+    logs.configure("capture", level)
+    logging.getLogger("kafka.net.manager").error("node %s is away", 3)
+    logging.getLogger("kafka.net.manager").debug("polled")
+    assert [line["event"] for line in lines()] == expected
+
+
+def test_an_outage_names_the_setting_of_its_server(lines: Lines) -> None:
+    with pytest.raises(psycopg.OperationalError) as caught, naming_setting("STATE_DSN"):
+        raise psycopg.OperationalError("connection refused")
+    log.warning("starting again", error=caught.value)
+    (line,) = lines()
+    assert line["error"] == "OperationalError: STATE_DSN: connection refused"
 
 
 @pytest.mark.parametrize(
