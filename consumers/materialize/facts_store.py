@@ -12,9 +12,8 @@ import psycopg
 from consumers.database.array_literals import array_literal
 from consumers.database.notifications import CHANNEL
 from consumers.materialize import fact_tables, quarantine_store
-from consumers.materialize.batch import Load, Message, Outcome, Progress, Refused, RowState, earliest
+from consumers.materialize.batch import Load, Message, Outcome, Progress, Refused, RowState, earliest, without_misplaced
 from consumers.materialize.fact_tables import Cursor
-from consumers.materialize.owner_partitions import without_misplaced
 from consumers.materialize.restricted_rows import RestrictedRow, of_refused_rows
 from consumers.materialize.row_state import REFERENCES, ChangedKey, changed_keys
 from ims.errors import ImsfeedError

@@ -38,7 +38,7 @@ from producers.source import catalog, preflight, sessions, source_schema
 from producers.source.catalog import LoadState
 from producers.source.preflight import CheckedSource
 from producers.source.replication import StoppedError, Walsender
-from producers.source.row_values import require_same_forms
+from producers.source.table_rows import require_same_forms
 
 log = get_logger(__name__)
 

@@ -23,8 +23,8 @@ from producers.source.preflight import (
     require_logical_wal,
     require_suitable_kinds,
 )
-from producers.source.row_values import require_same_forms
 from producers.source.table_kinds import PARTITIONED, STORED
+from producers.source.table_rows import require_same_forms
 
 _CREATE_HEARTBEAT = "create table imsfeed.heartbeat (owner_id integer primary key, beat_at timestamptz not null)"
 _CREATE_CAPTURE = (

@@ -120,29 +120,6 @@ def test_an_unreadable_message_is_resolved_only_by_its_own_table(
         replayed(pipeline, numbers(pipeline)[0])
 
 
-def test_a_truncate_is_resolved_when_every_owner_is_resynced(pipeline: Pipeline) -> None:
-    pipeline.commit(an_owner(owner_id=2))
-    deliver(pipeline, an_event(900, op="t"))
-    assert resolved(pipeline) == [False]
-    for lsn, owner, expected in ((1000, 1, False), (1001, 2, True)):
-        end = encode(
-            Envelope(
-                source=Source(schema="imsfeed", table="heartbeat", epoch=1, resync_owner=owner),
-                op="r",
-                after={"owner_id": 0},
-                transaction=Transaction(f"resync:{lsn}", 1, 1, last=True),
-            )
-        )
-        deliver(pipeline, end)
-        assert resolved(pipeline) == [expected]
-
-
-def test_a_truncate_of_nothing_needs_no_resync(pipeline: Pipeline) -> None:
-    pipeline.connection.execute(f"truncate {', '.join(f'imsfeed.{table}' for table in Table)}".encode())
-    deliver(pipeline, an_event(900, op="t"))
-    assert resolved(pipeline) == [True]
-
-
 def test_an_earlier_message_is_never_applied_after_a_later_one(pipeline: Pipeline) -> None:
     deliver(pipeline, an_event(900, table="elev", family_name="Gammel"), key=KEY)
     deliver(pipeline, an_event(901, table="elev", family_name="Ny"), key=KEY)

@@ -6,8 +6,8 @@ from ims.errors import InvalidSettingsError
 from ims.runtime.settings import Settings
 from producers.source import catalog, preflight, source_setup
 from producers.source.catalog import Connection
-from producers.source.row_values import require_same_forms
 from producers.source.source_schema import ColumnType
+from producers.source.table_rows import require_same_forms
 from tests.support.capturing import PARTITIONS, Topic, capturing
 from tests.support.waiting import until
 
