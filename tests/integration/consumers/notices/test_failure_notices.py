@@ -18,7 +18,7 @@ def test_a_halted_target_gives_a_mail_at_start_and_end(mailing: Pipeline, mails:
     for _ in range(5):
         mailing.compact(minutes=1)
     assert subjects(mails) == ["feiler"]
-    assert "organisasjonsnummer er endret eller mangler" in text(mails)
+    assert "skoleeieren mangler organisasjonsnummer" in text(mails)
     mailing.commit(an_owner())
     for _ in range(5):
         mailing.compact(minutes=1)

@@ -54,3 +54,14 @@ def test_a_stuck_path_is_found(healthy: Installation, settings: Settings, state:
         state.execute("update imsfeed.topic_partition set open_owners = '{}'")
         healthy.start("materialize", "compact")
     until(lambda: lines(check_state(settings))["pending changes"][0] == "ok", what="compact has published the change")
+
+
+def test_no_heartbeat_is_called_fresh_before_the_first(state_dsn: str) -> None:
+    fresh = Settings.model_validate({"state_dsn": state_dsn, "kafka_topic": "t", "kafka_partitions": 2})
+    assert lines(check_state(fresh))["heartbeats"] == ("skipped", "none yet: no partition has been read")
+    with psycopg.connect(state_dsn, autocommit=True) as connection:
+        connection.execute(
+            "insert into imsfeed.topic_partition (topic, partition, next_offset, heartbeat_at)"
+            " values ('t', 0, 0, null), ('t', 1, 0, now())"
+        )
+    assert lines(check_state(fresh))["heartbeats"] == ("warning", "none yet in partitions 0")
