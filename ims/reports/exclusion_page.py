@@ -132,7 +132,9 @@ code { font-size: .9em; overflow-wrap: anywhere; }
   .wide tr { border-bottom: 1px solid var(--line); display: flex; flex-direction: column; padding: .5rem 0; }
   .wide tr > th { font-weight: 600; order: -1; }
   .wide td, .wide tbody th { border-bottom: 0; padding: .1rem 0; text-align: start; white-space: normal; width: auto; }
+  .wide .n { width: auto; }
   .wide td:empty { display: none; }
+  .n, .n + .n { padding-inline: .5rem 0; }
   .wide td[data-label]::before { content: attr(data-label) ": "; opacity: .75; }
 }
 @media print {

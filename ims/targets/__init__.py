@@ -1,4 +1,4 @@
-"""One importer: its profile, the ``target_settings``, the ``schedule`` of its snapshots, the ``importer_deadline``.
+"""One importer: its settings and the file of them, its profile, the schedule of its snapshots, and its deadline.
 
-Imports :mod:`ims.errors` alone.
+Imports :mod:`ims.errors` and :mod:`ims.identifiers` alone.
 """
