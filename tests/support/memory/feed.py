@@ -149,7 +149,7 @@ class MemoryFeed:
         entry = msgspec.structs.replace(before, sha256=sha256(xml).hexdigest(), size=len(xml))
         self.files[entry.path] = xml
         self.snapshots[number] = entry
-        if self.entries and self.entries[0].prev_sha256 == before.sha256:
+        if self.entries and before.seq == 0 and self.entries[0].prev_sha256 == before.sha256:
             self.entries[0] = msgspec.structs.replace(self.entries[0], prev_sha256=entry.sha256)
         self.change_manifest(snapshot=self.snapshots[-1], deltas=self.entries)
 
