@@ -138,7 +138,7 @@ select t.target_id, t.owner_id, t.name, t.settings, t.recompute, t.epoch, t.orgn
        t.head_sha256, t.head_at, t.changes_through, t.dated_through, t.snapshot_through, t.repair, t.reconciled_through,
        t.epoch_seq, t.halt_reason, t.announced_at is not null as announced, t.published_settings, t.review,
        exists (select from imsfeed.hold h where h.target_id = t.target_id and h.ended_at is null) as held,
-       (select o.orgnr from imsfeed.owner o where o.owner_id = t.owner_id) as registered,
+       (select coalesce(o.orgnr, '') from imsfeed.owner o where o.owner_id = t.owner_id) as registered,
        exists (select from imsfeed.topic_partition p where t.owner_id = any (p.open_owners)) as open,
        exists (select from imsfeed.snapshot s where s.target_id = t.target_id) as has_snapshot,
        (select extract(epoch from clock_timestamp() - m.noted_at)::float8 from imsfeed.pending_change m
