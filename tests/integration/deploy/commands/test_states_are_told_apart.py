@@ -109,9 +109,14 @@ def test_a_missing_volume_is_the_reason_that_is_given(start: Start) -> None:
 
 @pytest.mark.parametrize(
     ("registered", "said"),
-    [(ORGNR, "allow_test_numbers=true"), ("", "has no organisation number"), ("12", "is no organisation number")],
+    [
+        (ORGNR, "allow_test_numbers=true"),
+        ("", "has no organisation number"),
+        (None, "has no organisation number"),
+        ("12", "is no organisation number"),
+    ],
 )
-def test_a_number_that_is_not_accepted_is_named_with_its_key(start: Start, registered: str, said: str) -> None:
+def test_a_number_that_is_not_accepted_is_named_with_its_key(start: Start, registered: str | None, said: str) -> None:
     pipeline = start(allow_test_numbers=False)
     pipeline.commit(an_owner(orgnr=registered))
     pipeline.compact(seconds=1)
