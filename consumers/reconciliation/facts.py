@@ -17,6 +17,7 @@ from consumers.database.sessions import Connection
 from consumers.materialize import fact_tables
 from consumers.reconciliation.results_store import Checked, done, not_done
 from consumers.reconciliation.source_reader import SourceReader
+from ims.source.columns import UNPUBLISHED
 from ims.source.events import Row
 from ims.source.facts import Table
 
@@ -136,7 +137,7 @@ class FactsComparison:
                 seen.add(key.id)
                 if ids is None:
                     (self._unreadable if values is None else self._compared)[table] += 1
-                what = None if values is None else _difference(values, stored.get(key))
+                what = None if values is None else _difference(table, values, stored.get(key))
                 if what is not None:
                     yield (table, key.id), what
         if ids is None and self._source.skipped:
@@ -151,10 +152,11 @@ class FactsComparison:
         return {id_ for (id_,) in self._state.execute(query.encode(), (owner_id,))}
 
 
-def _difference(source: Row, stored: Mapping[str, object] | None) -> Difference | None:
+def _difference(table: Table, source: Row, stored: Mapping[str, object] | None) -> Difference | None:
     there = tuple(source.values())
     if stored is None:
         return "is missing", hash(there)
-    columns = sorted(name for name, value in source.items() if stored[name] != value)
+    compared = source.keys() - UNPUBLISHED.get(table, frozenset())
+    columns = sorted(name for name in compared if stored[name] != source[name])
     here = tuple(stored[name] for name in source)
     return (f"differs in {', '.join(columns)}", hash((there, here))) if columns else None

@@ -188,7 +188,7 @@ def test_a_mapping_maps_values_and_still_knows_our_own(table: Table, column: str
     ("table", "column", "value", "reason"),
     [
         (Table.PERSON, "protected", "X", "unknown_word"),
-        (Table.PERSON, "protected", "*", "unknown_word"),
+        (Table.PERSON, "protected", "*", "impossible_value"),
         (Table.ENROLMENT, "role", "LÆRER", "unknown_word"),
         (Table.ENROLMENT, "role", "*", "unknown_word"),
         (Table.ENROLMENT, "status", None, "impossible_value"),
