@@ -70,7 +70,7 @@ class OwnerState(msgspec.Struct, frozen=True):
     """The current state of a target's owner.
 
     Attributes:
-        registered: the organisation number in the owner's row, valid or not; ``None`` if the row has not arrived.
+        registered: the number in the owner's row, valid or not, or empty; ``None`` if the row has not arrived.
         open: a source transaction has arrived in part for this owner.
     """
 

@@ -128,9 +128,9 @@ class MemoryFacts:
         )
 
     def orgnr(self, owner_id: int) -> str | None:
-        """Return the owner's organisation number as registered, or ``None``."""
+        """Return the owner's organisation number as registered, ``""`` without one; ``None`` if no row has arrived."""
         stored = self._rows[Table.OWNER, owner_id].get(owner_id)
-        return None if stored is None else stored.values["orgnr"]
+        return None if stored is None else stored.values["orgnr"] or ""
 
     def _read(self, kind: type[T], table: Table, owner_id: int) -> dict[int, T]:
         return {id_: kind(**_typed(table, stored.values)) for id_, stored in self._rows[table, owner_id].items()}
