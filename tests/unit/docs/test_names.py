@@ -75,9 +75,22 @@ def test_every_figure_of_the_benchmarks_that_a_page_names_exists() -> None:
 def test_every_command_that_a_page_names_exists() -> None:
     lines = [*named(r"`imsfeed\s+([a-z-]+[^`]*)`"), *named(r"(?m)^ {4}imsfeed +([a-z-]+[^#\n]*)")]
     blocks = "".join(block for _, block in named(r"(?s)```sh\n(.*?)```"))
-    lines += [("a block", line) for line in re.findall(r"(?m)^imsfeed +([^#\n]*)", blocks)]
+    lines += [("a block", line) for line in re.findall(r"(?m)^ *imsfeed +([^#\n]*)", blocks)]
     assert len(lines) > 80
     assert [(page, line) for page, line in lines if unknown_in(line)] == []
+
+
+def test_every_task_that_a_page_names_exists() -> None:
+    tasks = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
+    pages = [ROOT / "CONTRIBUTING.md", *PAGES]
+    texts = {page.name: page.read_text(encoding="utf-8") for page in pages}
+    names = [
+        (page, task)
+        for page, text in texts.items()
+        for task in re.findall(r"(?:`|^    )make ([a-z]+)", text, re.MULTILINE)
+    ]
+    assert len(names) > 30
+    assert [name for name in names if name[1] not in tasks] == []
 
 
 @pytest.mark.parametrize("line", ["prove lms", "setup kafka", "snapshot --soon lms", "quarantine discard --all 3"])
