@@ -10,7 +10,7 @@ from consumers.feed.manifests import write_manifest
 from consumers.feed.snapshots import feed_directory
 from consumers.holds import holds_store
 from consumers.notices import notice_store
-from consumers.published import published_store, recorded_files, tombstones
+from consumers.published import logins_store, published_store, recorded_files, tombstones
 
 
 def expire(connection: Connection, root: Path, target: TargetRow, before: datetime, now: datetime) -> None:
@@ -24,6 +24,7 @@ def expire(connection: Connection, root: Path, target: TargetRow, before: dateti
     with connection.transaction():
         expired = recorded_files.expire(connection, target.target_id, before)
         tombstones.expire(connection, target.target_id, now)
+        logins_store.expire(connection, target.target_id, target.settings, now)
     if not expired or write_manifest(connection, root, target.target_id, now):
         directory = feed_directory(root, target)
         directory.remove(expired)

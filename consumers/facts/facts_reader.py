@@ -102,8 +102,10 @@ def course_groups(connection: Connection, owner_id: int) -> Facts:
 def _parameters(target: Target, changes: Pending, groups: Collection[int], days: Days | None) -> dict[str, Any]:
     published: date | None
     today: date | None
-    published, today, lead, grace = (
-        (None, None, 0, 0) if days is None else (days.published, days.today, days.lead, days.grace)
+    published, today, lead, grace, reserved = (
+        (None, None, 0, 0, 0)
+        if days is None
+        else (days.published, days.today, days.lead, days.grace, days.login_reserved)
     )
     return {
         "target": target.target_id,
@@ -115,6 +117,7 @@ def _parameters(target: Target, changes: Pending, groups: Collection[int], days:
         "today": today,
         "lead": lead,
         "grace": grace,
+        "reserved": reserved,
     }
 
 
@@ -173,6 +176,10 @@ union select person_id from imsfeed.enrolment
 union select person_id from imsfeed.enrolment
        where owner_id = %(owner)s and ends_on >= %(published)s::date and ends_on < %(today)s::date
 union select id from imsfeed.exclusion where target_id = %(target)s and kind = 1 and reason = 'duplicate_id'
+union select denied.person_id from imsfeed.former_login former
+  join imsfeed.login_conflict denied on denied.target_id = former.target_id and denied.login = former.login
+ where former.target_id = %(target)s and former.left_on + %(reserved)s::int > %(published)s::date
+   and former.left_on + %(reserved)s::int <= %(today)s::date
 union select member.person_id from imsfeed.published school
   join imsfeed.published member on member.target_id = school.target_id and member.kind = 3 and member.id = school.id
  where school.target_id = %(target)s and school.kind = 2 and school.group_id is null and school.id like 'school-%%'
@@ -182,13 +189,19 @@ union select member.person_id from imsfeed.published school
 """
 
 _SAME_NATIONAL_ID: Final = """
+with asked as (
+  select distinct imsfeed.national_number(national_id) as number from imsfeed.person
+   where owner_id = %(owner)s and id = any (%(persons)s::bigint[])
+     and imsfeed.national_number(national_id) is not null
+)
 select unnest(%(persons)s::bigint[]) as id
-union select same.id from imsfeed.person one
-  join imsfeed.person same
-    on same.owner_id = one.owner_id
-   and regexp_replace(same.national_id, '\\D', '', 'g') = regexp_replace(one.national_id, '\\D', '', 'g')
- where one.owner_id = %(owner)s and one.id = any (%(persons)s::bigint[]) and one.national_id is not null
-   and same.national_id is not null
+union select same.id from asked join imsfeed.person same
+    on same.owner_id = %(owner)s and imsfeed.national_number(same.national_id) = asked.number
+union select same.id from asked join imsfeed.person same
+    on same.owner_id = %(owner)s and same.id >= 10000000000 and same.id::text = asked.number
+union select same.id from unnest(%(persons)s::bigint[]) as long (id) join imsfeed.person same
+    on same.owner_id = %(owner)s and imsfeed.national_number(same.national_id) = long.id::text
+ where long.id >= 10000000000
 """
 
 _ALL_PERSONS: Final = """

@@ -60,12 +60,14 @@ class Days(msgspec.Struct, frozen=True):
         today: the date in the target's time zone.
         lead: days before its first day on which a group is exported already.
         grace: days after its last day on which a group is still exported.
+        login_reserved: days for which the login of a person who has left is given to no one else.
     """
 
     published: date
     today: date
     lead: int
     grace: int
+    login_reserved: int = 0
 
 
 def settled(changes: Iterable[PendingChange], settle_seconds: float, *, after: int) -> Pending:

@@ -14,7 +14,8 @@ from consumers.published.exclusions_store import NOT_IN_FEED
 from ims.feed.manifest import Counts, KindCounts, Totals
 from ims.holds.losses import Cause
 from ims.records.vocabulary import RecordKind
-from ims.reports.mail_texts import ExcludedCount, Failure, Figures
+from ims.reports.mail_texts import ExcludedCount, Failure, Figures, WarnedCount
+from ims.reports.warning_texts import MAILED
 from ims.rules.eligibility import Reason
 from ims.targets.importer_deadline import is_short_notice
 
@@ -151,6 +152,11 @@ def figures(
         f" where target_id = %s and {NOT_IN_FEED} group by reason",
         (target.target_id,),
     ).fetchall()
+    warned: dict[str, int] = dict(
+        connection.execute(
+            "select warning, count(*) from imsfeed.warning where target_id = %s group by warning", (target.target_id,)
+        ).fetchall()
+    )
     quarantined = connection.execute("select count(*) from imsfeed.quarantine").fetchone()
     counts: dict[int, int] = dict(published)
     holds = open_holds(connection, target.target_id)
@@ -167,6 +173,7 @@ def figures(
             )
         ),
         quarantined=quarantined[0] if quarantined else 0,
+        warned=tuple(WarnedCount(warning, warned[warning]) for warning in MAILED if warning in warned),
         failures=failures,
         short_notice=is_short_notice(target.settings),
         link=link,

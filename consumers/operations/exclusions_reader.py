@@ -16,7 +16,9 @@ from ims.records.model import GroupRecord, MemberRecord, PersonRecord, RecordKey
 from ims.records.vocabulary import InstitutionRole, RecordKind, RecStatus, RoleType
 from ims.reports.exclusion_report import Excluded, Report
 from ims.reports.person_status import Exported, LastPublication, PersonStatus
+from ims.reports.warned import Warned
 from ims.rules.eligibility import Reason
+from ims.rules.normalisation import RecordWarning
 from ims.xml.reader import ReadRecord, read, read_fragment
 
 _SHARED: Final = Reason.DUPLICATE_ID.value
@@ -37,24 +39,41 @@ def read_report(connection: Connection, target: TargetRow, now: datetime) -> Rep
         owner = connection.execute("select name from imsfeed.owner where owner_id = %(owner)s", parameters).fetchone()
         persons = connection.execute(f"{_PERSONS} and {NOT_IN_FEED}", parameters).fetchall()
         groups = connection.execute(f"{_GROUPS} and {NOT_IN_FEED}", parameters).fetchall()
+        warned = connection.execute(_WARNED, parameters).fetchall()
         holds = open_holds(connection, target.target_id)
         held = tuple(held_parts(connection, target, holds))
         published = published_totals(connection, target.target_id)
-    same = same_ids((id_, shared) for id_, *_, shared in persons)
+    same = same_ids((id_, shared) for id_, *_, shared, _ in persons)
     rows = [
         Excluded(
-            "person", id_, f"{given} {family}".strip(), tuple(schools), tuple(names), Reason(reason), since, same[id_]
+            "person",
+            id_,
+            f"{given} {family}".strip(),
+            tuple(schools),
+            tuple(names),
+            Reason(reason),
+            since,
+            same[id_],
+            tuple(others),
         )
-        for id_, reason, since, given, family, schools, names, _ in persons
+        for id_, reason, since, given, family, schools, names, _, others in persons
     ]
     same = same_ids((id_, shared_code(target, id_, code, school_no)) for id_, *_, code, school_no in groups)
     rows += [
         Excluded("group", id_, name, tuple(schools), (), Reason(reason), since, same[id_] if reason == _SHARED else ())
         for id_, reason, since, name, schools, _, _ in groups
     ]
+    warnings = tuple(
+        Warned(
+            "person" if kind == RecordKind.PERSON else "group", id_, name, RecordWarning(warning), tuple(others), since
+        )
+        for kind, id_, name, warning, others, since in warned
+    )
     name = owner[0] if owner else ""
     situation = obstacle_at(target, holds)
-    return Report(target.settings.name, name, now, target.settings.zone, tuple(rows), held, situation, published)
+    return Report(
+        target.settings.name, name, now, target.settings.zone, tuple(rows), held, situation, published, warnings
+    )
 
 
 def read_status(connection: Connection, target: TargetRow, person: int) -> PersonStatus:
@@ -78,6 +97,10 @@ def read_status(connection: Connection, target: TargetRow, person: int) -> Perso
                 " this running number"
             )
         current = exported[0] if exported else None
+        warnings = connection.execute(
+            "select warning from imsfeed.warning where target_id = %s and kind = %s and id = %s order by warning",
+            (target.target_id, int(RecordKind.PERSON), person),
+        ).fetchall()
         published, since = _last_publication(connection, target, {*ids, *([current] if current else [])}, current)
         oldest = connection.execute(
             "select seq, created_at from imsfeed.delta where target_id = %s order by seq limit 1", (target.target_id,)
@@ -92,6 +115,7 @@ def read_status(connection: Connection, target: TargetRow, person: int) -> Perso
         held=held_figure_of(connection, target, holds, person),
         published=published,
         oldest_delta=oldest,
+        warnings=tuple(RecordWarning(warning) for (warning,) in warnings),
     )
 
 
@@ -180,6 +204,20 @@ def _is_about(item: ReadRecord, ids: Collection[str]) -> bool:
     return (key.id if key.kind is RecordKind.PERSON else key.member) in ids
 
 
+# The persons with whom an excluded or warned person l shares a national id or a login.
+_OTHERS: Final = """select other.id || ' ' || other.given_name || ' ' || other.family_name from imsfeed.person other
+             where other.owner_id = %(owner)s and other.id <> l.id and not other.protected
+               and other.id = any (case
+                 when l.reason in ('duplicate_id', 'registered_twice') then array(
+                   select same.id from imsfeed.person one join imsfeed.person same on same.owner_id = one.owner_id
+                      and imsfeed.national_number(same.national_id) = imsfeed.national_number(one.national_id)
+                    where one.owner_id = %(owner)s and one.id = l.id and same.id <> l.id limit 10)
+                 when l.reason = 'login_taken' then array(
+                   select c.holder_id from imsfeed.login_conflict c
+                    where c.target_id = l.target_id and c.person_id = l.id and c.holder_id is not null)
+                 else '{}'::bigint[] end)
+             order by other.id"""
+
 _PERSONS: Final = """
 select l.id, l.reason, l.since, coalesce(p.given_name, ''), coalesce(p.family_name, ''),
        array(select distinct s.name from imsfeed.school s where s.owner_id = %(owner)s and (
@@ -195,11 +233,12 @@ select l.id, l.reason, l.since, coalesce(p.given_name, ''), coalesce(p.family_na
               where e.owner_id = %(owner)s and e.person_id = l.id and e.status = 'active'
                 and (e.ends_on is null or e.ends_on >= %(today)s)
               order by 1),
-       case when l.reason = 'duplicate_id' then regexp_replace(coalesce(p.national_id, ''), '\\D', '', 'g') else '' end
+       case when l.reason = 'duplicate_id' then regexp_replace(coalesce(p.national_id, ''), '\\D', '', 'g') else '' end,
+       array($others)
   from imsfeed.exclusion l
   left join imsfeed.person p on p.owner_id = %(owner)s and p.id = l.id
  where l.target_id = %(target)s and l.kind = 1
-"""
+""".replace("$others", _OTHERS)
 
 _GROUPS: Final = """
 select l.id, l.reason, l.since, coalesce(g.name || ' (' || g.code || ')', ''),
@@ -210,3 +249,12 @@ select l.id, l.reason, l.since, coalesce(g.name || ' (' || g.code || ')', ''),
   left join imsfeed.course_group g on g.owner_id = %(owner)s and g.id = l.id
  where l.target_id = %(target)s and l.kind = 2
 """
+
+_WARNED: Final = """
+select l.kind, l.id, coalesce(p.given_name || ' ' || p.family_name, g.name || ' (' || g.code || ')', ''), l.reason,
+       array($others), l.since
+  from (select target_id, kind, id, warning as reason, since from imsfeed.warning) l
+  left join imsfeed.person p on l.kind = 1 and p.owner_id = %(owner)s and p.id = l.id
+  left join imsfeed.course_group g on l.kind = 2 and g.owner_id = %(owner)s and g.id = l.id
+ where l.target_id = %(target)s
+""".replace("$others", _OTHERS)

@@ -17,8 +17,8 @@ from consumers.facts.pending_changes import mentioned, settled
 from consumers.holds import holds_store
 from consumers.publication import dates
 from consumers.publication.postgres_view import PostgresView
-from consumers.publication.rounds import Round, rounds
-from consumers.published import exclusions_store, published_store, recorded_files, tombstones
+from consumers.publication.rounds import Round, publish_in_turn, rounds
+from consumers.published import exclusions_store, logins_store, published_store, recorded_files, tombstones
 from ims.feed.delta_files import Head, Writing, next_deltas
 from ims.feed.manifest import DeltaEntry
 from ims.publication.decision import Decision
@@ -59,17 +59,24 @@ def publish_delta(
         changes = pending_changes(connection, target.owner_id, position.changes_through)
         pending, urgent = settled(changes, settle_seconds, after=position.changes_through), view.urgent()
         pending = replace(pending, persons=pending.persons | urgent)
-        publication = None
-        for each in rounds(target, pending, mentioned(changes), now):
+        published: list[Publication] = []
+
+        def publish(each: Round) -> Decision:
+            nonlocal position
             decision = each.evaluate(view, position)
             stored = store(connection, target, position, decision, each)
-            before, position = publication or Publication([], 0), stored.position
-            changed_ids = len(decision.changed_ids) if stored.entries else 0
-            publication = Publication([*before.entries, *stored.entries], before.changed_ids + changed_ids)
+            position = stored.position
+            published.append(Publication(stored.entries, len(decision.changed_ids) if stored.entries else 0))
             failpoint("publication.before_commit")
+            return decision
+
+        publish_in_turn(rounds(target, pending, mentioned(changes), now), publish)
         if urgent:
             suppressions.delete_urgent(connection, target_id)
-        return publication
+        if not published:
+            return None
+        entries = [entry for one in published for entry in one.entries]
+        return Publication(entries, sum(one.changed_ids for one in published))
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -118,6 +125,7 @@ def store_deltas(
     now, delta = writing.properties.at, decision.delta
     exclusions_store.store_excluded(connection, target_id, decision.scope, decision.excluded, now)
     exclusions_store.store_warnings(connection, target_id, decision.scope, decision.warnings, now)
+    logins_store.store_denied(connection, target_id, decision.scope, decision.denied)
     entries = []
     for entry, xml in next_deltas(
         Head(position.head_seq, position.head_sha256), writing, delta, decision.person_numbers
@@ -134,5 +142,6 @@ def store_deltas(
     published_store.record_delta(connection, target_id, delta, decision.subjects)
     if writing.tombstones:
         tombstones.store(connection, target_id, delta, writing.properties.dialect, now)
+    logins_store.store_former(connection, target_id, decision.former_logins, delta.names_now, writing.day)
     exclusions_store.store_id_changes(connection, target_id, decision.changed_ids, last.seq, now)
     return Stored(entries, replace(position, head_seq=last.seq, head_sha256=last.sha256, head_at=now))

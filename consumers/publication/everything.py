@@ -3,25 +3,33 @@
 The groups come first, once for all persons, then the persons: an owner may have a million, and memory holds two parts.
 """
 
+import hashlib
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import NamedTuple
 
 from consumers.publication.gathering import Gatherer
 from consumers.publication.view import View
+from consumers.published.logins_store import Denied
 from ims.publication.gathered import Scope, Terms
+from ims.publication.login_holders import LoginHolders, wanted_names, with_logins
+from ims.publication.logins import Before, assigned
 from ims.rules.roster import Roster, roster_of_groups, roster_of_persons
 from ims.source.facts import Facts
 
 
 class Part(NamedTuple):
-    """Some persons and groups, and their records."""
+    """Some persons and groups, their records, and the logins that persons are published without."""
 
     scope: Scope
     roster: Roster
+    denied: Denied = MappingProxyType({})
 
 
 class Everything:
     """All persons and groups of an owner.
+
+    Which person has a login is remembered by a number made of it, about a hundred bytes for each.
 
     Attributes:
         groups: the first part.
@@ -30,6 +38,7 @@ class Everything:
     def __init__(self, view: View, terms: Terms) -> None:
         self._view = view
         self._terms = terms
+        self._logins: dict[int, int] = {}
         self._parts = Gatherer(view, terms).chunks()
         scope, _, _ = next(self._parts)
         roster, self._published = roster_of_groups(
@@ -43,11 +52,28 @@ class Everything:
             yield scope, self._view.facts(scope.persons, None)
 
     def part(self, scope: Scope, facts: Facts) -> Part:
-        """Work out a part from facts that were read already."""
-        return Part(scope, roster_of_persons(facts, self._terms.settings, self._published, scope.persons))
+        """Work out a part from facts that were read already; the parts in order, since the first has a login."""
+        settings = self._terms.settings
+        roster = roster_of_persons(facts, settings, self._published, scope.persons)
+        wanted = wanted_names(roster.records, roster.subjects)
+        digests = {name: _digest(name) for name in wanted}
+        elsewhere = {
+            name: first
+            for name, digest in digests.items()
+            if (first := self._logins.get(digest)) is not None and first not in wanted[name]
+        }
+        assignment = assigned(Before(), roster.records, roster.subjects, LoginHolders(elsewhere), reserve=False)
+        roster = with_logins(roster, assignment.records, assignment.denied.keys(), {}, settings)
+        for name, persons in wanted_names(roster.records, roster.subjects).items():
+            self._logins[digests[name]] = min(persons)
+        return Part(scope, roster, assignment.denied)
 
     def parts(self) -> Iterator[Part]:
         """Yield all parts."""
         yield self.groups
         for scope, facts in self.read():
             yield self.part(scope, facts)
+
+
+def _digest(login: str) -> int:
+    return int.from_bytes(hashlib.blake2b(login.encode(), digest_size=8).digest())

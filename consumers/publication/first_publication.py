@@ -27,7 +27,7 @@ from consumers.publication.first_approval import (
     settings_digest,
 )
 from consumers.publication.postgres_view import PostgresView
-from consumers.published import exclusions_store, published_store
+from consumers.published import exclusions_store, logins_store, published_store
 from ims.feed.manifest import Totals
 from ims.publication.gathered import Terms
 from ims.records.model import RecordKey
@@ -165,6 +165,7 @@ def _store(
         published_store.store_fragments(connection, target_id, fragments, roster.subjects)
         exclusions_store.store_excluded(connection, target_id, part.scope, roster.excluded, now)
         exclusions_store.store_warnings(connection, target_id, part.scope, roster.warnings, now)
+        logins_store.store_denied(connection, target_id, part.scope, part.denied)
 
     ready = written(everything.groups)
     with ThreadPoolExecutor(1, "first publication") as storing:

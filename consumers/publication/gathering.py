@@ -9,25 +9,27 @@ belongs to it: persons with the same national id, persons who had or have the sa
 groups, and everything that waits for an approval if the scope affects any of it.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from consumers.facts.pending_changes import Days, Pending, as_changed
+from consumers.publication.logins_gathering import elsewhere, login_holders
 from consumers.publication.view import Held, Ids, View
 from ims.holds.decision import Waiting
 from ims.holds.limits import enough_to_count
 from ims.holds.losses import gone_groups, losses
 from ims.holds.school_numbers import has_school_without_number, teachers_without_school_number
-from ims.publication.decision import persons_who_may_leave
 from ims.publication.gathered import Gathered, HoldState, LeaveOrders, Published, SchoolNumbers, Scope, Terms
+from ims.publication.login_holders import LoginHolders, names_in, wanted_names
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import Reason
 from ims.rules.group_records import group_id
 from ims.rules.overrides import with_same_national_id
 from ims.rules.roster import Roster, roster_of
+from ims.rules.shared_ids import PublishedIds
 from ims.source.facts import Facts
 
 CHUNK: Final = 2_000
@@ -75,6 +77,7 @@ class Gatherer:
         self._view = view
         self._terms = terms
         self._group_names: dict[int, str] | None = None
+        self._given: dict[str, int] = {}
 
     def gather(self, request: Request) -> Gathered:
         """Return what a publication has to know."""
@@ -103,6 +106,10 @@ class Gatherer:
             closed: let the scope grow until nothing new belongs to it.
         """
         return self._with_logins(self._close(scope) if closed else self._look(scope), frozenset())
+
+    def give(self, logins: Mapping[str, int]) -> None:
+        """Take these logins for given to these persons, for comparisons part by part of which nothing is stored."""
+        self._given |= logins
 
     def affected(self, changes: Pending, days: Days | None) -> Scope:
         """Return the persons and groups that *changes* and the passing of *days* affect."""
@@ -133,28 +140,38 @@ class Gatherer:
     def _look(self, scope: Scope) -> _Closed:
         """Return *scope* with its current and its published records."""
         facts = self._facts(scope)
+        roster = self._roster(scope, facts, PublishedIds())
+        if Reason.DUPLICATE_ID in roster.excluded.values():
+            roster = self._roster(scope, facts, self._view.published_ids(scope.persons, facts.groups))
+        numbers = SchoolNumbers(has_school_without_number(facts), teachers_without_school_number(facts))
+        leave_now = _about(facts, facts.leave_now) if facts.leave_now else None
+        del facts  # before the published records are read: a large owner has many of both
+        return _Closed(scope, roster, self._view.published(scope), numbers, leave_now)
+
+    def _roster(self, scope: Scope, facts: Facts, published: PublishedIds) -> Roster:
         terms = self._terms
-        roster = roster_of(
+        return roster_of(
             facts,
             terms.settings,
             orgnr=terms.orgnr,
             today=terms.today,
             persons=scope.persons,
             groups=scope.groups,
+            published=published,
         )
-        numbers = SchoolNumbers(has_school_without_number(facts), teachers_without_school_number(facts))
-        leave_now = _about(facts, facts.leave_now) if facts.leave_now else None
-        del facts  # before the published records are read: a large owner has many of both
-        return _Closed(scope, roster, self._view.published(scope), numbers, leave_now)
 
     def _lacks(self, closed: _Closed) -> Pending | None:
         """Return *closed* and what it cannot be published without, or ``None`` if nothing is lacking."""
         scope, joined = closed.scope, _joined(closed.roster)
+        before = names_in(closed.published.texts)
+        now = wanted_names(closed.roster.records, closed.roster.subjects).keys()
         ids = Ids(
             current=list(closed.roster.person_ids.values()),
             published=list(closed.published.person_ids.values()),
             groups=list(joined.values()),
             old_ids=self._terms.settings.dialect == "pifu",
+            free_logins=sorted(before - now),
+            wanted_logins=sorted(now - before),
         )
         related = self._view.related(ids)
         groups = {group for group, id_ in joined.items() if id_ not in related.groups}
@@ -190,14 +207,13 @@ class Gatherer:
         return list({*groups, *(group for group, name in names.items() if name in wanted)})
 
     def _with_logins(self, closed: _Closed, left_alone: frozenset[str]) -> Gathered:
-        """Return what was gathered, with the logins of possible leavers that other persons have too."""
-        published = closed.published
-        leaving = list(persons_who_may_leave(published.texts, published.subjects, closed.roster))
-        logins = frozenset[str]()
-        if leaving:
-            persons = [key.id for key in published.texts if key.kind is RecordKind.PERSON]
-            logins = self._view.logins_elsewhere(leaving, persons)
-        return Gathered(closed.scope, closed.roster, published, left_alone, closed.numbers, logins)
+        """Return what was gathered, with who else has the logins in it."""
+        holders = login_holders(self._view, closed.published, closed.roster, self._terms)
+        if self._given:
+            there = frozenset(closed.scope.persons)
+            given = {login: person for login, person in self._given.items() if person not in there}
+            holders = msgspec.structs.replace(holders, elsewhere={**given, **holders.elsewhere})
+        return Gathered(closed.scope, closed.roster, closed.published, left_alone, closed.numbers, holders)
 
     def _hold_state(self, gathered: Gathered, waiting: Waiting, explained: Scope, request: Request) -> HoldState | None:
         compared = gathered.compared
@@ -232,13 +248,11 @@ def gather_urgent(view: View) -> Gathered | None:
     reasons |= dict.fromkeys(with_same_national_id(facts, facts.suppressed), Reason.PERSON_SUPPRESSED)
     scope = Scope(list(reasons), [])
     published = view.published(scope)
-    persons = [key.id for key in published.texts if key.kind is RecordKind.PERSON]
     if all(key.kind is RecordKind.GROUP for key in published.texts):
         return None
     roster = Roster({}, {}, {(RecordKind.PERSON, person): reason for person, reason in reasons.items()})
-    return Gathered(
-        scope, roster, published, logins=view.logins_elsewhere(persons, persons) if persons else frozenset()
-    )
+    others = elsewhere(view.login_holders(names_in(published.texts)).published, published)
+    return Gathered(scope, roster, published, holders=LoginHolders(others))
 
 
 def _changed(request: Request) -> tuple[frozenset[int], frozenset[int]] | None:

@@ -134,7 +134,7 @@ def plan(
             gatherer = Gatherer(PostgresView(connection, target), terms)
             before = Format(position.source, position.dialect)
             for scope, in_scope, of in gatherer.chunks():
-                _note(gatherer.compare(scope, closed=True), terms, before, found)
+                gatherer.give(_note(gatherer.compare(scope, closed=True), terms, before, found))
                 progress(in_scope, of)
     return Plan(
         owner=target.owner_id,
@@ -157,8 +157,8 @@ def _takes_away(found: _Found) -> bool:
     return gone or bool(found.losing or found.changed_ids)
 
 
-def _note(gathered: Gathered, terms: Terms, before: Format, found: _Found) -> None:
-    """Work out one part, and add its differences to *found*."""
+def _note(gathered: Gathered, terms: Terms, before: Format, found: _Found) -> dict[str, int]:
+    """Work out one part, add its differences to *found*, and return who is given a login in it."""
     decision = decide(gathered, terms, before)
     published = gathered.published
     ids_before, ids_after = numbers_of(published.person_ids), numbers_of(gathered.roster.person_ids)
@@ -179,6 +179,7 @@ def _note(gathered: Gathered, terms: Terms, before: Format, found: _Found) -> No
     found.changed_ids.update(decision.changed_ids)
     found.excluded.update(decision.excluded)
     found.published.update(_subjects(published.subjects))
+    return {login: ids_after[id_] for login, id_ in decision.delta.names_now.items() if id_ in ids_after}
 
 
 def _subjects(published: Subjects) -> Iterator[tuple[RecordKind, int]]:

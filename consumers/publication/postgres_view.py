@@ -14,9 +14,11 @@ from consumers.facts import facts_reader, suppressions
 from consumers.facts.pending_changes import Days, Pending
 from consumers.holds import holds_store
 from consumers.publication.view import Held, Ids, Related
-from consumers.published import published_store
+from consumers.published import logins_store, published_store
+from consumers.published.logins_store import LoginHolders
 from ims.holds.limits import Departure, PublishedCounts
 from ims.publication.gathered import Published, Scope
+from ims.rules.shared_ids import PublishedIds
 from ims.source.facts import Facts
 from ims.targets.target_settings import TargetSettings
 
@@ -80,12 +82,18 @@ class PostgresView:
             "current": array_literal(ids.current),
             "published": array_literal(ids.published),
             "groups": array_literal(ids.groups),
+            "logins": [logins_store.digest(login) for login in ids.free_logins],
         }
-        query = _RELATED + (_ONCE_PUBLISHED if ids.old_ids else "")
+        query = _RELATED + (_ONCE_PUBLISHED if ids.old_ids else "") + (_DENIED if ids.free_logins else "")
         rows = self._connection.execute(query.encode(), parameters).fetchall()
         return Related(
-            {person for person, _ in rows if person is not None}, {group for _, group in rows if group is not None}
+            {person for person, _ in rows if person is not None} | self._published_with(ids.wanted_logins),
+            {group for _, group in rows if group is not None},
         )
+
+    def _published_with(self, logins: Collection[str]) -> set[int]:
+        found = self.login_holders(logins).published if logins else {}
+        return {person for persons in found.values() for person in persons.values()}
 
     def held(self, scope: Scope) -> Held:
         """Return what waits, and whether *scope* affects it; see :meth:`View.held`."""
@@ -109,9 +117,24 @@ class PostgresView:
         """Count the published persons and teachers; see :meth:`View.published_counts`."""
         return holds_store.published_counts(self._connection, self._target.target_id, enough)
 
-    def logins_elsewhere(self, persons: Collection[str], in_scope: Collection[str]) -> frozenset[str]:
-        """Return the logins that persons out of scope have too; see :meth:`View.logins_elsewhere`."""
-        return published_store.logins_elsewhere(self._connection, self._target.target_id, persons, in_scope)
+    def login_holders(self, logins: Collection[str]) -> LoginHolders:
+        """Return who has these logins; see :meth:`View.login_holders`."""
+        return logins_store.holders(self._connection, self._target.target_id, logins)
+
+    def published_ids(self, persons: Collection[int], groups: Collection[int]) -> PublishedIds:
+        """Return the ids of these persons and groups; see :meth:`View.published_ids`."""
+        rows = self._connection.execute(
+            _PUBLISHED_IDS,
+            {
+                "target": self._target.target_id,
+                "persons": array_literal(list(persons)),
+                "groups": array_literal(list(groups)),
+            },
+        ).fetchall()
+        return PublishedIds(
+            {person: id_ for person, _, id_ in rows if person is not None},
+            {group: id_ for _, group, id_ in rows if group is not None},
+        )
 
     def urgent(self) -> frozenset[int]:
         """Return the persons who must leave without waiting for changes to settle; see :meth:`View.urgent`."""
@@ -122,8 +145,8 @@ class PostgresView:
 _RELATED: Final = """
 select person_id, null from imsfeed.published where target_id = %(target)s and kind = 1
    and id = any (%(current)s::text[])
-union all select id, null from imsfeed.person where owner_id = %(owner)s and national_id is not null
-   and regexp_replace(national_id, '\\D', '', 'g') = any (%(published)s::text[])
+union all select id, null from imsfeed.person where owner_id = %(owner)s
+   and imsfeed.national_number(national_id) = any (%(published)s::text[])
 union all select null, id from imsfeed.published where target_id = %(target)s and kind = 2
    and id = any (%(groups)s::text[])
 """
@@ -131,6 +154,16 @@ _ONCE_PUBLISHED: Final = """
 union all select person_id, null from imsfeed.published where target_id = %(target)s and kind = 1
    and xml like '%%sourcedidtype="Old"%%'
    and substring(xml from 'sourcedidtype="Old".*?<id>([^<]*)</id>') = any (%(current)s::text[])
+"""
+_DENIED: Final = """
+union all select person_id, null from imsfeed.login_conflict
+   where target_id = %(target)s and login = any (%(logins)s::bytea[])
+"""
+_PUBLISHED_IDS: Final = """
+select person_id, null::bigint, id from imsfeed.published
+ where target_id = %(target)s and kind = 1 and person_id = any (%(persons)s::bigint[])
+union all select null, group_id, id from imsfeed.published
+ where target_id = %(target)s and kind = 2 and group_id = any (%(groups)s::bigint[])
 """
 _HELD: Final = """
 select false, group_id from imsfeed.published where target_id = %(target)s and kind = 2 and id = any (%(groups)s)

@@ -4,7 +4,9 @@ If they have, the source's changes are published first, with the settings as the
 the settings alone take away, which waits for an approval.
 """
 
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
+from typing import Final
 
 import msgspec
 
@@ -19,6 +21,10 @@ from ims.publication.gathered import Format, Terms
 from ims.targets.schedule import local_day
 from ims.targets.target_settings import TargetSettings
 from ims.xml.writer import Properties
+
+_FOLLOWING: Final = 10
+"""Rounds at most, for the logins of one. A login passes on in the second; more are needed only if more than a delta can
+hold pass from one person to the next. What is left then is found by the nightly reconciliation."""
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -43,7 +49,25 @@ class Round(msgspec.Struct, frozen=True):
         settings, request = self.terms.settings, self.request
         properties = Properties(self.terms.source, settings.name, "delta", request.now, settings.dialect)
         tombstones = settings.export_shape == "tombstones"
-        return Writing(properties, request.changes.oldest_event_at, tombstones, settings.profile)
+        oldest = request.changes.oldest_event_at
+        return Writing(properties, self.terms.today, oldest, tombstones, settings.profile)
+
+    def following(self, decision: Decision) -> "Round | None":
+        """Return the round for the persons whose logins need another delta; ``None`` if there are none.
+
+        It follows at once, in the same transaction: nothing that one delta leaves unfinished is forgotten.
+        """
+        if not decision.unfinished:
+            return None
+        changes = msgspec.structs.replace(
+            self.request.changes,
+            everything=False,
+            schools=frozenset(),
+            persons=decision.unfinished,
+            groups=frozenset(),
+        )
+        request = Request(changes=changes, held=True, holds=self.request.holds, now=self.request.now)
+        return Round(self.terms, request, None)
 
     def position_after(self, position: FeedPosition) -> FeedPosition:
         """Return the feed's position after this round, apart from its files."""
@@ -55,6 +79,20 @@ class Round(msgspec.Struct, frozen=True):
             changes_through=self.request.changes.through,
             dated_through=self.terms.today,
         )
+
+
+def publish_in_turn(all_rounds: Iterable[Round], publish: Callable[[Round], Decision]) -> None:
+    """Publish each round, and those that follow from it.
+
+    Args:
+        publish: evaluates a round and stores the decision.
+    """
+    for first in all_rounds:
+        each: Round | None = first
+        for _ in range(_FOLLOWING):
+            if each is None:
+                break
+            each = each.following(publish(each))
 
 
 def rounds(
@@ -121,4 +159,4 @@ class _Rounds:
         terms = Terms(settings, self._row.position.orgnr or "", today)
         if dated_through is None or dated_through >= today:
             return terms, None
-        return terms, Days(dated_through, today, settings.lead_days, settings.grace_days)
+        return terms, Days(dated_through, today, settings.lead_days, settings.grace_days, settings.login_reserved_days)

@@ -15,6 +15,7 @@ from consumers.publication.postgres_view import PostgresView
 from ims.feed.delta_files import Writing
 from ims.publication.decision import decide_urgent
 from ims.publication.gathered import Format
+from ims.targets.schedule import local_day
 from ims.targets.target_settings import source_of
 from ims.xml.writer import Properties
 
@@ -40,6 +41,8 @@ def publish_urgent_delta(connection: Connection, target_id: int, now: datetime) 
         source, dialect = position.source or source_of(settings, position.orgnr), position.dialect
         decision = decide_urgent(gathered, Format(source, dialect))
         writing = Writing(
-            Properties(source, settings.name, "delta", now, dialect), tombstones=settings.export_shape == "tombstones"
+            Properties(source, settings.name, "delta", now, dialect),
+            local_day(now, settings.zone),
+            tombstones=settings.export_shape == "tombstones",
         )
         return Publication(store_deltas(connection, target_id, position, decision, writing).entries, 0)

@@ -12,9 +12,11 @@ from typing import Protocol
 import msgspec
 
 from consumers.facts.pending_changes import Days, Pending
+from consumers.published.logins_store import LoginHolders
 from ims.holds.decision import Waiting
 from ims.holds.limits import Departure, PublishedCounts
 from ims.publication.gathered import Published, Scope
+from ims.rules.shared_ids import PublishedIds
 from ims.source.facts import Facts
 from ims.targets.target_settings import TargetSettings
 
@@ -26,6 +28,8 @@ class Ids(msgspec.Struct, frozen=True):
         current: ``sourcedid/id`` that persons in scope have now.
         published: ``sourcedid/id`` that persons in scope were published under.
         groups: ``sourcedid/id`` of the course groups of which they are members now.
+        free_logins: logins that persons in scope were published with and have no more.
+        wanted_logins: logins that persons in scope have now and were not published with.
         old_ids: persons are published with their old ids too (PIFU-IMS).
     """
 
@@ -33,14 +37,17 @@ class Ids(msgspec.Struct, frozen=True):
     published: list[str]
     groups: list[str]
     old_ids: bool
+    free_logins: list[str] = []
+    wanted_logins: list[str] = []
 
 
 class Related(msgspec.Struct, frozen=True):
     """The persons and groups that are related to the scope by its :class:`Ids`.
 
     Attributes:
-        persons: running numbers of the persons who were published with a current id, as their id or their old one, and
-            of those whose national id is the published id of a person in scope.
+        persons: running numbers of the persons who were published with a current id, as their id or their old one, of
+            those whose national id is the published id of a person in scope, of those who are published with a wanted
+            login, and of those who were published without a login that is free now.
         groups: the ids of groups that are published.
     """
 
@@ -77,7 +84,10 @@ class OwnerView(Protocol):
         ...
 
     def with_same_national_id(self, persons: Collection[int]) -> list[int]:
-        """Return *persons*, and all persons who are registered with the national id of one of them."""
+        """Return *persons*, and all persons who are registered with the national id of one of them.
+
+        A running number that is a national id counts as one, since both would be the same id.
+        """
         ...
 
     def orders_to_leave(self, persons: Collection[int], through: int) -> dict[int, bool]:
@@ -134,11 +144,12 @@ class View(OwnerView, Protocol):
         """Count the published persons and teachers, each no further than *enough*."""
         ...
 
-    def logins_elsewhere(self, persons: Collection[str], in_scope: Collection[str]) -> frozenset[str]:
-        """Return the logins of *persons*, as compared, with which persons who are not *in_scope* were published too.
+    def login_holders(self, logins: Collection[str]) -> LoginHolders:
+        """Return who is published with these logins or Feide names, as compared, and who has left with one."""
+        ...
 
-        *persons* and *in_scope* are ``sourcedid/id``.
-        """
+    def published_ids(self, persons: Collection[int], groups: Collection[int]) -> PublishedIds:
+        """Return the ids under which these persons and course groups are published."""
         ...
 
     def urgent(self) -> frozenset[int]:

@@ -1,8 +1,7 @@
 """What has been published to a target, record by record, in the state database."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
-from xml.sax.saxutils import unescape
 
 from consumers.database.array_literals import array_literal
 from consumers.database.sessions import Connection
@@ -37,25 +36,6 @@ def published(connection: Connection, target_id: int, scope: Scope) -> Published
         key = RecordKey(_KINDS[kind], id_, member)
         found.texts[key], found.subjects[key] = xml, (person, group)
     return found
-
-
-def logins_elsewhere(
-    connection: Connection, target_id: int, persons: Collection[str], in_scope: Collection[str]
-) -> frozenset[str]:
-    """Return the logins that persons out of scope have too.
-
-    See :meth:`consumers.publication.view.View.logins_elsewhere`.
-    """
-    rows = connection.execute(
-        "with leaving as (select distinct lower(substring(xml from '<userid[^>]*>([^<]*)</userid>')) as login"
-        " from imsfeed.published where target_id = %(target)s and kind = 1 and id = any (%(persons)s))"
-        " select leaving.login from leaving cross join lateral (select from imsfeed.published other"
-        " where other.target_id = %(target)s and other.kind = 1"
-        " and lower(substring(other.xml from '<userid[^>]*>([^<]*)</userid>')) = leaving.login"
-        " and not other.id = any (%(in_scope)s) limit 1) elsewhere",
-        {"target": target_id, "persons": list(persons), "in_scope": list(in_scope)},
-    ).fetchall()
-    return frozenset(unescape(login).casefold() for (login,) in rows)
 
 
 def streamed(connection: Connection, query: str, parameters: Mapping[str, Any]) -> Iterator[tuple[RecordKey, str]]:

@@ -14,6 +14,7 @@ from consumers.database.sessions import Connection
 from consumers.published.published_store import streamed
 from ims.feed.delta import Delta
 from ims.publication.decision import returned, tombstones
+from ims.records.logins import text_without_names
 from ims.records.model import RecordKey
 from ims.xml.dialect import Dialect
 
@@ -23,6 +24,7 @@ KEPT: Final = timedelta(days=30)
 
 def store(connection: Connection, target_id: int, delta: Delta, dialect: Dialect, now: datetime) -> None:
     """Store the records that *delta* removes, and delete the tombstones of those that come back."""
+    _take_logins(connection, target_id, delta)
     gone = tombstones(delta, dialect)
     _delete(connection, target_id, {**returned(delta), **dict.fromkeys(gone, "")})
     connection.execute(
@@ -62,6 +64,26 @@ def stream(connection: Connection, target_id: int, now: datetime) -> Iterator[tu
         " where target_id = %(target)s and gone_at >= %(since)s) t using (kind, id, member) order by kind, id, member"
     )
     return streamed(connection, query, {"target": target_id, "since": now - KEPT})
+
+
+def _take_logins(connection: Connection, target_id: int, delta: Delta) -> None:
+    """Remove from the tombstones each login that a person in *delta* has now; it would delete that person's account.
+
+    A login that was not published until now may be in a tombstone; of any other one it was removed before.
+    """
+    taken = delta.names_now
+    if not taken:
+        return
+    rows = connection.execute(
+        "select id, xml from imsfeed.tombstone where target_id = %s and kind = 1", (target_id,)
+    ).fetchall()
+    changed = {id_: text for id_, xml in rows if (text := text_without_names(xml, taken)) != xml}
+    if changed:
+        connection.execute(
+            "update imsfeed.tombstone t set xml = c.xml from unnest(%s::text[], %s::text[]) as c(id, xml)"
+            " where t.target_id = %s and t.kind = 1 and t.id = c.id",
+            (list(changed), list(changed.values()), target_id),
+        )
 
 
 def _delete(connection: Connection, target_id: int, parts: Mapping[RecordKey, str]) -> None:

@@ -5,7 +5,7 @@ Replays use it, and tests that need a target without a server; tests/contract co
 
 from collections.abc import Iterable, Mapping
 from copy import copy
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Self
 
 import msgspec
@@ -19,6 +19,7 @@ from ims.feed.manifest import DeltaEntry
 from ims.holds.decision import Waiting
 from ims.holds.limits import DAY, Departure
 from ims.publication.decision import Decision, HoldChange, returned, tombstones
+from ims.records.logins import text_without_names
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import Reason
@@ -40,6 +41,8 @@ class MemoryTarget:
         subjects: the subjects of each fragment, by running number.
         removed: the fragment of each removed record, and when it was removed.
         excluded: the exclusion reason of each person and group that is not exported.
+        denied: the logins that persons are published without, and who has each.
+        former_logins: who has left with a login, and when.
         waiting: the persons and groups that wait for an approval.
         departures: the departures without an approval in the last day.
     """
@@ -54,6 +57,8 @@ class MemoryTarget:
         self.subjects: dict[RecordKey, tuple[int | None, int | None]] = {}
         self.removed: dict[RecordKey, tuple[str, datetime]] = {}
         self.excluded: dict[tuple[RecordKind, int], Reason] = {}
+        self.denied: dict[int, Mapping[str, int | None]] = {}
+        self.former_logins: dict[str, tuple[int, date]] = {}
         self.waiting = Waiting()
         self.departures: list[Departure] = []
 
@@ -72,6 +77,7 @@ class MemoryTarget:
         """Return an independent copy."""
         other = copy(self)
         other.published, other.subjects, other.removed = dict(self.published), dict(self.subjects), dict(self.removed)
+        other.denied, other.former_logins = dict(self.denied), dict(self.former_logins)
         other.excluded, other.departures = dict(self.excluded), list(self.departures)
         return other
 
@@ -90,6 +96,7 @@ class MemoryTarget:
                 self.published[key] = fragment(record, dialect=position.dialect)
             self.subjects |= part.roster.subjects
             self._store_excluded(part.scope.persons, part.scope.groups, part.roster.excluded)
+            self.denied |= part.denied
         self.position, self.recompute, self.held = position, False, False
 
     def store(self, decision: Decision, done: Round) -> Deltas:
@@ -100,6 +107,7 @@ class MemoryTarget:
         if decision.another_dialect:
             self.removed.clear()
         self._store_excluded(decision.scope.persons, decision.scope.groups, decision.excluded)
+        self._store_logins(decision, done.terms.today)
         head = Head(self.position.head_seq, self.position.head_sha256)
         deltas = list(next_deltas(head, writing, delta, decision.person_numbers))
         if deltas:
@@ -111,12 +119,20 @@ class MemoryTarget:
             self.subjects |= {key: decision.subjects[key] for key in delta.upserts}
             if writing.tombstones:
                 gone = {key: (text, now) for key, text in tombstones(delta, writing.properties.dialect).items()}
-                back = returned(delta)
+                back, taken = returned(delta), delta.names_now
                 kept = {key: one for key, one in self.removed.items() if key not in back or back[key] not in one[0]}
-                self.removed = kept | gone
+                self.removed = {key: (text_without_names(text, taken), at) for key, (text, at) in kept.items()} | gone
         self.subjects |= {key: whose for key, whose in decision.moved.items() if key in self.published}
         self.position, self.recompute = done.position_after(self.position), False
         return deltas
+
+    def _store_logins(self, decision: Decision, day: date) -> None:
+        for person in decision.scope.persons:
+            self.denied.pop(person, None)
+        self.denied |= decision.denied
+        for login in decision.delta.names_now:
+            self.former_logins.pop(login, None)
+        self.former_logins |= {login: (person, day) for login, person in decision.former_logins.items()}
 
     def removed_since(self, now: datetime, kept: timedelta = KEPT) -> dict[RecordKey, str]:
         """Return the fragments of the records that were removed in the period *kept*."""

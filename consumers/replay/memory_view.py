@@ -11,18 +11,23 @@ import msgspec
 
 from consumers.facts.pending_changes import Days, Pending
 from consumers.publication.view import Held, Ids, Related
+from consumers.published.logins_store import LoginHolders
 from consumers.replay.memory_target import MemoryTarget
-from ims.feed.delta import published_login
 from ims.holds.limits import DAY, Departure, PublishedCounts
 from ims.holds.losses import count_taught, count_teachers
+from ims.identifiers.national_id import shared_number
 from ims.publication.gathered import Published, Scope
+from ims.records.logins import published_names
 from ims.records.model import RecordKey
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import Reason
 from ims.rules.org_groups import SCHOOL_PREFIX
+from ims.rules.shared_ids import PublishedIds
 from ims.source.facts import Facts
 from ims.targets.target_settings import TargetSettings
 
+LONG_ID: Final = 10_000_000_000
+"""From here on a running number has as many digits as a national id."""
 _OLD_ID: Final = re.compile('sourcedidtype="Old".*?<id>([^<]*)</id>', re.DOTALL)
 
 
@@ -59,8 +64,11 @@ class MemoryView:
 
     def with_same_national_id(self, persons: Collection[int]) -> list[int]:
         """Return *persons* and all others with their national ids; see :meth:`OwnerView.with_same_national_id`."""
-        numbers = {self._digits[id_] for id_ in persons if id_ in self._digits}
-        return sorted({*persons, *(id_ for id_, number in self._digits.items() if number in numbers)})
+        numbers = {self._numbers[id_] for id_ in persons if id_ in self._numbers}
+        same = {id_ for id_, number in self._numbers.items() if number in numbers}
+        same |= {id_ for id_ in self._facts.persons if id_ >= LONG_ID and str(id_) in numbers}
+        long = {str(id_) for id_ in persons if id_ >= LONG_ID}
+        return sorted({*persons, *same, *(id_ for id_, number in self._numbers.items() if number in long)})
 
     def orders_to_leave(self, _persons: Collection[int], _through: int) -> dict[int, bool]:
         """Return no orders: a replay has none."""
@@ -110,6 +118,7 @@ class MemoryView:
             for one in facts.enrolments.values():
                 if has_begun(one.starts_on, days, timedelta()) or has_ended(one.ends_on, days, timedelta()):
                     persons.add(one.person_id)
+            persons |= self._waiting_for_logins(days)
         if schools:
             persons |= set(self._members_of_removed_schools())
         return self.with_same_national_id(persons)
@@ -130,7 +139,11 @@ class MemoryView:
         if ids.old_ids:
             keys |= {key for key, old_id in self._old_ids() if old_id in current}
         persons = {person for key in keys & subjects.keys() if (person := subjects[key][0]) is not None}
-        persons |= {id_ for id_, number in self._digits.items() if number in before}
+        persons |= {id_ for id_, number in self._numbers.items() if number in before}
+        for holders in self.login_holders(ids.wanted_logins).published.values():
+            persons |= set(holders.values())
+        free = frozenset(ids.free_logins)
+        persons |= {person for person, of in self._target.denied.items() if not free.isdisjoint(of)}
         return Related(persons, {id_ for id_ in ids.groups if RecordKey(RecordKind.GROUP, id_) in subjects})
 
     def held(self, scope: Scope) -> Held:
@@ -161,29 +174,46 @@ class MemoryView:
         )
         return PublishedCounts(*map(min, counted, enough))
 
-    def logins_elsewhere(self, persons: Collection[str], in_scope: Collection[str]) -> frozenset[str]:
-        """Return the logins that persons out of scope have too; see :meth:`View.logins_elsewhere`."""
-        asked, aside = frozenset(persons), frozenset(in_scope)
-        logins = {
-            key.id: published_login(text)
-            for key, text in self._target.published.items()
-            if key.kind is RecordKind.PERSON and (key.id in asked or key.id not in aside)
-        }
-        elsewhere = {login for id_, login in logins.items() if id_ not in aside}
-        return frozenset(login for id_ in asked if (login := logins.get(id_)) is not None and login in elsewhere)
+    def login_holders(self, logins: Collection[str]) -> LoginHolders:
+        """Return who has these logins; see :meth:`View.login_holders`."""
+        asked, target = frozenset(logins), self._target
+        published: dict[str, dict[str, int]] = {}
+        for key, text in target.published.items():
+            for login in asked & published_names(text).compared().both() if key.kind is RecordKind.PERSON else ():
+                published.setdefault(login, {})[key.id] = target.subjects[key][0] or 0
+        left = {login: one for login, one in target.former_logins.items() if login in asked}
+        return LoginHolders(published, left)
+
+    def published_ids(self, persons: Collection[int], groups: Collection[int]) -> PublishedIds:
+        """Return the ids of these persons and groups; see :meth:`View.published_ids`."""
+        subjects, of_persons, of_groups = self._target.subjects, frozenset(persons), frozenset(groups)
+        return PublishedIds(
+            {n: key.id for key, (n, _) in subjects.items() if key.kind is RecordKind.PERSON and n in of_persons},
+            {n: key.id for key, (_, n) in subjects.items() if key.kind is RecordKind.GROUP and n in of_groups},
+        )
 
     def urgent(self) -> frozenset[int]:
         """Return no persons: a replay has no orders to leave."""
         return frozenset()
 
     @cached_property
-    def _digits(self) -> dict[int, str]:
-        """Return the digits of each person's national id."""
+    def _numbers(self) -> dict[int, str]:
+        """Return each person's national id in the form in which two are compared."""
         return {
-            id_: re.sub(r"\D", "", person.national_id.reveal())
+            id_: number
             for id_, person in self._facts.persons.items()
-            if person.national_id is not None
+            if person.national_id is not None and (number := shared_number(person.national_id.reveal())) is not None
         }
+
+    def _waiting_for_logins(self, days: Days) -> set[int]:
+        """Return the persons who were published without a login that is reserved no more."""
+        reserved, target = timedelta(days=days.login_reserved), self._target
+        free = {
+            login
+            for login, (_, left_on) in target.former_logins.items()
+            if days.published < left_on + reserved <= days.today
+        }
+        return {person for person, of in target.denied.items() if not free.isdisjoint(of)}
 
     def _duplicates(self, kind: RecordKind) -> set[int]:
         excluded = self._target.excluded.items()

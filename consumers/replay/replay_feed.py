@@ -20,12 +20,12 @@ from consumers.feed.snapshots import document, feed_directory
 from consumers.materialize.row_state import ChangedKey
 from consumers.publication.everything import Everything
 from consumers.publication.first_publication import first_position
-from consumers.publication.rounds import rounds
+from consumers.publication.rounds import Round, publish_in_turn, rounds
 from consumers.replay.memory_target import MemoryTarget
 from consumers.replay.memory_view import MemoryView
 from ims.feed.manifest import DeltaEntry, SnapshotEntry, Totals, encode, snapshot_path
 from ims.holds.losses import Cause
-from ims.publication.decision import with_tombstones
+from ims.publication.decision import Decision, with_tombstones
 from ims.publication.gathered import Terms
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import Reason
@@ -139,11 +139,15 @@ class ReplayedFeed:
     def publish(self, facts: Facts, now: datetime) -> None:
         """Publish the next delta if anything has changed; see :func:`consumers.publication.delta.publish_delta`."""
         pending = self.changes.pending()
-        for each in rounds(self.row, pending, pending, now, everybody=True, holds=self._holds):
+
+        def publish(each: Round) -> Decision:
             decision = each.evaluate(MemoryView(facts, self.target), self.target.position)
             for entry, xml in self.target.store(decision, each):
                 self._directory().link(entry.path, xml)
                 self._deltas.append(entry)
+            return decision
+
+        publish_in_turn(rounds(self.row, pending, pending, now, everybody=True, holds=self._holds), publish)
         self._have_published()
 
     def snapshot_if_due(self, now: datetime) -> None:

@@ -10,9 +10,12 @@ from consumers.database.targets_table import TargetRow, read_targets
 from consumers.holds.obstacles import obstacle_at
 from consumers.holds.open_holds import open_holds
 from consumers.publication import dates
+from consumers.published import logins_store
 from consumers.reconciliation.results_store import latest
 from deploy.doctor.databases import first_line, opened
 from deploy.doctor.finding import NOT_CONFIGURED, SAME_AS_TEXT, Area, Findings
+from ims.identifiers.national_id import without_national_ids
+from ims.records.logins import look_alikes
 from ims.reports.reason_texts import Language
 from ims.reports.states import explain_obstacle
 from ims.runtime.settings import Settings
@@ -60,9 +63,33 @@ def _target(area: Area, connection: Connection, target: TargetRow) -> Findings:
     if dates.are_ahead(target, datetime.now(UTC)):
         text = f"dates are published up to {target.position.dated_through}"
         yield area.error(f"{name} dates", text, "see docs/runbook/clocks.md: compact takes them back by itself")
+    yield from _look_alikes(area, connection, target, name)
     for reconciliation in latest(connection, target.target_id):
         if reconciliation.outcome in {"differs", "unfinished"}:
             text = f"{reconciliation.outcome}: {'; '.join(reconciliation.details[:3])}"
             fix = "see docs/runbook/reconciliation-differs.md, then run `imsfeed reconcile`"
             finding = area.error if reconciliation.outcome == "differs" else area.warning
             yield finding(f"{name} reconciliation of {reconciliation.check}", text, fix)
+
+
+def _look_alikes(area: Area, connection: Connection, target: TargetRow, name: str) -> Findings:
+    """Warn of published logins, and ids of groups, that a database without regard to accents or width takes for one."""
+    persons = logins_store.persons_by_login(connection, target.target_id)
+    rows = connection.execute(
+        "select id from imsfeed.published where target_id = %s and kind = 2", (target.target_id,)
+    ).fetchall()
+    logins, groups = look_alikes(persons), look_alikes(id_ for (id_,) in rows)
+    if logins:
+        listed = "; ".join(", ".join(str(persons[login]) for login in alike) for alike in logins[:3])
+        yield area.warning(
+            f"{name} logins",
+            f"{len(logins)} differ only by accents or width, of persons {listed}",
+            "some importers take such logins for one: give the persons others in the administration system",
+        )
+    if groups:
+        named = "; ".join(", ".join(alike) for alike in groups[:3])
+        yield area.warning(
+            f"{name} group ids",
+            f"{len(groups)} differ only by case, accents or width: {without_national_ids(named)}",
+            "some importers take such groups for one: change the codes, or use {id} in `group_id`",
+        )

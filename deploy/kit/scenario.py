@@ -206,7 +206,7 @@ def _numbers(hours: float) -> Iterator[Case]:
     )
     yield _one(
         hours + 5,
-        "A second person gets a number that is taken: both are excluded",
+        "A second person gets a number that is taken: the first stays, the second is excluded",
         person(16, "Nils", "Fremtid", national_id=D_NUMBER),
         enrolment(17, 16, 1),
     )

@@ -58,7 +58,7 @@ revoke insert, update, delete on
     imsfeed.target, imsfeed.target_audit, imsfeed.published, imsfeed.delta, imsfeed.snapshot, imsfeed.tombstone,
     imsfeed.exclusion, imsfeed.warning, imsfeed.id_change, imsfeed.notice, imsfeed.failure, imsfeed.hold, imsfeed.hold_entry,
     imsfeed.hold_audit, imsfeed.departure, imsfeed.suppression, imsfeed.suppression_audit, imsfeed.urgent_person,
-    imsfeed.former_epoch, imsfeed.reconciliation, imsfeed.clock
+    imsfeed.former_epoch, imsfeed.reconciliation, imsfeed.clock, imsfeed.former_login, imsfeed.login_conflict
     from :"materialize";
 revoke insert, update, delete on
     imsfeed.owner, imsfeed.school, imsfeed.person, imsfeed.employee, imsfeed.course_group, imsfeed.enrolment,

@@ -13,20 +13,18 @@ to the published state gives the current state; hence snapshot + deltas == next 
 ['GONE', 'NEW']
 """
 
-import itertools
-import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
-from xml.sax.saxutils import unescape
 
 import msgspec
 
 from ims.errors import FeedError
+from ims.feed.login_order import Handover, in_order
 from ims.feed.manifest import Counts, KindCounts
+from ims.records.logins import as_compared, names_of, published_login
 from ims.records.model import MemberRecord, PersonRecord, Record, RecordKey
-from ims.records.text import clean_text
 from ims.records.vocabulary import RecordKind, RecStatus
 from ims.targets.importer_profiles import PROFILES, Profile
 from ims.xml.dialect import Dialect
@@ -35,7 +33,6 @@ from ims.xml.writer import Properties, document_parts, fragment, with_empty_emai
 
 _LAST: Final = max(RecStatus) + 1
 """The place of a removed person whose old id a new record names, after the changed ones."""
-_LOGIN: Final = re.compile("<userid[^>]*>([^<]*)</userid>")
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -83,6 +80,26 @@ class Delta(msgspec.Struct, frozen=True):
         gone = [change.key for change in self.changes if change.key not in upserts]
         return gone + [RecordKey(RecordKind.GROUP, id_) for id_ in self.closed_groups]
 
+    @property
+    def names_now(self) -> dict[str, str]:
+        """The ``sourcedid/id`` of the person who is published with each login from now on, of those in the delta."""
+        persons = [change for change in self.changes if change.text is not None]
+        return {
+            name: one.key.id for one in persons if isinstance(one.record, PersonRecord) for name in names_of(one.record)
+        }
+
+    @property
+    def names_left(self) -> dict[str, str]:
+        """The ``sourcedid/id`` of the person who leaves with each login, which no one else in the delta takes over."""
+        now = self.names_now
+        gone = [change for change in self.changes if change.text is None]
+        return {
+            name: one.key.id
+            for one in gone
+            if isinstance(one.record, PersonRecord)
+            for name in names_of(one.record) - now.keys()
+        }
+
     def counts(self) -> Counts:
         """Return how many records there are of each kind and recstatus."""
         counted = Counter((change.key.kind, change.recstatus) for change in self.changes)
@@ -94,6 +111,7 @@ def between(
     current: Mapping[RecordKey, Record],
     dialect: Dialect = "ims",
     taken: Collection[str] = (),
+    handovers: Collection[Handover] = (),
     profile: Profile = PROFILES["none"],
 ) -> Delta:
     """Return the delta that leads from the published records to the current ones.
@@ -110,6 +128,7 @@ def between(
         current: the current records of the same persons and groups.
         dialect: of the target. If it has changed, every record whose text differs in it is published again.
         taken: logins, in upper or lower case, that have been published for persons out of scope.
+        handovers: logins that pass from one person to another; the record that gives one up comes first.
         profile: of the importer. For one to which a new record of what it knows says nothing, a new person or group is
             followed by the same record as changed: whether the importer still has the account or course of a person
             who was here before, or one that was made by hand, is not known here.
@@ -123,24 +142,31 @@ def between(
         Change(RecStatus.GONE, read_fragment(key, published[key]), None, key) for key in removed if key not in closed
     ]
     if any(change.key.kind is RecordKind.PERSON for change in changes):
-        in_use = {name for record in current.values() for name in _names(record)} | {name.casefold() for name in taken}
-        changes = [_drop_reused_logins(in_use, change) for change in changes]
+        in_use = {name for record in current.values() for name in _names(record)} | set(map(as_compared, taken))
+        passed: defaultdict[str, set[str]] = defaultdict(set)
+        for handover in handovers:
+            passed[handover.giver].add(handover.login)
+        changes = [_drop_reused_logins(in_use - passed.get(change.key.id, set()), change) for change in changes]
     for key, record in current.items():
         text, before = fragment(record, dialect=dialect), published.get(key)
         if text != before:
             changes += _changes(key, before, record, text, profile)
     carried_on = {record.old_id for record in current.values() if isinstance(record, PersonRecord)}
-    in_order = sorted(changes, key=lambda change: _sort_key(change, carried_on))
+    ordered = in_order(sorted(changes, key=lambda change: _sort_key(change, carried_on)), handovers, _key_of)
     ahead = _ahead(changes, published, current) if profile.adopts_by_login else {}
-    return Delta(tuple(in_order), tuple(sorted(key.id for key in closed)), ahead)
+    return Delta(tuple(ordered), tuple(sorted(key.id for key in closed)), ahead)
+
+
+def _key_of(change: Change) -> RecordKey:
+    return change.key
 
 
 def _ahead(
     changes: Collection[Change], published: Mapping[RecordKey, str], current: Mapping[RecordKey, Record]
 ) -> dict[RecordKey, str]:
     """Return the removed memberships that the id which takes over the account does not have, with that id."""
-    new = [key for key, record in current.items() if isinstance(record, PersonRecord) and key not in published]
-    heirs = {login: key.id for key in new for login in itertools.islice(_names(current[key]), 1)}
+    new = [record for key, record in current.items() if isinstance(record, PersonRecord) and key not in published]
+    heirs = {as_compared(record.login): record.id for record in new if record.login is not None}
     found = {}
     for change in changes if heirs else ():
         member, person = change.record, RecordKey(RecordKind.PERSON, change.key.member)
@@ -156,8 +182,9 @@ def delta_document(properties: Properties, delta: Delta, profile: Profile = PROF
     """Return the delta as a file: persons, groups, and one membership element for each group.
 
     Persons and groups are in the order removed, new, changed; in each group, leavers are before joiners. What is given
-    up is so given up before it is taken. Only a person's old id that the new record names (PIFU-IMS) is removed last:
-    the account must have followed the new one before.
+    up is so given up before it is taken; a person who takes a login that another one only changes comes after that one.
+    Only a person's old id that the new record names (PIFU-IMS) is removed last: the account must have followed the new
+    one before.
 
     Args:
         properties: of the file; their dialect is the one in which the delta was made.
@@ -173,16 +200,6 @@ def delta_document(properties: Properties, delta: Delta, profile: Profile = PROF
     kept = (change.record.source for change in delta.changes if change.text is not None)
     source = next(kept, delta.changes[0].record.source if delta.changes else properties.datasource)
     return "".join(document_parts(properties, source, rows)).encode()
-
-
-def published_login(text: str) -> str | None:
-    """Return the login in a published person's text, casefolded for comparison; ``None`` if there is none.
-
-    >>> published_login("<userid>Ada@fjordvik.example</userid>")
-    'ada@fjordvik.example'
-    """
-    found = _LOGIN.search(text)  # fragment() wrote it, and parsing thousands of texts would delay the publication
-    return unescape(found[1]).casefold() if found else None
 
 
 def _written(change: Change, dialect: Dialect, profile: Profile) -> str:
@@ -212,17 +229,11 @@ def _changes(key: RecordKey, published: str | None, record: Record, text: str, p
 
 
 def _names(record: Record) -> Iterator[str]:
-    """Yield the login and the further userids of a person, casefolded for comparison."""
+    """Yield the login and the further userids of a person, as compared."""
     if isinstance(record, PersonRecord):
-        if record.login is not None:
-            yield _comparable(record.login)
+        yield from names_of(record)
         for userid in record.userids:
-            yield _comparable(userid.value)
-
-
-def _comparable(name: str) -> str:
-    # Moodle has a setting that stores user names in lower case (fixcaseusernames).
-    return clean_text(name).casefold()
+            yield as_compared(userid.value)
 
 
 def _drop_reused_logins(in_use: set[str], change: Change) -> Change:
@@ -235,8 +246,8 @@ def _drop_reused_logins(in_use: set[str], change: Change) -> Change:
     record = change.record
     if change.recstatus is not RecStatus.GONE or not isinstance(record, PersonRecord):
         return change
-    login = record.login if record.login is not None and _comparable(record.login) not in in_use else None
-    userids = tuple(userid for userid in record.userids if _comparable(userid.value) not in in_use)
+    login = record.login if record.login is not None and as_compared(record.login) not in in_use else None
+    userids = tuple(userid for userid in record.userids if as_compared(userid.value) not in in_use)
     return msgspec.structs.replace(change, record=msgspec.structs.replace(record, login=login, userids=userids))
 
 

@@ -8,7 +8,7 @@ membership, under the old id and the new one) are in one part; groups are remove
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from itertools import chain
 from typing import Final
 
@@ -39,12 +39,14 @@ class Writing(msgspec.Struct, frozen=True):
 
     Attributes:
         properties: of each file.
+        day: the date in the target's time zone.
         oldest_event_at: when the source committed the oldest change in the deltas.
         tombstones: store removed records as tombstones, for the file at the fixed path.
         profile: of the importer.
     """
 
     properties: Properties
+    day: date
     oldest_event_at: datetime | None = None
     tombstones: bool = False
     profile: Profile = PROFILES["none"]

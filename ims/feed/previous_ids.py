@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from ims.identifiers.national_id import NationalId, kind_of
 from ims.records.model import PersonRecord, Record, RecordKey
 from ims.records.vocabulary import RecordKind
 from ims.xml.reader import read_fragment
@@ -33,7 +34,11 @@ def former_ids(published: Mapping[int, str], current: Mapping[int, str]) -> dict
 
 
 def with_old_ids(
-    published: Mapping[RecordKey, str], current: Mapping[RecordKey, Record], former: Mapping[str, str]
+    published: Mapping[RecordKey, str],
+    current: Mapping[RecordKey, Record],
+    former: Mapping[str, str],
+    *,
+    national_ids: bool = True,
 ) -> dict[RecordKey, Record]:
     """Return the current records, with the previous id in the record of each person whose id has changed.
 
@@ -44,11 +49,14 @@ def with_old_ids(
         published: as for :func:`ims.feed.delta.between`.
         current: likewise.
         former: the old id by the new id, for the ids that change now (:func:`former_ids`).
+        national_ids: whether an old id may be a national id. If a target is to have none, it is in no record any more:
+            an importer recognises the person by ``personLIN`` and the Feide name instead.
 
     Raises:
         FeedError: a published text cannot be read.
     """
-    return {key: _with_old_id(record, published.get(key), former, current) for key, record in current.items()}
+    with_old = {key: _with_old_id(record, published.get(key), former, current) for key, record in current.items()}
+    return with_old if national_ids else {key: _without_national_id(record) for key, record in with_old.items()}
 
 
 def _with_old_id(
@@ -60,6 +68,13 @@ def _with_old_id(
     if old_id is None or RecordKey(RecordKind.PERSON, old_id) in current:
         return record
     return msgspec.structs.replace(record, old_id=old_id)
+
+
+def _without_national_id(record: Record) -> Record:
+    if not isinstance(record, PersonRecord) or record.old_id is None:
+        return record
+    national = kind_of(NationalId(record.old_id), allow_test_numbers=True, duf_check=False) is not None
+    return msgspec.structs.replace(record, old_id=None) if national else record
 
 
 def _published_old_id(key: RecordKey, published: str | None) -> str | None:

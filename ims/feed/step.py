@@ -4,6 +4,7 @@ Snapshots are in the order of their keys, so the two are read side by side. For 
 deltas and a bounded number of ids (:mod:`ims.feed.references`) are in memory.
 """
 
+import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from ims.feed.changes import Changes, Closed
 from ims.feed.files import OpenFile, SnapshotReader, kind_of, tallied
 from ims.feed.manifest import Totals
 from ims.feed.references import LIMIT, Keyed, References
+from ims.feed.shared_logins import SHARED, SharedLogins
 from ims.records.model import Record, RecordKey
 from ims.records.vocabulary import RecordKind
 
@@ -25,8 +27,8 @@ class StepVerification(NamedTuple):
         damaged: problems of files that differ from their record, cannot be read, or are not chained. If there are any,
             the step itself could not be verified.
         differences: contradictions between the records of the snapshots and of the deltas.
-        inconsistencies: memberships without their person or group, duplicate records, and removals in a wrong order.
-            The files agree on them, so a new snapshot would contain them again.
+        inconsistencies: memberships without their person or group, duplicate records, logins of two persons, and
+            removals in a wrong order. The files agree on them, so a new snapshot would contain them again.
         totals: the number of records after the step: in the later snapshot, or after the last delta if there is no
             later snapshot yet.
     """
@@ -67,23 +69,34 @@ def check_step(
         changes = Changes(open_file, deltas, closed)
         expected = changes.applied_to(SnapshotReader(open_file, earlier).records() if earlier is not None else ())
         if later is None:
-            counted = Counter(key.kind for key, _ in expected)
-            return StepVerification(
-                [], changes.contradictions(), changes.missing() + changes.disorder(), _totals(counted)
-            )
-        snapshot, references, counted = SnapshotReader(open_file, later), References(limit), Counter()
-        published = _counted(references.watch(snapshot.records()), counted)
+            return _without_snapshot(changes, expected)
+        snapshot, references = SnapshotReader(open_file, later), References(limit)
+        counted: Counter[RecordKind] = Counter()
+        logins = SharedLogins(limit)
+        published = _counted(references.watch(logins.watch(snapshot.records())), counted)
         wrong: Counter[str] = Counter()
         if earlier is not None:
             wrong = _differences(expected, published)
         else:
             deque(published, maxlen=0)  # only the references and the counts are needed
         inconsistent = references.problems(snapshot.records) + Counter({"a duplicate record": snapshot.repeated})
+        inconsistent[SHARED] += logins.count(snapshot.records)
     except FeedError as error:
         return damage(str(error))
     differences = changes.contradictions() + tallied(later, wrong)
     inconsistencies = changes.missing() + changes.disorder() + tallied(later, inconsistent)
     return StepVerification([], differences, inconsistencies, _totals(counted))
+
+
+def _without_snapshot(changes: Changes, expected: Iterator[Keyed]) -> StepVerification:
+    """Return the result for deltas after which no snapshot has been taken yet."""
+    logins = SharedLogins(sys.maxsize)
+    counted: Counter[RecordKind] = Counter()
+    deque(_counted(logins.watch(expected), counted), maxlen=0)
+    shared = logins.count(lambda: ())
+    inconsistent = tallied("the records after the last delta", Counter({SHARED: shared}))
+    inconsistencies = changes.missing() + changes.disorder() + inconsistent
+    return StepVerification([], changes.contradictions(), inconsistencies, _totals(counted))
 
 
 def damage(*problems: str) -> StepVerification:

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from ims.feed.delta import published_login
+from ims.records.logins import published_login
 from ims.records.model import PersonRecord, RecordKey
 from ims.records.vocabulary import InstitutionRole, RecordKind, RoleType
 from ims.rules.eligibility import IMMEDIATE

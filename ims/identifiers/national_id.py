@@ -28,6 +28,7 @@ True
 <NationalIdKind.DUF_NUMBER: 'duf_number'>
 """
 
+import re
 from enum import StrEnum
 from typing import Final
 
@@ -86,6 +87,28 @@ def kind_of(national_id: NationalId, *, allow_test_numbers: bool, duf_check: boo
     if duf_number.is_valid(number) if duf_check else duf_number.has_form(number):
         return NationalIdKind.DUF_NUMBER
     return None
+
+
+_SHARED: Final = re.compile(r"(?!(\d)\1*$)(?!012345678|123456789|987654321)\d{11,12}", re.ASCII)
+_FULL_WIDTH: Final = str.maketrans("\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19", "0123456789")
+_NO_DIGIT: Final = re.compile("[^0-9]")
+
+
+def shared_number(registered: str | None) -> str | None:
+    """Return a registered national id in the form in which those of two persons are compared.
+
+    A mistyped number counts, since who is meant is clear enough. A text that cannot be a national id counts for no
+    person: schools type it for everyone whose number they do not know. The function ``imsfeed.national_number`` of the
+    state database is the same.
+
+    Returns:
+        Eleven or twelve digits, or ``None``.
+
+    >>> shared_number("018190-12284"), shared_number("00000000000"), shared_number("12345678901"), shared_number("-")
+    ('01819012284', None, None, None)
+    """
+    digits = "" if registered is None else _NO_DIGIT.sub("", registered.translate(_FULL_WIDTH))
+    return digits if _SHARED.fullmatch(digits) else None
 
 
 def without_national_ids(text: str) -> str:

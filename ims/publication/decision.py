@@ -4,11 +4,12 @@ It reads no database and no clock: what has to be known is gathered before, and 
 Deltas, plans, the nightly reconciliation and replays decide here and nowhere else.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
-from ims.feed.delta import Delta, between, published_login
+from ims.feed.delta import Delta, between
+from ims.feed.delta_files import LIMIT
 from ims.feed.previous_ids import former_ids, with_old_ids
 from ims.holds import decision as hold_decision
 from ims.holds.decision import Origin, Waiting
@@ -16,12 +17,15 @@ from ims.holds.limits import Changed, Departure, Limits
 from ims.holds.losses import Cause
 from ims.holds.school_numbers import groups_without_school_number
 from ims.publication.gathered import Format, Gathered, HoldState, LeaveOrders, Scope, Terms
-from ims.records.model import MemberRecord, Record, RecordKey, Subjects
+from ims.publication.handovers import Stage, deferred, staged
+from ims.publication.login_holders import with_logins
+from ims.publication.logins import Assignment, Before, assigned
+from ims.records.logins import published_login, without_names
+from ims.records.model import MemberRecord, PersonRecord, Record, RecordKey, Subjects
 from ims.records.vocabulary import RecordKind, RecStatus
 from ims.rules.eligibility import Reason
 from ims.rules.normalisation import RecordWarning
 from ims.rules.overrides import has_left, with_same_national_id
-from ims.rules.roster import Roster
 from ims.targets.schedule import local_day
 from ims.xml.dialect import Dialect
 from ims.xml.writer import fragment
@@ -54,6 +58,9 @@ class Decision(msgspec.Struct, frozen=True):
         holds: ``None`` if nothing waits, or holds do not apply.
         another_dialect: everything is published in another dialect than before.
         left: running numbers of the persons whose order to leave ends, since the source agrees.
+        denied: by running number, the logins that persons in scope are published without, and who has each.
+        unfinished: running numbers of the persons whose logins need another delta.
+        former_logins: the logins that persons leave with or have no more, by running number.
     """
 
     scope: Scope
@@ -67,6 +74,9 @@ class Decision(msgspec.Struct, frozen=True):
     holds: HoldChange | None = None
     another_dialect: bool = False
     left: list[int] = []
+    denied: Mapping[int, Mapping[str, int | None]] = {}
+    unfinished: frozenset[int] = frozenset()
+    former_logins: Mapping[str, int] = {}
 
 
 def decide(gathered: Gathered, terms: Terms, before: Format, cause: Cause | None = None) -> Decision:
@@ -84,12 +94,24 @@ def decide(gathered: Gathered, terms: Terms, before: Format, cause: Cause | None
     if (before.source, before.dialect) != (terms.source, settings.dialect):
         # Waiting persons and groups are published in the new format as well: a file has one dialect and one source.
         held = held.with_held(compared.published, gathered.published.subjects, terms.source)
-    roster, ids = held.roster, compared.published_ids
-    current: Mapping[RecordKey, Record] = roster.records
-    if settings.dialect == "pifu":
-        current = with_old_ids(held.published, current, former_ids(ids, roster.person_ids))
-    others = _logins_of_others(gathered, held)
-    delta = between(held.published, current, settings.dialect, others, settings.profile)
+    assignment = _assigned(gathered, held, terms)
+    records, denied, ids = assignment.records, assignment.denied, compared.published_ids
+    roster = with_logins(held.roster, records, denied.keys(), compared.published, settings)
+    former = former_ids(ids, roster.person_ids) if settings.dialect == "pifu" else None
+    taken = _logins_of_others(gathered, held)
+
+    def made(stage: Stage) -> Delta:
+        current = stage.records
+        if former is not None:
+            national_ids = settings.person_id == "national"
+            current = with_old_ids(held.published, current, former, national_ids=national_ids)
+        return between(held.published, current, settings.dialect, taken, stage.handovers, settings.profile)
+
+    stage = staged(roster.records, roster.subjects, assignment.handovers)
+    delta = made(stage)
+    if stage.handovers and len(delta.changes) > LIMIT:
+        stage = deferred(stage, held.published, roster.subjects)
+        delta = made(stage)
     published = gathered.published.subjects
     return Decision(
         scope=gathered.scope,
@@ -103,6 +125,9 @@ def decide(gathered: Gathered, terms: Terms, before: Format, cause: Cause | None
         holds=_hold_change(gathered.holds, held),
         another_dialect=before.dialect != settings.dialect,
         left=list(_left(gathered.orders)),
+        denied=assignment.denied,
+        former_logins=assignment.emptied | _left_with(delta, numbers_of(ids)),
+        unfinished=stage.unfinished,
     )
 
 
@@ -114,16 +139,23 @@ def decide_urgent(gathered: Gathered, before: Format) -> Decision:
         before: the format in which they were published, which is kept.
     """
     texts = {key: text for key, text in gathered.published.texts.items() if key.kind is not RecordKind.GROUP}
+    delta = between(texts, {}, before.dialect, gathered.holders.elsewhere)
+    numbers = numbers_of(gathered.published.person_ids)
     return Decision(
         scope=gathered.scope,
-        delta=between(texts, {}, before.dialect, gathered.logins),
+        delta=delta,
         subjects={},
         moved={},
         excluded=gathered.roster.excluded,
         warnings={},
-        person_numbers=numbers_of(gathered.published.person_ids),
+        person_numbers=numbers,
         changed_ids=[],
+        former_logins=_left_with(delta, numbers),
     )
+
+
+def _left_with(delta: Delta, numbers: Mapping[str, int]) -> dict[str, int]:
+    return {login: numbers[id_] for login, id_ in delta.names_left.items() if id_ in numbers}
 
 
 def numbers_of(ids: Mapping[int, str]) -> dict[str, int]:
@@ -134,10 +166,12 @@ def numbers_of(ids: Mapping[int, str]) -> dict[str, int]:
 def tombstones(delta: Delta, dialect: Dialect) -> dict[RecordKey, str]:
     """Return the text of each record that *delta* removes: of a changed role, that of the old role.
 
-    A membership whose member's account another id takes over is removed under that id too: who reads the file after it
-    no longer knows the old one.
+    A removed person has no login that another person in the delta takes: in a file that shows both, it would delete the
+    account of the person who has it now. A membership whose member's account another id takes over is removed under
+    that id too: who reads the file after it no longer knows the old one.
     """
-    gone = {change.key: change.record for change in delta.changes if change.recstatus is RecStatus.GONE}
+    now = delta.names_now
+    gone = {change.key: _without(change.record, now) for change in delta.changes if change.recstatus is RecStatus.GONE}
     for key, heir in delta.ahead.items():
         gone[RecordKey(RecordKind.MEMBERSHIP, key.id, heir)] = msgspec.structs.replace(gone[key], person=heir)
     return {key: fragment(record, RecStatus.GONE, dialect) for key, record in gone.items()}
@@ -161,14 +195,8 @@ def with_tombstones(published: Mapping[RecordKey, str], removed: Mapping[RecordK
     return {**published, **{key: text + published.get(key, "") for key, text in removed.items()}}
 
 
-def persons_who_may_leave(published: Mapping[RecordKey, str], subjects: Subjects, roster: Roster) -> Iterator[str]:
-    """Yield the ``sourcedid/id`` of published persons that are no longer current or now have another running number.
-
-    In the second case the person may still leave, if the other running number has to wait.
-    """
-    for key in published:
-        if key.kind is RecordKind.PERSON and roster.subjects.get(key) != subjects[key]:
-            yield key.id
+def _without(record: Record, names: Collection[str]) -> Record:
+    return without_names(record, names) if isinstance(record, PersonRecord) else record
 
 
 def _hold_back(gathered: Gathered, terms: Terms, cause: Cause | None) -> hold_decision.Decision:
@@ -193,6 +221,13 @@ def _hold_change(state: HoldState | None, held: hold_decision.Decision) -> HoldC
     return None if state is None else HoldChange(state.waiting, held.waiting, held.departures)
 
 
+def _assigned(gathered: Gathered, held: hold_decision.Decision, terms: Terms) -> Assignment:
+    published = gathered.published
+    before = Before(published.texts, published.subjects, published.texts.keys() - held.published.keys())
+    reserve = terms.settings.login_reserved_days > 0
+    return assigned(before, held.roster.records, held.roster.subjects, gathered.holders, reserve=reserve)
+
+
 def _logins_of_others(gathered: Gathered, held: hold_decision.Decision) -> set[str]:
     """Return the leavers' logins that persons who are out of scope or waiting are published with."""
     gone = [key for key in held.published if key.kind is RecordKind.PERSON and key not in held.roster.records]
@@ -200,7 +235,7 @@ def _logins_of_others(gathered: Gathered, held: hold_decision.Decision) -> set[s
         return set()
     texts = gathered.published.texts
     waiting = (key for key in texts.keys() - held.published.keys() if key.kind is RecordKind.PERSON)
-    others = gathered.logins | set(_logins(texts[key] for key in waiting))
+    others = gathered.holders.elsewhere.keys() | set(_logins(texts[key] for key in waiting))
     return set(_logins(texts[key] for key in gone)) & others if others else set()
 
 

@@ -9,6 +9,7 @@ import msgspec
 from ims.holds.decision import Compared, Waiting
 from ims.holds.limits import Departure, PublishedCounts
 from ims.holds.losses import Loss
+from ims.publication.login_holders import LoginHolders
 from ims.records.model import RecordKey, person_ids
 from ims.records.vocabulary import RecordKind
 from ims.rules.roster import Roster
@@ -141,7 +142,7 @@ class Gathered(msgspec.Struct, frozen=True):
         published: their published records, and those of the owner and its schools.
         left_alone: groups whose removal goes on waiting, because the publication affects nothing that waits.
         numbers: the schools without a number.
-        logins: logins of possible leavers in scope that persons out of scope have too.
+        holders: who else has the logins that are published or wanted in scope.
         holds: ``None`` if nothing is lost and nothing waits, or if holds do not apply.
         orders: ``None`` if no person in scope is ordered to leave.
     """
@@ -151,7 +152,7 @@ class Gathered(msgspec.Struct, frozen=True):
     published: Published
     left_alone: frozenset[str] = frozenset()
     numbers: SchoolNumbers = SchoolNumbers()
-    logins: frozenset[str] = frozenset()
+    holders: LoginHolders = LoginHolders()
     holds: HoldState | None = None
     orders: LeaveOrders | None = None
 

@@ -16,6 +16,7 @@ from ims.reports.hold_texts import hold_cause
 from ims.reports.reason_texts import USUALLY_RIGHT, Language, ReasonText, reason_text
 from ims.reports.states import approval_text, explain_obstacle
 from ims.reports.times import local_time
+from ims.reports.warned import sections
 
 _Row = tuple[int | None, str, list[str], datetime]
 """A row of a table: running number, name, further cells, since when."""
@@ -174,6 +175,7 @@ def as_html(report: Report, language: Language) -> str:
         *_summary(report, found, language),
         *_held(report, language),
         *_section(words.to_fix, words.to_fix_why, _some(found, usually_right=False), report, language),
+        *sections(report.warned, language),
         *_section(words.usually_right, words.usually_right_why, _some(found, usually_right=True), report, language),
         "</main>",
         "</body>",

@@ -21,6 +21,7 @@ from ims.reports.hold_texts import HeldFigure, hold_cause
 from ims.reports.reason_texts import USUALLY_RIGHT, Language, reason_text
 from ims.reports.states import PersonState, Situation, approval_text, explain_obstacle
 from ims.reports.times import local_time
+from ims.reports.warned import Warned, named_with, rows_for_csv
 from ims.rules.eligibility import Reason
 
 Kind = Literal["person", "group"]
@@ -36,6 +37,7 @@ class Excluded(msgspec.Struct, frozen=True):
         groups: the groups in which a person is enrolled.
         since: since when it has been excluded for this reason.
         same_id: the running numbers of the others that have the same id, if that is the reason.
+        others: running number and name of each person or group with whom the reason is shared.
     """
 
     kind: Kind
@@ -46,6 +48,7 @@ class Excluded(msgspec.Struct, frozen=True):
     reason: Reason
     since: datetime
     same_id: tuple[int, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -71,7 +74,7 @@ class HeldPart(NamedTuple):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Everything that a target excludes or holds, as of ``at``; ``zone`` is that of the times shown.
+    """Everything that a target excludes, holds or exports with a warning, as of ``at``, in times of ``zone``.
 
     Attributes:
         excluded: those that are not in the feed. Those that a rule excludes and a hold keeps in the feed are not here.
@@ -87,6 +90,7 @@ class Report(msgspec.Struct, frozen=True):
     held: tuple[HeldPart, ...] = ()
     situation: Situation | None = None
     published: Totals = Totals()
+    warned: tuple[Warned, ...] = ()
 
 
 class Part(NamedTuple):
@@ -138,7 +142,7 @@ def _without_secrets(one: Excluded) -> Excluded:
         return msgspec.structs.replace(one, name="", schools=(), groups=())
     return msgspec.structs.replace(
         one,
-        name=_printable(one.name),
+        name=named_with(_printable(one.name), map(_printable, one.others)),
         schools=tuple(map(_printable, one.schools)),
         groups=tuple(map(_printable, one.groups)),
     )
@@ -162,11 +166,13 @@ _HEADINGS: Final = {
 _STATUS: Final = {
     Language.BOKMAL: {
         PersonState.EXCLUDED: "ikke med",
+        PersonState.IN_FEED: "med",
         PersonState.HELD: "på vent, fortsatt med",
         PersonState.NOT_PUBLISHED: "ingenting eksporteres nå",
     },
     Language.ENGLISH: {
         PersonState.EXCLUDED: "not exported",
+        PersonState.IN_FEED: "exported",
         PersonState.HELD: "held, still exported",
         PersonState.NOT_PUBLISHED: "nothing is exported now",
     },
@@ -188,8 +194,9 @@ def as_csv(report: Report, language: Language) -> str:
     stream.write("\ufeff")
     table = csv.writer(stream, delimiter=";")
     table.writerow(_HEADINGS[language])
-    for cells in (*_situation_rows(report, language), *_held_rows(report, language), *_excluded_rows(report, language)):
-        table.writerow(map(_no_formula, cells))
+    for rows in (_situation_rows, _held_rows, _excluded_rows, _warned_rows):
+        for cells in rows(report, language):
+            table.writerow(map(_no_formula, cells))
     return stream.getvalue()
 
 
@@ -218,6 +225,23 @@ def _excluded_rows(report: Report, language: Language) -> Iterator[Sequence[str]
             same = ", ".join(map(str, one.same_id))
             status = _STATUS[language][PersonState.EXCLUDED]
             yield (_KINDS[language][one.kind], str(one.id), one.name, *places, *text, since, status, same)
+
+
+def _warned_rows(report: Report, language: Language) -> Iterator[Sequence[str]]:
+    for kind, number, name, meaning, remedy, at in rows_for_csv(report.warned, language):
+        since = local_time(at, report.zone, language)
+        yield (
+            kind,
+            number,
+            _printable(name),
+            "",
+            "",
+            meaning,
+            remedy,
+            since,
+            _STATUS[language][PersonState.IN_FEED],
+            "",
+        )
 
 
 def _no_formula(cell: str) -> str:

@@ -18,7 +18,9 @@ from ims.reports.hold_texts import HeldFigure, held_lines, kept_line
 from ims.reports.reason_texts import USUALLY_RIGHT, Language, reason_text
 from ims.reports.states import Obstacle, Situation, explain_obstacle
 from ims.reports.times import local_time
+from ims.reports.warning_texts import warning_text
 from ims.rules.eligibility import Reason
+from ims.rules.normalisation import RecordWarning
 
 
 class Failure(StrEnum):
@@ -46,6 +48,13 @@ class ExcludedCount(NamedTuple):
     groups: int
 
 
+class WarnedCount(msgspec.Struct, frozen=True):
+    """How many persons and groups are exported with a warning."""
+
+    warning: RecordWarning
+    count: int
+
+
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of a daily mail.
 
@@ -59,6 +68,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         short_notice: the snapshot is made less than an hour before the importer reads it.
         link: where the report is.
         holds: what waits for an approval, except what was rejected.
+        warned: what should be corrected about persons and groups that are exported.
     """
 
     target: str
@@ -72,6 +82,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     link: str | None
     holds: tuple[HeldFigure, ...] = ()
     situation: Situation | None = None
+    warned: tuple[WarnedCount, ...] = ()
 
 
 class Mail(NamedTuple):
@@ -89,6 +100,7 @@ class _Words(NamedTuple):
     last_day: str
     to_fix: str
     usually_right: str
+    warned: str
     quarantined: str
     short_notice: str
     responsible: str
@@ -107,6 +119,7 @@ _WORDS: Final = {
         last_day="Siste døgn: {changes}.",
         to_fix="Ikke med, bør rettes:",
         usually_right="Ikke med, som regel riktig:",
+        warned="Med, bør rettes:",
         quarantined="Meldinger fra fagsystemet som ikke kunne leses: {count}. {responsible}",
         short_notice="Den daglige fullfilen lages mindre enn en time før mottakeren leser den. {responsible}",
         responsible="Den som har ansvar for eksporten, må se på det.",
@@ -131,6 +144,7 @@ _WORDS: Final = {
         last_day="In the last 24 hours: {changes}.",
         to_fix="Not exported, to be corrected:",
         usually_right="Not exported, usually right:",
+        warned="Exported, to be corrected:",
         quarantined="Messages from the administration system that could not be read: {count}. {responsible}",
         short_notice="The daily full file is made less than an hour before it is read. {responsible}",
         responsible="The person responsible for the export must look into it.",
@@ -153,6 +167,7 @@ _WORDS: Final = {
 def daily(figures: Figures) -> Mail:
     """Return the daily mail: one line, and the link, when there is nothing to do."""
     to_fix = sum(one.persons + one.groups for one in figures.excluded if one.reason not in USUALLY_RIGHT)
+    to_fix += sum(one.count for one in figures.warned)
     if figures.failures:
         what = "feiler"
     elif figures.holds or (figures.situation and figures.situation.obstacle is Obstacle.FIRST_HELD):
@@ -223,7 +238,7 @@ def _both(text: Callable[[Language], Iterator[str]]) -> str:
 def _is_well(figures: Figures) -> bool:
     nothing_to_fix = all(one.reason in USUALLY_RIGHT for one in figures.excluded)
     wrong = figures.situation or figures.quarantined or figures.failures or figures.short_notice or figures.holds
-    return nothing_to_fix and not wrong
+    return nothing_to_fix and not wrong and not figures.warned
 
 
 def _daily(figures: Figures, language: Language) -> Iterator[str]:
@@ -241,6 +256,7 @@ def _daily(figures: Figures, language: Language) -> Iterator[str]:
             yield words.exported.format(**named)
         yield words.last_day.format(changes=changes)
         yield from _excluded(figures.excluded, language)
+        yield from _warned(figures.warned, language)
         if figures.quarantined:
             yield words.quarantined.format(count=figures.quarantined, responsible=words.responsible)
         if figures.short_notice:
@@ -272,6 +288,13 @@ def _excluded(counts: Sequence[ExcludedCount], language: Language) -> Iterator[s
             numbers = zip((one.persons, one.groups), words.units, strict=False)
             count = ", ".join(_count(number, unit) for number, unit in numbers if number)
             yield f"  {count}: {reason_text(one.reason, language).meaning}"
+
+
+def _warned(counts: Sequence[WarnedCount], language: Language) -> Iterator[str]:
+    if counts:
+        yield _WORDS[language].warned
+    for one in counts:
+        yield f"  {one.count}: {warning_text(one.warning, language).meaning}"
 
 
 def _totals(totals: Totals, words: _Words) -> str:

@@ -19,7 +19,9 @@ from ims.reports.hold_texts import HeldFigure, held_lines
 from ims.reports.reason_texts import Language, reason_text
 from ims.reports.states import PersonState, Situation, explain_obstacle, person_state
 from ims.reports.times import local_time
+from ims.reports.warning_texts import warning_text
 from ims.rules.eligibility import Reason
+from ims.rules.normalisation import RecordWarning
 
 
 class LastPublication(msgspec.Struct, frozen=True):
@@ -56,6 +58,7 @@ class PersonStatus(msgspec.Struct, frozen=True, kw_only=True):
         excluded: the first exclusion reason and since when; ``None`` for a person who is in the feed or has not been
             evaluated yet.
         published: the newest delta that mentions the person, or ``None`` if none that is kept does.
+        warnings: about the person's data, for a person who is in the feed.
         oldest_delta: number and time of the oldest delta that is kept, or ``None`` if there is none.
     """
 
@@ -68,6 +71,7 @@ class PersonStatus(msgspec.Struct, frozen=True, kw_only=True):
     held: HeldFigure | None
     published: LastPublication | None
     oldest_delta: tuple[int, datetime] | None
+    warnings: tuple[RecordWarning, ...] = ()
 
 
 class _Words(NamedTuple):
@@ -182,6 +186,10 @@ def _within(status: PersonStatus, exported: Exported, language: Language) -> Ite
     yield words.groups if exported.memberships else words.no_groups
     for group, role in exported.memberships:
         yield f"  {visible(without_national_ids(group))}: {words.group_roles[role]}"
+    for warning in status.warnings:
+        text = warning_text(warning, language)
+        yield f"{text.meaning} ({warning})"
+        yield words.remedy.format(remedy=text.remedy)
 
 
 def _without(status: PersonStatus, excluded: tuple[Reason, datetime], language: Language) -> Iterator[str]:

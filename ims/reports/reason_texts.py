@@ -135,9 +135,14 @@ _BOKMAL: Final[Mapping[Reason, ReasonText]] = {
     ),
     Reason.DUPLICATE_ID: ReasonText(
         "En annen person har samme fødselsnummer, D-nummer eller DUF-nummer, eller en annen gruppe har samme kode."
-        " Ingen av dem blir eksportert.",
-        "Finn den andre i denne listen, og rett nummeret eller koden som er feil. Er samme person registrert to"
+        " Bare den som var med først, blir eksportert.",
+        "Den andre står ved siden av navnet. Rett nummeret eller koden som er feil. Er samme person registrert to"
         " ganger, behold bare den ene.",
+    ),
+    Reason.LOGIN_TAKEN: ReasonText(
+        "En annen person har samme brukernavn (Feide-navn eller e-postadresse), eller hadde det til nylig.",
+        "Gi hver person et eget Feide-navn eller en egen e-postadresse. Skal denne personen ha det, gi den andre et"
+        " nytt.",
     ),
 }
 
@@ -235,9 +240,14 @@ _ENGLISH: Final[Mapping[Reason, ReasonText]] = {
     ),
     Reason.DUPLICATE_ID: ReasonText(
         "Another person has the same national identity number, D-number or DUF number, or another group has the same"
-        " code. None of them is exported.",
-        "Find the other one in this list, and correct the number or code that is wrong. If the same person is"
+        " code. Only the one that was exported first is.",
+        "The other one stands beside the name. Correct the number or code that is wrong. If the same person is"
         " registered twice, keep only one registration.",
+    ),
+    Reason.LOGIN_TAKEN: ReasonText(
+        "Another person has the same login (Feide name or e-mail address), or had it until recently.",
+        "Give each person a Feide name or an e-mail address of their own. If this person is to have it, give the other"
+        " one a new one.",
     ),
 }
 

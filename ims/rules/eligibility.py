@@ -75,7 +75,10 @@ class Reason(StrEnum):
     LEAVE_NOW = "leave_now"
     """Removed by an operator's order; the source still has the person as a learner or teacher."""
     DUPLICATE_ID = "duplicate_id"
-    """Another person, or group, would have the same id. No rule says which of them is meant, so neither is exported."""
+    """Another person, or group, would have the same id. The one that was published first stays; if neither was, no rule
+    says which of them is meant, and neither is exported."""
+    LOGIN_TAKEN = "login_taken"
+    """Another person has the same login, and the target excludes a person who would be published without one."""
 
 
 IMMEDIATE: Final = frozenset({Reason.PERSON_PROTECTED, Reason.PERSON_SUPPRESSED, Reason.LEAVE_NOW})

@@ -6,11 +6,10 @@ protected identity that the source does not know yet, and lasts until the operat
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Final
 
 import msgspec
 
-from ims.identifiers import compact
+from ims.identifiers.national_id import shared_number
 from ims.rules.eligibility import (
     GroupCase,
     Reason,
@@ -21,9 +20,6 @@ from ims.rules.eligibility import (
 )
 from ims.source.facts import Enrolment, Facts
 from ims.targets.target_settings import TargetSettings
-
-_LENGTHS: Final = (11, 12)
-"""Digits of a fødselsnummer or D-number, and of a DUF number."""
 
 
 def with_same_national_id(facts: Facts, persons: Iterable[int]) -> frozenset[int]:
@@ -84,9 +80,6 @@ def _is_not_over(enrolment: Enrolment, day: date) -> bool:
     return is_effective(msgspec.structs.replace(enrolment, starts_on=min(enrolment.starts_on, day)), day)
 
 
-def _national_id(facts: Facts, person_id: int) -> str:
-    """Return the person's national id in compact form; empty if there is none, or it cannot be one."""
+def _national_id(facts: Facts, person_id: int) -> str | None:
     person = facts.persons.get(person_id)
-    number = "" if person is None or person.national_id is None else compact(person.national_id.reveal())
-    # A mistyped number counts: who is meant is clear enough to keep the person out.
-    return number if len(number) in _LENGTHS and number.isdecimal() and len(set(number)) > 1 else ""
+    return None if person is None or person.national_id is None else shared_number(person.national_id.reveal())

@@ -1,16 +1,17 @@
 """The roster: the records that a target's importer should have today, and the reason for each exclusion.
 
-Two persons, or two groups, that would have the same id are both excluded: an importer would take them for one, and give
-each the other's access. For a result that does not depend on which persons and groups are asked for, the caller asks
+Of two persons, or two groups, that would have the same id the one that is published under it already stays, and the
+other is excluded; if neither is published, both are: an importer would take them for one, and give each the other's
+access. For a result that does not depend on which persons and groups are asked for, the caller asks
 for all persons with the same national id together, and passes facts with all groups that have the same id as one asked
 for (:func:`ims.rules.group_records.group_id`) and with all the owner's schools.
 """
 
 import operator
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
-from typing import NamedTuple, TypeVar
+from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 
@@ -30,6 +31,7 @@ from ims.rules.normalisation import RecordWarning
 from ims.rules.org_groups import OrgGroups, org_groups
 from ims.rules.overrides import with_same_national_id
 from ims.rules.person_records import Candidate, ExportedPerson, exported_person
+from ims.rules.shared_ids import PublishedIds, without_duplicates
 from ims.source.facts import Enrolment, Facts
 from ims.targets.target_settings import TargetSettings, source_of
 
@@ -97,6 +99,7 @@ def roster_of(
     today: date,
     persons: Collection[int],
     groups: Collection[int],
+    published: PublishedIds = PublishedIds(),  # noqa: B008 - it is immutable
 ) -> Roster:
     """Return the current records of some persons and groups.
 
@@ -105,18 +108,28 @@ def roster_of(
         today: the date in the target's time zone.
         persons: running numbers; those not in *facts* give neither a record nor a reason.
         groups: running numbers of course groups; likewise.
+        published: under which ids the persons, and all groups in *facts*, are published; needed only if several would
+            have the same id.
     """
-    roster, exported = roster_of_groups(facts, settings, orgnr=orgnr, today=today, groups=groups)
-    _add_persons(roster, facts, settings, exported, persons)
+    roster, exported = roster_of_groups(
+        facts, settings, orgnr=orgnr, today=today, groups=groups, first=published.groups
+    )
+    _add_persons(roster, facts, settings, exported, persons, published.persons)
     return roster
 
 
 def roster_of_groups(
-    facts: Facts, settings: TargetSettings, *, orgnr: str, today: date, groups: Collection[int]
+    facts: Facts,
+    settings: TargetSettings,
+    *,
+    orgnr: str,
+    today: date,
+    groups: Collection[int],
+    first: Mapping[int, str] = MappingProxyType({}),
 ) -> tuple[Roster, ExportedGroups]:
     """Return the records of some groups, and what :func:`roster_of_persons` needs to know of all groups in *facts*.
 
-    The arguments are those of :func:`roster_of`.
+    The arguments are those of :func:`roster_of`; *first* are the ids under which groups are published.
     """
     roster, source = Roster({}, {}, {}), source_of(settings, orgnr)
     asked = [id_ for id_ in groups if id_ in facts.groups]
@@ -126,7 +139,7 @@ def roster_of_groups(
         return roster, ExportedGroups(reason, source, {}, OrgGroups())
     org = org_groups(facts, settings, source, orgnr)
     outcomes = {id_: group_outcome(group, facts, settings, today) for id_, group in facts.groups.items()}
-    outcomes = _without_duplicates(outcomes, str, org.records.keys())
+    outcomes, shared = without_duplicates(outcomes, str, first, org.records.keys())
     for id_ in asked:
         outcome = outcomes[id_]
         if isinstance(outcome, Reason):
@@ -134,8 +147,9 @@ def roster_of_groups(
             continue
         group = exported_group(facts.groups[id_], outcome, facts, settings, source, org)
         roster.add(group.record, None, id_)
-        if group.warnings:
-            roster.warnings[RecordKind.GROUP, id_] = group.warnings
+        warnings = _with_duplicate(group.warnings, shared=outcome in shared)
+        if warnings:
+            roster.warnings[RecordKind.GROUP, id_] = warnings
     for record in org.records.values():
         roster.add(record, None, None)
     places = {
@@ -162,18 +176,27 @@ def roster_of_persons(
 
 
 def _add_persons(
-    roster: Roster, facts: Facts, settings: TargetSettings, exported: ExportedGroups, persons: Collection[int]
+    roster: Roster,
+    facts: Facts,
+    settings: TargetSettings,
+    exported: ExportedGroups,
+    persons: Collection[int],
+    first: Mapping[int, str] = MappingProxyType({}),
 ) -> None:
     asked = [id_ for id_ in persons if id_ in facts.persons]
     if exported.reason is not None:
         roster.excluded.update({(RecordKind.PERSON, id_): exported.reason for id_ in asked})
         return
     teachers = _teachers(facts)
-    for id_, person in _persons(facts, settings, exported, asked, teachers).items():
+    outcomes = _persons(facts, settings, exported, asked, teachers)
+    outcomes, shared = without_duplicates(outcomes, operator.attrgetter("id"), first)
+    for id_, person in outcomes.items():
         if isinstance(person, Reason):
             roster.excluded[RecordKind.PERSON, id_] = person
         else:
             _add_person(roster, id_, person, exported.places)
+            if person.id in shared:
+                roster.warnings[RecordKind.PERSON, id_] = _with_duplicate(person.warnings, shared=True)
             if exported.org.schools:
                 _add_to_schools(roster, id_, person, exported, teachers)
 
@@ -195,19 +218,9 @@ def _add_to_schools(
         roster.add(MemberRecord(person.record.source, school, person.id, role), id_, None)
 
 
-_Exported = TypeVar("_Exported", str, ExportedPerson)
-
-
-def _without_duplicates(
-    outcomes: dict[int, _Exported | Reason], id_of: Callable[[_Exported], str], taken: Iterable[str] = ()
-) -> dict[int, _Exported | Reason]:
-    """Return the outcomes, with a reason instead of each whose id another outcome, or *taken*, has as well."""
-    times = Counter(id_of(outcome) for outcome in outcomes.values() if not isinstance(outcome, Reason))
-    times.update(taken)
-    return {
-        id_: outcome if isinstance(outcome, Reason) or times[id_of(outcome)] == 1 else Reason.DUPLICATE_ID
-        for id_, outcome in outcomes.items()
-    }
+def _with_duplicate(warnings: tuple[RecordWarning, ...], *, shared: bool) -> tuple[RecordWarning, ...]:
+    """Return the warnings of a person or group that stays though another one has the same id."""
+    return (*warnings, RecordWarning.REGISTERED_TWICE) if shared else warnings
 
 
 def _teachers(facts: Facts) -> dict[int, set[int]]:
@@ -235,7 +248,7 @@ def _persons(
     protected = with_same_national_id(facts, (id_ for id_, person in facts.persons.items() if person.protected))
     suppressed = with_same_national_id(facts, facts.suppressed)
     leave_now = with_same_national_id(facts, facts.leave_now)
-    outcomes = {
+    return {
         id_: exported_person(
             Candidate(
                 facts.persons[id_],
@@ -250,4 +263,3 @@ def _persons(
         )
         for id_ in asked
     }
-    return _without_duplicates(outcomes, operator.attrgetter("id"))

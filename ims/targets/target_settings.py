@@ -56,6 +56,10 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         source: ``sourcedid/source``, or ``None`` for ``imsfeed@<orgnr>``.
         group_id: template of a group's ``sourcedid/id`` with ``{id}``, ``{code}``, ``{school_no}``.
         login: the first ``userid``: ``feide`` (else e-mail), ``email`` or ``none``.
+        shared_login: what becomes of a person whose login another person has: ``omit`` (exported without it), or
+            ``exclude`` (not exported, unless published already) if the importer creates no account without a login.
+        login_reserved_days: how many days the login of a person who has left is given to no other person, since many
+            importers keep the account; 0: none.
         dialect: ``ims`` (plain IMS Enterprise 1.1) or ``pifu`` (PIFU-IMS 1.3, full files).
         spell_out_markup: write ``&`` as ``og`` and ``<``, ``>`` as quotation marks, for an importer that does not
             decode entities (Moodle).
@@ -101,6 +105,8 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     source: str | None = None
     group_id: str = "group-{id}"
     login: Literal["feide", "email", "none"] = _OF_PROFILE
+    shared_login: Literal["omit", "exclude"] = "omit"
+    login_reserved_days: Annotated[int, msgspec.Meta(ge=0, le=3660)] = 365
     dialect: Literal["ims", "pifu"] = _OF_PROFILE
     spell_out_markup: bool = _OF_PROFILE
     export_path: str | None = None

@@ -16,6 +16,7 @@ from consumers.facts.pending_changes import Days, Pending, as_changed
 from consumers.holds import holds_store
 from consumers.publication.postgres_view import PostgresView
 from consumers.publication.view import Ids, View
+from consumers.published.logins_store import digest
 from consumers.replay.memory_target import MemoryTarget
 from consumers.replay.memory_view import MemoryView
 from ims.holds.limits import PublishedCounts
@@ -34,7 +35,7 @@ from tests.integration.consumers.publication.test_random_changes import (
 )
 from tests.support.builders import an_owner
 from tests.support.pipeline import Pipeline
-from tests.unit.ims.rules.random_facts import FACTS
+from tests.unit.ims.rules.random_facts import FACTS, LOGINS
 
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 """Every example is a state database of its own, and takes a second."""
@@ -88,6 +89,11 @@ def in_memory(pipeline: Pipeline, row: TargetRow, facts: Facts) -> MemoryView:
         target.published[key], target.subjects[key] = xml, (person, group)
     excluded = connection.execute("select kind, id, reason from imsfeed.exclusion").fetchall()
     target.excluded = {(RecordKind(kind), id_): Reason(reason) for kind, id_, reason in excluded}
+    logins = {digest(login): login for login in LOGINS + [f"ada{n}@example.org" for n in range(1, 6)]}
+    for person, sha256, holder in connection.execute("select person_id, login, holder_id from imsfeed.login_conflict"):
+        target.denied[person] = {**target.denied.get(person, {}), logins[bytes(sha256)]: holder}
+    for sha256, person, day in connection.execute("select login, person_id, left_on from imsfeed.former_login"):
+        target.former_logins[logins[bytes(sha256)]] = (person, day)
     target.waiting = holds_store.waiting(connection, row.target_id)
     target.departures = holds_store.departures(connection, row.target_id, pipeline.now - timedelta(days=9))
     return MemoryView(facts, target)
@@ -117,8 +123,9 @@ def ask_about_published(both: Both, scope: Scope, some: frozenset[int]) -> None:
     both.agree("published", scope)
     ids = [id_ for number, id_ in enumerate(both.ids) if number % 8 in some]
     for old_ids in (False, True):
-        both.agree("related", Ids(ids, ids[::2], ids, old_ids=old_ids))
-    both.agree("logins_elsewhere", ids, ids[1::2])
+        both.agree("related", Ids(ids, ids[::2], ids, old_ids=old_ids, free_logins=LOGINS[::2]))
+    both.agree("login_holders", LOGINS)
+    both.agree("published_ids", scope.persons, scope.groups)
     for enough in (0, 2, 100):
         both.agree("published_counts", PublishedCounts(enough, enough))
 
@@ -169,7 +176,7 @@ def test_postgresql_and_memory_give_the_same_answers(
         ask_about_facts(both, asked.persons, asked.groups)
         changes = msgspec.structs.replace(as_changed(asked.persons, asked.groups), schools=asked.schools)
         since = both.today - timedelta(days=asked.passed)
-        ask_about_changes(both, changes, Days(since, both.today, asked.lead, asked.grace))
+        ask_about_changes(both, changes, Days(since, both.today, asked.lead, asked.grace, asked.passed))
         ask_about_published(both, scope, asked.schools)
         ask_about_holds(both, scope, pipeline.now)
     finally:

@@ -15,9 +15,10 @@ from consumers.feed.manifests import manifest_of
 from consumers.feed.snapshots import document
 from consumers.publication.everything import Everything
 from consumers.publication.first_publication import first_position
-from consumers.publication.rounds import rounds
+from consumers.publication.rounds import Round, publish_in_turn, rounds
 from consumers.replay.memory_target import Deltas
 from ims.feed.manifest import Manifest, SnapshotEntry, Totals, delta_path, snapshot_path
+from ims.publication.decision import Decision
 from ims.publication.gathered import Terms
 from ims.records.vocabulary import RecordKind
 from ims.targets.schedule import local_day
@@ -106,8 +107,13 @@ def publication(state: MemoryState, target: Target, session: Session, now: datet
         session.end()
         return
     draft, deltas = target.copy(), []
-    for one in each:
-        deltas += draft.store(one.evaluate(state.view(draft), draft.position), one)
+
+    def publish(one: Round) -> Decision:
+        decision = one.evaluate(state.view(draft), draft.position)
+        deltas.extend(draft.store(decision, one))
+        return decision
+
+    publish_in_turn(each, publish)
     yield "delta worked out"
     session.check()
     target.commit(draft)

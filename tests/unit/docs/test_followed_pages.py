@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from ims.source.mapping import parse_mapping
-from ims.targets.target_settings import parse_toml
+from ims.targets.written_settings import parse_toml
 from tests.support.docs.followed_page import blocks, filled_in, following
 from tests.support.installation import Installation
 from tests.support.paths import DOCS, ROOT, TESTS

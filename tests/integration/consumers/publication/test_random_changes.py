@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from consumers.database import sessions, targets_table
+from consumers.publication.postgres_view import PostgresView
 from ims.rules.roster import roster_of
 from ims.source.facts import Fact, Facts
 from ims.targets.target_settings import TargetSettings
@@ -91,8 +92,16 @@ def test_deltas_lead_to_what_working_out_everything_gives(
         assert pipeline.manifest().state == "ok"
         pipeline.compact(days=1)
         facts = msgspec.structs.replace(after, owner=an_owner())
-        today = pipeline.now.date()
-        now = roster_of(facts, second, orgnr=ORGNR, today=today, persons=facts.persons, groups=facts.groups)
+        today, target = pipeline.now.date(), targets_table.find_target(pipeline.connection, "lms")
+        now = roster_of(
+            facts,
+            second,
+            orgnr=ORGNR,
+            today=today,
+            persons=facts.persons,
+            groups=facts.groups,
+            published=PostgresView(pipeline.connection, target).published_ids(facts.persons, facts.groups),
+        )
         assert pipeline.snapshot().keys() == now.records.keys()
         assert pipeline.verification().problems == []
     finally:

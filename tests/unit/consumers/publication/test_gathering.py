@@ -14,7 +14,7 @@ from consumers.replay.memory_target import MemoryTarget
 from consumers.replay.memory_view import MemoryView
 from ims.holds.decision import Waiting
 from ims.holds.losses import Cause, HoldEntry, Loss
-from ims.publication.gathered import Gathered, Terms
+from ims.publication.gathered import Gathered, Scope, Terms
 from ims.records.vocabulary import RecordKind
 from ims.rules.eligibility import Reason
 from ims.source.facts import Facts
@@ -174,11 +174,24 @@ def test_a_waiting_group_without_members_is_gathered_with_everything() -> None:
     assert found.holds.waiting.groups.keys() == {"school-NO1"}
 
 
-def test_leavers_logins_that_others_have_are_gathered() -> None:
-    people = [a_person(n, feide_name=f"{'ada' if n < 3 else 'ase'}@fjordvik.example") for n in (1, 2, 3)]
+def test_a_wanted_login_brings_in_the_person_who_has_it() -> None:
+    people = [a_person(n, feide_name=f"a{n}@fjordvik.example") for n in (1, 2, 3)]
     before = facts_of(*SCHOOL, *people, *(an_enrolment(n, person=n) for n in (1, 2, 3)))
-    now = facts_of(*SCHOOL, *people, an_enrolment(2, person=2))
-    assert gathered(now, published(before), persons=[1, 3]).logins == {"ada@fjordvik.example"}
+    renamed = a_person(1, feide_name="A2@fjordvik.example")
+    now = msgspec.structs.replace(before, persons=before.persons | {1: renamed})
+    assert gathered(now, published(before), persons=[1]).scope.persons == [1, 2]
+    gatherer = Gatherer(MemoryView(now, published(before)), Terms(a_target(), ORGNR, NOW.date()))
+    part = gatherer.compare(Scope([1], []), closed=False)
+    assert part.holders.elsewhere == {"a2@fjordvik.example": 2}
+
+
+def test_a_login_that_is_free_brings_in_those_who_want_it() -> None:
+    people = [a_person(n, feide_name="ada@fjordvik.example") for n in (1, 2, 3)]
+    before = facts_of(*SCHOOL, *people, *(an_enrolment(n, person=n) for n in (1, 2, 3)))
+    target = published(before)
+    assert gathered(before, target, persons=[1]).scope.persons == [1]
+    now = msgspec.structs.replace(before, persons=before.persons | {1: a_person(1, feide_name="ny@fjordvik.example")})
+    assert gathered(now, target, persons=[1]).scope.persons == [1, 2, 3]
 
 
 def test_groups_with_one_code_are_gathered_together() -> None:
@@ -186,7 +199,7 @@ def test_groups_with_one_code_are_gathered_together() -> None:
     target = published(facts_of(*school, a_group(2, code="8B")), group_id="{code}")
     found = gathered(facts_of(*school, a_group(2, code="8A")), target, groups=[2])
     assert sorted(found.scope.groups) == [1, 2]
-    assert found.roster.excluded.keys() == {(RecordKind.GROUP, 1), (RecordKind.GROUP, 2)}
+    assert found.roster.excluded.keys() == {(RecordKind.GROUP, 2)}
 
 
 def test_passing_days_bring_in_persons_and_groups_by_date() -> None:

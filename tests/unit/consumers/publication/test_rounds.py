@@ -51,7 +51,7 @@ def test_a_review_is_a_round_without_changes() -> None:
 
 def test_a_day_that_has_passed_is_a_round_about_its_dates() -> None:
     (only,) = of(a_row(dated_through=date(2026, 10, 13)))
-    assert only.request.days == Days(date(2026, 10, 13), TODAY, 0, 0)
+    assert only.request.days == Days(date(2026, 10, 13), TODAY, 0, 0, 365)
 
 
 def test_a_clock_that_was_set_back_passes_no_days() -> None:

@@ -84,7 +84,8 @@ def run(feed: ReplayedFeed, steps: list[Step], **fixed: Any) -> Oracle | None:
             feed.snapshot_if_due(now)
         else:
             continue
-        oracle = Oracle(facts, feed.row.settings, day)
+        published = MemoryView(facts, feed.target).published_ids(facts.persons, facts.groups)
+        oracle = Oracle(facts, feed.row.settings, day, published.persons, published.groups)
     if oracle is not None:
         feed.finish(now)
     return oracle

@@ -7,6 +7,7 @@ from ims.feed.previous_ids import former_ids, with_old_ids
 from ims.records.model import PersonRecord, Record, RecordKey, UserId
 from ims.records.vocabulary import RecStatus
 from ims.xml.writer import fragment
+from tests.support.builders import a_birth_number
 from tests.unit.ims.xml.pifu_records import ANNA, NORWEGIAN, PIFU, TOR
 
 RUNNING = msgspec.structs.replace(ANNA, id="1001", userids=(UserId("personLIN", "1001"),), old_id=None)
@@ -95,3 +96,13 @@ def test_a_removed_old_id_keeps_no_national_id_in_use() -> None:
         RecStatus.GONE,
         msgspec.structs.replace(running, login=None, userids=(), email="anna.bo@fjord.no", roles=()),
     )
+
+
+def test_an_old_id_that_is_a_national_id_goes_with_the_setting() -> None:
+    number = a_birth_number(7)
+    running = msgspec.structs.replace(RUNNING, old_id=number)
+    for before, former in ((published(running), {}), (published(NUMBERED), {RUNNING.id: number})):
+        kept = with_old_ids(before, current(RUNNING), former)
+        assert old_id(kept, RUNNING) == number
+        assert old_id(with_old_ids(before, current(RUNNING), former, national_ids=False), RUNNING) is None
+    assert old_id(with_old_ids(published(ANNA), current(NUMBERED), {}, national_ids=False), NUMBERED) == "1001"

@@ -59,7 +59,7 @@ def test_the_first_snapshot_has_no_earlier_one() -> None:
             ],
         ),
         (
-            (ANNA, B1, ANNA_LEARNS, BO, BO_LEARNS, msgspec.structs.replace(BO, id="1003")),
+            (ANNA, B1, ANNA_LEARNS, BO, BO_LEARNS, msgspec.structs.replace(BO, id="1003", login=None)),
             ["1 x a person record that the earlier snapshot and deltas do not give"],
         ),
         (
@@ -176,3 +176,13 @@ def test_a_problem_that_a_new_snapshot_repeats_is_an_inconsistency(feed: MemoryF
     found = feed.verify_step_to(0)
     assert (found.damaged, found.differences) == ([], [])
     assert found.inconsistencies == [f"{FIRST}: 1 x a membership whose person is missing"]
+
+
+def test_a_login_of_two_persons_is_found() -> None:
+    feed = MemoryFeed()
+    feed.take_snapshot()
+    feed.publish_delta(state_of(ANNA, BO, msgspec.structs.replace(BO, id="1003")))
+    feed.take_snapshot()
+    assert feed.verify_last_step().inconsistencies == [
+        "snapshots/2026-08-18-1.xml: 1 x a login that another person has too"
+    ]

@@ -44,7 +44,7 @@ class Roster(RuleBasedStateMachine):
 
     @rule(person=PEOPLE, name=AWKWARD, login=LOGINS)
     def joins_or_is_renamed(self, person: int, name: str, login: str | None) -> None:
-        self.persons[person] = (name, login)
+        self.persons[person] = (name, login and f"{person}.{login}")  # no two persons have the same
 
     @rule(person=PEOPLE)
     def leaves(self, person: int) -> None:

@@ -5,11 +5,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from ims.feed.delta import published_login
 from ims.holds.decision import Waiting
 from ims.holds.limits import PublishedCounts
 from ims.holds.losses import Cause, HoldEntry, gone_groups, losses
-from ims.publication.decision import decide, decide_urgent, persons_who_may_leave
+from ims.publication.decision import decide, decide_urgent
 from ims.publication.gathered import (
     Format,
     Gathered,
@@ -20,6 +19,8 @@ from ims.publication.gathered import (
     Scope,
     Terms,
 )
+from ims.publication.login_holders import LoginHolders
+from ims.records.logins import published_login
 from ims.records.model import PersonRecord, RecordKey
 from ims.records.vocabulary import RecordKind, RecStatus
 from ims.rules.roster import Roster, roster_of
@@ -98,8 +99,8 @@ def test_a_leaver_is_removed_without_a_waiting_persons_login() -> None:
 
 def test_a_leaver_is_removed_without_the_login_of_a_person_out_of_scope() -> None:
     before, now = school(a_person(1, **SAME_LOGIN), enrolled=(1,)), school(a_person(1, **SAME_LOGIN), enrolled=())
-    for logins, login in ((frozenset({"ada@fjordvik.example"}), None), (frozenset[str](), "ada@fjordvik.example")):
-        decision = decide(gathered(before, now, terms(), logins=logins), terms(), BEFORE)
+    for elsewhere, login in (({"ada@fjordvik.example": 2}, None), ({}, "ada@fjordvik.example")):
+        decision = decide(gathered(before, now, terms(), holders=LoginHolders(elsewhere)), terms(), BEFORE)
         (change,) = (one for one in decision.delta.changes if one.key == person(1))
         assert isinstance(change.record, PersonRecord)
         assert change.record.login == login
@@ -195,14 +196,6 @@ def test_losses_by_a_load_wait_and_losses_by_events_do_not() -> None:
     assert decision.holds.after.persons.keys() == {2}
     assert decision.holds.after.groups.keys() == {"group-1"}
     assert {key.kind for key in removed(decision)} == {RecordKind.PERSON, RecordKind.MEMBERSHIP, RecordKind.GROUP}
-
-
-def test_a_person_whose_id_another_running_number_has_now_may_leave() -> None:
-    before, now = school(a_person(1), enrolled=(1,)), school(a_person(2, national_id=a_birth_number(1)), enrolled=(2,))
-    found = gathered(before, now, terms())
-    texts, subjects = found.published.texts, found.published.subjects
-    assert list(persons_who_may_leave(texts, subjects, found.roster)) == [a_birth_number(1)]
-    assert list(persons_who_may_leave(texts, subjects, roster(before, terms()))) == []
 
 
 def test_another_dialect_deletes_the_former_ones_tombstones() -> None:

@@ -46,6 +46,8 @@ def near(usual: date | None) -> st.SearchStrategy[date | None]:
     return st.sampled_from([usual] * len(around) + around)
 
 
+LOGINS = ["ada@x", "bo@x", "åse&co@x", "di@x"]
+"""Fewer than persons, so that some persons have the same."""
 OWNERS = st.builds(an_owner, orgnr=mostly(ORGNR, None, ""))
 SCHOOLS = some(a_school, 2, school_no=st.sampled_from(["NO1", "NO1", "NO2", "NO2", " NO2 ", None, " ", "9" * 40]))
 PERSONS = some(
@@ -55,6 +57,7 @@ PERSONS = some(
     given_name=mostly("Ada", ""),
     family_name=mostly("Testesen", " "),
     protected=mostly(False, True),
+    feide_name=st.sampled_from([*LOGINS, None]),
 )
 EMPLOYEES = some(
     an_employee,

@@ -1,6 +1,8 @@
 """The roster against an oracle that implements the rules again, as simply as possible."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
+from types import MappingProxyType
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,10 +18,21 @@ from tests.unit.ims.rules.random_facts import DAYS, FACTS, MISTYPED_DUF, TARGETS
 
 
 class Oracle:
-    """Decides for each person and group whether it is exported; every method evaluates all facts again."""
+    """Decides for each person and group whether it is exported; every method evaluates all facts again.
 
-    def __init__(self, facts: Facts, target: TargetSettings, today: date) -> None:
+    Of several with one id, the one that is published under it stays.
+    """
+
+    def __init__(
+        self,
+        facts: Facts,
+        target: TargetSettings,
+        today: date,
+        first_persons: Mapping[int, str] = MappingProxyType({}),
+        first_groups: Mapping[int, str] = MappingProxyType({}),
+    ) -> None:
         self.facts, self.target, self.today = facts, target, today
+        self.first_persons, self.first_groups = first_persons, first_groups
 
     def on(self) -> bool:
         return self.target.enabled and self.facts.owner is not None and bool(self.facts.owner.orgnr)
@@ -76,7 +89,8 @@ class Oracle:
         same = [
             g for g in self.facts.groups.values() if self.group_alone_ok(g) and self.group_id(g) == self.group_id(group)
         ]
-        return same == [group] and self.group_id(group) not in self.school_groups()
+        first = same == [group] or (group in same and self.first_groups.get(group.id) == self.group_id(group))
+        return first and self.group_id(group) not in self.school_groups()
 
     def counts(self, enrolment: Enrolment) -> bool:
         """Return True if the enrolment counts today, or on the group's nearest day if today is outside its dates."""
@@ -122,7 +136,8 @@ class Oracle:
 
     def person_ok(self, person: Person) -> bool:
         others = [p for p in self.facts.persons.values() if self.person_alone_ok(p)]
-        return [p for p in others if self.person_id(p) == self.person_id(person)] == [person]
+        same = [p for p in others if self.person_id(p) == self.person_id(person)]
+        return same == [person] or (person in same and self.first_persons.get(person.id) == self.person_id(person))
 
     def members(self) -> set[tuple[int, int, str]]:
         found = set()
