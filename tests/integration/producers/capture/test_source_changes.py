@@ -87,7 +87,10 @@ def test_a_heartbeat_notices_a_renamed_column_of_an_idle_table(source: Connectio
     ("change", "message"),
     [
         ("alter table person drop column email", r"person has no column email \(person\.email\)"),
-        ("alter table person alter birth_date type text", r"column birth_date of table public\.person is of type text"),
+        (
+            "alter table person alter protected type text, alter protected set default 'f'",
+            r"column protected of table public\.person is of type text",
+        ),
         ("alter table person alter national_id type bigint using 1", r"column national_id .* is of type int8"),
     ],
 )
