@@ -33,7 +33,7 @@ from consumers.notices.notices import Notices
 from consumers.reconciliation.nightly import NightlyReconciliation
 from ims.feed.conflicts import HaltReason
 from ims.records.vocabulary import RecordKind
-from ims.reports.mail_texts import Failure
+from ims.reports.mail_figures import Failure
 from ims.rules.eligibility import Reason
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger

@@ -1,6 +1,6 @@
 """Mails and failures in the state database: which mails have been sent, which targets fail, and a mail's figures."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -14,7 +14,7 @@ from consumers.published.exclusions_store import NOT_IN_FEED
 from ims.feed.manifest import Counts, KindCounts, Totals
 from ims.holds.losses import Cause
 from ims.records.vocabulary import RecordKind
-from ims.reports.mail_texts import ExcludedCount, Failure, Figures, WarnedCount
+from ims.reports.mail_figures import ExcludedCount, Failure, Figures, WarnedCount
 from ims.reports.warning_texts import MAILED
 from ims.rules.eligibility import Reason
 from ims.targets.importer_deadline import is_short_notice
@@ -160,18 +160,13 @@ def figures(
     quarantined = connection.execute("select count(*) from imsfeed.quarantine").fetchone()
     counts: dict[int, int] = dict(published)
     holds = open_holds(connection, target.target_id)
-    order = {reason: number for number, reason in enumerate(Reason)}
     return Figures(
         target=target.settings.name,
         owner=owner_name(connection, target.owner_id),
         situation=obstacle_at(target, holds),
         published=Totals(*(counts.get(kind, 0) for kind in RecordKind)),
         last_day=_sum([msgspec.convert(row[0], Counts) for row in deltas]),
-        excluded=tuple(
-            sorted(
-                (ExcludedCount(Reason(row[0]), row[1], row[2]) for row in excluded), key=lambda one: order[one.reason]
-            )
-        ),
+        excluded=_in_order(ExcludedCount(Reason(row[0]), row[1], row[2]) for row in excluded),
         quarantined=quarantined[0] if quarantined else 0,
         warned=tuple(WarnedCount(warning, warned[warning]) for warning in MAILED if warning in warned),
         failures=failures,
@@ -183,6 +178,11 @@ def figures(
             if hold.state == "waiting" and hold.cause is not Cause.INITIAL
         ),
     )
+
+
+def _in_order(excluded: Iterable[ExcludedCount]) -> tuple[ExcludedCount, ...]:
+    order = {reason: number for number, reason in enumerate(Reason)}
+    return tuple(sorted(excluded, key=lambda one: order[one.reason]))
 
 
 def _sum(counts: list[Counts]) -> Counts:

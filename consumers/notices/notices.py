@@ -19,7 +19,8 @@ from consumers.holds.open_holds import Hold, held_figure, open_holds
 from consumers.notices import notice_store
 from consumers.notices.mail import MailError, MailRefusedError, MailServer, greet, send
 from consumers.notices.notice_store import FailureRow, Kind
-from ims.reports.mail_texts import Failure, Mail, daily, failure_began, failure_over, hold_began, hold_changed
+from ims.reports.mail_figures import Failure
+from ims.reports.mail_texts import Mail, daily, failure_began, failure_over, hold_began, hold_changed
 from ims.runtime.lifecycle import Stop
 from ims.runtime.logs import get_logger
 from ims.runtime.metrics import CompactMetrics

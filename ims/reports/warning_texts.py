@@ -42,6 +42,13 @@ _BOKMAL: Final[Mapping[RecordWarning, ReasonText]] = {
     RecordWarning.EMAIL_TOO_LONG: ReasonText(
         "E-postadressen er for lang, og er utelatt.", "Registrer en kortere e-postadresse."
     ),
+    RecordWarning.LOGIN_WITH_MARKUP: ReasonText(
+        "Feide-navnet eller e-postadressen har &, < eller >, og kan ikke være brukernavn.",
+        "Registrer et Feide-navn uten disse tegnene.",
+    ),
+    RecordWarning.EMAIL_WITH_MARKUP: ReasonText(
+        "E-postadressen har &, < eller >, og er utelatt.", "Registrer en adresse uten disse tegnene."
+    ),
 }
 
 _ENGLISH: Final[Mapping[RecordWarning, ReasonText]] = {
@@ -80,6 +87,13 @@ _ENGLISH: Final[Mapping[RecordWarning, ReasonText]] = {
     ),
     RecordWarning.EMAIL_TOO_LONG: ReasonText(
         "The e-mail address is too long and was left out.", "Register a shorter e-mail address."
+    ),
+    RecordWarning.LOGIN_WITH_MARKUP: ReasonText(
+        "The Feide name or e-mail address has &, < or >, and cannot be the login.",
+        "Register a Feide name without these characters.",
+    ),
+    RecordWarning.EMAIL_WITH_MARKUP: ReasonText(
+        "The e-mail address has &, < or >, and was omitted.", "Register an address without these characters."
     ),
 }
 

@@ -18,12 +18,15 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from ims.errors import ImsfeedError, InvalidSettingsError
+from ims.runtime.logs import get_logger
 from ims.runtime.settings import Settings, secret_text
 from ims.runtime.text_files import read_text
 
 _TIMEOUT_SECONDS: Final = 5.0
 _MARGIN_SECONDS: Final = 30.0
 """How long before a token expires it is no longer used."""
+log = get_logger(__name__)
+
 _LARGEST_ANSWER: Final = 1 << 20
 
 
@@ -92,8 +95,13 @@ class EndpointToken:
         """See :class:`BearerToken`."""
         if self._clock() >= self._good_until:
             asked = self._clock()
-            answer = self._ask()
-            self._token = _checked(answer.access_token, "KAFKA_OAUTH_TOKEN_URL")
+            try:
+                answer = self._ask()
+                self._token = _checked(answer.access_token, "KAFKA_OAUTH_TOKEN_URL")
+            except TokenError as error:
+                # Kafka's client knows no more than that the login has failed.
+                log.warning("no token for Kafka", error=str(error))
+                raise
             # Counted from before the request: the endpoint's answer may have been on its way for seconds.
             self._good_until = asked + answer.expires_in - _MARGIN_SECONDS
         return self._token

@@ -76,6 +76,7 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "include_without_national_id": False,
     "person_id": "national",
     "login": "feide",
+    "shared_login": "omit",
     "dialect": "ims",
     "spell_out_markup": False,
     "export_shape": "absent",
@@ -108,9 +109,15 @@ PROFILES: Final[Mapping[Importer, Profile]] = {
     "none": Profile(page="contract.md", defaults=_DEFAULTS, limits=_LIMITS, reads="deltas"),
     "moodle": Profile(
         page="moodle.md",
-        # The running number keeps national ids out of Moodle; it stores &amp; as it stands; it infers nothing from
-        # absence; and it makes a course of every group, whatever the group stands for.
-        defaults={**_DEFAULTS, "person_id": "running", "spell_out_markup": True, "export_shape": "tombstones"},
+        # The running number keeps national ids out of Moodle; it makes no account without a login; it stores &amp; as
+        # it stands; it infers nothing from absence; and it makes a course of every group, whatever the group stands for.
+        defaults={
+            **_DEFAULTS,
+            "person_id": "running",
+            "shared_login": "exclude",
+            "spell_out_markup": True,
+            "export_shape": "tombstones",
+        },
         limits={**_LIMITS, "short": Limit(254, "Moodle: shortname of a course; a longer one stops the import")},
         reads="deltas",
         needs_login=True,

@@ -105,7 +105,7 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     source: str | None = None
     group_id: str = "group-{id}"
     login: Literal["feide", "email", "none"] = _OF_PROFILE
-    shared_login: Literal["omit", "exclude"] = "omit"
+    shared_login: Literal["omit", "exclude"] = _OF_PROFILE
     login_reserved_days: Annotated[int, msgspec.Meta(ge=0, le=3660)] = 365
     dialect: Literal["ims", "pifu"] = _OF_PROFILE
     spell_out_markup: bool = _OF_PROFILE

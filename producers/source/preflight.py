@@ -132,14 +132,19 @@ def check_slot(slot: dict[str, Any] | None, name: str, database: str, loaded: Lo
 
 
 def identity_suffices(table: SourceTable, owner_column: str) -> bool:
-    """Return True if the old row that a delete sends contains the owner and the primary key.
+    """Return True if the old row that a delete sends contains the owner and the primary key, in every partition.
 
     Args:
         table: the table.
         owner_column: its owner column; empty if every row is of one owner, which a delete need not name.
     """
+    return own_identity_suffices(table, owner_column) and not weaker_partitions(table)
+
+
+def own_identity_suffices(table: SourceTable, owner_column: str) -> bool:
+    """Return True as :func:`identity_suffices`, by the table's own replica identity, whatever its partitions have."""
     needed = {*table.key_columns, *filter(None, (owner_column,))}
-    return bool(table.identity_columns) and needed <= table.identity_columns and not weaker_partitions(table)
+    return bool(table.identity_columns) and needed <= table.identity_columns
 
 
 def weaker_partitions(table: SourceTable) -> list[str]:

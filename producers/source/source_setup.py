@@ -20,7 +20,7 @@ from producers.source.catalog import Connection, LoadState, SourceTable
 from producers.source.open_transactions import OpenTransaction, waits_reported
 from producers.source.preflight import (
     check_slot,
-    identity_suffices,
+    own_identity_suffices,
     require_logical_wal,
     require_suitable_kinds,
 )
@@ -246,7 +246,7 @@ def _identities(state: SourceState, owners: dict[TableName, str]) -> Iterator[st
         # Without an owner column every row is of one owner, which a delete need not name.
         owner = {owners[name]} - {""}
         identity = "default" if table.key_columns and owner <= set(table.key_columns) else "full"
-        if identity_suffices(table, owners[name]):
+        if own_identity_suffices(table, owners[name]):
             identity = "default" if table.identity == "d" else "full"
         else:
             yield f"alter table {_table(name)} replica identity {identity}"

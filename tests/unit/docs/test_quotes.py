@@ -75,6 +75,7 @@ def test_every_exit_code_that_a_page_names_exists() -> None:
     named = [
         int(first or second)
         for page in [*DOCS.rglob("*.md"), ROOT / "README.md"]
+        if page.parent.name not in {"importers", "kit"}  # which advise importers on codes of their own
         for first, second in re.findall(pattern, page.read_text(encoding="utf-8"))
     ]
     assert len(named) > 10

@@ -16,7 +16,8 @@ from consumers.notices import notices
 from consumers.notices.mail import mail_server
 from deploy.local.process import free_port
 from ims.errors import InvalidSettingsError
-from ims.reports.mail_texts import Figures, Mail, daily
+from ims.reports.mail_figures import Figures
+from ims.reports.mail_texts import Mail, daily
 from ims.runtime.lifecycle import Stop
 from ims.runtime.metrics import CompactMetrics
 from ims.runtime.settings import Settings

@@ -222,7 +222,7 @@ def test_the_command_shows_some_running_numbers_and_counts_the_others(pipeline: 
     assert "person no_active_enrolment 3 2" in lines
     assert "Nothing would be published." not in output
     assert "this would be its first publication" in run("idm").output
-    assert "The target is disabled" in run("lms", "enabled=false").output
+    assert "the target is disabled" in run("lms", "enabled=false").output
     assert "Nothing would be published." in run("lms").output
 
 

@@ -10,7 +10,8 @@ from ims.feed.conflicts import HaltReason
 from ims.feed.manifest import Counts, KindCounts, Totals
 from ims.holds.losses import Cause
 from ims.reports.hold_texts import HeldFigure
-from ims.reports.mail_texts import ExcludedCount, Failure, Figures, Mail, daily, failure_began, failure_over, hold_began
+from ims.reports.mail_figures import ExcludedCount, Failure, Figures
+from ims.reports.mail_texts import Mail, daily, failure_began, failure_over, hold_began
 from ims.reports.reason_texts import Language, reason_text
 from ims.reports.states import FirstHold, Obstacle, Situation
 from ims.rules.eligibility import Reason
