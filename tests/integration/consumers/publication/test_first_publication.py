@@ -14,6 +14,8 @@ from consumers.facts import suppressions
 from consumers.publication import gathering
 from consumers.publication.first_publication import publish_first
 from consumers.published import published_store
+from ims.publication.login_holders import LoginHolders, with_logins
+from ims.publication.logins import Before, assigned
 from ims.records.vocabulary import RecordKind
 from ims.rules.roster import Roster, roster_of
 from ims.source.facts import Fact, Facts
@@ -63,7 +65,9 @@ def rows(facts: Facts) -> list[Fact]:
 
 def everything_in_one_step(facts: Facts, target: TargetSettings) -> Roster:
     facts = msgspec.structs.replace(facts, owner=an_owner())
-    return roster_of(facts, target, orgnr=ORGNR, today=NOON.date(), persons=facts.persons, groups=facts.groups)
+    roster = roster_of(facts, target, orgnr=ORGNR, today=NOON.date(), persons=facts.persons, groups=facts.groups)
+    assignment = assigned(Before(), roster.records, roster.subjects, LoginHolders(), reserve=False)
+    return with_logins(roster, assignment.records, assignment.denied.keys(), {}, target)
 
 
 def published_rows(pipeline: Pipeline) -> list[tuple[object, ...]]:
