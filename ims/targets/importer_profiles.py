@@ -110,7 +110,7 @@ PROFILES: Final[Mapping[Importer, Profile]] = {
     "moodle": Profile(
         page="moodle.md",
         # The running number keeps national ids out of Moodle; it makes no account without a login; it stores &amp; as
-        # it stands; it infers nothing from absence; and it makes a course of every group, whatever the group stands for.
+        # it stands; it infers nothing from absence; and every group becomes a course, whatever it stands for.
         defaults={
             **_DEFAULTS,
             "person_id": "running",
