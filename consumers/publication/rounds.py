@@ -23,8 +23,7 @@ from ims.targets.target_settings import TargetSettings
 from ims.xml.writer import Properties
 
 _FOLLOWING: Final = 10
-"""Rounds at most, for the logins of one. A login passes on in the second; more are needed only if more than a delta can
-hold pass from one person to the next. What is left then is found by the nightly reconciliation."""
+"""Rounds at most, for the logins of one: two are enough, and more would be a defect."""
 
 
 class Round(msgspec.Struct, frozen=True):

@@ -118,7 +118,10 @@ def split(delta: Delta, persons: Mapping[str, int], limit: int = LIMIT) -> list[
 
 
 def _units(delta: Delta, persons: Mapping[str, int]) -> Iterator[list[_Numbered]]:
-    """Return the groups of changes that must not be split, in order: new groups, persons, removed groups."""
+    """Return the groups of changes that must not be split, in order: new groups, persons, removed groups.
+
+    Persons are in the order of their last person record, so that a login is given up before it is taken here too.
+    """
     current_groups: list[list[_Numbered]] = []
     removed_groups: list[list[_Numbered]] = []
     by_person: dict[int | str, list[_Numbered]] = {}
@@ -129,7 +132,11 @@ def _units(delta: Delta, persons: Mapping[str, int]) -> Iterator[list[_Numbered]
             (removed_groups if change.recstatus is RecStatus.GONE else current_groups).append([numbered])
         else:
             id_ = key.member or key.id
-            by_person.setdefault(persons.get(id_, id_), []).append(numbered)
+            person = persons.get(id_, id_)
+            unit = by_person.setdefault(person, [])
+            unit.append(numbered)
+            if key.kind is RecordKind.PERSON:
+                by_person[person] = by_person.pop(person)
     return chain(current_groups, by_person.values(), removed_groups)
 
 

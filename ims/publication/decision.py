@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 import msgspec
 
 from ims.feed.delta import Delta, between
-from ims.feed.delta_files import LIMIT
 from ims.feed.previous_ids import former_ids, with_old_ids
 from ims.holds import decision as hold_decision
 from ims.holds.decision import Origin, Waiting
@@ -17,7 +16,7 @@ from ims.holds.limits import Changed, Departure, Limits
 from ims.holds.losses import Cause
 from ims.holds.school_numbers import groups_without_school_number
 from ims.publication.gathered import Format, Gathered, HoldState, LeaveOrders, Scope, Terms
-from ims.publication.handovers import Stage, deferred, staged
+from ims.publication.handovers import staged
 from ims.publication.login_holders import with_logins
 from ims.publication.logins import Assignment, Before, assigned
 from ims.records.logins import published_login, without_names
@@ -100,18 +99,11 @@ def decide(gathered: Gathered, terms: Terms, before: Format, cause: Cause | None
     former = former_ids(ids, roster.person_ids) if settings.dialect == "pifu" else None
     taken = _logins_of_others(gathered, held)
 
-    def made(stage: Stage) -> Delta:
-        current = stage.records
-        if former is not None:
-            national_ids = settings.person_id == "national"
-            current = with_old_ids(held.published, current, former, national_ids=national_ids)
-        return between(held.published, current, settings.dialect, taken, stage.handovers, settings.profile)
-
     stage = staged(roster.records, roster.subjects, assignment.handovers)
-    delta = made(stage)
-    if stage.handovers and len(delta.changes) > LIMIT:
-        stage = deferred(stage, held.published, roster.subjects)
-        delta = made(stage)
+    current = stage.records
+    if former is not None:
+        current = with_old_ids(held.published, current, former, national_ids=settings.person_id == "national")
+    delta = between(held.published, current, settings.dialect, taken, stage.handovers, settings.profile)
     published = gathered.published.subjects
     return Decision(
         scope=gathered.scope,

@@ -1,9 +1,8 @@
-"""Logins that pass from one person to another, divided among deltas where one delta cannot do it.
+"""Logins that pass from one person to another, divided between two deltas where one cannot do it.
 
 Within a delta the record that gives a login up comes before the one that takes it (:mod:`ims.feed.login_order`). There
 is no such order if two persons swap their logins, or several pass them round: one of them is published under a third
-name first. And there is none across the parts of a delta that is too large for one file: then logins are only given up,
-and taken in a second delta.
+name first.
 """
 
 from collections import defaultdict
@@ -14,10 +13,9 @@ from typing import Final
 import msgspec
 
 from ims.feed.login_order import Handover
-from ims.records.logins import FEIDE_ID, as_compared, names_of, without_names
+from ims.records.logins import as_compared, without_names
 from ims.records.model import PersonRecord, Record, RecordKey, Subjects
 from ims.records.vocabulary import RecordKind
-from ims.xml.reader import read_fragment
 
 INTERIM: Final = "imsfeed-{person}"
 """The third name. It would not do to take the login away: Moodle keeps the old one, and stops at the taker's."""
@@ -50,35 +48,6 @@ def staged(records: Mapping[RecordKey, Record], subjects: Subjects, handovers: l
     return Stage(changed, [one for one in handovers if one.taker not in to_break], unfinished)
 
 
-def deferred(stage: Stage, published: Mapping[RecordKey, str], subjects: Subjects) -> Stage:
-    """Return the stage in which no login is taken that another person gives up; all of that is left to another delta.
-
-    Who is published keeps the published login for now. A new person is not published yet.
-
-    Args:
-        published: the published texts of these persons.
-        subjects: of the records.
-
-    Raises:
-        FeedError: a published text cannot be read.
-    """
-    taken = _taken(stage.handovers)
-    records, absent = dict(stage.records), set[str]()
-    for id_ in taken:
-        key = RecordKey(RecordKind.PERSON, id_)
-        if key in published:
-            records[key] = _as_published(records[key], read_fragment(key, published[key]))
-        else:
-            absent.add(id_)
-    records = {key: record for key, record in records.items() if (key.member or key.id) not in absent or _is_group(key)}
-    numbers = {subjects[RecordKey(RecordKind.PERSON, id_)][0] or 0 for id_ in taken}
-    return Stage(records, [], stage.unfinished | numbers)
-
-
-def _is_group(key: RecordKey) -> bool:
-    return key.kind is RecordKind.GROUP
-
-
 def _taken(handovers: Collection[Handover]) -> Mapping[str, AbstractSet[str]]:
     taken: defaultdict[str, set[str]] = defaultdict(set)
     for one in handovers:
@@ -92,15 +61,6 @@ def _interim(record: Record, taken: AbstractSet[str], person: int) -> Record:
     has_login = record.login is not None and as_compared(record.login) in taken
     record = without_names(record, taken)
     return msgspec.structs.replace(record, login=INTERIM.format(person=person)) if has_login else record
-
-
-def _as_published(record: Record, before: Record) -> Record:
-    """Return the current record with the published login and Feide name."""
-    if not isinstance(record, PersonRecord) or not isinstance(before, PersonRecord):
-        return record
-    others = without_names(record, names_of(record)).userids
-    feide = tuple(userid for userid in before.userids if userid.type == FEIDE_ID)
-    return msgspec.structs.replace(record, login=before.login, userids=(*feide, *others))
 
 
 def _in_cycles(handovers: Collection[Handover]) -> set[str]:

@@ -6,9 +6,8 @@ Another person is published with the login that importers know already, or witho
 worker. Many importers keep the account of a person who leaves, and the login of one who has none any more; so such a
 login stays reserved for a time.
 
-A login may pass to another person in one delta, if the record that gives it up comes first. Where that is impossible
-(two persons swap their logins, or the delta is too large for one file) the persons get there by a second delta
-(:mod:`ims.publication.handovers`).
+A login may pass to another person in one delta, if the record that gives it up comes first. Where that is impossible,
+since two persons swap their logins, they get there by a second delta (:mod:`ims.publication.handovers`).
 """
 
 from collections import defaultdict

@@ -18,7 +18,6 @@ from consumers.database.targets_table import OwnerState
 from consumers.feed.feed_directory import verify_folder
 from consumers.replay.replay_feed import ReplayedFeed
 from ims.feed.manifest import delta_path
-from ims.publication import decision
 from ims.records.logins import as_compared, names_of, published_names
 from ims.records.model import PersonRecord
 from ims.records.vocabulary import RecordKind, RecStatus
@@ -241,15 +240,6 @@ def test_a_target_may_exclude_persons_whose_login_is_taken(tmp_path: Path) -> No
     assert feed.logins() == {1: DI, 2: ADA, 3: BO}
 
 
-def test_logins_pass_in_two_deltas_if_one_file_cannot_hold_them(monkeypatch: pytest.MonkeyPatch, feed: Feed) -> None:
-    feed.publish(school_of({1: ADA, 2: BO}))
-    monkeypatch.setattr(decision, "LIMIT", 2)
-    monkeypatch.setattr("ims.feed.delta_files.split.__defaults__", (2,))
-    deltas = feed.publish(school_of({1: DI, 2: ADA, 3: BO}))
-    assert len(deltas) > 1
-    assert feed.logins() == {1: DI, 2: ADA, 3: BO}
-
-
 def test_a_tombstone_does_not_have_the_login_of_another_person(tmp_path: Path) -> None:
     feed = Feed(tmp_path, login_reserved_days=0, export_path="Eksport.xml", export_shape="tombstones")
     feed.publish(school_of({1: ADA}))
@@ -285,7 +275,6 @@ def test_no_history_lets_one_person_in_as_another(
     steps: list[tuple[dict[int, str | None], int]], limit: int, **target: Any
 ) -> None:
     with tempfile.TemporaryDirectory() as root, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decision, "LIMIT", limit)
         patch.setattr("ims.feed.delta_files.split.__defaults__", (limit,))
         feed = Feed(Path(root), login_reserved_days=365, **target)
         for logins, days in steps:

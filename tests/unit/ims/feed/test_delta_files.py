@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ims.feed.delta import Delta, between, delta_document
 from ims.feed.delta_files import split
+from ims.feed.login_order import Handover
 from ims.records.model import GroupRecord, MemberRecord, PersonRecord, Record, RecordKey
 from ims.records.vocabulary import InstitutionRole, RecordKind, RoleType
 from ims.xml.writer import Properties, fragment
@@ -87,3 +89,11 @@ def test_only_one_persons_part_may_exceed_the_limit(
 
 def _groups(part: Delta) -> int:
     return sum(change.record.key.kind is RecordKind.GROUP for change in part.changes)
+
+
+def test_the_parts_keep_the_order_in_which_a_login_passes() -> None:
+    giver, taker = a_person(1), msgspec.structs.replace(a_person(2, "b2"), login="ada1@x.example")
+    before = {record.key: fragment(record) for record in (giver, a_person(2, "a2"))}
+    delta = between(before, {taker.key: taker}, handovers=[Handover("ada1@x.example", giver.id, taker.id)])
+    first, second = split(delta, {giver.id: 1, "a2": 2, "b2": 2}, 2)
+    assert [change.key.id for change in (*first.changes, *second.changes)] == [giver.id, "a2", "b2"]
