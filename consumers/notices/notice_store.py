@@ -154,7 +154,8 @@ def figures(
     ).fetchall()
     warned: dict[str, int] = dict(
         connection.execute(
-            "select warning, count(*) from imsfeed.warning where target_id = %s group by warning", (target.target_id,)
+            "select warning, count(*) from imsfeed.warning where target_id = %s and kind = 1 group by warning",
+            (target.target_id,),
         ).fetchall()
     )
     quarantined = connection.execute("select count(*) from imsfeed.quarantine").fetchone()

@@ -144,8 +144,9 @@ def test_an_id_that_moves_to_another_running_number_is_kept(published: Pipeline)
 
 
 def test_a_leaver_is_published_without_a_waiting_persons_login(published: Pipeline) -> None:
-    published.commit(a_person(20, feide_name="ada1@fjordvik.example"))
-    published.compact(seconds=1)
+    published.connection.execute(  # as published before logins were unique
+        "update imsfeed.published set xml = replace(xml, 'ada20@', 'ada1@') where person_id = 20 and kind = 1"
+    )
     leave(published, *range(1, 12))
     published.compact(seconds=1)
     leave(published, 20)

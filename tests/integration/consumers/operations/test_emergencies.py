@@ -230,11 +230,12 @@ def test_a_halted_target_publishes_the_order_after_it_resumes(pipeline: Pipeline
 
 
 def test_a_leaver_is_removed_without_a_reused_login(pipeline: Pipeline) -> None:
-    pipeline.commit(a_person(2, feide_name="ada1@fjordvik.example"))
-    next_delta(pipeline)
+    pipeline.connection.execute(  # as published before logins were unique
+        "update imsfeed.published set xml = replace(xml, 'ada2@', 'ada1@') where person_id = 2 and kind = 1"
+    )
     done("leave-now", "1", "1", *WHY)
     assert next_delta(pipeline) == ALL_OF_1
-    assert "ada1@fjordvik.example" not in (pipeline.folder() / "deltas/2.xml").read_text()
+    assert "ada1@fjordvik.example" not in (pipeline.folder() / "deltas/1.xml").read_text()
 
 
 def test_an_urgent_person_is_published_once(pipeline: Pipeline) -> None:
