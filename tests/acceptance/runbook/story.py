@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from itertools import count
 from typing import Any, LiteralString
+from urllib.error import URLError
 
 import msgspec
 import psycopg
@@ -138,8 +139,11 @@ class Story:
         self.await_that(lambda: self.report().targets[0].state == state, f"the target is {state}")
 
     def assigned(self, name: str) -> bool:
-        """Return True if a materialize process has a partition."""
-        return self.installation.metric(name, "imsfeed_partitions_assigned") > 0
+        """Return True if a materialize process answers and has a partition."""
+        try:
+            return self.installation.metric(name, "imsfeed_partitions_assigned") > 0
+        except URLError:
+            return False
 
     def has_reconciled(self) -> bool:
         """Return True if compact has reconciled the target."""

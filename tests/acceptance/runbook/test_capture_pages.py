@@ -99,6 +99,7 @@ def test_a_renamed_column_is_mapped_by_the_page(story: Story) -> None:
         mapping.write_text(page.sample("toml"))
         installation.environment["MAPPING_FILE"] = str(mapping)
         page.run()
+        page.run()
         installation.stop("compact")
         installation.start("materialize", "compact")
         story.load()

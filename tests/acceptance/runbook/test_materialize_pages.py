@@ -52,6 +52,7 @@ def test_messages_in_quarantine_are_resolved_by_their_page(story: Story) -> None
         story.await_that(story.in_quarantine, "the row without the mapped column is in quarantine")
         installation.stop("materialize")
         installation.start("materialize")
+        story.await_that(lambda: story.assigned("materialize"), "materialize has the right mapping")
         assert "applied" in page.run()
         story.await_that(lambda: story.family_name(renamed) == "Etternavn", "the change is published")
         page.run()
@@ -78,7 +79,7 @@ def test_offsets_out_of_range_are_reset_by_their_page(story: Story) -> None:
         partitions = [TopicPartition(installation.environment["KAFKA_TOPIC"], number) for number in (0, 1)]
         admin.delete_records(dict.fromkeys(partitions, -1))
     installation.start("materialize")
-    story.ends_with_code("materialize", 1, "is outside")
+    story.ends_with_code("materialize", 2, "is outside")
     with following("runbook/offsets-out-of-range", installation) as page:
         page.run()
         installation.start("materialize")
@@ -99,7 +100,7 @@ def test_a_recreated_topic_is_read_by_its_page(story: Story) -> None:
         admin.delete_topics([topic])
         until(lambda: topic not in admin.list_topics(), what="the topic is gone")
     installation.start("capture", "materialize")
-    story.ends_with_code("materialize", 1, "was deleted and created again")
+    story.ends_with_code("materialize", 2, "was deleted and created again")
     with following("runbook/recreated-topic", installation) as page:
         page.run()
         installation.start("materialize")
