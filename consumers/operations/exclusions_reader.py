@@ -257,4 +257,5 @@ select l.kind, l.id, coalesce(p.given_name || ' ' || p.family_name, g.name || ' 
   left join imsfeed.person p on l.kind = 1 and p.owner_id = %(owner)s and p.id = l.id
   left join imsfeed.course_group g on l.kind = 2 and g.owner_id = %(owner)s and g.id = l.id
  where l.target_id = %(target)s
+ order by l.kind, l.id
 """.replace("$others", _OTHERS)

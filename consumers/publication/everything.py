@@ -4,11 +4,11 @@ The groups come first, once for all persons, then the persons: an owner may have
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import MappingProxyType
 from typing import NamedTuple
 
-from consumers.publication.gathering import Gatherer
+from consumers.publication import gathering
 from consumers.publication.view import View
 from consumers.published.logins_store import Denied
 from ims.publication.gathered import Scope, Terms
@@ -39,22 +39,23 @@ class Everything:
         self._view = view
         self._terms = terms
         self._logins: dict[int, int] = {}
-        self._parts = Gatherer(view, terms).chunks()
-        scope, _, _ = next(self._parts)
+        everything = view.everything()
+        self._persons, scope = everything.persons, Scope([], everything.groups)
         roster, self._published = roster_of_groups(
             view.facts([], scope.groups), terms.settings, orgnr=terms.orgnr, today=terms.today, groups=scope.groups
         )
         self.groups = Part(scope, roster)
 
     def read(self) -> Iterator[tuple[Scope, Facts]]:
-        """Yield the persons of each other part, and the facts about them."""
-        for scope, _, _ in self._parts:
-            yield scope, self._view.facts(scope.persons, None)
+        """Yield the persons of each other part, and the facts about them and all with the same national ids."""
+        for start in range(0, len(self._persons), gathering.CHUNK):
+            persons = self._persons[start : start + gathering.CHUNK]
+            yield Scope(persons, []), self._view.facts(self._view.with_same_national_id(persons), None)
 
     def part(self, scope: Scope, facts: Facts) -> Part:
         """Work out a part from facts that were read already; the parts in order, since the first has a login."""
         settings = self._terms.settings
-        roster = roster_of_persons(facts, settings, self._published, scope.persons)
+        roster = _restricted(roster_of_persons(facts, settings, self._published, facts.persons), scope.persons)
         wanted = wanted_names(roster.records, roster.subjects)
         digests = {name: _digest(name) for name in wanted}
         elsewhere = {
@@ -73,6 +74,18 @@ class Everything:
         yield self.groups
         for scope, facts in self.read():
             yield self.part(scope, facts)
+
+
+def _restricted(roster: Roster, persons: Collection[int]) -> Roster:
+    """Return the part of a roster about some persons: each is in one part, where the first has a login."""
+    there = frozenset(persons)
+    records = {key: record for key, record in roster.records.items() if roster.subjects[key][0] in there}
+    return Roster(
+        records,
+        {key: roster.subjects[key] for key in records},
+        {key: reason for key, reason in roster.excluded.items() if key[1] in there},
+        {key: warnings for key, warnings in roster.warnings.items() if key[1] in there},
+    )
 
 
 def _digest(login: str) -> int:

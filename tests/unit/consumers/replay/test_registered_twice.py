@@ -106,6 +106,19 @@ def a_d_number_as_running_number() -> int:
     return int(a_d_number(3))
 
 
+def test_a_person_has_a_login_in_turn_whoever_has_the_same_national_id(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("consumers.publication.gathering.CHUNK", 1)
+    login = "ada@fjordvik.example"
+    people = [a_person(n, feide_name=login, email=None) for n in (5, 9)]
+    people[1] = msgspec.structs.replace(people[1], national_id=a_person(1).national_id)
+    facts = learners(*people)
+    feed = Feed(tmp_path)
+    feed.publish(msgspec.structs.replace(facts, persons=facts.persons | {1: a_person(1)}))
+    assert feed.logins() == {5: login, 9: None}
+
+
 @pytest.mark.parametrize("text", ["00000000000", "-", "ukjent", "12345678901", "999999999999", "", "0"])
 def test_a_placeholder_makes_no_two_persons_one(text: str) -> None:
     people = {number: a_person(number, national_id=text) for number in range(1, 50)}
