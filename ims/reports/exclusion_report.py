@@ -15,13 +15,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ims.feed.manifest import Totals
-from ims.identifiers.national_id import without_national_ids
-from ims.records.text import visible
 from ims.reports.hold_texts import HeldFigure, hold_cause
 from ims.reports.reason_texts import USUALLY_RIGHT, Language, reason_text
 from ims.reports.states import PersonState, Situation, approval_text, explain_obstacle
 from ims.reports.times import local_time
-from ims.reports.warned import Warned, named_with, rows_for_csv
+from ims.reports.warned import Warned, named_with, printable, rows_for_csv
 from ims.rules.eligibility import Reason
 
 Kind = Literal["person", "group"]
@@ -126,7 +124,7 @@ def held_parts(report: Report) -> list[HeldPart]:
         HeldPart(
             part.hold,
             sorted(
-                (msgspec.structs.replace(one, name=_printable(one.name)) for one in part.waiting),
+                (msgspec.structs.replace(one, name=printable(one.name)) for one in part.waiting),
                 key=lambda one: (one.kind != "person", one.name.casefold(), one.id or 0),
             ),
         )
@@ -142,15 +140,10 @@ def _without_secrets(one: Excluded) -> Excluded:
         return msgspec.structs.replace(one, name="", schools=(), groups=())
     return msgspec.structs.replace(
         one,
-        name=named_with(_printable(one.name), map(_printable, one.others)),
-        schools=tuple(map(_printable, one.schools)),
-        groups=tuple(map(_printable, one.groups)),
+        name=named_with(printable(one.name), map(printable, one.others)),
+        schools=tuple(map(printable, one.schools)),
+        groups=tuple(map(printable, one.groups)),
     )
-
-
-def _printable(text: str) -> str:
-    # A report is also read in a terminal, which obeys control characters.
-    return visible(without_national_ids(" ".join(text.split())))
 
 
 _HEADINGS: Final = {
@@ -233,7 +226,7 @@ def _warned_rows(report: Report, language: Language) -> Iterator[Sequence[str]]:
         yield (
             kind,
             number,
-            _printable(name),
+            printable(name),
             "",
             "",
             meaning,

@@ -9,6 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from ims.identifiers.national_id import without_national_ids
+from ims.records.text import visible
 from ims.reports.reason_texts import Language
 from ims.reports.warning_texts import warning_text
 from ims.rules.normalisation import RecordWarning
@@ -61,7 +62,15 @@ def named_with(name: str, others: Iterable[str]) -> str:
     ('Bo Li (= 1001 Ada Li)', 'Bo Li')
     """
     listed = ", ".join(others)
-    return without_national_ids(f"{name} (= {listed})" if listed else name)
+    return printable(f"{name} (= {listed})" if listed else name)
+
+
+def printable(text: str) -> str:
+    """Return a text of the source as a report shows it: on one line, without national ids.
+
+    A report is also read in a terminal, which obeys control characters; they are written as escapes.
+    """
+    return visible(without_national_ids(" ".join(text.split())))
 
 
 def sections(warned: Iterable[Warned], language: Language) -> Iterator[str]:
@@ -80,7 +89,7 @@ def sections(warned: Iterable[Warned], language: Language) -> Iterator[str]:
             f'<th scope="col">{others}</th></tr></thead>\n<tbody>'
         )
         for one in rows:
-            named, listed = (escape(without_national_ids(text)) for text in (one.name, ", ".join(one.others)))
+            named, listed = (escape(printable(text)) for text in (one.name, ", ".join(one.others)))
             yield f'<tr><td class="n">{one.id}</td><th scope="row">{named or "&ndash;"}</th><td>{listed}</td></tr>'
         yield "</tbody>\n</table>\n</div>\n</section>"
 
