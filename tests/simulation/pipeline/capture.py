@@ -95,7 +95,7 @@ class Walsender:
         source = self._source
         for transaction in source.wal:
             if transaction.commit_lsn >= after and transaction.end_lsn <= through:
-                expected = transaction.events(source.partitions)
+                expected = transaction.events()
                 arrived = self._broker.events(source.capture.epoch, transaction.commit_lsn)
                 if arrived != expected:
                     raise ViolationError(

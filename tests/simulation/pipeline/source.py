@@ -57,12 +57,9 @@ class Transaction(msgspec.Struct, frozen=True):
     committed_at: datetime
     changes: tuple[Change, ...]
 
-    def events(self, partitions: int) -> int:
+    def events(self) -> int:
         """Return how many events capture must make of it."""
-        return sum(
-            change.events if isinstance(change, Written) else partitions if isinstance(change, Truncated) else 1
-            for change in self.changes
-        )
+        return sum(change.events if isinstance(change, Written) else 1 for change in self.changes)
 
 
 class Slot(msgspec.Struct):
