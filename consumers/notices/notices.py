@@ -5,7 +5,7 @@ released and the mail is tried again in the next round. A process that dies afte
 known whether the mail was sent, so it is not sent again, and the next daily mail says the same.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -85,21 +85,24 @@ class Notices:
     def _send_due(self, broken: Mapping[int, Failure], now: datetime) -> None:
         try:
             with sessions.connect(self._settings.state(), "notices") as connection:
+                protected = holds_store.protected_departures(connection, now)
                 for target in all_targets(connection):
                     if self._stop:
                         return
                     if target.state != "disabled" and target.settings.case_workers:
-                        self._send_due_of(connection, target, broken.get(target.target_id), now)
+                        found = failures_of(target, broken.get(target.target_id), now)
+                        if protected.get(target.target_id, 0) > holds_store.MANY_PROTECTED:
+                            found.append(Failure.MANY_PROTECTED)
+                        self._send_due_of(connection, target, found, now)
         except MailError as error:
             # The server takes no other target's mails either, so this round ends; the next one tries again.
             log.warning("mail server failed", error=str(error))
         except Exception as error:  # no failure of the mails may stop the feeds
             log.error("notices failed", exc_info=error)  # noqa: TRY400 - the error is given
 
-    def _send_due_of(self, connection: Connection, target: TargetRow, broken: Failure | None, now: datetime) -> None:
-        found = failures_of(target, broken, now)
-        if holds_store.protected_departures(connection, now).get(target.target_id, 0) > holds_store.MANY_PROTECTED:
-            found.append(Failure.MANY_PROTECTED)
+    def _send_due_of(
+        self, connection: Connection, target: TargetRow, found: Collection[Failure], now: datetime
+    ) -> None:
         notice_store.note_failures(connection, target.target_id, found, now)
         failures = notice_store.recent_failures(connection, target.target_id, now)
         claimed = notice_store.claimed(connection, target.target_id)

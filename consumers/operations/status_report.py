@@ -131,10 +131,11 @@ def report(connection: Connection) -> StatusReport:
         " order by topic, partition"
     ).fetchall()
     targets, unreadable = read_targets(connection)
+    protected = holds_store.protected_departures(connection, datetime.now(UTC))
     quarantined = sorted(all_quarantined(connection), key=lambda one: (one.topic, one.partition, one.offset))
     return StatusReport(
         partitions=[PartitionStatus(*row) for row in partitions],
-        targets=[_target(connection, row) for row in targets],
+        targets=[_target(connection, row, protected.get(row.target_id, 0)) for row in targets],
         quarantine=sorted(quarantined, key=lambda one: one.quarantined_at, reverse=True),
         unknown_words=dict(
             Counter(one.detail for one in quarantined if one.reason == "unknown_word" and one.resolved_at is None)
@@ -145,7 +146,7 @@ def report(connection: Connection) -> StatusReport:
     )
 
 
-def _target(connection: Connection, target: TargetRow) -> TargetStatus:
+def _target(connection: Connection, target: TargetRow, left_protected: int) -> TargetStatus:
     published = connection.execute(
         "select kind, count(*) from imsfeed.published where target_id = %s group by kind", (target.target_id,)
     ).fetchall()
@@ -189,7 +190,7 @@ def _target(connection: Connection, target: TargetRow) -> TargetStatus:
         not_published=None if situation is None else explain_obstacle(situation, Language.ENGLISH),
         errors=errors_of(connection, target.target_id),
         reconciliation=results_store.latest(connection, target.target_id),
-        left_protected=holds_store.protected_departures(connection, datetime.now(UTC)).get(target.target_id, 0),
+        left_protected=left_protected,
     )
 
 

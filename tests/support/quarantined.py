@@ -1,13 +1,27 @@
 """Messages for the quarantine, and what is in it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from consumers.materialize import quarantine_store
 from ims.source.events import Envelope, Source, Transaction, encode
-from tests.support.builders import a_person
+from tests.support.builders import a_group, a_person, a_school, an_enrolment, an_owner
 from tests.support.pipeline import Pipeline, row_of
 
 KEY: Final = b'{"owner_id":1,"id":1}'
+
+
+@contextmanager
+def quarantining(state_dsn: str, feed: Path) -> Iterator[Pipeline]:
+    """Yield a pipeline with a published target, in which person 1 is enrolled and has not arrived."""
+    pipeline = Pipeline(state_dsn, feed)
+    pipeline.target()
+    pipeline.commit(an_owner(), a_school(1), a_group(1), a_person(2), an_enrolment(1, person=1, group=1))
+    pipeline.compact()
+    yield pipeline
+    pipeline.close()
 
 
 def an_event(

@@ -13,20 +13,16 @@ from consumers.materialize.quarantine import QuarantineError
 from ims.source.events import Envelope, Source, Transaction, encode
 from ims.source.facts import Table
 from ims.source.mapping import REFERENCE_MAPPING, parse_mapping
-from tests.support.builders import a_group, a_person, a_school, an_enrolment, an_owner
+from tests.support.builders import an_enrolment
 from tests.support.feed_words import id_of, person
 from tests.support.pipeline import Pipeline, row_of
-from tests.support.quarantined import KEY, an_event, audit, deliver, numbers, resolved
+from tests.support.quarantined import KEY, an_event, audit, deliver, numbers, quarantining, resolved
 
 
 @pytest.fixture
 def pipeline(state_dsn: str, tmp_path: Path) -> Iterator[Pipeline]:
-    pipeline = Pipeline(state_dsn, tmp_path / "feed")
-    pipeline.target()
-    pipeline.commit(an_owner(), a_school(1), a_group(1), a_person(2), an_enrolment(1, person=1, group=1))
-    pipeline.compact()
-    yield pipeline
-    pipeline.close()
+    with quarantining(state_dsn, tmp_path / "feed") as pipeline:
+        yield pipeline
 
 
 def replayed(pipeline: Pipeline, number: int, mapping: Any = REFERENCE_MAPPING) -> Any:
